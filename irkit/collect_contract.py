@@ -1,0 +1,112 @@
+"""The contract of a collector: a generator of pieces of evidence, registered by decorator.
+
+A collector reads as a shopping list. It yields what it has as soon as it has it, and returns or raises; the engine
+alone knows deadlines, size caps, redaction and the manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping  # noqa: TC003 (part of public signatures)
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from irkit.model import Window
+
+ColumnType = Literal["string", "int", "float", "bool", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of one kind of evidence; `rows` may be a generator, consumed, redacted and written as it comes.
+
+    `columns` names every column and its type, so that a table without rows still has its shape. A `time` is an aware
+    datetime. A value that is missing is None. Strings may hold lone surrogates for bytes that are not UTF-8.
+    """
+
+    kind: str
+    columns: Mapping[str, ColumnType]
+    rows: Iterable[Mapping[str, object]]
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One JSON-like value (mappings, lists, strings, numbers, booleans, None, aware datetimes)."""
+
+    kind: str
+    value: object
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that was wanted and is not there; yielding one makes the outcome `partial`."""
+
+    reason: str
+
+
+Piece = Table | Document | Gap
+CollectFunction = Callable[[Any, Window], Iterator[Piece]]
+
+
+class Unreachable(Exception):  # noqa: N818 (an outcome, not a fault of ours)
+    """The source does not answer: `failed` where it was configured, `absent` where it was only a default."""
+
+    def __init__(self, reason: str, *, hint: str = "") -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+class Refused(Exception):  # noqa: N818
+    """The source is there and will not or cannot tell: permission denied, wrong password, loading; always `failed`."""
+
+    def __init__(self, reason: str, *, hint: str = "") -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A registered collector; `command` is what a human would have typed, with the target's fields filled in."""
+
+    name: str
+    target: str
+    provides: tuple[str, ...]
+    cost: int
+    command: str
+    why: str
+    function: CollectFunction
+
+    def command_for(self, target: object) -> str:
+        return self.command.format(target=target)
+
+
+_REGISTRY: dict[str, Collector] = {}
+
+
+def collector(
+    name: str, *, target: str, provides: tuple[str, ...], cost: int, command: str
+) -> Callable[[CollectFunction], CollectFunction]:
+    """Register a collector: a noun, its settings section, the evidence kinds it yields, and its cost (1 cheap, 9 dear).
+
+    The first line of the function's docstring is shown by `irkit collect --dry-run` as the reason for the look.
+
+    Raises:
+        ValueError: the name or one of the evidence kinds is already taken.
+    """
+
+    def register(function: CollectFunction) -> CollectFunction:
+        taken = {kind for other in _REGISTRY.values() for kind in other.provides}
+        if name in _REGISTRY or taken & set(provides):
+            msg = f"collector {name} or one of {provides} is registered twice"
+            raise ValueError(msg)
+        why = (function.__doc__ or "").strip().partition("\n")[0]
+        _REGISTRY[name] = Collector(name, target, provides, cost, command, why, function)
+        return function
+
+    return register
+
+
+def registered() -> tuple[Collector, ...]:
+    """Return all registered collectors, cheap first."""
+    return tuple(sorted(_REGISTRY.values(), key=lambda item: (item.cost, item.name)))

@@ -1,0 +1,1 @@
+"""Collectors, one file a source; found by walking this package."""

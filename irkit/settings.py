@@ -1,0 +1,284 @@
+"""One frozen `Settings` from `irkit.toml`, the environment and defaults; it opens no connection."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping  # noqa: TC003 (dataclass fields are inspected at run time)
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+from urllib.parse import urlsplit
+
+from irkit.errors import InputError
+
+CONFIG_NAME = "irkit.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A string that may hold a credential: shown without it, revealed only where a connection is made."""
+
+    value: str = field(repr=False)
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.value)
+        if parts.scheme and parts.hostname:
+            port = f":{parts.port}" if parts.port else ""
+            user = "***@" if parts.username or parts.password else ""
+            return f"{parts.scheme}://{user}{parts.hostname}{port}{parts.path}"
+        return "***"
+
+    def __repr__(self) -> str:
+        return f"Secret({self})"
+
+    def reveal(self) -> str:
+        """Return the raw value; the caller must not log, store or show it."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class DockerTarget:
+    """Which containers are ours: by compose project, by service names, or all (both empty)."""
+
+    host: str = ""
+    project: str = ""
+    services: tuple[str, ...] = ()
+    configured: bool = False
+
+    def __str__(self) -> str:
+        where = self.host or "the local Docker Engine"
+        return f"project {self.project} on {where}" if self.project else where
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTarget:
+    """The health endpoint that says whether the API answers."""
+
+    health_url: str = ""
+    probes: int = 3
+    timeout_s: float = 5.0
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return str(Secret(self.health_url))
+
+
+@dataclass(frozen=True, slots=True)
+class RedisTarget:
+    """The Redis that holds the rate-limit state; `url` may carry a password."""
+
+    url: Secret = Secret("")
+    ratelimit_pattern: str = "ratelimit:provider:*"
+    timeout_s: float = 2.0
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return str(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteTarget:
+    """The service's SQLite file; never opened for writing."""
+
+    path: str = ""
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class CollectSettings:
+    """Limits of a collection: seconds for one source and for the whole run, minutes of logs, bytes a source."""
+
+    deadline_s: float = 10.0
+    run_deadline_s: float = 15.0
+    window_minutes: float = 60.0
+    max_size_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything irkit is told from outside; targets left unset are filled from the runbook's own commands."""
+
+    home: Path
+    source: Path | None = None
+    store_url: Secret | None = None
+    runbook: Path | None = None
+    service: str = ""
+    docker: DockerTarget = DockerTarget()
+    http: HttpTarget = HttpTarget()
+    redis: RedisTarget = RedisTarget()
+    sqlite: SqliteTarget = SqliteTarget()
+    collect: CollectSettings = CollectSettings()
+
+
+_TOP_LEVEL = ("home", "store_url", "runbook", "service")
+_ENVIRONMENT = {
+    "IRKIT_HOME": ("", "home"),
+    "IRKIT_STORE_URL": ("", "store_url"),
+    "IRKIT_RUNBOOK": ("", "runbook"),
+    "IRKIT_SERVICE": ("", "service"),
+    "IRKIT_DOCKER_HOST": ("docker", "host"),
+    "IRKIT_DOCKER_PROJECT": ("docker", "project"),
+    "IRKIT_HEALTH_URL": ("http", "health_url"),
+    "IRKIT_REDIS_URL": ("redis", "url"),
+    "IRKIT_SQLITE_PATH": ("sqlite", "path"),
+}
+_PATHS = frozenset({("", "home"), ("", "runbook"), ("sqlite", "path")})
+
+
+def load(start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings that hold for `start` (default: the working directory).
+
+    `IRKIT_CONFIG` names the file; else the nearest `irkit.toml` from `start` upward is taken; else defaults.
+    An environment variable wins over the file. Relative paths in the file are relative to the file.
+
+    Raises:
+        InputError: the file is missing, malformed, has an unknown key or a wrong type, or holds a password while
+            others may read it; file, line and key are named.
+    """
+    environ = os.environ if environ is None else environ
+    start = Path.cwd() if start is None else start
+    config = _find_config(start, environ)
+    table = _read(config) if config else {}
+    values: dict[str, dict[str, Any]] = {section: {} for section in ("", "docker", "http", "redis", "sqlite", "collect")}
+    for key, value in table.items():
+        section = key if isinstance(value, dict) else ""
+        if section not in values or (not section and key not in _TOP_LEVEL):
+            raise _unknown(config, key, [*_TOP_LEVEL, *filter(None, values)])
+        values[section].update(value if section else {key: value})
+    for name, (section, key) in _ENVIRONMENT.items():
+        if environ.get(name):
+            values[section][key] = environ[name]
+    base = config.parent if config else start
+    built = {name: _build(cls, values[name], name, config, environ, base) for name, cls in _SECTIONS.items()}
+    top = _build(_Top, values[""], "", config, environ, base)
+    home = top.home or (config.parent / ".irkit" if config else _default_home(environ))
+    store_url = Secret(top.store_url) if top.store_url else None
+    runbook = Path(top.runbook) if top.runbook else None
+    settings = Settings(Path(home), config, store_url, runbook, top.service, **built)
+    _refuse_shared_secrets(settings, table)
+    return settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Top:
+    home: str = ""
+    store_url: str = ""
+    runbook: str = ""
+    service: str = ""
+
+
+_SECTIONS: dict[str, type] = {
+    "docker": DockerTarget,
+    "http": HttpTarget,
+    "redis": RedisTarget,
+    "sqlite": SqliteTarget,
+    "collect": CollectSettings,
+}
+
+
+def _find_config(start: Path, environ: Mapping[str, str]) -> Path | None:
+    if named := environ.get("IRKIT_CONFIG"):
+        path = Path(named).expanduser().resolve()
+        if not path.is_file():
+            msg = f"IRKIT_CONFIG names {path}, which is not a file"
+            raise InputError(msg, hint="correct or unset IRKIT_CONFIG")
+        return path
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / CONFIG_NAME).is_file():
+            return folder / CONFIG_NAME
+    return None
+
+
+def _default_home(environ: Mapping[str, str]) -> Path:
+    """Return the user-wide home, per the XDG base directory specification, when no `irkit.toml` is found."""
+    data = environ.get("XDG_DATA_HOME", "")
+    base = Path(data) if data and Path(data).is_absolute() else Path(environ.get("HOME", "~")).expanduser() / ".local/share"
+    return base / "irkit"
+
+
+def _read(config: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{config} cannot be read: {error}"
+        raise InputError(msg, hint="correct its permissions, or save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{config} is not valid TOML: {error}"
+        raise InputError(msg, hint="correct that line; values with spaces or colons need quotes") from None
+
+
+def _build(  # noqa: PLR0913 (one call site; the parts of an error message)
+    cls: type, given: dict[str, Any], section: str, config: Path | None, environ: Mapping[str, str], base: Path
+) -> Any:  # noqa: ANN401 (one of the section classes)
+    hints = get_type_hints(cls)
+    known = [f.name for f in fields(cls) if f.name != "configured"]
+    made: dict[str, Any] = {}
+    for key, raw in given.items():
+        if key not in known:
+            raise _unknown(config, f"{section}.{key}" if section else key, known)
+        made[key] = _convert(raw, hints[key], f"{section}.{key}".lstrip("."), config, environ)
+        if (section, key) in _PATHS and made[key]:
+            made[key] = str((base / Path(made[key]).expanduser()).absolute())
+    if "configured" in hints and made:
+        made["configured"] = True
+    return cls(**made)
+
+
+def _convert(raw: Any, wanted: Any, key: str, config: Path | None, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+    """Check one value against its field's type; `env:NAME` is read from the environment first."""
+    if isinstance(raw, str) and raw.startswith("env:"):
+        name = raw.removeprefix("env:")
+        if name not in environ:
+            msg = f"{_place(config, key)} wants the environment variable {name}, which is not set"
+            raise InputError(msg, hint=f"export {name}, or write the value in {CONFIG_NAME}")
+        raw = environ[name]
+    if isinstance(wanted, UnionType):
+        wanted = get_args(wanted)[0]
+    numeric = wanted in (int, float)
+    if wanted is Secret and isinstance(raw, str):
+        return Secret(raw)
+    if wanted == tuple[str, ...] and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
+        return tuple(raw)
+    if numeric and isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw < float("inf"):
+        if wanted is float or isinstance(raw, int):
+            return wanted(raw)
+    elif wanted is str and isinstance(raw, str):
+        return raw
+    expected = {int: "a whole number above 0", float: "a number above 0", str: "a string", Secret: "a string"}
+    msg = f"{_place(config, key)} should be {expected.get(wanted, 'a list of strings')}, not {type(raw).__name__}"
+    raise InputError(msg, hint=f"correct {key}; the README lists every setting")
+
+
+def _place(config: Path | None, key: str) -> str:
+    if config is None:
+        return f"the setting {key}"
+    leaf = re.compile(rf"\s*\[?{re.escape(key.rpartition('.')[2])}\b")
+    lines = config.read_text(encoding="utf-8").splitlines()
+    line = next((number for number, text in enumerate(lines, 1) if leaf.match(text)), 1)
+    return f"{config}:{line}: {key}"
+
+
+def _unknown(config: Path | None, key: str, known: list[str]) -> InputError:
+    near = get_close_matches(key.rpartition(".")[2], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
+    return InputError(f"{_place(config, key)} is not a setting irkit knows", hint=hint)
+
+
+def _refuse_shared_secrets(settings: Settings, table: Mapping[str, Any]) -> None:
+    """Refuse a password in a file that others can read; `env:NAME` keeps it out of the file altogether."""
+    if settings.source is None or not settings.source.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return
+    for section, key in (("redis", "url"), ("", "store_url"), ("http", "health_url")):
+        raw = table.get(section, {}).get(key, "") if section else table.get(key, "")
+        if isinstance(raw, str) and not raw.startswith("env:") and urlsplit(raw).password:
+            name = f"{section}.{key}".lstrip(".")
+            msg = f"{_place(settings.source, name)} holds a password and the file is readable by others"
+            raise InputError(msg, hint=f'chmod 600 {settings.source}, or write {key} = "env:NAME"')

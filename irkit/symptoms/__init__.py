@@ -1,0 +1,1 @@
+"""Symptoms of the runbook, one file each; found by walking this package."""
