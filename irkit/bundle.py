@@ -1,0 +1,272 @@
+"""Evidence bundles: a folder of Parquet tables and JSON documents, sealed by a manifest of sha256 sums.
+
+Sealing moves a finished folder into place in one rename, so a bundle is there whole or not at all. Opening checks
+every sum first: a flipped bit in Parquet can otherwise pass silently.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from irkit.errors import BundleError, NotFoundError
+from irkit.model import CollectorRun, Evidence, Outcome, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a bundle holds, how each look ended, and the seal: the sha256 of all this in canonical JSON."""
+
+    format_version: int
+    irkit_version: str
+    bundle_id: str
+    incident_id: int
+    window: Window
+    created_at: datetime
+    runs: tuple[CollectorRun, ...]
+    evidence: tuple[Evidence, ...]
+    seal: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the manifest as JSON values, times in ISO 8601 UTC."""
+        made = _plain(self)
+        assert isinstance(made, dict)  # noqa: S101 (a dataclass is always a mapping here)
+        return made
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A sealed bundle, opened and verified; evidence is loaded by kind."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        return self.manifest.bundle_id
+
+    @property
+    def window(self) -> Window:
+        return self.manifest.window
+
+    @property
+    def runs(self) -> tuple[CollectorRun, ...]:
+        return self.manifest.runs
+
+    def has(self, kind: str) -> bool:
+        """Say whether evidence of this kind is here, possibly with no rows: an empty table is an answer too."""
+        return self.evidence_for(kind) is not None
+
+    def evidence_for(self, kind: str) -> Evidence | None:
+        return next((item for item in self.manifest.evidence if item.kind == kind), None)
+
+    def run_for(self, kind: str) -> CollectorRun | None:
+        """Return the look that yields this kind, whether or not it did this time."""
+        return next((run for run in self.runs if kind in run.provides), None)
+
+    def load(self, kind: str) -> Any:  # noqa: ANN401 (DataFrame for a table, JSON values for a document)
+        """Return a table as a DataFrame (times aware UTC) or a document as JSON values.
+
+        Raises:
+            NotFoundError: the bundle holds no evidence of this kind.
+        """
+        item = self.evidence_for(kind)
+        if item is None:
+            msg = f"bundle {self.id} holds no {kind}"
+            raise NotFoundError(msg, hint="`irkit show` lists what was collected")
+        if item.form == "document":
+            return json.loads((self.path / item.path).read_text(encoding="utf-8", errors="surrogatepass"))
+        import pandas as pd  # noqa: PLC0415 (heavy, and not every caller reads tables)
+
+        return pd.read_parquet(self.path / item.path)
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(item.kind for item in self.manifest.evidence)
+        return f"Bundle({self.id}, incident {self.manifest.incident_id}: {kinds or 'empty'})"
+
+
+def seal_bundle(folder: Path, manifest: Manifest, destination: Path) -> Bundle:
+    """Write the manifest into `folder`, flush it all to disk, and move it to `destination` in one step.
+
+    Raises:
+        BundleError: the destination is taken, or the disk refuses (full, read-only).
+    """
+    sealed = _sealed(manifest)
+    try:
+        body = json.dumps(sealed.to_json(), indent=2, sort_keys=True, ensure_ascii=True)
+        (folder / MANIFEST).write_text(body + "\n", encoding="utf-8")
+        for path in sorted(folder.rglob("*")):
+            _flush(path)
+        _flush(folder)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        if destination.exists():
+            msg = f"a bundle already stands at {destination}"
+            raise BundleError(msg, hint="collect again; a sealed bundle is never overwritten")
+        folder.rename(destination)
+        _flush(destination.parent)
+    except OSError as error:
+        msg = f"the evidence could not be sealed at {destination}: {error.strerror or error}"
+        raise BundleError(msg, hint="free some disk space or choose another home in irkit.toml") from None
+    return Bundle(destination, sealed)
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Open a sealed bundle after checking its seal and the sum of every file.
+
+    Raises:
+        NotFoundError: there is no bundle at `path`.
+        BundleError: it was changed after sealing, is damaged, or comes from a newer irkit.
+    """
+    manifest = _read_manifest(path)
+    problems = list(_problems(path, manifest))
+    if problems:
+        msg = f"bundle {path.name} cannot be trusted: {'; '.join(problems[:3])}"
+        raise BundleError(msg, hint="use an untouched copy, or collect again")
+    return Bundle(path, manifest)
+
+
+def bundles_of(home: Path, incident_id: int) -> tuple[Path, ...]:
+    """Return the folders of an incident's sealed bundles, oldest first."""
+    folder = bundle_folder(home, incident_id)
+    found = [path.parent for path in folder.glob(f"*/{MANIFEST}")] if folder.is_dir() else []
+    return tuple(sorted(found))
+
+
+def bundle_folder(home: Path, incident_id: int) -> Path:
+    """Return where an incident's bundles are kept."""
+    return home / "bundles" / f"INC-{incident_id}"
+
+
+def copy_bundle(source: Bundle, destination: Path, incident_id: int, bundle_id: str) -> Bundle:
+    """File a copy of a bundle under another incident, sealed anew; the evidence itself is not touched."""
+    staging = destination.parent / f".{destination.name}.partial"
+    staging.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    for item in source.manifest.evidence:
+        target = staging / item.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source.path / item.path, target)
+    old = source.manifest
+    manifest = Manifest(
+        old.format_version, old.irkit_version, bundle_id, incident_id, old.window, old.created_at, old.runs, old.evidence
+    )
+    return seal_bundle(staging, manifest, destination)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _sealed(manifest: Manifest) -> Manifest:
+    values = {item.name: getattr(manifest, item.name) for item in fields(manifest)}
+    return Manifest(**{**values, "seal": _seal_of(manifest.to_json())})
+
+
+def _seal_of(body: dict[str, Any]) -> str:
+    unsealed = {key: value for key, value in body.items() if key != "seal"}
+    canonical = json.dumps(unsealed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        body = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        msg = f"there is no sealed bundle at {path}"
+        raise NotFoundError(msg, hint="`irkit collect` makes one") from None
+    except (OSError, ValueError) as error:
+        msg = f"the manifest of bundle {path.name} cannot be read: {error}"
+        raise BundleError(msg, hint="use an untouched copy, or collect again") from None
+    version = body.get("format_version") if isinstance(body, dict) else None
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        msg = f"bundle {path.name} has format {version!r}; this irkit reads up to {FORMAT_VERSION}"
+        raise BundleError(msg, hint="upgrade irkit")
+    if body.get("seal") != _seal_of(body):
+        msg = f"bundle {path.name} cannot be trusted: its manifest was changed after sealing"
+        raise BundleError(msg, hint="use an untouched copy, or collect again")
+    try:
+        return _manifest(body)
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"the manifest of bundle {path.name} lacks what format {version} promises: {error}"
+        raise BundleError(msg, hint="use an untouched copy, or collect again") from None
+
+
+def _manifest(body: dict[str, Any]) -> Manifest:
+    def run(row: dict[str, Any]) -> CollectorRun:
+        lists = {key: tuple(row[key]) for key in ("provides", "evidence")}
+        outcome, started_at = Outcome(row["outcome"]), datetime.fromisoformat(row["started_at"])
+        return CollectorRun(**{**row, **lists, "outcome": outcome, "started_at": started_at})
+
+    def evidence(row: dict[str, Any]) -> Evidence:
+        return Evidence(**{**row, "collected_at": datetime.fromisoformat(row["collected_at"])})
+
+    window = Window(*(datetime.fromisoformat(body["window"][key]) for key in ("start", "end")))
+    made = {
+        **body,
+        "window": window,
+        "created_at": datetime.fromisoformat(body["created_at"]),
+        "runs": tuple(run(row) for row in body["runs"]),
+        "evidence": tuple(evidence(row) for row in body["evidence"]),
+    }
+    return Manifest(**made)
+
+
+def _problems(path: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield what keeps a bundle from being believed; nothing outside its own folder is ever read."""
+    listed = {MANIFEST}
+    for item in manifest.evidence:
+        relative = PurePosixPath(item.path)
+        if relative.is_absolute() or ".." in relative.parts or "\\" in item.path:
+            yield f"{item.path} points outside the bundle"
+            continue
+        listed.add(item.path)
+        file = path / item.path
+        if any(part.is_symlink() for part in (file, *file.parents) if part.is_relative_to(path) and part != path):
+            yield f"{item.path} is a link"
+        elif not file.is_file():
+            yield f"{item.path} is missing"
+        elif sha256_of(file) != item.sha256:
+            yield f"{item.path} was changed after sealing"
+    there = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir() or file.is_symlink()}
+    yield from (f"{name} was added after sealing" for name in sorted(there - listed))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__dataclass_fields__"):
+        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]
+    return value
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # some file systems refuse to sync a folder; the rename is then as safe as they make it
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
