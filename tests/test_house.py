@@ -1,0 +1,273 @@
+"""The house's rules, read from the source: who may import whom, what stays light, what is never committed."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+LOCKS = sorted((ROOT / ".requirements").glob("*.txt"))
+
+# The way of an incident through the house. A room imports from those above it, never from one below it; a room
+# that is a package also from itself.
+ROOMS = (
+    "errors",
+    "model",
+    "settings",
+    "registry",
+    "runbook",
+    "store",
+    "migrations",
+    "metrics",
+    "redact",
+    "bundle",
+    "collect_contract",
+    "collect",
+    "collect_host",
+    "collectors",
+    "recorder",
+    "logs",
+    "onset",
+    "memory",
+    "diagnose",
+    "symptoms",
+    "act",
+    "actions",
+    "escalate",
+    "followup",
+    "drill",
+    "report",
+    "charts",
+    "notebooks",
+    "publish",
+    "cli",
+)
+# Rooms of plug-ins: each file stands alone, found by walking the package and never named by another module.
+PLUGINS = {"collectors", "symptoms", "actions"}
+# What writes to a terminal; everything else returns data.
+TERMINAL = {"click", "rich"}
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by dotted name, `irkit` itself left out: it is the way in, not a room."""
+    named = {}
+    for path in sorted((ROOT / "irkit").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name != "irkit":
+            named[name] = path
+    return named
+
+
+MODULES = modules()
+
+
+def imports(name: str, path: Path) -> Iterator[str]:
+    """Every module that `name` imports, wherever in the file, as dotted names; relative ones resolved."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, *filter(None, [base])])
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield inner if inner in MODULES else base
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def breaches(name: str, imported: str) -> str | None:
+    """Say what is wrong with `name` importing `imported`, or None."""
+    if imported == "irkit":
+        return f"{name} imports from the facade `irkit`; name the module instead"
+    if not imported.startswith("irkit."):
+        return None
+    own, other = room(name), room(imported)
+    if other in PLUGINS and imported not in (name, f"irkit.{other}"):
+        return f"{name} names the plug-in {imported}; plug-ins are found, siblings do not know each other"
+    if own != other and ROOMS.index(other) > ROOMS.index(own):
+        return f"{name} imports {imported}, which comes later"
+    return None
+
+
+def test_every_module_has_its_place_in_the_order() -> None:
+    homeless = {room(name) for name in MODULES} - set(ROOMS)
+    assert not homeless, f"give each a place in ROOMS and in the order of imports: {sorted(homeless)}"
+
+
+def test_imports_flow_one_way() -> None:
+    found = [
+        breach
+        for name, path in MODULES.items()
+        for imported in imports(name, path)
+        if room(name) in ROOMS and (breach := breaches(name, imported))
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "imported", "allowed"),
+    [
+        ("irkit.store", "irkit.model", True),
+        ("irkit.model", "irkit.store", False),
+        ("irkit.store", "irkit", False),
+        ("irkit.memory.snapshot", "irkit.memory.heap", True),
+        ("irkit.symptoms.p95_latency", "irkit.diagnose", True),
+        ("irkit.symptoms.p95_latency", "irkit.symptoms.timeouts", False),
+        ("irkit.diagnose", "irkit.symptoms.timeouts", False),
+        ("irkit.diagnose", "irkit.symptoms", False),
+        ("irkit.cli", "irkit.collectors.redis", False),
+        ("irkit.cli", "pandas", True),
+    ],
+)
+def test_the_order_refuses_what_it_should(name: str, imported: str, *, allowed: bool) -> None:
+    assert (breaches(name, imported) is None) is allowed
+
+
+def test_modules_stay_readable_in_one_sitting() -> None:
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_only_the_command_line_prints() -> None:
+    found = []
+    for name, path in MODULES.items():
+        if room(name) == "cli":
+            continue
+        found += [f"{name} imports {used}" for used in imports(name, path) if used.split(".")[0] in TERMINAL]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {
+                "print",
+                "sys.stdout.write",
+                "sys.stderr.write",
+            }:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno} writes to the terminal")
+    assert not found, "\n".join(found)
+
+
+def test_no_module_traces_allocations() -> None:
+    """Tracing slows a service several times over; the leak pillar compares snapshots instead."""
+    tracing = [name for name, path in MODULES.items() if "tracemalloc" in set(imports(name, path))]
+    assert tracing == []
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Top-level modules beyond the standard library that a fresh interpreter loads for `statement`."""
+    code = f"""
+import sys
+before = set(sys.modules)
+{statement}
+print(*sorted({{name.partition('.')[0] for name in set(sys.modules) - before}} - sys.stdlib_module_names))
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_importing_irkit_loads_no_third_party_library() -> None:
+    assert loaded_by("import irkit") == {"irkit"}
+
+
+def test_locks_name_no_place() -> None:
+    """A pin says what and which bytes, never where from: each user's own index and mirror serve."""
+    assert {lock.name for lock in LOCKS} == {"build.txt", "dev.txt", "runtime.txt"}
+    place = re.compile(r"://| @ |^-|(^|\s)~?/\S", re.MULTILINE)
+    assert {
+        lock.name: place.search(lock.read_text(encoding="utf-8"))
+        for lock in LOCKS
+        if place.search(lock.read_text(encoding="utf-8"))
+    } == {}
+
+
+def pins(lock: Path) -> dict[str, list[Requirement]]:
+    found: dict[str, list[Requirement]] = {}
+    for entry in re.sub(r"\\\n", " ", lock.read_text(encoding="utf-8")).splitlines():
+        if entry and not entry.lstrip().startswith("#"):
+            requirement, *hashes = entry.split("--hash=")
+            assert hashes, f"{lock.name}: {entry} has no hash"
+            pin = Requirement(requirement.strip())
+            found.setdefault(canonicalize_name(pin.name), []).append(pin)
+    return found
+
+
+def test_locks_hold_what_the_metadata_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"]
+    wanted = {
+        "runtime.txt": project["project"]["dependencies"],
+        "dev.txt": project["project"]["dependencies"] + groups["dev"] + groups["build"],
+        "build.txt": groups["build"],
+    }
+    for lock in LOCKS:
+        held = pins(lock)
+        for requirement in map(Requirement, wanted[lock.name]):
+            versions = [
+                next(iter(pin.specifier)).version for pin in held.get(canonicalize_name(requirement.name), [])
+            ]
+            assert versions, f"{lock.name} lacks {requirement}; run make lock"
+            assert all(requirement.specifier.contains(version) for version in versions), (
+                f"{lock.name}: {requirement}"
+            )
+
+
+def test_locks_agree_with_each_other() -> None:
+    runtime, dev = pins(ROOT / ".requirements/runtime.txt"), pins(ROOT / ".requirements/dev.txt")
+    assert {name: runtime[name] for name in runtime if dev.get(name) != runtime[name]} == {}
+
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def code_cells(path: Path) -> list[dict[str, object]]:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+def source(cell: dict[str, object]) -> str:
+    lines = cell["source"]
+    return lines if isinstance(lines, str) else "".join(lines)  # type: ignore[arg-type]
+
+
+def test_notebooks_are_committed_without_outputs() -> None:
+    dirty = [
+        path.name
+        for path in NOTEBOOKS
+        if any(cell["outputs"] or cell["execution_count"] is not None for cell in code_cells(path))
+    ]
+    assert dirty == []
+
+
+def test_notebook_cells_hold_one_idea_and_no_definitions() -> None:
+    for path in NOTEBOOKS:
+        for number, cell in enumerate(code_cells(path), 1):
+            text = source(cell)
+            assert len(text.splitlines()) <= 8, f"{path.name}, code cell {number} is longer than 8 lines"
+            defined = [
+                node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            ]
+            assert not defined, f"{path.name}, code cell {number} defines something; move it into irkit/"
+
+
+def test_notebooks_open_with_a_title_and_one_parameters_cell() -> None:
+    for path in NOTEBOOKS:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        assert cells[0]["cell_type"] == "markdown", f"{path.name} opens without a title"
+        assert source(cells[0]).startswith("# "), f"{path.name} opens without a title"
+        tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+        assert tagged == code_cells(path)[:1], f"{path.name} needs one parameters cell, its first code cell"
+        for line in source(tagged[0]).splitlines():
+            assert isinstance(ast.parse(line).body[0], ast.Assign | ast.AnnAssign), f"{path.name}: {line}"
+            assert "  # " in line, f"{path.name}: no comment for papermill --help-notebook: {line}"
