@@ -16,8 +16,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 LOCKS = sorted((ROOT / ".requirements").glob("*.txt"))
 
-# The way of an incident through the house. A room imports from those above it, never from one below it; a room
-# that is a package also from itself.
+# The way of an incident through the house. A room imports from those above it, never from those below; a package
+# also from itself.
 ROOMS = (
     "errors",
     "model",
@@ -214,13 +214,9 @@ def test_locks_hold_what_the_metadata_asks_for() -> None:
     for lock in LOCKS:
         held = pins(lock)
         for requirement in map(Requirement, wanted[lock.name]):
-            versions = [
-                next(iter(pin.specifier)).version for pin in held.get(canonicalize_name(requirement.name), [])
-            ]
+            versions = [next(iter(pin.specifier)).version for pin in held.get(canonicalize_name(requirement.name), [])]
             assert versions, f"{lock.name} lacks {requirement}; run make lock"
-            assert all(requirement.specifier.contains(version) for version in versions), (
-                f"{lock.name}: {requirement}"
-            )
+            assert all(requirement.specifier.contains(version) for version in versions), f"{lock.name}: {requirement}"
 
 
 def test_locks_agree_with_each_other() -> None:
@@ -255,9 +251,7 @@ def test_notebook_cells_hold_one_idea_and_no_definitions() -> None:
         for number, cell in enumerate(code_cells(path), 1):
             text = source(cell)
             assert len(text.splitlines()) <= 8, f"{path.name}, code cell {number} is longer than 8 lines"
-            defined = [
-                node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.ClassDef)
-            ]
+            defined = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
             assert not defined, f"{path.name}, code cell {number} defines something; move it into irkit/"
 
 
