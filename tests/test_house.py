@@ -20,7 +20,9 @@ LOCKS = sorted((ROOT / ".requirements").glob("*.txt"))
 # also from itself.
 ROOMS = (
     "errors",
+    "times",
     "model",
+    "markdown",
     "settings",
     "registry",
     "runbook",
@@ -29,6 +31,7 @@ ROOMS = (
     "metrics",
     "redact",
     "bundle",
+    "evidence_writer",
     "collect_contract",
     "collect",
     "collect_host",
@@ -99,7 +102,7 @@ def breaches(name: str, imported: str) -> str | None:
     own, other = room(name), room(imported)
     if other in PLUGINS and imported not in (name, f"irkit.{other}"):
         return f"{name} names the plug-in {imported}; plug-ins are found, siblings do not know each other"
-    if own != other and ROOMS.index(other) > ROOMS.index(own):
+    if own != other and {own, other} <= set(ROOMS) and ROOMS.index(other) > ROOMS.index(own):
         return f"{name} imports {imported}, which comes later"
     return None
 
@@ -114,7 +117,7 @@ def test_imports_flow_one_way() -> None:
         breach
         for name, path in MODULES.items()
         for imported in imports(name, path)
-        if room(name) in ROOMS and (breach := breaches(name, imported))
+        if (breach := breaches(name, imported))
     ]
     assert not found, "\n".join(found)
 
