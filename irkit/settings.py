@@ -73,7 +73,7 @@ class RedisTarget:
     """The Redis that holds the rate-limit state; `url` may carry a password."""
 
     url: Secret = Secret("")
-    ratelimit_pattern: str = "ratelimit:provider:*"
+    ratelimit_pattern: str = ""
     timeout_s: float = 2.0
     configured: bool = False
 
@@ -282,3 +282,20 @@ def _refuse_shared_secrets(settings: Settings, table: Mapping[str, Any]) -> None
             name = f"{section}.{key}".lstrip(".")
             msg = f"{_place(settings.source, name)} holds a password and the file is readable by others"
             raise InputError(msg, hint=f'chmod 600 {settings.source}, or write {key} = "env:NAME"')
+
+
+def dump_target(target: object) -> dict[str, object]:
+    """Return a target's fields as JSON values, credentials revealed: for the pipe to our own child process only."""
+    values = ((item.name, getattr(target, item.name)) for item in fields(target))  # type: ignore[arg-type]
+    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in values}
+
+
+def load_target(section: str, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 (one of the section classes)
+    """Return the target that `dump_target` took apart."""
+    cls = _SECTIONS[section]
+    hints = get_type_hints(cls)
+    made = {
+        name: Secret(value) if hints[name] is Secret else tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+    return cls(**made)
