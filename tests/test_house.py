@@ -21,6 +21,7 @@ LOCKS = sorted((ROOT / ".requirements").glob("*.txt"))
 ROOMS = (
     "errors",
     "times",
+    "visible",
     "model",
     "markdown",
     "settings",
