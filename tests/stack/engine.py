@@ -1,0 +1,188 @@
+"""A real Docker Engine and images for the stack, on machines that reach a registry and on those that do not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+from docker.models.containers import Container
+
+_ENGINE_START_S = 60.0
+_HOST_REPOSITORY = "irkit-stack-host"
+_HOST_PYTHON = Path("/usr/bin/python3")
+_HOST_PROGRAMS = (
+    _HOST_PYTHON,
+    Path("/usr/bin/redis-server"),
+    Path("/usr/bin/redis-cli"),
+    Path("/bin/sh"),
+    Path("/bin/sleep"),
+    Path("/bin/cat"),
+)
+_NOT_NEEDED = {"dist-packages", "site-packages", "test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip"}
+
+
+class StackError(Exception):
+    """The stack under test, or what it stands on, did not come up; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of the compose file's two variables."""
+
+    python: str
+    redis: str
+
+
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 30.0) -> None:
+    """Return as soon as `condition` holds; raises StackError naming `what` at the deadline."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            message = f"{what}: not so after {deadline_s:g} s"
+            raise StackError(message)
+        time.sleep(0.05)
+
+
+@contextmanager
+def docker_engine(log_path: Path) -> Iterator[None]:
+    """An engine that answers: the one that runs already, which is left alone, or one started for the block."""
+    if _engine_answers():
+        yield
+        return
+    dockerd = shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if os.environ.get("DOCKER_HOST") or dockerd is None or os.geteuid() != 0:
+        message = "no Docker Engine answers; start one, or run as root with Debian's docker.io installed"
+        raise StackError(message)
+    with log_path.open("wb") as log:
+        process = subprocess.Popen([dockerd], stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_until(
+            lambda: _engine_answers() or process.poll() is not None,
+            f"dockerd answers (log: {log_path})",
+            _ENGINE_START_S,
+        )
+        if process.poll() is not None:
+            tail = log_path.read_text(errors="replace")[-2000:]
+            message = f"dockerd exited with {process.returncode}:\n{tail}"
+            raise StackError(message)
+        yield
+    finally:
+        process.terminate()
+        process.wait(_ENGINE_START_S)
+
+
+def ensure_images() -> Images:
+    """The stack's images, without a registry where this machine has Python and Redis of its own.
+
+    `PYTHON_IMAGE` and `REDIS_IMAGE` in the environment win; else one image is made of this machine's own programs
+    and libraries; without a redis-server here, the compose file's defaults are pulled by compose.
+    """
+    python, redis = os.environ.get("PYTHON_IMAGE"), os.environ.get("REDIS_IMAGE")
+    if python and redis:
+        return Images(python, redis)
+    if not all(program.exists() for program in _HOST_PROGRAMS):
+        return Images(python or "python:3.11-slim", redis or "redis:7")
+    host = _ensure_host_image()
+    return Images(python or host, redis or host)
+
+
+@contextmanager
+def v2_style_container(
+    project: str, service: str, image: str, command: list[str], working_dir: Path, *, number: int = 1
+) -> Iterator[Container]:
+    """A running container as Compose v2 would have made it, removed after the block.
+
+    Compose v1 names it `project_service_1` and v2 `project-service-1`. Both set the labels project, service,
+    container-number, oneoff, config-hash, version, project.working_dir and project.config_files; v1 gives the last
+    as typed (`docker-compose.yml`), v2 as an absolute path, and only v2 adds image and depends_on.
+    """
+    with closing(docker.from_env()) as client:
+        container = client.containers.create(
+            image,
+            command,
+            name=f"{project}-{service}-{number}",
+            labels=_v2_labels(project, service, str(client.images.get(image).id), working_dir, number),
+        )
+        try:
+            container.start()
+            yield container
+        finally:
+            container.remove(force=True)
+
+
+def _v2_labels(project: str, service: str, image_id: str, working_dir: Path, number: int) -> dict[str, str]:
+    prefix = "com.docker.compose"
+    return {
+        f"{prefix}.config-hash": "0" * 64,
+        f"{prefix}.container-number": str(number),
+        f"{prefix}.depends_on": "",
+        f"{prefix}.image": image_id,
+        f"{prefix}.oneoff": "False",
+        f"{prefix}.project": project,
+        f"{prefix}.project.config_files": str(working_dir / "docker-compose.yml"),
+        f"{prefix}.project.working_dir": str(working_dir),
+        f"{prefix}.service": service,
+        f"{prefix}.version": "2.29.7",
+    }
+
+
+def _engine_answers() -> bool:
+    try:
+        with closing(docker.from_env(timeout=5)) as client:
+            return bool(client.ping())
+    except DockerException:
+        return False
+
+
+def _ensure_host_image() -> str:
+    versions = [(str(program), program.stat().st_size, program.stat().st_mtime_ns) for program in _HOST_PROGRAMS]
+    tag = hashlib.sha256(repr(versions).encode()).hexdigest()[:12]
+    with closing(docker.from_env()) as client:
+        try:
+            client.images.get(f"{_HOST_REPOSITORY}:{tag}")
+        except ImageNotFound:
+            client.api.import_image_from_data(
+                _host_tar(), repository=_HOST_REPOSITORY, tag=tag, changes=["ENV PATH=/usr/bin:/bin"]
+            )
+    return f"{_HOST_REPOSITORY}:{tag}"
+
+
+def _host_tar() -> bytes:
+    """A root file system of this machine's Python, Redis and shell with the libraries they load."""
+    query = [str(_HOST_PYTHON), "-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"]
+    stdlib = Path(_output(query))
+    extensions = sorted((stdlib / "lib-dynload").glob("*.so"))
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as tar:
+        for program in (*_HOST_PROGRAMS, *_loaded_libraries((*_HOST_PROGRAMS, *extensions))):
+            tar.add(program, program.relative_to("/"))
+        tar.add(stdlib, stdlib.relative_to("/"), filter=_needed)
+        temporary = tarfile.TarInfo("tmp")
+        temporary.type, temporary.mode = tarfile.DIRTYPE, 0o1777
+        tar.addfile(temporary)
+    return buffer.getvalue()
+
+
+def _needed(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    name = Path(entry.name).name
+    return None if name in _NOT_NEEDED or name.startswith("config-") else entry
+
+
+def _loaded_libraries(programs: tuple[Path, ...]) -> list[Path]:
+    words = _output(["ldd", *map(str, programs)]).split()
+    return sorted({Path(word) for word in words if word.startswith("/") and not word.endswith(":")})
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
