@@ -1,0 +1,24 @@
+"""Fixtures more than one test module uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stack.engine import Images, docker_engine, ensure_images
+from tests.stack.stack import Stack, running_stack
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    """Images with Python and Redis, on a Docker Engine that answers; one that ran before still runs afterwards."""
+    with docker_engine(tmp_path_factory.mktemp("dockerd") / "dockerd.log"):
+        yield ensure_images()
+
+
+@pytest.fixture(scope="session")
+def stack(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The healthy stack all tests share: break it only in `with stack.broken(...)`, which repairs it."""
+    with running_stack(tmp_path_factory.mktemp("stack"), images) as running:
+        yield running
