@@ -89,13 +89,39 @@ class Bundle:
             raise NotFoundError(msg, hint="`irkit show` lists what was collected")
         if item.form == "document":
             return json.loads((self.path / item.path).read_text(encoding="utf-8", errors="surrogatepass"))
-        import pandas as pd  # noqa: PLC0415 (heavy, and not every caller reads tables)
-
-        return pd.read_parquet(self.path / item.path)
+        return _read_table(self.path / item.path)
 
     def __repr__(self) -> str:
         kinds = ", ".join(item.kind for item in self.manifest.evidence)
         return f"Bundle({self.id}, incident {self.manifest.incident_id}: {kinds or 'empty'})"
+
+
+def _read_table(path: Path) -> Any:  # noqa: ANN401 (a DataFrame, whose library is only loaded here)
+    """Return a Parquet file as a DataFrame; text that was not UTF-8 comes back with lone surrogates, losslessly."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    frame = table.to_pandas(types_mapper={pa.int64(): _nullable_integer()}.get)
+    for column in table.schema:
+        if pa.types.is_large_binary(column.type):
+            cells = [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in frame[column.name]]
+            frame[column.name] = _objects(cells, frame.index)
+    return frame
+
+
+def _objects(cells: list[str | None], index: Any) -> Any:  # noqa: ANN401
+    """Return a column of Python strings: pandas' own string type cannot hold lone surrogates."""
+    import pandas as pd
+
+    return pd.Series(cells, index=index, dtype=object)
+
+
+def _nullable_integer() -> Any:  # noqa: ANN401
+    """Return the dtype that keeps an exit code an integer beside rows that have none."""
+    import pandas as pd
+
+    return pd.Int64Dtype()
 
 
 def seal_bundle(folder: Path, manifest: Manifest, destination: Path) -> Bundle:
@@ -162,7 +188,14 @@ def copy_bundle(source: Bundle, destination: Path, incident_id: int, bundle_id: 
         shutil.copyfile(source.path / item.path, target)
     old = source.manifest
     manifest = Manifest(
-        old.format_version, old.irkit_version, bundle_id, incident_id, old.window, old.created_at, old.runs, old.evidence
+        old.format_version,
+        old.irkit_version,
+        bundle_id,
+        incident_id,
+        old.window,
+        old.created_at,
+        old.runs,
+        old.evidence,
     )
     return seal_bundle(staging, manifest, destination)
 

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping  # noqa: TC003 (dataclass fields are inspected at run time)
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -31,7 +31,7 @@ class Secret:
             port = f":{parts.port}" if parts.port else ""
             user = "***@" if parts.username or parts.password else ""
             return f"{parts.scheme}://{user}{parts.hostname}{port}{parts.path}"
-        return "***"
+        return "***" if self.value else ""
 
     def __repr__(self) -> str:
         return f"Secret({self})"
@@ -147,7 +147,9 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     start = Path.cwd() if start is None else start
     config = _find_config(start, environ)
     table = _read(config) if config else {}
-    values: dict[str, dict[str, Any]] = {section: {} for section in ("", "docker", "http", "redis", "sqlite", "collect")}
+    values: dict[str, dict[str, Any]] = {
+        section: {} for section in ("", "docker", "http", "redis", "sqlite", "collect")
+    }
     for key, value in table.items():
         section = key if isinstance(value, dict) else ""
         if section not in values or (not section and key not in _TOP_LEVEL):
@@ -200,7 +202,11 @@ def _find_config(start: Path, environ: Mapping[str, str]) -> Path | None:
 def _default_home(environ: Mapping[str, str]) -> Path:
     """Return the user-wide home, per the XDG base directory specification, when no `irkit.toml` is found."""
     data = environ.get("XDG_DATA_HOME", "")
-    base = Path(data) if data and Path(data).is_absolute() else Path(environ.get("HOME", "~")).expanduser() / ".local/share"
+    base = (
+        Path(data)
+        if data and Path(data).is_absolute()
+        else Path(environ.get("HOME", "~")).expanduser() / ".local/share"
+    )
     return base / "irkit"
 
 
@@ -215,7 +221,7 @@ def _read(config: Path) -> dict[str, Any]:
         raise InputError(msg, hint="correct that line; values with spaces or colons need quotes") from None
 
 
-def _build(  # noqa: PLR0913 (one call site; the parts of an error message)
+def _build(  # noqa: PLR0913, PLR0917 (one call site; the parts of an error message)
     cls: type, given: dict[str, Any], section: str, config: Path | None, environ: Mapping[str, str], base: Path
 ) -> Any:  # noqa: ANN401 (one of the section classes)
     hints = get_type_hints(cls)

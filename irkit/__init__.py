@@ -1,0 +1,80 @@
+"""irkit: from the page to the published postmortem.
+
+The names below load on first use, so that `import irkit` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from irkit.bundle import Bundle, open_bundle
+    from irkit.diagnose import Diagnosis
+    from irkit.errors import IrkitError
+    from irkit.model import Incident, Window, parse_incident_id
+    from irkit.report import Report
+    from irkit.runbook import Runbook
+    from irkit.settings import Settings
+    from irkit.workspace import (
+        diagnosis,
+        gather,
+        incident,
+        incidents,
+        load_runbook,
+        load_settings,
+        postmortem,
+        timeline,
+    )
+
+_HOME = {
+    "Bundle": "bundle",
+    "Incident": "model",
+    "IrkitError": "errors",
+    "Report": "report",
+    "Runbook": "runbook",
+    "Settings": "settings",
+    "Window": "model",
+    "Diagnosis": "diagnose",
+    "diagnosis": "workspace",
+    "gather": "workspace",
+    "incident": "workspace",
+    "incidents": "workspace",
+    "load_runbook": "workspace",
+    "load_settings": "workspace",
+    "open_bundle": "bundle",
+    "parse_incident_id": "model",
+    "postmortem": "workspace",
+    "timeline": "workspace",
+}
+
+__all__ = [
+    "Bundle",
+    "Diagnosis",
+    "Incident",
+    "IrkitError",
+    "Report",
+    "Runbook",
+    "Settings",
+    "Window",
+    "diagnosis",
+    "gather",
+    "incident",
+    "incidents",
+    "load_runbook",
+    "load_settings",
+    "open_bundle",
+    "parse_incident_id",
+    "postmortem",
+    "timeline",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'irkit' has no attribute {name!r}")
+    return getattr(import_module(f"irkit.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

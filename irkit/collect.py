@@ -1,0 +1,328 @@
+"""The collection engine: plan the looks, run them where they can be killed, seal what came back.
+
+The collectors run in a process of their own (`irkit.collect_host`), each in a forked child, since a read time-out of a
+library never ends on a source that drips. What a stopped collector had written by then is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundle_folder, seal_bundle, sha256_of
+from irkit.collect_contract import Collector, registered
+from irkit.errors import CollectError, InputError
+from irkit.evidence_writer import to_parquet
+from irkit.model import CollectorRun, Evidence, Outcome, Window
+from irkit.redact import installation_key
+from irkit.registry import BrokenPlugin, load_plugins
+from irkit.settings import Settings, dump_target
+
+_GRACE_S = 2.0
+_ABSENT_HINT = "set it in irkit.toml if the service has one"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look that a collection would take, or why it would not; shown by `--dry-run`."""
+
+    collector: Collector
+    target: object
+    command: str
+    skipped: Outcome | None = None
+    reason: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """News of a running collection: a look started (`run` is None) or ended."""
+
+    collector: str
+    run: CollectorRun | None = None
+
+
+@dataclass(slots=True)
+class _Progressing:
+    """What is known of a look while it runs."""
+
+    look: Look
+    pieces: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ended: dict[str, Any] | None = None
+
+
+def plan(settings: Settings, only: Iterable[str] = ()) -> tuple[tuple[Look, ...], tuple[BrokenPlugin, ...]]:
+    """Return the looks a collection would take, cheap first, and the third-party collectors that are broken.
+
+    Raises:
+        InputError: `only` names a collector that does not exist.
+    """
+    broken = load_plugins("irkit.collectors", "irkit.collectors")
+    wanted = frozenset(only)
+    if unknown := wanted - {item.name for item in registered()}:
+        msg = f"there is no collector named {', '.join(sorted(unknown))}"
+        raise InputError(msg, hint=f"there are: {', '.join(item.name for item in registered())}")
+    return tuple(_look(item, settings, wanted) for item in registered()), broken
+
+
+def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
+    settings: Settings,
+    incident_id: int,
+    window: Window,
+    *,
+    bundle_id: str,
+    now: datetime,
+    only: Iterable[str] = (),
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Bundle:
+    """Collect evidence for an incident into a sealed bundle under the settings' home.
+
+    Every collector ends within `settings.collect.deadline_s` and all of them within `run_deadline_s`; each ends in one
+    of the outcomes of `irkit.model.Outcome`, and none of them can take the others' evidence with it.
+
+    Raises:
+        InputError: `only` names a collector that does not exist.
+        CollectError: the collection could not be run at all.
+        BundleError: the evidence could not be sealed.
+    """
+    looks, broken = plan(settings, only)
+    destination = bundle_folder(settings.home, incident_id) / bundle_id
+    staging = destination.parent / f".{bundle_id}.partial"
+    try:
+        staging.mkdir(parents=True)
+    except OSError as error:
+        msg = f"no evidence can be written to {staging.parent}: {error.strerror or error}"
+        raise CollectError(msg, hint="make the folder writable, or set another home in irkit.toml") from None
+    try:
+        running = {look.collector.name: _Progressing(look) for look in looks if look.skipped is None}
+        runs: list[CollectorRun] = []
+        evidence: list[Evidence] = []
+        for look in looks:
+            if look.skipped is not None:
+                runs.append(_not_run(look, now))
+                on_progress(Progress(look.collector.name, runs[-1]))
+        runs.extend(_broken_run(item, now) for item in broken)
+        for name in running:
+            on_progress(Progress(name))
+        for state in _run(settings, window, staging, running):
+            run, found = _finish(state, staging, now)
+            runs.append(run)
+            evidence.extend(found)
+            on_progress(Progress(run.collector, run))
+        order = {look.collector.name: place for place, look in enumerate(looks)}
+        runs.sort(key=lambda run: order.get(run.collector, len(order)))
+        evidence.sort(key=lambda item: order.get(item.collector, len(order)))
+        _drop_staged(staging, keep={item.path for item in evidence})
+        manifest = Manifest(
+            FORMAT_VERSION, version("irkit"), bundle_id, incident_id, window, now, tuple(runs), tuple(evidence)
+        )
+        return seal_bundle(staging, manifest, destination)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _look(item: Collector, settings: Settings, wanted: frozenset[str]) -> Look:
+    target = getattr(settings, item.target)
+    command = item.command_for(target)
+    if wanted and item.name not in wanted:
+        return Look(item, target, command, Outcome.SKIPPED, "not asked for")
+    if not str(target):
+        return Look(item, target, command, Outcome.ABSENT, f"no [{item.target}] is configured", _ABSENT_HINT)
+    return Look(item, target, command)
+
+
+def _not_run(look: Look, now: datetime) -> CollectorRun:
+    item, outcome = look.collector, look.skipped or Outcome.SKIPPED
+    subject = str(look.target)
+    return CollectorRun(
+        item.name,
+        outcome,
+        look.reason,
+        look.hint,
+        subject,
+        look.command,
+        item.provides,
+        (),
+        now,
+        duration_s=0.0,
+        size_bytes=0,
+    )
+
+
+def _broken_run(plugin: BrokenPlugin, now: datetime) -> CollectorRun:
+    hint = "repair or uninstall the package that provides it"
+    reason = f"plug-in cannot be loaded: {plugin.reason}"
+    return CollectorRun(plugin.name, Outcome.FAILED, reason, hint, "", "", (), (), now, duration_s=0.0, size_bytes=0)
+
+
+def _run(settings: Settings, window: Window, staging: Path, running: dict[str, _Progressing]) -> Iterator[_Progressing]:
+    """Run the looks in the host process and yield each as it ends; after the run's deadline nothing of it lives."""
+    if not running:
+        return
+    limits = settings.collect
+    job = {
+        "staging": str(staging),
+        "window": [window.start.isoformat(), window.end.isoformat()],
+        "redaction_key": installation_key(settings.home).hex(),
+        "max_size_bytes": limits.max_size_bytes,
+        "run_deadline_s": limits.run_deadline_s,
+        "collectors": [
+            {"name": name, "target": dump_target(state.look.target), "deadline_s": limits.deadline_s}
+            for name, state in running.items()
+        ],
+    }
+    # OpenBLAS and OpenMP start threads on import, which a forking process must not have
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryFile() as complaints:  # a pipe nobody reads would block who complains much
+        yield from _drive(job, environment, complaints, running)
+
+
+def _drive(
+    job: dict[str, Any], environment: dict[str, str], complaints: IO[bytes], running: dict[str, _Progressing]
+) -> Iterator[_Progressing]:
+    # -P: a docker.py or redis.py in the working directory must not stand in for the library
+    host = subprocess.Popen(
+        [sys.executable, "-P", "-m", "irkit.collect_host"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        env=environment,
+        start_new_session=True,
+    )
+    began = time.monotonic()
+    try:
+        assert host.stdin is not None  # noqa: S101 (asked for above; tells mypy)
+        with contextlib.suppress(BrokenPipeError):  # a host that died on import says why on standard error
+            host.stdin.write(json.dumps(job).encode("ascii") + b"\n")
+            host.stdin.flush()
+        for news in _reports(host, began + job["run_deadline_s"] + _GRACE_S):
+            state = running[news["collector"]]
+            if news["event"] == "piece":
+                state.pieces[news["kind"]] = news
+            elif state.ended is None:
+                state.ended = news
+                yield state
+    finally:
+        _stop(host)
+    for state in running.values():
+        if state.ended is None:
+            duration_s = time.monotonic() - began
+            late = duration_s >= job["run_deadline_s"]
+            reason = "the collecting process was stopped" if late else _last_words(host, complaints)
+            outcome = Outcome.TIMED_OUT if late else Outcome.FAILED
+            state.ended = {"outcome": outcome, "reason": reason, "duration_s": duration_s}
+            yield state
+
+
+def _reports(host: subprocess.Popen[bytes], until: float) -> Iterator[dict[str, Any]]:
+    """Yield the host's reports until it and all its children closed the pipe, or until the time is up."""
+    assert host.stdout is not None  # noqa: S101
+    descriptor = host.stdout.fileno()
+    os.set_blocking(descriptor, False)
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while selector.select(max(0.0, until - time.monotonic())):
+            chunk = os.read(descriptor, 1 << 16)
+            if not chunk:
+                return
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                with contextlib.suppress(ValueError):  # a line cut to size may not be JSON any more
+                    yield json.loads(line)
+
+
+def _stop(host: subprocess.Popen[bytes]) -> None:
+    """End the host; closing its input tells it to kill its children first, and Linux kills any that are left."""
+    assert host.stdin is not None  # noqa: S101
+    with contextlib.suppress(BrokenPipeError):
+        host.stdin.close()
+    try:
+        host.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        host.kill()
+        host.wait()
+    assert host.stdout is not None  # noqa: S101
+    host.stdout.close()
+
+
+def _last_words(host: subprocess.Popen[bytes], complaints: IO[bytes]) -> str:
+    complaints.seek(0)
+    words = complaints.read().decode("utf-8", "replace").strip().splitlines()
+    return f"the collecting process ended early: {words[-1] if words else f'exit code {host.returncode}'}"
+
+
+def _finish(state: _Progressing, staging: Path, now: datetime) -> tuple[CollectorRun, list[Evidence]]:
+    """Turn what one look left in the staging folder into evidence, and its end into a row of coverage."""
+    item, ended = state.look.collector, state.ended or {}
+    outcome = Outcome(ended["outcome"])
+    found: list[Evidence] = []
+    reason = str(ended.get("reason", ""))
+    for kind, piece in state.pieces.items():
+        staged = staging / item.name / piece["file"]
+        columns = piece["columns"]
+        table = columns is not None
+        target = staging / ("tables" if table else "documents") / f"{kind}{'.parquet' if table else '.json'}"
+        target.parent.mkdir(exist_ok=True)
+        try:
+            rows = to_parquet(staged, columns, target) if table else None
+            if not table:
+                json.loads(staged.read_bytes())
+                staged.rename(target)
+        except (ValueError, OSError):
+            continue  # it was stopped before anything of this piece was whole
+        found.append(
+            Evidence(
+                id=f"{item.name}/{kind}",
+                collector=item.name,
+                kind=kind,
+                form="table" if table else "document",
+                path=target.relative_to(staging).as_posix(),
+                sha256=sha256_of(target),
+                size_bytes=target.stat().st_size,
+                rows=rows,
+                subject=piece["subject"] or str(state.look.target),
+                command=state.look.command,
+                collected_at=now,
+                truncated=piece["truncated"],
+            )
+        )
+    if outcome is Outcome.COLLECTED and len(found) < len(state.pieces):
+        outcome, reason = Outcome.PARTIAL, reason or "some of it could not be read back"
+    run = CollectorRun(
+        item.name,
+        outcome,
+        reason,
+        str(ended.get("hint", "")),
+        str(state.look.target),
+        state.look.command,
+        item.provides,
+        tuple(evidence.id for evidence in found),
+        now,
+        round(float(ended.get("duration_s", 0.0)), 3),
+        sum(evidence.size_bytes for evidence in found),
+        int(ended.get("redactions", 0)),
+    )
+    return run, found
+
+
+def _drop_staged(staging: Path, keep: set[str]) -> None:
+    for path in sorted(staging.rglob("*"), reverse=True):
+        if path.is_dir():
+            with contextlib.suppress(OSError):  # not empty: it holds what is kept
+                path.rmdir()
+        elif path.relative_to(staging).as_posix() not in keep:
+            path.unlink()

@@ -1,0 +1,208 @@
+"""The process that runs collectors: one forked child each, killed at its deadline with all it started.
+
+Started by `irkit.collect` as `python -m irkit.collect_host`, with the job as a line of JSON on standard input (so that
+credentials are in no argv and no environment) and told by the end of that input that its parent is gone. Being
+single-threaded it can fork safely, also when its parent is a Jupyter kernel full of threads. Children report on
+standard output, one JSON line of at most PIPE_BUF bytes at a time, which the kernel keeps whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from irkit import settings
+from irkit.collect_contract import Collector, Gap, Refused, Unreachable, registered
+from irkit.evidence_writer import EvidenceWriter
+from irkit.model import Outcome, Window
+from irkit.redact import Redactor
+from irkit.registry import load_plugins
+
+_LINE_BYTES = select.PIPE_BUF
+_REASON_CHARS = 400
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One collection as handed over by the parent process."""
+
+    staging: Path
+    window: Window
+    redactor: Redactor
+    max_size_bytes: int
+    run_deadline_s: float
+    collectors: tuple[dict[str, Any], ...]
+
+
+def read_job(line: str) -> Job:
+    """Read the parent's line; see `irkit.collect` for its other end."""
+    body = json.loads(line)
+    start, end = (datetime.fromisoformat(moment) for moment in body["window"])
+    return Job(
+        Path(body["staging"]),
+        Window(start, end),
+        Redactor(bytes.fromhex(body["redaction_key"])),
+        body["max_size_bytes"],
+        body["run_deadline_s"],
+        tuple(body["collectors"]),
+    )
+
+
+def main() -> None:
+    """Run the job on standard input to its end, or until the parent is gone."""
+    job = read_job(sys.stdin.readline())
+    out = os.dup(1)
+    os.dup2(2, 1)  # what a library prints must not be taken for a report
+    wake_read, wake_write = socket.socketpair()
+    for end in (wake_read, wake_write):
+        end.settimeout(0.0)
+    signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    load_plugins("irkit.collectors", "irkit.collectors")
+    known = {item.name: item for item in registered()}
+    started = time.monotonic()
+    children: dict[int, tuple[str, float, float]] = {}
+    for spec in job.collectors:
+        deadline_s = min(spec["deadline_s"], job.run_deadline_s)
+        pid = os.fork()
+        if pid == 0:
+            _child(known[spec["name"]], spec, job, out)
+        with contextlib.suppress(OSError):  # the child may have done it itself, or be gone already
+            os.setpgid(pid, pid)
+        children[pid] = (spec["name"], time.monotonic(), time.monotonic() + deadline_s)
+    run_ends = started + job.run_deadline_s
+    while children:
+        now = time.monotonic()
+        for pid, (name, began, deadline) in list(children.items()):
+            if now >= min(deadline, run_ends):
+                _kill(pid)
+                os.waitpid(pid, 0)
+                del children[pid]
+                limit = "its deadline" if deadline <= run_ends else "the deadline of the whole run"
+                reason = f"stopped at {limit} after {now - began:.1f} s"
+                _report(out, name, "ended", outcome=Outcome.TIMED_OUT, reason=reason, duration_s=now - began)
+        _reap(children, out)
+        if not children:
+            break
+        wait_s = max(0.0, min(run_ends, *(item[2] for item in children.values())) - time.monotonic())
+        ready, _, _ = select.select([sys.stdin, wake_read], [], [], wait_s)
+        if sys.stdin in ready:  # nothing more is ever sent: this is the end of the parent
+            for pid in children:
+                _kill(pid)
+            return
+        with contextlib.suppress(BlockingIOError):
+            wake_read.recv(4096)
+
+
+def _reap(children: dict[int, tuple[str, float, float]], out: int) -> None:
+    """Collect the children that ended; one that died without a word is reported for what it was."""
+    for pid, (name, began, _) in list(children.items()):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
+            continue
+        del children[pid]
+        _kill_group(pid)  # whatever it left running
+        if status:
+            code = os.waitstatus_to_exitcode(status)
+            what = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+            reason = f"the collector's process died with {what}"
+            _report(out, name, "ended", outcome=Outcome.FAILED, reason=reason, duration_s=time.monotonic() - began)
+
+
+def _child(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
+    """Run one collector in this forked process and leave without touching the parent's state."""
+    code = 1
+    try:
+        os.setpgid(0, 0)
+        _die_with_parent()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _run(item, spec, job, out)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
+    target = settings.load_target(item.target, spec["target"])
+    folder = job.staging / item.name
+    folder.mkdir(parents=True)
+    gaps: list[str] = []
+    pieces = 0
+
+    def report(**news: object) -> None:
+        _report(out, item.name, "piece", **news)
+
+    writer = EvidenceWriter(folder, job.redactor, job.max_size_bytes, report)
+    began = time.monotonic()
+    outcome, hint = Outcome.COLLECTED, ""
+    try:
+        for piece in item.function(target, job.window):
+            if isinstance(piece, Gap):
+                gaps.append(piece.reason)
+                continue
+            pieces += 1
+            if cut := writer.write(piece):
+                gaps.append(cut)
+    except (Unreachable, Refused) as error:
+        absent = isinstance(error, Unreachable) and not getattr(target, "configured", True)
+        outcome = Outcome.ABSENT if absent else Outcome.FAILED
+        gaps.append(str(error))
+        hint = error.hint
+    except Exception as error:  # noqa: BLE001 (one failing collector never stops the report)
+        outcome = Outcome.FAILED
+        gaps.append(f"{type(error).__name__}: {error}".strip().splitlines()[0])
+        hint = "report this with the sentence above: the collector did not foresee it"
+    if gaps and (pieces or outcome is Outcome.COLLECTED):
+        outcome = Outcome.PARTIAL
+    reason, _ = job.redactor.text("; ".join(dict.fromkeys(gaps)))
+    duration_s = time.monotonic() - began
+    counts = {"redactions": writer.redactions, "duration_s": duration_s}
+    _report(out, item.name, "ended", outcome=outcome, reason=reason, hint=job.redactor.text(hint)[0], **counts)
+
+
+def _report(out: int, collector: str, event: str, **news: object) -> None:
+    def shortened(value: object) -> object:
+        return value[: _REASON_CHARS - 1] + "…" if isinstance(value, str) and len(value) > _REASON_CHARS else value
+
+    body = {"collector": collector, "event": event, **{key: shortened(value) for key, value in news.items()}}
+    line = json.dumps(body).encode("ascii") + b"\n"
+    if len(line) > _LINE_BYTES:  # escapes can blow a text up sixfold
+        body["reason"] = str(body.get("reason", "")).encode("ascii", "replace").decode("ascii")
+        body["hint"] = ""
+        line = json.dumps(body).encode("ascii")[: _LINE_BYTES - 1] + b"\n"
+    os.write(out, line)
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _kill(pid: int) -> None:
+    """Kill a child not yet reaped (its number cannot have been given away) and all it started."""
+    _kill_group(pid)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this child when the host dies; elsewhere the host's own clean-up has to do."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main()

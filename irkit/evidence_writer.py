@@ -1,0 +1,158 @@
+"""Pieces of evidence to staged files: redacted, capped, and readable up to the last row however the writer ends.
+
+Tables are staged as JSON lines, which a killed writer leaves valid up to its last whole line (and which cost the writer
+no import of Arrow), and become Parquet when the bundle is sealed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from irkit.collect_contract import ColumnType, Document, Table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from irkit.redact import Redactor
+
+_BATCH_ROWS = 5000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_INT64 = range(-(2**63), 2**63)
+
+
+class EvidenceWriter:
+    """Writes one collector's pieces into its folder; holds the count of bytes against the cap."""
+
+    def __init__(self, folder: Path, redactor: Redactor, max_size_bytes: int, report: Callable[..., None]) -> None:
+        self._folder = folder
+        self._redactor = redactor
+        self._left_bytes = max_size_bytes
+        self._report = report
+        self.redactions = 0
+
+    def write(self, piece: Table | Document) -> str:
+        """Write a piece and return how it was cut, or nothing; `report` is told before and after."""
+        table = isinstance(piece, Table)
+        path = self._folder / f"{piece.kind}{'.jsonl' if table else '.json'}"
+        news: dict[str, object] = {"kind": piece.kind, "file": path.name, "subject": piece.subject}
+        news["columns"] = dict(piece.columns) if isinstance(piece, Table) else None
+        self._report(**news, truncated="writing was cut short")
+        truncated = self._write_table(piece, path) if isinstance(piece, Table) else self._write_document(piece, path)
+        self._report(**news, truncated=truncated)
+        return truncated
+
+    def _write_document(self, piece: Document, path: Path) -> str:
+        value, count = self._redactor.value(_jsonable(piece.value))
+        self.redactions += count
+        body = json.dumps(value, indent=1, ensure_ascii=True).encode("ascii")
+        if len(body) > self._left_bytes:
+            body = json.dumps({"cut": f"{len(body)} bytes were over the size cap"}).encode("ascii")
+            path.write_bytes(body)
+            return f"document of {piece.kind} over the size cap"
+        self._left_bytes -= len(body)
+        path.write_bytes(body)
+        return ""
+
+    def _write_table(self, piece: Table, path: Path) -> str:
+        with path.open("wb", buffering=0) as stream:  # whatever was yielded must survive a kill
+            for row in piece.rows:
+                line = json.dumps([self._cell(row.get(name), kind) for name, kind in piece.columns.items()]).encode(
+                    "ascii"
+                )
+                self._left_bytes -= len(line)
+                if self._left_bytes < 0:
+                    return f"{piece.kind} cut at the size cap"
+                stream.write(line + b"\n")
+        return ""
+
+    def _cell(self, value: object, kind: ColumnType) -> object:
+        if value is None:
+            return None
+        if kind == "string":
+            text, count = self._redactor.text(str(value))
+            self.redactions += count
+            return text
+        if kind == "time" and isinstance(value, datetime):
+            return (value - _EPOCH) // _MICROSECOND
+        if kind == "int" and isinstance(value, int) and value not in _INT64:
+            return None  # an unsigned "no limit" of the kernel's; Arrow has no place for it
+        if kind == "float" and isinstance(value, int | float) and not math.isfinite(value):
+            return None
+        return value
+
+
+def to_parquet(staged: Path, columns: Mapping[str, ColumnType], destination: Path) -> int:
+    """Turn staged rows, whole or cut anywhere, into Parquet and return their number.
+
+    Text becomes a string column where all of it is UTF-8, else stays bytes, which `Bundle.load` decodes losslessly.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types: dict[ColumnType, pa.DataType] = {
+        "string": pa.large_binary(),  # Arrow strings cannot hold what is not UTF-8
+        "int": pa.int64(),
+        "float": pa.float64(),
+        "bool": pa.bool_(),
+        "time": pa.timestamp("us", tz="UTC"),
+    }
+    schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
+    batches = []
+    rows = _staged_rows(staged)
+    while batch := list(islice(rows, _BATCH_ROWS)):
+        cells = zip(*batch, strict=True)
+        arrays = [
+            pa.array([to_bytes(cell) if isinstance(cell, str) else cell for cell in column], type=field.type)
+            for column, field in zip(cells, schema, strict=True)
+        ]
+        batches.append(pa.RecordBatch.from_arrays(arrays, schema=schema))
+    table = pa.Table.from_batches(batches, schema=schema)
+    for index, column in enumerate(table.schema):
+        if pa.types.is_large_binary(column.type):
+            try:
+                table = table.set_column(
+                    index, column.name, table.column(index).cast(pa.large_string()).cast(pa.string())
+                )
+            except pa.ArrowInvalid:
+                continue
+    pq.write_table(table, destination, compression="zstd")
+    return int(table.num_rows)
+
+
+def _staged_rows(staged: Path) -> Iterator[list[Any]]:
+    """Yield the whole lines; a writer that was killed leaves half of one at the end."""
+    with staged.open("rb") as stream:
+        for line in stream:
+            if line.endswith(b"\n"):
+                yield json.loads(line)
+
+
+def to_bytes(text: str) -> bytes:
+    """Return the bytes a text came from: UTF-8, with lone surrogates for bytes that were not."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _jsonable(value: object) -> object:
+    """Return plain JSON values: times as ISO 8601 UTC, bytes as text with lone surrogates, keys as strings."""
+    if isinstance(value, Mapping):
+        return {str(_jsonable(key)): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)

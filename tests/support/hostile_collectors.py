@@ -1,0 +1,123 @@
+"""A third party's collectors that misbehave in every way the engine must survive; installed by a test as a plug-in."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from irkit.collect_contract import Document, Gap, Piece, Refused, Table, Unreachable, collector
+from irkit.model import Window
+from irkit.settings import HttpTarget
+
+AT = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)
+COLUMNS = {"at": "time", "line": "string", "number": "int"}
+
+
+def row(number: int, line: str = "a line") -> dict[str, object]:
+    return {"at": AT, "line": line, "number": number}
+
+
+@collector("good", target="http", provides=("good_rows", "good_facts"), cost=1, command="look {target.health_url}")
+def good(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Shows what a working neighbour of the others leaves."""
+    yield Document("good_facts", {"url": target.health_url, "password": "hunter2hunter2", "raw": b"caf\xe9"})
+    yield Table(
+        "good_rows",
+        COLUMNS,
+        [row(1, "login password=hunter2hunter2"), row(2, b"caf\xe9".decode("utf-8", "surrogateescape"))],
+    )
+
+
+@collector("empty", target="http", provides=("empty_rows",), cost=1, command="look")
+def empty(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Looks and finds nothing."""
+    yield Table("empty_rows", COLUMNS, ())
+
+
+@collector("hang", target="http", provides=("hang_rows",), cost=1, command="look")
+def hang(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Waits for ever on a socket that says nothing, deaf to polite signals."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    left, _right = socket.socketpair()
+    left.recv(1)
+    yield Gap("unreachable")
+
+
+@collector("hang-after-rows", target="http", provides=("early_rows",), cost=1, command="look")
+def hang_after_rows(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Yields rows, then hangs: what it had must stay."""
+
+    def rows() -> Iterator[dict[str, object]]:
+        for number in range(2000):
+            yield row(number)
+        threading.Event().wait()
+
+    yield Table("early_rows", COLUMNS, rows())
+
+
+@collector("grandchild", target="http", provides=("grandchild_rows",), cost=1, command="look")
+def grandchild(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Starts a process that would outlive it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import threading; threading.Event().wait()", os.environ["IRKIT_TEST_MARK"]]
+    )
+    process.wait()
+    yield Gap("unreachable")
+
+
+@collector("flood", target="http", provides=("flood_rows",), cost=1, command="look")
+def flood(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Never stops sending."""
+
+    def rows() -> Iterator[dict[str, object]]:
+        number = 0
+        while True:
+            number += 1
+            yield row(number, "x" * 1000)
+
+    yield Table("flood_rows", COLUMNS, rows())
+
+
+@collector("raise", target="http", provides=("raise_rows",), cost=1, command="look")
+def raising(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Has a bug."""
+    msg = "no such key in https://user:hunter2hunter2@example.test/"
+    raise KeyError(msg)
+    yield
+
+
+@collector("raise-late", target="http", provides=("late_rows",), cost=1, command="look")
+def raising_late(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Has a bug after its first piece."""
+    yield Table("late_rows", COLUMNS, [row(1)])
+    msg = "then it broke"
+    raise Refused(msg)
+
+
+@collector("killed", target="http", provides=("killed_rows",), cost=1, command="look")
+def killed(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Dies of a signal, as with a fault in a C library."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    yield
+
+
+@collector("unreachable", target="http", provides=("unreachable_rows",), cost=1, command="look")
+def unreachable(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Finds nobody at home."""
+    msg = "nobody answers"
+    raise Unreachable(msg, hint="start it")
+    yield
+
+
+@collector("chatty", target="http", provides=("chatty_rows",), cost=1, command="look")
+def chatty(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Prints where the engine listens."""
+    print('{"collector": "good", "event": "ended", "outcome": "failed"}')
+    yield Table("chatty_rows", COLUMNS, [row(1)])
+    yield Gap("a reason of many words: " + "\u202e" * 5000)

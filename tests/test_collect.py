@@ -1,0 +1,163 @@
+"""The engine against collectors that misbehave: each ends in its outcome, and none takes the others' evidence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from irkit import collect_contract
+from irkit.bundle import Bundle, bundles_of, open_bundle
+from irkit.collect import Progress, collect, plan
+from irkit.errors import CollectError, InputError
+from irkit.model import Outcome, Window
+from irkit.settings import CollectSettings, HttpTarget, Settings
+from tests.support.hostile_collectors import AT
+
+WINDOW = Window(AT - timedelta(minutes=5), AT + timedelta(minutes=5))
+HOSTILE = Path(__file__).parent / "support" / "hostile_collectors.py"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings whose only collectors of interest come from a plug-in installed for this test."""
+    site = tmp_path / "site"
+    info = site / "hostile_collectors-1.dist-info"
+    info.mkdir(parents=True)
+    shutil.copyfile(HOSTILE, site / "hostile_plugin.py")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hostile-collectors\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[irkit.collectors]\nhostile = hostile_plugin\nbroken = no_such_module\n")
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setenv("IRKIT_TEST_MARK", f"mark-{tmp_path.name}")
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(collect_contract, "_REGISTRY", dict(collect_contract._REGISTRY))
+    target = HttpTarget("http://127.0.0.1:1/health", configured=True)
+    limits = CollectSettings(deadline_s=1.5, run_deadline_s=10.0, max_size_bytes=200_000)
+    yield Settings(tmp_path / "home", http=target, collect=limits)
+    sys.modules.pop("hostile_plugin", None)
+
+
+def run(settings: Settings, *only: str) -> Bundle:
+    return collect(settings, 42, WINDOW, bundle_id="one", now=AT, only=only)
+
+
+def outcome(bundle: Bundle, name: str) -> tuple[Outcome, str]:
+    found = next(item for item in bundle.runs if item.collector == name)
+    return found.outcome, found.reason
+
+
+def test_everything_at_once_each_in_its_outcome(settings: Settings) -> None:
+    names = (
+        "good",
+        "empty",
+        "hang",
+        "hang-after-rows",
+        "grandchild",
+        "flood",
+        "raise",
+        "raise-late",
+        "killed",
+        "unreachable",
+        "chatty",
+    )
+    bundle = run(settings, *names)
+    assert outcome(bundle, "good") == (Outcome.COLLECTED, "")
+    assert outcome(bundle, "empty") == (Outcome.COLLECTED, "")
+    assert outcome(bundle, "hang")[0] is Outcome.TIMED_OUT
+    assert "its deadline" in outcome(bundle, "hang")[1]
+    assert outcome(bundle, "hang-after-rows")[0] is Outcome.TIMED_OUT
+    assert outcome(bundle, "grandchild")[0] is Outcome.TIMED_OUT
+    assert outcome(bundle, "flood") == (Outcome.PARTIAL, "flood_rows cut at the size cap")
+    assert outcome(bundle, "raise")[0] is Outcome.FAILED
+    assert outcome(bundle, "raise-late") == (Outcome.PARTIAL, "then it broke")
+    assert outcome(bundle, "killed") == (Outcome.FAILED, "the collector's process died with signal SIGKILL")
+    assert outcome(bundle, "unreachable") == (Outcome.FAILED, "nobody answers")
+    assert outcome(bundle, "chatty")[0] is Outcome.PARTIAL
+    assert "No module named 'no_such_module'" in outcome(bundle, "broken")[1]
+    assert open_bundle(bundle.path).manifest == bundle.manifest
+
+
+def test_what_a_stopped_collector_had_is_kept(settings: Settings) -> None:
+    bundle = run(settings, "hang-after-rows")
+    assert len(bundle.load("early_rows")) == 2000
+    assert bundle.evidence_for("early_rows").truncated
+    assert outcome(bundle, "good") == (Outcome.SKIPPED, "not asked for")
+
+
+def test_a_flood_is_cut_to_the_cap(settings: Settings) -> None:
+    bundle = run(settings, "flood")
+    rows = bundle.load("flood_rows")
+    assert list(rows["number"]) == list(range(1, len(rows) + 1))
+    assert 150_000 < rows["line"].str.len().sum() <= 200_000
+    assert bundle.evidence_for("flood_rows").truncated == "flood_rows cut at the size cap"
+
+
+def test_secrets_never_reach_the_disk_and_bytes_come_back(settings: Settings) -> None:
+    bundle = run(settings, "good", "raise")
+    everything = b"".join(path.read_bytes() for path in bundle.path.rglob("*") if path.is_file())
+    assert b"hunter2" not in everything
+    facts, rows = bundle.load("good_facts"), bundle.load("good_rows")
+    assert facts["password"].startswith("[redacted:key:")
+    assert facts["raw"].encode("utf-8", "surrogateescape") == b"caf\xe9"
+    assert rows["line"][0].startswith("login password=[redacted:assignment:")
+    assert rows["line"][1].encode("utf-8", "surrogateescape") == b"caf\xe9"
+    assert rows["at"][0] == AT
+    assert next(item for item in bundle.runs if item.collector == "good").redactions == 2
+
+
+def test_nothing_is_left_running_or_lying_about(settings: Settings) -> None:
+    run(settings, "grandchild", "hang", "good")
+    mark = os.environ["IRKIT_TEST_MARK"].encode()
+    alive = [path for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _bytes(path)]
+    assert alive == []
+    assert [path.name for path in (settings.home / "bundles" / "INC-42").iterdir()] == ["one"]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_the_run_deadline_ends_what_collectors_deadlines_do_not(settings: Settings) -> None:
+    short = replace(settings, collect=replace(settings.collect, deadline_s=60.0, run_deadline_s=1.5))
+    bundle = run(short, "hang", "good")
+    assert outcome(bundle, "good")[0] is Outcome.COLLECTED
+    assert outcome(bundle, "hang")[0] is Outcome.TIMED_OUT
+    assert "the whole run" in outcome(bundle, "hang")[1]
+
+
+def test_a_default_that_does_not_answer_is_absent_and_an_empty_one_is_not_asked(settings: Settings) -> None:
+    unset = replace(settings, http=replace(settings.http, configured=False))
+    assert outcome(run(unset, "unreachable"), "unreachable") == (Outcome.ABSENT, "nobody answers")
+    looks, _ = plan(replace(settings, http=HttpTarget()), ["good"])
+    good = next(look for look in looks if look.collector.name == "good")
+    assert (good.skipped, good.reason) == (Outcome.ABSENT, "no [http] is configured")
+
+
+def test_progress_tells_each_start_and_each_end(settings: Settings) -> None:
+    news: list[Progress] = []
+    collect(settings, 42, WINDOW, bundle_id="one", now=AT, only=["good", "hang"], on_progress=news.append)
+    ours = [
+        (item.collector, item.run.outcome if item.run else None) for item in news if item.collector in {"good", "hang"}
+    ]
+    assert ours == [("good", None), ("hang", None), ("good", Outcome.COLLECTED), ("hang", Outcome.TIMED_OUT)]
+
+
+def test_a_misspelt_collector_is_refused(settings: Settings) -> None:
+    with pytest.raises(InputError, match="no collector named nonesuch"):
+        run(settings, "nonesuch")
+    assert bundles_of(settings.home, 42) == ()
+
+
+def test_a_home_that_cannot_be_written_is_one_sentence(settings: Settings) -> None:
+    settings.home.write_text("a file where the home should be")
+    with pytest.raises(CollectError, match="no evidence can be written"):
+        run(settings, "good")
