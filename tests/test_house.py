@@ -13,6 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import irkit
+
 ROOT = Path(__file__).parents[1]
 LOCKS = sorted((ROOT / ".requirements").glob("*.txt"))
 
@@ -41,6 +43,7 @@ ROOMS = (
     "collect",
     "collect_host",
     "docker_engine",
+    "log_stream",
     "collectors",
     "recorder",
     "log_formats",
@@ -190,6 +193,16 @@ print(*sorted({{name.partition('.')[0] for name in set(sys.modules) - before}} -
 
 def test_importing_irkit_loads_no_third_party_library() -> None:
     assert loaded_by("import irkit") == {"irkit"}
+
+
+def test_public_names_are_few_and_all_there() -> None:
+    assert len(irkit.__all__) <= 20
+    assert [name for name in irkit.__all__ if not hasattr(irkit, name)] == []
+
+
+def test_no_public_name_is_hidden_by_a_module() -> None:
+    """Importing `irkit.x` sets the attribute `x` of the package, whatever else was promised under that name."""
+    assert set(irkit.__all__) & {room(name) for name in MODULES} == set()
 
 
 def test_locks_name_no_place() -> None:
