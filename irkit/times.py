@@ -16,6 +16,7 @@ _UNIT_S = {
     **dict.fromkeys(("d", "day", "days"), 86400.0),
     **dict.fromkeys(("w", "week", "weeks"), 604800.0),
 }
+_LONGEST_S = 100 * 365 * 86400.0
 _AMOUNT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-z]+)", re.ASCII)
 _JOINS = re.compile(r"(?:\s|,|\band\b)*")
 _CLOCK = re.compile(r"\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?", re.ASCII)
@@ -24,10 +25,10 @@ _TIME_HINT = "write 2026-11-24T03:05Z, 2026-11-24T04:05+01:00, 03:05 (UTC, the m
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read a length of time above zero, such as `15 min`, `1 hour`, `1h30m` or `500ms`.
+    """Read a length of time above zero and up to 100 years, such as `15 min`, `1 hour`, `1h30m` or `500ms`.
 
     Raises:
-        InputError: the text is not a length of time, or is zero.
+        InputError: the text is not a length of time, or not one of that range.
     """
     given, position, total_s = text.strip().lower(), 0, 0.0
     while position < len(given):
@@ -38,7 +39,7 @@ def parse_duration(text: str) -> timedelta:
         total_s += float(amount[1]) * _UNIT_S[amount[2]]
         joined = _JOINS.match(given, amount.end())
         position = joined.end() if joined else amount.end()
-    if not 0 < total_s <= timedelta.max.total_seconds():
+    if not 0 < total_s <= _LONGEST_S:
         msg = f"{_shown(text)} is not a length of time"
         raise InputError(msg, hint="write it as 15 min, 1 hour, 1h30m or 2 days")
     return timedelta(seconds=total_s)

@@ -49,8 +49,8 @@ def _guard_sqlite() -> None:
             )
         # INSERT OR REPLACE removes a row without firing the DELETE trigger
         op.execute(
-            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "
-            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id) "  # noqa: S608 (our own two names)
+            f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} "  # noqa: S608 (our own two names)
+            f"WHEN EXISTS (SELECT 1 FROM {table} WHERE id = NEW.id) "
             f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
         )
 
