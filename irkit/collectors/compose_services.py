@@ -1,0 +1,180 @@
+"""The service's containers as the Docker Engine holds them: state, health, restarts, exit codes, images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError
+from docker.utils import parse_repository_tag
+
+from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
+from irkit.docker_engine import (
+    ListedContainer,
+    connected,
+    get,
+    inspect,
+    look_at_each,
+    our_containers,
+    parse_time,
+)
+from irkit.model import Window
+from irkit.settings import DockerTarget
+
+CONTAINERS: Mapping[str, ColumnType] = {
+    "service": "string",
+    "name": "string",
+    "container_id": "string",
+    "image": "string",
+    "image_digest": "string",
+    "state": "string",
+    "health": "string",
+    "health_failing_streak": "int",
+    "exit_code": "int",
+    "oom_killed": "bool",
+    "restart_count": "int",
+    "restart_policy": "string",
+    "started_at": "time",
+    "finished_at": "time",
+    "created_at": "time",
+    "error": "string",
+    "tty": "bool",
+    "log_driver": "string",
+    "memory_limit_bytes": "int",
+    "ports": "string",
+    "project": "string",
+}
+CONTAINER_HEALTH: Mapping[str, ColumnType] = {
+    "service": "string",
+    "name": "string",
+    "started_at": "time",
+    "ended_at": "time",
+    "exit_code": "int",
+    "output": "string",
+}
+
+
+@collector(
+    "compose-services",
+    target="docker",
+    provides=("containers", "container_health"),
+    cost=2,
+    command="docker-compose ps",
+)
+def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: ARG001 (a state has no window)
+    """Shows which containers run, which died and how, and which are unhealthy.
+
+    Yields one row of `containers` for each container and one row of `container_health` for each of its latest health
+    checks (the Engine keeps five). `exit_code` is None while a container runs and where none ever ran.
+
+    Raises:
+        Unreachable: no Engine answers, or it has no such containers.
+        Refused: the Engine may not be asked.
+    """
+    with connected(target) as client:
+        ours, gaps = our_containers(client, target)
+        health: list[Mapping[str, object]] = []
+        yield Table("containers", CONTAINERS, _rows(client, ours, health, gaps))
+        yield Table("container_health", CONTAINER_HEALTH, health)
+        yield from gaps
+
+
+def _rows(
+    client: APIClient, ours: Sequence[ListedContainer], health: list[Mapping[str, object]], gaps: list[Gap]
+) -> Iterator[Mapping[str, object]]:
+    digest_of = _digests(client)
+
+    def look(each: ListedContainer) -> tuple[ListedContainer, Mapping[str, Any], str]:
+        details = inspect(client, each)
+        return each, details, digest_of(str(details["Image"]), str(details["Config"]["Image"]))
+
+    for seen in look_at_each(ours, look):
+        if isinstance(seen, Gap):
+            gaps.append(seen)
+            continue
+        each, details, digest = seen
+        health.extend(_health_rows(each, details))
+        yield {**_row(each, details), "image_digest": digest}
+
+
+def _row(each: ListedContainer, details: Mapping[str, Any]) -> Mapping[str, object]:
+    state, host = details["State"], details["HostConfig"]
+    check = state.get("Health") or {}
+    return {
+        "service": each.service,
+        "name": each.name,
+        "container_id": each.id,
+        "image": details["Config"]["Image"],
+        "state": state["Status"],
+        "health": check.get("Status") or "none",
+        "health_failing_streak": check.get("FailingStreak"),
+        "exit_code": _exit_code(state),
+        "oom_killed": state.get("OOMKilled"),
+        "restart_count": details.get("RestartCount"),
+        "restart_policy": _restart_policy(host.get("RestartPolicy") or {}),
+        "started_at": parse_time(state.get("StartedAt")),
+        "finished_at": parse_time(state.get("FinishedAt")),
+        "created_at": parse_time(details.get("Created")),
+        "error": state.get("Error") or None,
+        "tty": details["Config"].get("Tty"),
+        "log_driver": (host.get("LogConfig") or {}).get("Type"),
+        "memory_limit_bytes": host.get("Memory") or None,
+        "ports": _ports((details.get("NetworkSettings") or {}).get("Ports") or host.get("PortBindings") or {}),
+        "project": each.project,
+    }
+
+
+def _exit_code(state: Mapping[str, Any]) -> int | None:
+    """The code of the last run that ended; the Engine says 0 also of what runs now and of what never ran.
+
+    While it waits between two restarts a container counts as running, yet its last run ended. One that could not be
+    started (no such command: 127) has a code though it never ran.
+    """
+    code = int(state["ExitCode"])
+    if state["Running"] and not state.get("Restarting"):
+        return None
+    never_ran = parse_time(state.get("StartedAt")) is None
+    return None if never_ran and code == 0 else code
+
+
+def _restart_policy(policy: Mapping[str, Any]) -> str:
+    name, most = policy.get("Name") or "no", policy.get("MaximumRetryCount")
+    return f"{name}:{most}" if most else name
+
+
+def _ports(bindings: Mapping[str, Sequence[Mapping[str, str]] | None]) -> str | None:
+    """Write ports as `docker ps` does: `127.0.0.1:8000->8000/tcp, 6379/tcp`."""
+    shown = []
+    for port, published in bindings.items():
+        shown += [f"{each['HostIp']}:{each['HostPort']}->{port}" for each in published or ()] or [port]
+    return ", ".join(shown) or None
+
+
+def _health_rows(each: ListedContainer, details: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
+    for check in (details["State"].get("Health") or {}).get("Log") or ():
+        yield {
+            "service": each.service,
+            "name": each.name,
+            "started_at": parse_time(check.get("Start")),
+            "ended_at": parse_time(check.get("End")),
+            "exit_code": check.get("ExitCode"),
+            "output": check.get("Output"),
+        }
+
+
+def _digests(client: APIClient) -> Callable[[str, str], str]:
+    """Return a function from image id and name to the digest a registry knows, else the image id itself."""
+
+    @cache
+    def digest_of(image_id: str, name: str) -> str:
+        try:
+            digests: list[str] = get(client, f"/images/{image_id}/json").json().get("RepoDigests") or []
+        except APIError:
+            return image_id
+        repository, _ = parse_repository_tag(name)
+        own = [digest for digest in digests if digest.partition("@")[0] == repository]
+        return (own or digests or [image_id])[0]
+
+    return digest_of

@@ -1,0 +1,266 @@
+"""The Docker Engine as the collectors need it: connected, asked for our containers, its failures in sentences."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import requests
+from docker import APIClient
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, create_api_error_from_http_exception
+from docker.utils import kwargs_from_env
+
+from irkit.collect_contract import Gap, Refused, Unreachable
+from irkit.settings import DockerTarget
+
+T = TypeVar("T")
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+_ONEOFF_LABEL = "com.docker.compose.oneoff"
+
+# One container whose lock the daemon holds must not keep the others from being looked at.
+CONTAINER_TIMEOUT_S = 5.0
+_SHOWN = 5
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class ListedContainer:
+    """One container as the Engine lists it; `service` is its name where compose did not make it."""
+
+    id: str
+    name: str
+    service: str
+    project: str | None
+    state: str
+
+    def __str__(self) -> str:
+        return f"container {self.name}"
+
+
+@contextmanager
+def connected(target: DockerTarget) -> Iterator[APIClient]:
+    """Connect as the docker command would: `target.host`, else DOCKER_HOST, else the CLI's current context.
+
+    Raises:
+        Unreachable: no Engine answers there.
+        Refused: it is there but may not be used, or the address cannot be meant.
+    """
+    where, options = _address(target)
+    try:
+        client = APIClient(**options, use_ssh_client=where.startswith("ssh://"), max_pool_size=128)
+    except (DockerException, requests.RequestException, OSError, ValueError) as error:
+        raise _named(error, where) from None
+    try:
+        yield client
+    except APIError as error:
+        raise Refused(f"the Docker Engine at {where} answers: {_explanation(error)}") from None
+    except requests.RequestException as error:
+        raise _named(error, where) from None
+    finally:
+        client.close()
+
+
+def our_containers(client: APIClient, target: DockerTarget) -> tuple[list[ListedContainer], list[Gap]]:
+    """List the containers the target means, by service and name, with a gap for each service that has none.
+
+    Compose labels decide, v1 and v2 alike; one-off containers (`run`) are left out as compose itself does. A target
+    without project and services means all compose containers, or simply all where compose made none.
+
+    Raises:
+        Unreachable: the Engine has no such container.
+    """
+    listed = [(_listed(entry), _labels(entry)) for entry in client.containers(all=True)]
+    ours = sorted(
+        (each for each, labels in listed if is_ours(each, labels, target)), key=lambda each: (each.service, each.name)
+    )
+    if not (target.project or target.services):
+        ours = [each for each in ours if each.project] or ours
+    if not ours:
+        raise _nothing_of_ours(target, [each for each, _ in listed])
+    missing = sorted(set(target.services) - {each.service for each in ours})
+    return ours, [Gap(f"service {service} has no container") for service in missing]
+
+
+def is_ours(each: ListedContainer, labels: Mapping[str, str], target: DockerTarget) -> bool:
+    """Whether a container is of the target's project and services, as far as these are given."""
+    if labels.get(_ONEOFF_LABEL, "").lower() == "true":
+        return False
+    if target.project and each.project != target.project:
+        return False
+    return not target.services or each.service in target.services
+
+
+def listed_by_labels(identity: str, name: str, labels: Mapping[str, str], state: str = "") -> ListedContainer:
+    """Name a container by its compose labels, as found in a listing or on an event."""
+    project = labels.get(PROJECT_LABEL)
+    return ListedContainer(identity, name, labels.get(SERVICE_LABEL) or name, project, state)
+
+
+def look_at_each(
+    containers: Sequence[ListedContainer], look: Callable[[ListedContainer], T], *, workers: int = 16
+) -> Iterator[T | Gap]:
+    """Yield `look(container)` for each container in order, looked at concurrently; a failed look is a gap."""
+
+    def guarded(container: ListedContainer) -> T | Gap:
+        try:
+            return look(container)
+        except (APIError, requests.RequestException) as error:
+            return Gap(failure_of(container, error))
+
+    with ThreadPoolExecutor(max_workers=min(workers, max(1, len(containers)))) as pool:
+        yield from pool.map(guarded, containers)
+
+
+def get(
+    client: APIClient,
+    path: str,
+    params: Mapping[str, str | int] | None = None,
+    *,
+    stream: bool = False,
+    timeout_s: float = CONTAINER_TIMEOUT_S,
+) -> requests.Response:
+    """GET a path of the Engine API; for what the library has no bounded or timed call for.
+
+    `timeout_s` is the longest silence, not the longest answer: that is for the deadline of the collection.
+
+    Raises:
+        APIError: the Engine answers with an error.
+        requests.RequestException: it does not answer.
+    """
+    url = f"{client.base_url}/v{client.api_version}{path}"
+    response = client.get(url, params=params, stream=stream, timeout=timeout_s)
+    try:
+        response.raise_for_status()
+    except requests.HTTPError as error:
+        create_api_error_from_http_exception(error)
+    return response
+
+
+def inspect(client: APIClient, container: ListedContainer) -> Mapping[str, Any]:
+    """Return all the Engine knows of one container; raises as `get` does."""
+    details: Mapping[str, Any] = get(client, f"/containers/{container.id}/json").json()
+    return details
+
+
+def failure_of(container: ListedContainer, error: Exception) -> str:
+    """Say in a sentence why one container could not be looked at."""
+    if isinstance(error, APIError):
+        if error.status_code == _NOT_FOUND:
+            return f"{container} of service {container.service} vanished while it was looked at"
+        return f"{container}: the Docker Engine answers: {_explanation(error)}"
+    if isinstance(error, requests.Timeout):
+        return f"{container}: the Docker Engine did not answer in time"
+    return f"{container}: the connection to the Docker Engine broke: {error}"
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Read the Engine's RFC 3339 time with nanoseconds as aware UTC, cut to microseconds.
+
+    None stands for what never happened, which Go writes as the year 1, and for what is no time at all.
+    """
+    try:
+        at = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.year > 1 and at.tzinfo else None
+
+
+def _address(target: DockerTarget) -> tuple[str, dict[str, Any]]:
+    environ = dict(os.environ)
+    if target.host:
+        environ["DOCKER_HOST"] = target.host
+    try:
+        options: dict[str, Any] = dict(kwargs_from_env(environ))
+        if not environ.get("DOCKER_HOST"):
+            name = environ.get("DOCKER_CONTEXT")
+            context = ContextAPI.get_context(name)
+            if context is None:
+                raise Refused(
+                    f"the Docker context {name or 'of the current configuration'} does not exist",
+                    hint="`docker context ls` shows those that do; `docker context use default` goes back",
+                )
+            tls: object = context.TLSConfig
+            options = {"base_url": context.Host, "tls": tls or False}
+    except (DockerException, OSError, ValueError) as error:
+        raise Refused(
+            f"the Docker client is configured wrongly: {error}",
+            hint="check DOCKER_HOST, DOCKER_CONTEXT, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+        ) from None
+    # an absent address is the local socket, which the library knows but does not name
+    return str(options.get("base_url") or "unix:///var/run/docker.sock"), options
+
+
+def _named(error: BaseException, where: str) -> Unreachable | Refused:
+    """Turn a failure to connect into what happened and what to do, from the first cause that tells."""
+    causes = list(_causes(error))
+    start = "start it (`systemctl start docker`), or name another with DOCKER_HOST or [docker] host in irkit.toml"
+    check = "check DOCKER_HOST, [docker] host in irkit.toml, or the current `docker context`"
+    named: tuple[tuple[type[BaseException], type[Unreachable | Refused], str, str], ...] = (
+        (
+            PermissionError,
+            Refused,
+            f"permission denied on {where}",
+            "add yourself to group docker and log in again, or use sudo",
+        ),
+        (FileNotFoundError, Unreachable, f"no Docker Engine at {where}: nothing is there", start),
+        (ConnectionRefusedError, Unreachable, f"no Docker Engine at {where}: connection refused", start),
+        (socket.gaierror, Unreachable, f"no Docker Engine at {where}: the host name is not known", check),
+        (
+            ssl.SSLError,
+            Refused,
+            f"no trusted connection to the Docker Engine at {where}",
+            "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
+        ),
+        (requests.Timeout, Unreachable, f"the Docker Engine at {where} does not answer", check),
+        (requests.JSONDecodeError, Refused, f"what answers at {where} is not a Docker Engine", check),
+    )
+    for kind, outcome, reason, hint in named:
+        if any(isinstance(cause, kind) for cause in causes):
+            return outcome(reason, hint=hint)
+    return Unreachable(f"the Docker Engine at {where} cannot be used: {error}", hint=check)
+
+
+def _causes(error: object, seen: frozenset[int] = frozenset()) -> Iterator[BaseException]:
+    """Every exception an error was made of; the libraries wrap them as cause, context, reason or argument."""
+    if not isinstance(error, BaseException) or id(error) in seen:
+        return
+    yield error
+    inner: Iterable[object] = (error.__cause__, error.__context__, getattr(error, "reason", None), *error.args)
+    for each in inner:
+        yield from _causes(each, seen | {id(error)})
+
+
+def _explanation(error: APIError) -> str:
+    return str(error.explanation or error).strip()
+
+
+def _listed(entry: Mapping[str, Any]) -> ListedContainer:
+    identity = str(entry["Id"])
+    # links add further names with a second slash
+    names = sorted(entry.get("Names") or [identity[:12]], key=lambda name: name.count("/"))
+    return listed_by_labels(identity, names[0].lstrip("/"), _labels(entry), str(entry.get("State", "")))
+
+
+def _labels(entry: Mapping[str, Any]) -> Mapping[str, str]:
+    return entry.get("Labels") or {}
+
+
+def _nothing_of_ours(target: DockerTarget, listed: Sequence[ListedContainer]) -> Unreachable:
+    wanted = [f"project {target.project}"] if target.project else []
+    wanted += [f"service {service}" for service in target.services]
+    if not wanted:
+        return Unreachable("the Docker Engine has no containers", hint="start the service, or check DOCKER_HOST")
+    projects = sorted({each.project for each in listed if each.project})
+    shown = ", ".join(projects[:_SHOWN]) + (", …" if len(projects) > _SHOWN else "")
+    hint = f"compose projects here: {shown}" if projects else "no container here was made by compose"
+    return Unreachable(f"the Docker Engine has no container of {', '.join(wanted)}", hint=hint)
