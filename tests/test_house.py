@@ -66,6 +66,7 @@ ROOMS = (
     "charts",
     "report",
     "workspace",
+    "drill",
     "drills",
     "notebooks",
     "publish",
