@@ -112,7 +112,7 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
         evidence: list[Evidence] = []
         for look in looks:
             if look.skipped is not None:
-                runs.append(_not_run(look, now))
+                runs.append(not_run(look, now, look.skipped, look.reason))
                 on_progress(Progress(look.collector.name, runs[-1]))
         runs.extend(_broken_run(item, now) for item in broken)
         for name in running:
@@ -144,13 +144,13 @@ def _look(item: Collector, settings: Settings, wanted: frozenset[str]) -> Look:
     return Look(item, target, command)
 
 
-def _not_run(look: Look, now: datetime) -> CollectorRun:
-    item, outcome = look.collector, look.skipped or Outcome.SKIPPED
-    subject = str(look.target)
+def not_run(look: Look, now: datetime, outcome: Outcome, reason: str) -> CollectorRun:
+    """Return the row of coverage of a look that was not taken."""
+    item, subject = look.collector, str(look.target)
     return CollectorRun(
         item.name,
         outcome,
-        look.reason,
+        reason,
         look.hint,
         subject,
         look.command,

@@ -1,0 +1,199 @@
+"""Incidents, coverage and findings drawn for a terminal: data in, rich renderables out, nothing printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from irkit.metrics import Response, ResponseState, phases, response
+from irkit.model import CollectorRun, Event, Incident, Outcome, VerdictState
+from irkit.runbook import Runbook, who_to_tell
+from irkit.times import format_duration, format_time
+from irkit.visible import cut, visible
+
+if TYPE_CHECKING:
+    from irkit.collect import Look
+    from irkit.diagnose import Diagnosis
+    from irkit.runbook_reader import Problem
+
+_OUTCOME_STYLE = {
+    Outcome.COLLECTED: "green",
+    Outcome.PARTIAL: "yellow",
+    Outcome.TIMED_OUT: "red",
+    Outcome.FAILED: "red",
+    Outcome.ABSENT: "dim",
+    Outcome.SKIPPED: "dim",
+}
+_VERDICT_STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
+_LINE_CHARS = 300
+
+
+def _table(*columns: str, title: str = "") -> Table:
+    """Return an empty table whose last column takes what room is left; the others keep their words whole."""
+    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    for name in columns[:-1]:
+        table.add_column(name, no_wrap=True)
+    table.add_column(columns[-1], overflow="fold", ratio=1)
+    return table
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """Return text from a person or from evidence as it is: no markup, no control characters."""
+    return Text(cut(visible(text, lines=True), _LINE_CHARS), style=style)
+
+
+def incident_card(incident: Incident, runbook: Runbook, now: datetime) -> RenderableType:
+    """Return an incident's state, its response-time clock, its milestones and whom the runbook says to tell."""
+    severity = runbook.severity(incident.severity)
+    kind = runbook.incident_type(incident.type)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("status", Text(incident.status))
+    grid.add_row("type", Text(f"{kind.title}, severity {severity.name}"))
+    grid.add_row("response", _clock(response(incident, severity, now)))
+    grid.add_row("escalation", _plain(severity.escalation))
+    told = who_to_tell(runbook, kind, severity)
+    if told:
+        grid.add_row("tell", _plain("; ".join(f"{item.role} by {item.channel} ({item.when})" for item in told)))
+    for name in ("started", "detected", "acknowledged", "mitigated", "resolved", "closed"):
+        moment: datetime | None = getattr(incident, f"{name}_at")
+        if moment:
+            grid.add_row(name, format_time(moment))
+    for phase in phases(incident):
+        if phase.duration is not None:
+            grid.add_row(phase.name, f"{format_duration(phase.duration)}  ({phase.definition})")
+    for name, value in (("owner", incident.owner), ("impact", incident.impact)):
+        if value:
+            grid.add_row(name, _plain(value))
+    heading = Text.assemble((incident.label, "bold"), "  ", _plain(incident.title, "bold"))
+    return Group(heading, Padding(grid, (0, 0, 0, 2)))
+
+
+def _clock(clock: Response) -> Text:
+    limit, due = format_duration(clock.response_time), format_time(clock.deadline)
+    if clock.state is ResponseState.KEPT:
+        return Text(f"kept: answered after {format_duration(clock.elapsed)}, {limit} allowed", "green")
+    if clock.state is ResponseState.MISSED:
+        what = "answered" if clock.responded_at else "still unanswered"
+        return Text(f"missed: {what} {format_duration(clock.overdue)} after the {limit} were up ({due})", "bold red")
+    return Text(f"running: {format_duration(clock.remaining)} of {limit} left, until {due}", "yellow")
+
+
+def incident_list(incidents: Sequence[Incident], runbook: Runbook, now: datetime) -> RenderableType:
+    """Return one row an incident, with the response-time clock of those that nobody has answered."""
+    table = _table("id", "status", "severity", "detected (UTC)", "response", "what")
+    severities = {item.name: item for item in runbook.severities}
+    for item in incidents:
+        severity = severities.get(item.severity)
+        clock = response(item, severity, now) if severity else None
+        detected = f"{item.detected_at:%Y-%m-%d %H:%M}" if item.detected_at else ""
+        state = Text(clock.state.value, "red" if clock.state is ResponseState.MISSED else "") if clock else Text("")
+        what = Text.assemble(_plain(item.title), (f"  {item.type}", "dim"))
+        table.add_row(str(item.id), item.status, item.severity, detected, state, what)
+    return table
+
+
+def timeline_table(events: Iterable[Event]) -> RenderableType:
+    """Return the timeline, oldest first; rows that were entered later than they happened say when."""
+    table = _table("time (UTC)", "event", "who", "what")
+    for event in events:
+        late = (event.recorded_at - event.at).total_seconds() > 60  # noqa: PLR2004 (a minute is no delay worth a word)
+        entered = f" (entered {format_time(event.recorded_at)})" if late else ""
+        table.add_row(
+            format_time(event.at).removesuffix(" UTC"), event.kind, _plain(event.actor), _plain(event.text + entered)
+        )
+    return table
+
+
+def coverage_table(runs: Iterable[CollectorRun]) -> RenderableType:
+    """Return how each collector ended, with the reason and what to do about it."""
+    table = _table("collector", "outcome", "took", "source, and what is missing", title="What was looked at")
+    for run in runs:
+        note = _plain(run.subject, "dim")
+        if run.reason:
+            note.append("\n" if run.subject else "").append_text(_plain(run.reason))
+        if run.hint and run.outcome is not Outcome.COLLECTED:
+            note.append(f" → {cut(visible(run.hint), _LINE_CHARS)}", "dim")
+        outcome = Text(run.outcome.replace("_", " "), _OUTCOME_STYLE[run.outcome])
+        spent = f"{run.duration_s:.1f} s" if run.duration_s else ""
+        table.add_row(run.collector, outcome, spent, note)
+    return table
+
+
+def plan_table(looks: Iterable[Look]) -> RenderableType:
+    """Return what a collection would read, why, and with which command a human would."""
+    table = _table(
+        "collector", "what, from where, and how a human would", title="What would be read; nothing is changed"
+    )
+    for look in looks:
+        why = Text(look.collector.why) if look.skipped is None else Text(f"{look.skipped}: {look.reason}", "yellow")
+        table.add_row(look.collector.name, Group(why, _plain(str(look.target), "dim"), _plain(look.command, "cyan")))
+    return table
+
+
+def diagnosis_view(diagnosis: Diagnosis, runbook: Runbook) -> RenderableType:
+    """Return the symptoms found, clear and unknown, and the incident type they speak for."""
+    table = _table("symptom", "verdict", "what the evidence says", title="Symptoms of the runbook")
+    order = list(VerdictState)
+    for finding in sorted(diagnosis.findings, key=lambda item: order.index(item.verdict.state)):
+        sentence = _plain(finding.verdict.sentence)
+        if finding.verdict.state is VerdictState.FOUND and finding.verdict.advice:
+            sentence.append(f"\n→ {cut(visible(finding.verdict.advice), _LINE_CHARS)}", "cyan")
+        state = finding.verdict.state
+        table.add_row(_plain(finding.title), Text(state.value, _VERDICT_STYLE[state]), sentence)
+    likely = [item for item in diagnosis.ranking if item.supporting]
+    if not likely:
+        return Group(table, Text("No symptom was found; that is no proof of health where a look was not possible."))
+    lines = [Text("Likeliest incident type", "bold")]
+    for item in likely:
+        title = runbook.incident_type(item.incident_type).title
+        counts = f"{len(item.supporting)} found, {len(item.refuting)} clear, {len(item.missing)} unknown"
+        lines.append(Text(f"  {item.score:.2f}  {title}: {counts}"))
+    return Group(table, *lines)
+
+
+def runbook_view(runbook: Runbook) -> RenderableType:
+    """Return the runbook as irkit understood it, with the sections it keeps without understanding."""
+    severities = _table("severity", "respond within", "escalation", title=f"{runbook.title} ({runbook.source})")
+    for severity in runbook.severities:
+        severities.add_row(severity.name, format_duration(severity.response_time), _plain(severity.escalation))
+    parts: list[RenderableType] = [severities]
+    for kind in runbook.incident_types:
+        parts.append(
+            Text.assemble((f"{kind.number}. {kind.title}", "bold"), f"  {kind.severity}  ", (kind.slug, "dim"))
+        )
+        parts.append(Padding(Group(*_type_lines(kind.symptoms, kind.diagnosis, kind.resolution)), (0, 0, 1, 2)))
+    contacts = _table("role", "contact", "when", title="Escalation contacts")
+    for contact in runbook.contacts:
+        contacts.add_row(_plain(contact.role), _plain(contact.channel), _plain(contact.when))
+    parts.extend((contacts, Text("Post-incident", "bold")))
+    parts.extend(_plain(f"  {step.number}. {step.text}") for step in runbook.post_incident)
+    for section in runbook.sections:
+        parts.append(
+            Text.assemble(
+                ("\n", ""), (visible(section.title), "bold"), (f"  kept as it is, line {section.line}", "dim")
+            )
+        )
+        parts.append(Text(visible(section.markdown, lines=True)))
+    return Group(*parts)
+
+
+def _type_lines(symptoms: Iterable[object], diagnosis: Iterable[object], resolution: Iterable[object]) -> list[Text]:
+    lines = [_plain(f"symptom  {getattr(item, 'text', '')}") for item in symptoms]
+    lines += [_plain(f"look     {getattr(item, 'text', '')}", "cyan") for item in diagnosis]
+    lines += [_plain(f"{getattr(item, 'number', '')}.       {getattr(item, 'text', '')}") for item in resolution]
+    return lines
+
+
+def problem_lines(source: str, problems: Iterable[Problem]) -> RenderableType:
+    """Return what is wrong with a runbook, one line each, in the form editors jump to."""
+    rows = (f"{source}:{one.line}: {'error' if one.fatal else 'note'}: {one.message}" for one in problems)
+    return Group(*(_plain(row) for row in rows))

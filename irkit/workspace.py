@@ -1,0 +1,201 @@
+"""What notebooks and commands start from: settings, runbook, store and evidence, found from the working directory."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from irkit import runbook as runbooks
+from irkit import settings as settings_file
+from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundles_of, open_bundle
+from irkit.errors import InputError
+from irkit.model import Event, EventKind, Incident, Outcome, Window, parse_incident_id, utc_now
+from irkit.runbook import Runbook
+from irkit.settings import Settings
+from irkit.targets import with_runbook_defaults
+
+if TYPE_CHECKING:
+    from irkit.collect import Progress
+    from irkit.diagnose import Diagnosis
+    from irkit.report import Report
+    from irkit.store import Store
+
+COLLECT_CHOICES = ("auto", "always", "never")
+_AFTER_END = timedelta(minutes=10)
+_NO_EVIDENCE = "no evidence was collected, and this run was told not to (collect: never)"
+
+
+def load_settings(start: Path | None = None) -> Settings:
+    """Return the settings that hold for `start` (default: the working directory), completed by the runbook.
+
+    Raises:
+        InputError: `irkit.toml` or the runbook it names cannot be used.
+    """
+    settings = settings_file.load(start)
+    return with_runbook_defaults(settings, load_runbook(settings))
+
+
+def load_runbook(settings: Settings | None = None) -> Runbook:
+    """Return the team's runbook, or the one that ships with irkit.
+
+    Raises:
+        InputError: the runbook cannot be read; lines are named.
+    """
+    return runbooks.load((settings or settings_file.load()).runbook)
+
+
+def store(settings: Settings | None = None, *, create: bool = False) -> Store:
+    """Return the incident store; it is only made where `create` says so.
+
+    Raises:
+        NotFoundError: there is no store yet.
+        StoreError: it cannot be read or written.
+    """
+    from irkit.store import open_store
+
+    return open_store(settings or load_settings(), create=create, clock=utc_now)
+
+
+def incident(incident_id: object, *, settings: Settings | None = None) -> Incident:
+    """Return an incident by its id: 42, "042" and "INC-42" are the same.
+
+    Raises:
+        InputError: the id is not one.
+        NotFoundError: there is no such incident, or no store yet.
+        StoreError: the store cannot be read.
+    """
+    number = parse_incident_id(incident_id)
+    return store(settings).incident(number)
+
+
+def incidents(*, settings: Settings | None = None) -> tuple[Incident, ...]:
+    """Return all incidents by id.
+
+    Raises:
+        NotFoundError: there is no store yet.
+        StoreError: the store cannot be read.
+    """
+    return tuple(store(settings).incidents())
+
+
+def timeline(incident: Incident, *, settings: Settings | None = None) -> tuple[Event, ...]:
+    """Return an incident's timeline in the order things happened.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    return tuple(store(settings).timeline(incident.id))
+
+
+def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two)
+    incident: Incident,
+    collect: str = "auto",
+    *,
+    settings: Settings | None = None,
+    only: Iterable[str] = (),
+    actor: str = "irkit",
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Bundle:
+    """Return an incident's evidence: its newest sealed bundle, or one collected now and noted on the timeline.
+
+    `collect` is "auto" (collect where no bundle is), "always", or "never" (then the bundle may be empty, and says so).
+
+    Raises:
+        InputError: `collect` is none of these.
+        BundleError: the newest bundle cannot be trusted, or a new one cannot be sealed.
+        CollectError: the collection could not be run at all.
+    """
+    if collect not in COLLECT_CHOICES:
+        raise InputError(f"collect = {collect!r} is not known", hint=f"use one of {', '.join(COLLECT_CHOICES)}")
+    settings = settings or load_settings()
+    existing = bundles_of(settings.home, incident.id)
+    if existing and collect != "always":
+        return open_bundle(existing[-1])
+    now = utc_now()
+    window = window_of(incident, settings, now)
+    if collect == "never":
+        return _empty_bundle(incident, settings, window, now)
+    from irkit.collect import collect as run_collection
+
+    bundle = run_collection(
+        settings, incident.id, window, bundle_id=new_bundle_id(now), now=now, only=only, on_progress=on_progress
+    )
+    _note_evidence(bundle, settings, actor)
+    return bundle
+
+
+def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosis:
+    """Return what the symptom detectors say of a bundle; nothing but the bundle is read.
+
+    Raises:
+        InputError: the runbook cannot be used.
+    """
+    from irkit.diagnose import diagnose
+    from irkit.registry import load_plugins
+
+    load_plugins("irkit.symptoms", "irkit.symptoms")
+    return diagnose(evidence, load_runbook(settings))
+
+
+def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | None = None) -> Report:
+    """Return the report of an incident as data; each of its sections shows itself in a notebook.
+
+    Raises:
+        InputError: the runbook cannot be used.
+        StoreError: the store cannot be read.
+    """
+    from irkit import report
+
+    settings = settings or load_settings()
+    return report.build(
+        incident=incident,
+        timeline=timeline(incident, settings=settings),
+        runbook=load_runbook(settings),
+        bundle=evidence,
+        diagnosis=diagnosis(evidence, settings=settings),
+        now=utc_now(),
+        others=tuple(other for other in incidents(settings=settings) if other.id != incident.id),
+    )
+
+
+def window_of(incident: Incident, settings: Settings, now: datetime) -> Window:
+    """Return the time evidence is wanted for: from the configured minutes before the incident to shortly after it."""
+    known = [incident.started_at, incident.detected_at, incident.opened_at]
+    onset = min(moment for moment in known if moment is not None)
+    ended = incident.resolved_at or incident.closed_at
+    end = min(now, ended + _AFTER_END) if ended else now
+    return Window(onset - timedelta(minutes=settings.collect.window_minutes), max(end, onset))
+
+
+def new_bundle_id(now: datetime) -> str:
+    """Return an id that sorts by time and does not repeat, e.g. `20261124T030512Z-5f1c`."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def _note_evidence(bundle: Bundle, settings: Settings, actor: str) -> None:
+    counts: dict[str, int] = {}
+    for run in bundle.runs:
+        counts[run.outcome.replace("_", " ")] = counts.get(run.outcome.replace("_", " "), 0) + 1
+    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+    store(settings).append(
+        bundle.manifest.incident_id,
+        EventKind.EVIDENCE,
+        at=bundle.manifest.created_at,
+        actor=actor,
+        text=f"Evidence collected into bundle {bundle.id}: {told}",
+        data={"bundle": bundle.id, "seal": bundle.manifest.seal},
+    )
+
+
+def _empty_bundle(incident: Incident, settings: Settings, window: Window, now: datetime) -> Bundle:
+    """Return a bundle that was never sealed and holds only the rows saying that nobody looked."""
+    from irkit.collect import not_run, plan
+
+    looks, _ = plan(settings)
+    runs = tuple(not_run(look, now, Outcome.SKIPPED, _NO_EVIDENCE) for look in looks)
+    manifest = Manifest(FORMAT_VERSION, version("irkit"), "none", incident.id, window, now, runs, ())
+    return Bundle(Path(), manifest)
