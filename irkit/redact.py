@@ -54,7 +54,7 @@ _PATTERN = re.compile(
         )
     )
 )
-_PLACEHOLDER = re.compile(r"\[redacted:[a-z-]+:[0-9a-f]+\]")
+_PLACEHOLDER = re.compile(r"\[redacted:[a-z-]+:[0-9a-f]{8}\]?")
 _HARMLESS = frozenset(
     {"none", "null", "true", "false", "undefined", "''", '""', "***", "expired", "invalid", "missing"}
 )
@@ -74,7 +74,7 @@ class Redactor:
             nonlocal count
             name = match.lastgroup or "secret"
             secret = match[name]
-            if secret.lower() in _HARMLESS or _PLACEHOLDER.search(secret):
+            if secret.lower() in _HARMLESS or _PLACEHOLDER.fullmatch(secret):
                 return match[0]
             count += 1
             start, end = match.span(name)
