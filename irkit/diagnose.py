@@ -1,18 +1,31 @@
 """Symptoms from a bundle alone: the contract of a detector, the runner, and the ranking of incident types.
 
 A detector's parameter names are evidence kinds, so its signature says what it needs. One that cannot get what it needs
-is not run: its verdict is `unknown`, with the reason the collector gave.
+is not run: its verdict is `unknown`, with the reason the collector gave. One that raises is `unknown` too, and the
+others go on.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from irkit import logs
-from irkit.model import CollectorRun, Evidence, Finding, Outcome, Threshold, Verdict, VerdictState, Window
+from irkit.model import (
+    CollectorRun,
+    Evidence,
+    Finding,
+    IncidentType,
+    Outcome,
+    RunbookSymptom,
+    Threshold,
+    Verdict,
+    VerdictState,
+    Window,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +33,7 @@ if TYPE_CHECKING:
     from irkit.runbook import Runbook
 
 DetectFunction = Callable[..., Verdict]
+EXPLAINED_WEIGHT = 0.25
 _CONTEXT = ("window", "threshold")
 
 
@@ -57,24 +71,36 @@ class Symptom:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """One incident type weighed: the findings for it, against it, and those that could not be looked at."""
+    """One incident type weighed: the findings for it, against it, and those that could not be looked at.
+
+    `reasons` has a line for each that is neither for it in full nor against it: what was discounted, and why.
+    """
 
     incident_type: str
     score: float
     supporting: tuple[Finding, ...]
     refuting: tuple[Finding, ...]
     missing: tuple[Finding, ...]
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All findings in the runbook's order, and the incident types, likeliest first."""
+    """All findings in the runbook's order, and the incident types, likeliest first.
+
+    After the runbook's symptoms follow those it does not list and irkit found all the same.
+    """
 
     findings: tuple[Finding, ...]
     ranking: tuple[Hypothesis, ...]
 
     def of(self, incident_type: str) -> tuple[Finding, ...]:
         return tuple(item for item in self.findings if incident_type in item.incident_types)
+
+    @property
+    def likeliest(self) -> Hypothesis | None:
+        """The incident type with most for it, or None where no symptom of any was found: none of these."""
+        return self.ranking[0] if self.ranking and self.ranking[0].score > 0 else None
 
 
 _REGISTRY: dict[str, Symptom] = {}
@@ -118,91 +144,181 @@ def registered() -> tuple[Symptom, ...]:
 def diagnose(source: EvidenceSource, runbook: Runbook) -> Diagnosis:
     """Run every detector on the evidence and rank the runbook's incident types; reads nothing but the evidence.
 
-    A symptom of the runbook that has no detector yet is a finding too: `unknown`, since nobody looked.
+    A symptom of the runbook that has no detector yet is a finding too: `unknown`, since nobody looked. A detector whose
+    symptom the runbook does not list runs all the same and is shown only if it found something: a team's runbook that
+    never heard of OOM kills must not hide one.
     """
+    evidence = _Loaded(source)
     detectors = {item.slug: item for item in registered()}
     findings: dict[str, Finding] = {}
     for incident_type in runbook.incident_types:
         for worded in incident_type.symptoms:
             earlier = findings.get(worded.slug)
             if earlier is not None:
-                types = (*earlier.incident_types, incident_type.slug)
+                types = tuple(dict.fromkeys((*earlier.incident_types, incident_type.slug)))
                 findings[worded.slug] = replace(earlier, incident_types=types)
-            elif worded.slug in detectors:
-                finding = run_detector(detectors[worded.slug], source, worded.threshold)
-                findings[worded.slug] = replace(finding, incident_types=(incident_type.slug,), title=worded.text)
             else:
-                verdict = Verdict(VerdictState.UNKNOWN, "irkit has no detector for this symptom.", "Look by hand.")
-                findings[worded.slug] = Finding(worded.slug, (incident_type.slug,), worded.text, verdict, ())
-    everything = tuple(findings.values())
+                findings[worded.slug] = _look(detectors.pop(worded.slug, None), evidence, incident_type, worded)
+    known = {item.slug for item in runbook.incident_types}
+    for item in detectors.values():
+        extra = _run(item, evidence, None)
+        if extra.verdict.state is VerdictState.FOUND:
+            types = tuple(slug for slug in item.incident_types if slug in known)
+            findings[item.slug] = replace(extra, incident_types=types)
+    everything = tuple(_with_next_step(item, runbook) for item in findings.values())
     return Diagnosis(everything, rank(everything, runbook))
 
 
 def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | None = None) -> Finding:
     """Run one detector on the evidence it names; evidence that is missing or cut never ends in `clear`."""
-    present = {kind: _load(source, kind) for kind in (*item.needs, *item.uses) if _has(source, kind)}
-    missing = [kind for kind in item.needs if kind not in present]
-    if missing or not present:
-        reasons = dict.fromkeys(_why_missing(source, kind) for kind in missing or item.uses)
-        verdict = Verdict(VerdictState.UNKNOWN, f"Not looked at: {'; '.join(reasons)}.", _hint(source, missing or item.uses))
-        return Finding(item.slug, item.incident_types, item.slug, verdict, ())
-    context: dict[str, object] = {"window": source.window, "threshold": threshold}
-    arguments = {kind: present.get(kind) for kind in (*item.needs, *item.uses)}
-    verdict = item.function(**arguments, **{name: context[name] for name in item.context})
-    origins = [found for kind in present if (found := source.evidence_for(logs.ORIGIN.get(kind, kind)))]
-    cut = [run for kind in present if (run := source.run_for(logs.ORIGIN.get(kind, kind))) and _is_cut(run)]
-    if verdict.state is VerdictState.CLEAR and cut:
-        reasons = dict.fromkeys(f"{run.collector} {run.outcome.replace('_', ' ')}: {run.reason}" for run in cut)
-        sentence = f"Nothing found in the part that was collected ({'; '.join(reasons)}). {verdict.sentence}"
-        verdict = replace(verdict, state=VerdictState.UNKNOWN, sentence=sentence)
-    return Finding(item.slug, item.incident_types, item.slug, verdict, tuple(dict.fromkeys(e.id for e in origins)))
+    return _run(item, _Loaded(source), threshold)
 
 
 def rank(findings: Sequence[Finding], runbook: Runbook) -> tuple[Hypothesis, ...]:
     """Weigh the incident types against each other, likeliest first; ties keep the runbook's order.
 
-    The score (0 to 1) is the share of a type's symptoms that were found, each weighted by the confidence of its verdict
-    and, since a symptom shared by n types does not tell them apart, by 1/n. A symptom that could not be looked at adds
-    nothing: ignorance is neither for nor against, and is listed apart.
+    The score (0 to 1) is the share of a type's symptoms that were found. Each counts with its verdict's confidence;
+    with 1/n where n types share it, since it does not tell them apart; and with a quarter where its own evidence blames
+    something else (a health check that fails because a provider is down). A symptom that could not be looked at adds
+    nothing: ignorance is neither for nor against, and is listed apart. One that the runbook does not list adds to the
+    score but not to what could be reached.
     """
-
-    def weigh(slug: str) -> Hypothesis:
-        own = [item for item in findings if slug in item.incident_types]
-        by_state = {state: tuple(item for item in own if item.verdict.state is state) for state in VerdictState}
-        weight = {item.symptom: 1 / len(item.incident_types) for item in own}
-        found = sum(weight[item.symptom] * item.verdict.confidence for item in by_state[VerdictState.FOUND])
-        total = sum(weight.values())
-        return Hypothesis(
-            slug,
-            round(found / total, 3) if total else 0.0,
-            by_state[VerdictState.FOUND],
-            by_state[VerdictState.CLEAR],
-            by_state[VerdictState.UNKNOWN],
-        )
-
-    return tuple(sorted((weigh(item.slug) for item in runbook.incident_types), key=lambda item: -item.score))
+    return tuple(sorted((_weigh(item, findings) for item in runbook.incident_types), key=lambda item: -item.score))
 
 
-def _has(source: EvidenceSource, kind: str) -> bool:
-    return source.has(logs.ORIGIN.get(kind, kind))
+def _weigh(incident_type: IncidentType, findings: Sequence[Finding]) -> Hypothesis:
+    slug = incident_type.slug
+    own = [item for item in findings if slug in item.incident_types]
+    by_state = {state: tuple(item for item in own if item.verdict.state is state) for state in VerdictState}
+    listed = {item.slug for item in incident_type.symptoms}
+    reachable = sum(1 / len(item.incident_types) for item in own if item.symptom in listed) or 1.0
+    reached, reasons = 0.0, []
+    for item in by_state[VerdictState.FOUND]:
+        weight = item.verdict.confidence / len(item.incident_types)
+        if len(item.incident_types) > 1:
+            reasons.append(
+                f"{item.title} counts 1/{len(item.incident_types)}: {len(item.incident_types)} types share it"
+            )
+        if item.verdict.explained_by not in {"", slug}:
+            weight *= EXPLAINED_WEIGHT
+            reasons.append(f"{item.title} counts a quarter: its evidence blames {item.verdict.explained_by}")
+        reached += weight
+    return Hypothesis(
+        slug,
+        round(min(1.0, reached / reachable), 3),
+        by_state[VerdictState.FOUND],
+        by_state[VerdictState.CLEAR],
+        by_state[VerdictState.UNKNOWN],
+        tuple(reasons),
+    )
 
 
-def _load(source: EvidenceSource, kind: str) -> Any:  # noqa: ANN401
-    origin = logs.ORIGIN.get(kind)
-    return logs.DERIVED[kind](source.load(origin)) if origin else source.load(kind)
+class _Loaded:
+    """Evidence loaded once for all detectors, derived kinds included; each gets a copy of its own to work on."""
+
+    def __init__(self, source: EvidenceSource) -> None:
+        self.source = source
+        self._cache: dict[str, Any] = {}
+
+    def has(self, kind: str) -> bool:
+        return self.source.has(logs.ORIGIN.get(kind, kind))
+
+    def load(self, kind: str) -> Any:  # noqa: ANN401 (as `EvidenceSource.load`)
+        if kind not in self._cache:
+            origin = logs.ORIGIN.get(kind)
+            self._cache[kind] = logs.DERIVED[kind](self.load(origin)) if origin else self.source.load(kind)
+        return deepcopy(self._cache[kind])
+
+    def evidence_for(self, kind: str) -> Evidence | None:
+        return self.source.evidence_for(logs.ORIGIN.get(kind, kind))
+
+    def run_for(self, kind: str) -> CollectorRun | None:
+        return self.source.run_for(logs.ORIGIN.get(kind, kind))
+
+    def how_cut(self, kind: str) -> str:
+        """Say how the evidence of a kind is less than was asked for, "" where it is whole."""
+        run, evidence = self.run_for(kind), self.evidence_for(kind)
+        if run is not None and run.outcome is not Outcome.COLLECTED:
+            return _told(run)
+        return f"{evidence.collector}: {evidence.truncated}" if evidence is not None and evidence.truncated else ""
 
 
-def _why_missing(source: EvidenceSource, kind: str) -> str:
-    run = source.run_for(logs.ORIGIN.get(kind, kind))
-    if run is None:
-        return f"no collector gathered {kind.replace('_', ' ')}"
+def _look(item: Symptom | None, evidence: _Loaded, incident_type: IncidentType, worded: RunbookSymptom) -> Finding:
+    """Look for one symptom of the runbook.
+
+    A symptom without a limit of its own ("slow dashboard loading") is judged by that of its incident type, where the
+    other symptoms name exactly one.
+    """
+    if item is None:
+        verdict = Verdict(VerdictState.UNKNOWN, "irkit has no detector for this symptom.", "Look by hand.")
+        return Finding(worded.slug, (incident_type.slug,), worded.text, verdict, ())
+    limits = [other.threshold for other in incident_type.symptoms if other.threshold is not None]
+    inherited = limits[0] if len(limits) == 1 else None
+    finding = _run(item, evidence, worded.threshold or inherited)
+    return replace(finding, incident_types=(incident_type.slug,), title=worded.text)
+
+
+def _run(item: Symptom, evidence: _Loaded, threshold: Threshold | None) -> Finding:
+    kinds = (*item.needs, *item.uses)
+    present = [kind for kind in kinds if evidence.has(kind)]
+    missing = [kind for kind in item.needs if kind not in present]
+    verdict: Verdict
+    if missing or not present:
+        wanted = missing or kinds
+        reasons = dict.fromkeys(_why_missing(evidence, kind) for kind in wanted)
+        verdict = Verdict(VerdictState.UNKNOWN, f"Not looked at: {'; '.join(reasons)}.", _hint(evidence, wanted))
+        return Finding(item.slug, item.incident_types, _title(item), verdict, ())
+    context: dict[str, object] = {"window": evidence.source.window, "threshold": threshold}
+    try:
+        arguments = {kind: evidence.load(kind) if kind in present else None for kind in kinds}
+        verdict = item.function(**arguments, **{name: context[name] for name in item.context})
+        if not isinstance(verdict, Verdict):
+            raise TypeError(f"a Verdict was expected, not {type(verdict).__name__}")  # noqa: TRY301
+    except Exception as error:  # noqa: BLE001 (one broken detector must not take the report with it)
+        said = " ".join(str(error).split())[:200]
+        sentence = f"The detector {item.slug} ({item.module}) failed on this evidence: {type(error).__name__}: {said}"
+        verdict = Verdict(VerdictState.UNKNOWN, f"{sentence.rstrip('.: ')}.", "Look by hand, and report this as a bug.")
+    verdict = _within_reason(verdict)
+    cut = dict.fromkeys(filter(None, (evidence.how_cut(kind) for kind in present)))
+    if verdict.state is VerdictState.CLEAR and cut:
+        sentence = f"Nothing found in the part that was collected ({'; '.join(cut)}). {verdict.sentence}"
+        verdict = replace(verdict, state=VerdictState.UNKNOWN, sentence=sentence)
+    origins = (found.id for kind in present if (found := evidence.evidence_for(kind)))
+    return Finding(item.slug, item.incident_types, _title(item), verdict, tuple(dict.fromkeys(origins)))
+
+
+def _within_reason(verdict: Verdict) -> Verdict:
+    """Keep a confidence between 0 and 1 (a third party's may be anything), so that no score can leave that range."""
+    sane = min(max(verdict.confidence, 0.0), 1.0) if verdict.confidence == verdict.confidence else 0.0
+    return verdict if sane == verdict.confidence else replace(verdict, confidence=sane)
+
+
+def _with_next_step(finding: Finding, runbook: Runbook) -> Finding:
+    """Point from what was found to the runbook's first resolution step for it, by number: its words stay there."""
+    if finding.verdict.state is not VerdictState.FOUND:
+        return finding
+    wanted = (finding.verdict.explained_by, *finding.incident_types)
+    types = {item.slug: item for item in runbook.incident_types}
+    meant = next((types[slug] for slug in wanted if slug in types and types[slug].resolution), None)
+    if meant is None:
+        return finding
+    pointer = f"Next in the runbook: {meant.title}, resolution step {meant.resolution[0].number}."
+    return replace(finding, verdict=replace(finding.verdict, advice=f"{finding.verdict.advice} {pointer}".strip()))
+
+
+def _title(item: Symptom) -> str:
+    return item.slug.replace("-", " ").capitalize()
+
+
+def _told(run: CollectorRun) -> str:
     return f"{run.collector} {run.outcome.replace('_', ' ')}" + (f": {run.reason}" if run.reason else "")
 
 
-def _hint(source: EvidenceSource, kinds: Sequence[str]) -> str:
-    hints = [run.hint for kind in kinds if (run := source.run_for(logs.ORIGIN.get(kind, kind))) and run.hint]
+def _why_missing(evidence: _Loaded, kind: str) -> str:
+    run = evidence.run_for(kind)
+    return f"no collector gathered {kind.replace('_', ' ')}" if run is None else _told(run)
+
+
+def _hint(evidence: _Loaded, kinds: Sequence[str]) -> str:
+    hints = [run.hint for kind in kinds if (run := evidence.run_for(kind)) and run.hint]
     return hints[0] if hints else ""
-
-
-def _is_cut(run: CollectorRun) -> bool:
-    return run.outcome is not Outcome.COLLECTED

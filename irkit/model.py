@@ -242,7 +242,10 @@ class CollectorRun:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a detector says: state, one sentence, what to do, since when, how sure (0 to 1)."""
+    """What a detector says: state, one sentence, what to do, since when, how sure (0 to 1).
+
+    `explained_by` is the incident type (or other cause) that the evidence itself blames for a symptom that was found.
+    """
 
     state: VerdictState
     sentence: str
@@ -250,6 +253,7 @@ class Verdict:
     onset: datetime | None = None
     confidence: float = 1.0
     numbers: Mapping[str, object] = field(default_factory=lambda: _EMPTY)
+    explained_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

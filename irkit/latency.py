@@ -1,0 +1,80 @@
+"""How slow, how sure and since when: the p95 of a service's requests against a limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from irkit.estimate import Interval, chance_of_at_most, quantile, quantile_interval
+from irkit.onset import worst_stretch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEWEST = 20  # below this many requests their p95 is their slowest one
+_SLOW_SHARE = 0.05  # what p95 means: one in twenty may be slower than the limit
+_BROKEN_SHARE = 0.5
+_HARDLY_CHANCE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """The p95 of `total` requests of a service with its 95 % interval, in seconds, and how many were over the limit.
+
+    Where `over` is true these are the requests of the slow stretch, `onset` the first slow one and `until` the last,
+    or None where the stretch goes on to the end. `confidence` is of that judgement, in either direction.
+    """
+
+    service: str
+    over: bool
+    total: int
+    slow: int
+    p95_s: float
+    interval: Interval
+    confidence: float
+    onset: datetime | None = None
+    until: datetime | None = None
+
+
+def slowest_service(requests: pd.DataFrame, limit_s: float) -> Latency | None:
+    """Return the latency of the service that is most surely over the limit, else the slowest; None without durations.
+
+    A stretch of the window counts, not only the whole: an hour of quick requests must not dilute ten slow minutes.
+    """
+    timed = requests[requests["duration_s"].notna() & requests["at"].notna()]
+    judged = [_judge(str(service), rows, limit_s) for service, rows in timed.groupby("service", sort=True)]
+    return max(judged, key=lambda item: (item.over, item.confidence if item.over else 0.0, item.p95_s), default=None)
+
+
+def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
+    ordered = rows.sort_values("at", kind="stable")
+    durations, slow = ordered["duration_s"].to_numpy(), (ordered["duration_s"] > limit_s).to_numpy()
+    total, slow_total = len(slow), int(slow.sum())
+    stretch = worst_stretch(slow, _SLOW_SHARE, _BROKEN_SHARE)
+    chance_of_fewer = chance_of_at_most(slow_total - 1, total, _SLOW_SHARE)
+    if stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE:
+        first, last, confidence = stretch.first, stretch.last, 1.0 - stretch.expected_by_chance
+    elif total >= FEWEST and quantile(sorted(durations), 1 - _SLOW_SHARE) > limit_s:
+        positions = slow.nonzero()[0]
+        first, last, confidence = int(positions[0]), int(positions[-1]), chance_of_fewer
+    else:
+        values = sorted(durations)
+        p95_s, interval = quantile(values, 1 - _SLOW_SHARE), quantile_interval(values, 1 - _SLOW_SHARE)
+        # the chance of seeing more slow ones than this if the p95 were at the limit
+        confidence = 1.0 - chance_of_at_most(slow_total, total, _SLOW_SHARE)
+        return Latency(service, over=False, total=total, slow=slow_total, p95_s=p95_s, interval=interval,
+                       confidence=confidence)  # fmt: skip
+    values = sorted(durations[first : last + 1])
+    times = ordered["at"].iloc[[first, last]].tolist()
+    return Latency(
+        service,
+        over=True,
+        total=len(values),
+        slow=int(slow[first : last + 1].sum()),
+        p95_s=quantile(values, 1 - _SLOW_SHARE),
+        interval=quantile_interval(values, 1 - _SLOW_SHARE),
+        confidence=confidence,
+        onset=times[0].to_pydatetime(warn=False),
+        until=times[1].to_pydatetime(warn=False) if total - last > FEWEST else None,
+    )

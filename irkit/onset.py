@@ -1,0 +1,48 @@
+"""Since when: the stretch of a series of good and bad events that most looks like an episode."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Positions `first` to `last` (both included), `bad` of `total` events in it, and how often chance would do it.
+
+    `expected_by_chance` is the number of stretches at least this bad in as many events of the usual rate: below 0.01
+    it is hardly chance, above 1 it is nothing.
+    """
+
+    first: int
+    last: int
+    bad: int
+    total: int
+    expected_by_chance: float
+
+
+def worst_stretch(bad: np.ndarray[tuple[int], np.dtype[np.bool_]], usual: float, broken: float) -> Stretch | None:
+    """Return the stretch of events in order of time that is likeliest to have rate `broken` and not `usual`.
+
+    Each event scores the logarithm of its likelihood ratio; the stretch is the one of maximal sum (Kadane), and the
+    expectation is n·exp(-score) after Karlin and Altschul (1990), for which such scores have λ = 1 and K ≤ 1.
+    None where no event is bad.
+    """
+    import numpy as np
+
+    if not bad.any():
+        return None
+    scores = np.where(bad, math.log(broken / usual), math.log((1 - broken) / (1 - usual)))
+    sums = np.concatenate(([0.0], np.cumsum(scores)))
+    lowest = np.minimum.accumulate(sums)
+    last = int(np.argmax(sums - lowest))
+    # of equal minima the latest, so that the stretch begins at its first bad event
+    first = int(np.flatnonzero(sums[:last] == lowest[last])[-1])
+    score = float(sums[last] - sums[first])
+    inside = bad[first:last]
+    expected = float(len(bad) * math.exp(-min(score, 700.0)))
+    return Stretch(first, last - 1, int(inside.sum()), len(inside), expected)

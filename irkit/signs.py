@@ -1,0 +1,126 @@
+"""What a message, a path or an exit code is a sign of: the words services use when a certain thing goes wrong."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Sign(StrEnum):
+    """A kind of failure that can be told from an error's own words."""
+
+    TIMEOUT = "timeout"
+    PROVIDER = "provider"
+    RATE_LIMIT = "rate limit"
+    CORRUPTION = "database corruption"
+    DATABASE = "database"
+    CONTENTION = "database lock contention"
+    MEMORY = "memory"
+
+
+# Bounded, and without a part that can match the same text in two ways. Case does not matter.
+_WORDS: dict[Sign, str] = {
+    Sign.TIMEOUT: r"\btimed?[ -]?out\b|\btimeout(?:s|error|exception|expired)?\b|\w(?:timeout(?:error|exception)?)\b"
+    r"|deadline exceeded|etimedout|\b504\b.{0,20}gateway",
+    Sign.PROVIDER: r"\bprovider\b|\bopenai\b|\banthropic\b|\bollama\b|\bgemini\b|\bmistral\b|\bcohere\b|\bbedrock\b"
+    r"|\bllm\b|\bcompletions?\b|\bapi key\b|\bmodel (?:is )?(?:overloaded|unavailable|not found)\b",
+    Sign.RATE_LIMIT: r"rate.?limit|too many requests|\bstatus(?:_code)?[=: ]{1,2}429\b|\b429 too\b|quota exceeded"
+    r"|insufficient_quota|resource.?exhausted|\bthrottl(?:ed|ing)",
+    Sign.CORRUPTION: r"database disk image is malformed|file is not a database|file is encrypted or is not a database"
+    r"|database corrupt|malformed database schema|\bsqlite_(?:corrupt|notadb)|btreeinitpage|disk i/o error"
+    r"|sqlite_ioerr",
+    Sign.DATABASE: r"\bsqlite3?\b|unable to open database file|attempt to write a readonly database|no such table"
+    r"|database or disk is full|database schema (?:has changed|is locked)|constraint failed|database is locked"
+    r"|database table is locked|\bsqlalche\.me\b",
+    Sign.CONTENTION: r"database (?:table |schema )?is locked|\bsqlite_(?:busy|locked)",
+    Sign.MEMORY: r"\bmemoryerror\b|out of ?memory|cannot allocate memory|\boom[- ]?kill",
+}
+PATTERNS = {sign: re.compile(words, re.IGNORECASE) for sign, words in _WORDS.items()}
+PATTERNS[Sign.DATABASE] = re.compile(f"{_WORDS[Sign.DATABASE]}|{_WORDS[Sign.CORRUPTION]}", re.IGNORECASE)
+
+# The incident type each sign speaks for, in the order they are asked: a damaged database also times out.
+_SPEAKS_FOR = (
+    (Sign.CORRUPTION, "database-corruption"),
+    (Sign.RATE_LIMIT, "provider-failures"),
+    (Sign.PROVIDER, "provider-failures"),
+    (Sign.MEMORY, "memory-leak"),
+)
+HEALTH_PATH = re.compile(r"/(?:health(?:z|check)?|livez?|readyz?|ping|heartbeat|status)/?$", re.IGNORECASE)
+AI_PATH = re.compile(
+    r"/(?:chat|completions?|generate|ask|prompt|assistant|llm|ai|inference|embeddings?)(?:/|$)", re.IGNORECASE
+)
+DASHBOARD_PATH = re.compile(r"dashboard", re.IGNORECASE)
+
+_SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
+            11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}  # fmt: skip
+_MAIN_SHARE = 0.5
+_GRACE = timedelta(seconds=5)
+_SEARCHED_CHARS = 2_000
+
+
+def has(sign: Sign, text: object) -> bool:
+    """Say whether a text bears a sign."""
+    return isinstance(text, str) and PATTERNS[sign].search(text[:_SEARCHED_CHARS]) is not None
+
+
+def bearing(errors: pd.DataFrame | None, *signs: Sign) -> pd.DataFrame:
+    """Return the errors whose message or line bears one of the signs, in order of time; none for None."""
+    import pandas as pd
+
+    if errors is None:
+        columns = {name: pd.Series(dtype=object) for name in ("service", "message", "line")}
+        return pd.DataFrame({"at": pd.Series(dtype="datetime64[us, UTC]"), **columns})
+    texts = zip(errors["message"].tolist(), errors["line"].tolist(), strict=True)
+    mask = [any(has(sign, message) or has(sign, line) for sign in signs) for message, line in texts]
+    return errors[mask].reset_index(drop=True)
+
+
+def near(errors: pd.DataFrame, service: str, start: datetime, end: datetime | None) -> pd.DataFrame:
+    """Return a service's errors from `start` to `end` (None: to the last), with five seconds of grace at both ends."""
+    mask = (errors["service"] == service) & (errors["at"] >= start - _GRACE)
+    return errors[mask & (errors["at"] <= end + _GRACE)] if end is not None else errors[mask]
+
+
+def incident_of(message: object) -> str:
+    """Return the incident type an error's words speak for, "" where they speak for none."""
+    return next((incident for sign, incident in _SPEAKS_FOR if has(sign, message)), "")
+
+
+def incident_of_most(errors: pd.DataFrame) -> str:
+    """Return the incident type at least half of the errors speak for, "" where there is none."""
+    lines = errors["line"].tolist()
+    spoken = [incident_of(line) for line in lines]
+    named = max(set(spoken) - {""}, key=spoken.count, default="")
+    return named if named and spoken.count(named) >= _MAIN_SHARE * len(lines) else ""
+
+
+def telling_message(errors: pd.DataFrame) -> str:
+    """Return the message that most of the errors share, the latest of equals; "" where there is none."""
+    messages = [message for message in errors["message"].tolist() if isinstance(message, str) and message]
+    ranked = {message: (messages.count(message), index) for index, message in enumerate(messages[-1000:])}
+    return max(ranked, key=lambda message: ranked[message], default="")
+
+
+def exit_meaning(exit_code: int | None, *, oom_killed: bool | None) -> str:
+    """Say what an exit code proves and no more; 137 alone is a SIGKILL from anybody."""
+    if exit_code is None:
+        return "its exit code is not known"
+    if oom_killed:
+        return f"killed by the kernel for want of memory (exit code {exit_code}, flagged by the engine)"
+    if exit_code > 128:  # noqa: PLR2004 (128 + n is how shells and engines report death by signal n)
+        signal = _SIGNALS.get(exit_code - 128, f"signal {exit_code - 128}")
+        if exit_code == 137:  # noqa: PLR2004
+            flag = (
+                "the engine flags no lack of memory" if oom_killed is False else "the out-of-memory flag is not known"
+            )
+            return f"exit code 137 ({signal}; {flag}, and 137 alone does not say who killed it)"
+        return f"exit code {exit_code} ({signal})"
+    meanings = {0: "a clean end", 1: "an error of its own", 2: "an error of its own or wrong usage",
+                125: "the engine could not run it", 126: "its command is not executable",
+                127: "its command was not found"}  # fmt: skip
+    return f"exit code {exit_code} ({meanings.get(exit_code, 'an error of its own')})"

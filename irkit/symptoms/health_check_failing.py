@@ -1,0 +1,353 @@
+"""Health check failing: the probes from outside, the engine's own check, and whether the container runs at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from irkit.diagnose import Example, symptom
+from irkit.model import Verdict, VerdictState
+from irkit.phrase import clock, count, listing, quoted, since
+from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
+from irkit.signs import HEALTH_PATH, Sign, exit_meaning, has, incident_of_most, near, telling_message
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_STOPPED = frozenset({"exited", "dead", "restarting"})
+_ENDED_ON_PURPOSE = frozenset({0, 143})
+_BAD = frozenset({"down", "unhealthy", "error", "fail", "failed", "failing", "unavailable", "critical"})
+_IN_A_ROW = 2
+_BEFORE = timedelta(seconds=60)
+_AFTER = timedelta(seconds=5)
+
+
+@symptom("health-check-failing", incident="api-unresponsive")
+def detect(
+    health: pd.DataFrame | None = None,
+    containers: pd.DataFrame | None = None,
+    container_health: pd.DataFrame | None = None,
+    container_events: pd.DataFrame | None = None,
+    requests: pd.DataFrame | None = None,
+    errors: pd.DataFrame | None = None,
+    logs: pd.DataFrame | None = None,
+    health_body: Any = None,  # noqa: ANN401 (a JSON document)
+) -> Verdict:
+    """Found when a probe fails, the engine calls a container unhealthy, or its checks failed twice in a row."""
+    probes = [row for row in rows_of(health) if text_of(row, "verdict")]
+    failing = [row for row in probes if row["verdict"] != "healthy"]
+    subject = _subject(rows_of(containers), probes, probes_fail=bool(failing))
+    checks = list(_checks(subject, probes, rows_of(container_health), requests))
+    episode = _episode(checks, subject, rows_of(container_events))
+    docker_fails = subject is not None and _is_failing(subject, without_probes=not probes)
+    if not failing and not docker_fails and episode.until is None:
+        return _nothing_found(probes, checks)
+    spoken = errors if errors is not None and subject is not None else None
+    related = _around(spoken, subject, episode)
+    numbers: dict[str, object] = {"probes": len(probes), "probes_failing": len(failing)}
+    if subject is not None:
+        keys = ("service", "name", "state", "health", "exit_code", "oom_killed", "restart_count")
+        numbers |= {key: integer_of(subject, key) if "co" in key else subject.get(key) for key in keys}
+    if line := _telling_line(related, logs, subject, episode):
+        numbers["line"] = line
+    if episode.until is not None:
+        numbers["until"] = episode.until
+    recovered = not failing and not docker_fails
+    explained_by = _explained_by(health_body, failing, related)
+    return Verdict(
+        VerdictState.FOUND,
+        _sentence(probes, failing, subject, episode, line, recovered=recovered),
+        _advice(subject, explained_by, recovered=recovered),
+        episode.onset,
+        _confidence(probes, failing, recovered=recovered),
+        numbers,
+        explained_by,
+    )
+
+
+@dataclass(slots=True)
+class _Episode:
+    """When the checks began to fail, and when they passed again if they do."""
+
+    onset: datetime | None = None
+    until: datetime | None = None
+    failures: list[datetime] = field(default_factory=list)
+
+
+def _subject(containers: list[Row], probes: list[Row], *, probes_fail: bool) -> Row | None:
+    """Return the container in question: the one that publishes the probed port, else the one that is worst off."""
+    port = _port(text_of(probes[-1], "url")) if probes else None
+    serving = [row for row in containers if port and f"{port}->" in text_of(row, "ports").replace(" ", "")]
+    candidates = serving if serving and (probes_fail or not any(_is_failing(row) for row in containers)) else containers
+    if len(candidates) > 1 and not any(_is_failing(row) for row in candidates):
+        checked = [row for row in candidates if text_of(row, "health") not in {"", "none"}]
+        return checked[0] if len(checked) == 1 else None
+    return max(candidates, key=_badness, default=None)
+
+
+def _port(url: str) -> int | None:
+    try:
+        parts = urlsplit(url)
+        return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
+
+
+def _badness(row: Row) -> tuple[bool, bool, bool, bool, int]:
+    stopped = text_of(row, "state") in _STOPPED
+    on_purpose = integer_of(row, "exit_code") in _ENDED_ON_PURPOSE
+    unhealthy = text_of(row, "health") == "unhealthy"
+    checked = text_of(row, "health") not in {"", "none"}
+    return stopped and not on_purpose, unhealthy, stopped, checked, integer_of(row, "restart_count") or 0
+
+
+def _is_failing(row: Row, *, without_probes: bool = False) -> bool:
+    """Say whether the engine calls a container unhealthy or, where nothing probes it, that it crashed."""
+    if text_of(row, "state") in _STOPPED:
+        return without_probes and integer_of(row, "exit_code") not in {None, *_ENDED_ON_PURPOSE}
+    return text_of(row, "health") == "unhealthy"
+
+
+def _checks(
+    subject: Row | None, probes: list[Row], container_health: list[Row], requests: pd.DataFrame | None
+) -> Iterator[tuple[datetime, bool]]:
+    """Yield every check of the service that is on record: when, and whether it passed."""
+    for row in probes:
+        if at := time_of(row, "at"):
+            yield at, row["verdict"] == "healthy"
+    service = text_of(subject, "service") if subject else ""
+    for row in container_health:
+        if (at := time_of(row, "started_at")) and (not service or text_of(row, "service") == service):
+            yield at, integer_of(row, "exit_code") == 0
+    if requests is not None and service:
+        for row in rows_of(requests[requests["service"] == service]):
+            if (at := time_of(row, "at")) and HEALTH_PATH.search(text_of(row, "path")):
+                yield at, (integer_of(row, "status_code") or 0) < 500  # noqa: PLR2004
+
+
+def _episode(checks: list[tuple[datetime, bool]], subject: Row | None, events: list[Row]) -> _Episode:
+    """Find when the failing that lasts to the end began, else the last run of failures that passed."""
+    failures = [at for at, passed in checks if not passed]
+    passes = [at for at, passed in checks if passed]
+    service = text_of(subject, "service") if subject else ""
+    own = [row for row in in_order(events) if text_of(row, "service") == service] if service else []
+    judged = [row["at"] for row in own if text_of(row, "action") == "health_status: unhealthy"]
+    judged += [row["at"] for row in own if row.get("action") == "die" and _crashed(row, own)]
+    if subject is not None and text_of(subject, "state") in _STOPPED and (stopped := time_of(subject, "finished_at")):
+        judged.append(stopped)
+    last_pass = max(passes, default=None)
+    bad = sorted([*failures, *judged])
+    lasting = [at for at in bad if last_pass is None or at > last_pass]
+    if lasting:
+        return _Episode(lasting[0], None, lasting)
+    run: list[datetime] = []
+    ended: datetime | None = None
+    # walk back from the latest pass to the run of failures before it
+    for at, passed in sorted(checks + [(at, False) for at in judged], reverse=True):
+        if not passed:
+            run.append(at)
+        elif run and (len(run) >= _IN_A_ROW or run[0] in judged):
+            break
+        else:
+            run, ended = [], at
+    if len(run) >= _IN_A_ROW or (run and run[0] in judged):
+        return _Episode(run[-1], ended, run[::-1])
+    return _Episode(bad[0] if bad else None, None, bad)
+
+
+def _crashed(die: Row, events: list[Row]) -> bool:
+    """Say whether a container died by itself: not with a clean code, and not within seconds of somebody's kill."""
+    kills = [row["at"] for row in events if row.get("action") in {"kill", "stop"}]
+    asked = any(timedelta() <= die["at"] - at < timedelta(seconds=30) for at in kills)
+    return not asked and integer_of(die, "exit_code") not in {None, *_ENDED_ON_PURPOSE}
+
+
+def _around(errors: pd.DataFrame | None, subject: Row | None, episode: _Episode) -> pd.DataFrame | None:
+    """Return the service's errors from a minute before the onset until the checks passed again."""
+    if errors is None or subject is None or episode.onset is None:
+        return None
+    end = episode.until or (time_of(subject, "finished_at") if text_of(subject, "state") in _STOPPED else None)
+    return near(errors, text_of(subject, "service"), episode.onset - _BEFORE, end)
+
+
+def _telling_line(
+    related: pd.DataFrame | None, logs: pd.DataFrame | None, subject: Row | None, episode: _Episode
+) -> str:
+    """Return what a stopped container said last, else what a running one says most; "" where it said nothing."""
+    stopped = subject is not None and text_of(subject, "state") in _STOPPED
+    if related is not None and len(related):
+        return str(related["message"].tolist()[-1]) if stopped else telling_message(related)
+    if logs is None or subject is None or not stopped:
+        return ""
+    last = [row for row in in_order(rows_of(logs[logs["service"] == text_of(subject, "service")])) if row.get("line")]
+    before = [row for row in last if episode.onset is None or row["at"] <= episode.onset + _AFTER]
+    return text_of(before[-1], "line") if before else ""
+
+
+def _sentence(
+    probes: list[Row], failing: list[Row], subject: Row | None, episode: _Episode, line: str, *, recovered: bool
+) -> str:
+    parts: list[str] = []
+    when = (
+        f" from {clock(episode.onset)} to {clock(episode.until)}, and pass now"
+        if episode.until and episode.onset
+        else ""
+    )
+    if failing:
+        how = listing(_how(row) for row in failing)
+        where = text_of(failing[-1], "url") or "the health endpoint"
+        parts.append(f"{len(failing)} of {count(len(probes), 'probe')} of {where} failed ({how}){since(episode.onset)}")
+    elif recovered:
+        parts.append(f"health checks failed{when}")
+    else:
+        name = text_of(subject or {}, "service") or "a container"
+        parts.append(f"the engine's health check of {name} fails{since(episode.onset)}")
+    if subject is not None:
+        parts.append(_container(subject))
+    if line:
+        parts.append(f"its log says {quoted(line)}")
+    text = "; ".join(part for part in parts if part)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _how(row: Row) -> str:
+    code = integer_of(row, "status_code")
+    verdict = text_of(row, "verdict").replace("_", " ")
+    return f"{verdict}, HTTP {code}" if code else verdict
+
+
+def _container(row: Row) -> str:
+    name, state = text_of(row, "name") or text_of(row, "service"), text_of(row, "state")
+    restarts = integer_of(row, "restart_count") or 0
+    again = f", restarted {count(restarts, 'time')} by the engine" if restarts else ""
+    if state in _STOPPED:
+        ended = time_of(row, "finished_at")
+        meaning = exit_meaning(integer_of(row, "exit_code"), oom_killed=row.get("oom_killed"))
+        return f"container {name} {state}{f' at {clock(ended)}' if ended else ''}: {meaning}{again}"
+    streak = integer_of(row, "health_failing_streak") or 0
+    health = f", {text_of(row, 'health')}" if text_of(row, "health") not in {"", "none"} else ""
+    failed = f" after {count(streak, 'failed check')}" if streak else ""
+    return f"container {name} is {state or 'in an unknown state'}{health}{failed}{again}"
+
+
+def _explained_by(body: Any, failing: list[Row], related: pd.DataFrame | None) -> str:  # noqa: ANN401
+    """Return the incident type the service itself blames: its health answer's failing parts, else its errors."""
+    answered = any(integer_of(row, "status_code") for row in failing)
+    content = body.get("json") if answered and isinstance(body, dict) else None
+    blamed = [(path, said) for path, said in _bad_parts(content, "") if path]
+    if any(has(Sign.CORRUPTION, said) for _, said in blamed):
+        return "database-corruption"
+    if blamed and all("provider" in path for path, _ in blamed):
+        return "provider-failures"
+    return incident_of_most(related) if related is not None and len(related) and not blamed else ""
+
+
+def _bad_parts(value: object, path: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, dict) or path.count("/") > 4:  # noqa: PLR2004 (deeper than any health answer)
+        return
+    if str(value.get("status")).lower() in _BAD or value.get("healthy") is False:
+        yield path, str(value.get("error") or value.get("detail") or "")
+    for key, item in list(value.items())[:200]:
+        if item is False or (isinstance(item, str) and item.lower() in _BAD and key not in {"status", "state"}):
+            yield f"{path}/{str(key).lower()}", ""
+        yield from _bad_parts(item, f"{path}/{str(key).lower()}")
+
+
+def _advice(subject: Row | None, explained_by: str, *, recovered: bool) -> str:
+    if recovered:
+        return "It passes again; find out why it failed before it does so once more."
+    if explained_by:
+        return f"The service blames {explained_by.replace('-', ' ')}; mend that first, a restart will not."
+    if subject is not None and text_of(subject, "state") in _STOPPED:
+        return "Read why it ended before starting it again; its logs go with the container."
+    return "Keep its logs and memory before a restart destroys them."
+
+
+def _confidence(probes: list[Row], failing: list[Row], *, recovered: bool) -> float:
+    if recovered:
+        return 0.8
+    return 0.9 if not probes or not failing else 0.99 if len(failing) == len(probes) else 0.7
+
+
+def _nothing_found(probes: list[Row], checks: list[tuple[datetime, bool]]) -> Verdict:
+    if not checks and not probes:
+        sentence = "Nobody checked: no probe of a health endpoint, and no container with a health check of its own."
+        return Verdict(VerdictState.UNKNOWN, sentence, "Set http.health_url, or give the service a HEALTHCHECK.")
+    passed = sum(passed for _, passed in checks)
+    if not passed:
+        return Verdict(
+            VerdictState.UNKNOWN, "No check that passed is on record.", "Collect again with the service running."
+        )
+    sentence = f"{passed} of {count(len(checks), 'health check')} on record passed, the latest among them."
+    return Verdict(VerdictState.CLEAR, sentence, confidence=0.95 if probes else 0.8)
+
+
+def _probe(at: str, verdict: str, status_code: int | None) -> Row:
+    url = "http://localhost:8000/api/health"
+    return {"at": at, "url": url, "verdict": verdict, "status_code": status_code}
+
+
+def _api(**changed: object) -> Row:
+    usual = {
+        "service": "jarvis-api",
+        "name": "jarvis-api-1",
+        "state": "running",
+        "health": "healthy",
+        "restart_count": 0,
+    }
+    return {**usual, "oom_killed": False, "ports": "127.0.0.1:8000->8000/tcp", **changed}
+
+
+FIRES = (
+    Example(
+        "the container crashed and the port refuses",
+        {
+            "health": [_probe("2026-11-24T03:06:00Z", "refused", None)],
+            "containers": [_api(state="exited", health="unhealthy", exit_code=1, finished_at="2026-11-24T03:05:07Z")],
+            "logs": [
+                {
+                    "at": "2026-11-24T03:05:06Z",
+                    "service": "jarvis-api",
+                    "line": "CRITICAL pool exhausted: 5 of 5 in use",
+                }
+            ],
+        },
+    ),
+    Example("every answer is a 500", {"health": [_probe("2026-11-24T03:06:00Z", "unhealthy", 500)] * 3}),
+    Example(
+        "the engine alone saw it",
+        {
+            "containers": [_api(health="unhealthy", health_failing_streak=4)],
+            "container_health": [{"service": "jarvis-api", "started_at": "2026-11-24T03:05:10Z", "exit_code": 1}],
+        },
+    ),
+    Example(
+        "it failed and passes again",
+        {
+            "health": [_probe("2026-11-24T03:20:00Z", "healthy", 200)],
+            "containers": [_api()],
+            "container_health": [
+                {"service": "jarvis-api", "started_at": f"2026-11-24T03:05:{second}Z", "exit_code": code}
+                for second, code in (("10", 0), ("12", 1), ("14", 1), ("16", 0))
+            ],
+        },
+    ),
+)
+QUIET = (
+    Example("probes pass", {"health": [_probe("2026-11-24T03:06:00Z", "healthy", 200)] * 3, "containers": [_api()]}),
+    Example(
+        "a restart by hand",
+        {
+            "health": [_probe("2026-11-24T03:06:00Z", "healthy", 200)],
+            "containers": [_api()],
+            "container_events": [
+                {"at": "2026-11-24T03:01:00Z", "service": "jarvis-api", "action": "kill", "signal": "15"},
+                {"at": "2026-11-24T03:01:01Z", "service": "jarvis-api", "action": "die", "exit_code": 143},
+                {"at": "2026-11-24T03:01:02Z", "service": "jarvis-api", "action": "start"},
+            ],
+        },
+    ),
+)

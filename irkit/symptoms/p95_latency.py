@@ -1,0 +1,93 @@
+"""p95 latency: over the limit that the runbook's own words set, in a stretch of the window or the whole of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from irkit.diagnose import Example, symptom
+from irkit.latency import FEWEST, slowest_service
+from irkit.model import Threshold, Verdict, VerdictState
+from irkit.phrase import clock, count, seconds, seconds_between
+from irkit.records import number_of, rows_of, text_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@symptom("p95-latency", incident="high-latency")
+def detect(
+    threshold: Threshold | None,
+    requests: pd.DataFrame | None = None,
+    health: pd.DataFrame | None = None,
+) -> Verdict:
+    """Found when the requests' p95 is over the runbook's limit; health probes stand in where no duration is logged."""
+    if threshold is None or threshold.unit != "s":
+        sentence = "The runbook names no limit in seconds for it, so slow cannot be told from quick."
+        return Verdict(VerdictState.UNKNOWN, sentence, "Write the limit into the symptom, such as: p95 latency > 2s.")
+    limit_s, limit = threshold.value, f"the runbook's limit is {seconds(threshold.value)}"
+    found = slowest_service(requests, limit_s) if requests is not None else None
+    if found is None:
+        return _from_probes(health, limit_s, limit)
+    numbers: dict[str, object] = {
+        "service": found.service,
+        "p95_s": found.p95_s,
+        "low_s": found.interval.low,
+        "high_s": found.interval.high,
+        "requests": found.total,
+        "slow": found.slow,
+        "limit_s": limit_s,
+        "until": found.until,
+    }
+    counted = f"p95 {seconds(found.p95_s)} from {count(found.total, 'request')} to {found.service or 'the service'}"
+    if found.over and found.onset:
+        span = f"from {clock(found.onset)} to {clock(found.until)}" if found.until else f"since {clock(found.onset)}"
+        sentence = f"{counted} {span} ({seconds_between(found.interval)}); {limit}."
+        advice = "See which routes are slow, and whether their time goes to the database or to a provider."
+        return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers)
+    if found.total < FEWEST:
+        sentence = (
+            f"Only {count(found.total, 'request')} with a duration, {found.slow} of them over the limit: too few."
+        )
+        return Verdict(VerdictState.UNKNOWN, sentence, "Look at a longer window.", numbers=numbers)
+    sentence = f"{counted} ({seconds_between(found.interval)}); {limit}."
+    return Verdict(VerdictState.CLEAR, sentence, confidence=found.confidence, numbers=numbers)
+
+
+def _from_probes(health: pd.DataFrame | None, limit_s: float, limit: str) -> Verdict:
+    """Judge by the probes alone, which are too few for a p95: they can show slowness and never rule it out."""
+    answered = [
+        row for row in rows_of(health) if number_of(row, "status_code") and number_of(row, "total_s") is not None
+    ]
+    times = [number_of(row, "total_s") or 0.0 for row in answered]
+    numbers: dict[str, object] = {"probes": len(times), "limit_s": limit_s}
+    if times and min(times) > limit_s:
+        sentence = f"All {count(len(times), 'probe')} of {text_of(answered[-1], 'url') or 'the health endpoint'} took "
+        sentence += f"{seconds(min(times))} or longer; {limit}. No request durations are logged to take a p95 from."
+        onset = answered[0].get("at")
+        return Verdict(VerdictState.FOUND, sentence, "Have the API log each request's duration.", onset, 0.6, numbers)
+    sentence = "No durations of requests are in the logs; health probes alone cannot tell a p95."
+    return Verdict(VerdictState.UNKNOWN, sentence, "Have the API log each request's duration.", numbers=numbers)
+
+
+def _requests(durations_s: list[float]) -> list[dict[str, object]]:
+    return [
+        {
+            "at": f"2026-11-24T03:{second // 60:02d}:{second % 60:02d}Z",
+            "service": "jarvis-api",
+            "method": "GET",
+            "path": "/api/chat",
+            "status_code": 200,
+            "duration_s": duration_s,
+        }
+        for second, duration_s in enumerate(durations_s)
+    ]
+
+
+FIRES = (
+    Example("slow from a moment on", {"requests": _requests([0.1] * 200 + [3.4] * 40)}),
+    Example("one in ten is slow all the time", {"requests": _requests([*[0.1] * 9, 2.5] * 40)}),
+)
+QUIET = (
+    Example("quick", {"requests": _requests([0.1, 0.2, 0.3, 0.4] * 50)}),
+    Example("one slow request now and then", {"requests": _requests([*[0.1] * 99, 9.0] * 3)}),
+)

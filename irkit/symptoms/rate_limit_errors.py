@@ -1,0 +1,147 @@
+"""Rate limit errors: who is limited, since when, and when the limit resets."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from irkit.diagnose import Example, symptom
+from irkit.model import Verdict, VerdictState, Window
+from irkit.onset import worst_stretch
+from irkit.phrase import clock, count, listing, percent, quoted, since
+from irkit.records import Row, number_of, rows_of, text_of, time_of
+from irkit.signs import Sign, bearing, telling_message
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TOO_MANY_REQUESTS = 429
+_USUAL_SHARE = 0.01
+_LIMITED_SHARE = 0.3
+_HARDLY_CHANCE = 0.01
+_FEWEST_ERRORS = 3
+
+
+@symptom("rate-limit-errors", incident="provider-failures")
+def detect(
+    window: Window,
+    requests: pd.DataFrame | None = None,
+    errors: pd.DataFrame | None = None,
+    rate_limits: pd.DataFrame | None = None,
+) -> Verdict:
+    """Found when a stretch of requests was answered 429, or three or more errors tell of a rate limit."""
+    said = bearing(errors, Sign.RATE_LIMIT)
+    limits = rows_of(rate_limits)
+    refused, onset, confidence = _refused(requests)
+    numbers: dict[str, object] = {"refused": refused, "errors": len(said), "keys": len(limits)}
+    if confidence or len(said) >= _FEWEST_ERRORS:
+        first_said = next(iter(said["at"].dropna().tolist()), None)
+        onset = min((at for at in (onset, first_said) if at), default=None)
+        told = (count(refused, "request") + " refused with 429" if refused else "",
+                count(len(said), "error") + " in the log" if len(said) else "")  # fmt: skip
+        sentence = f"Rate limits were hit{since(onset)}: {listing(told)}"
+        if len(said):
+            numbers["line"] = line = telling_message(said)
+            sentence += f", mostly {quoted(line)}"
+        meant = _named(limits, said)
+        numbers["providers"] = [text_of(row, "provider") for row in meant]
+        sentence += _resets(meant or limits, window.end, rate_limits is not None)
+        advice = "Send less or elsewhere until the limit resets; retries without back-off keep it full."
+        return Verdict(VerdictState.FOUND, f"{sentence}.", advice, onset, max(confidence, 0.85), numbers)
+    if requests is None and errors is None:
+        keys = f"{count(len(limits), 'rate-limit key')} in Redis" if limits else "no rate-limit key in Redis"
+        sentence = f"There is {keys}, but without logs nothing tells whether anybody was refused."
+        return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
+    asked = len(requests) if requests is not None else 0
+    share = f"{percent(refused / asked)} of {count(asked, 'request')} were refused with 429" if asked else "No requests"
+    sentence = f"{share}, and {count(len(said), 'error') if len(said) else 'no error'} tells of a rate limit."
+    return Verdict(VerdictState.CLEAR, sentence, confidence=0.9, numbers=numbers)
+
+
+def _refused(requests: pd.DataFrame | None) -> tuple[int, datetime | None, float]:
+    """Return how many requests were refused, since when, and how surely that is no chance (0.0: it may be)."""
+    if requests is None:
+        return 0, None, 0.0
+    ordered = requests[requests["at"].notna()].sort_values("at", kind="stable")
+    mask = (ordered["status_code"] == _TOO_MANY_REQUESTS).to_numpy(dtype=bool)
+    stretch = worst_stretch(mask, _USUAL_SHARE, _LIMITED_SHARE)
+    if stretch is None or stretch.expected_by_chance >= _HARDLY_CHANCE:
+        return int(mask.sum()), None, 0.0
+    onset = ordered["at"].iloc[stretch.first].to_pydatetime(warn=False)
+    return int(mask.sum()), onset, 1.0 - stretch.expected_by_chance
+
+
+def _named(limits: list[Row], said: pd.DataFrame) -> list[Row]:
+    """Return the limits of the providers that the errors name."""
+    lines = said["line"].astype(str).tolist()[-1000:]
+    return [row for row in limits if (name := text_of(row, "provider")) and any(name in line for line in lines)]
+
+
+def _resets(limits: list[Row], now: datetime, looked: bool) -> str:  # noqa: FBT001 (one caller)
+    if not limits:
+        return "; Redis holds no rate-limit key" if looked else "; when they reset was not looked at in Redis"
+    told = []
+    for row in limits[:4]:
+        name, reset_at = text_of(row, "provider") or text_of(row, "key"), time_of(row, "reset_at")
+        if reset_at is not None:
+            told.append(f"{name} {'reset' if reset_at <= now else 'resets'} at {clock(reset_at)}")
+        elif number_of(row, "ttl_s") is None:
+            told.append(f"{name} has no expiry in Redis and will not reset by itself")
+    return f"; {listing(told)}" if told else ""
+
+
+def _requests(status_codes: list[int]) -> list[dict[str, object]]:
+    return [
+        {
+            "at": f"2026-11-24T03:{second // 60:02d}:{second % 60:02d}Z",
+            "service": "jarvis-api",
+            "method": "POST",
+            "path": "/api/chat",
+            "status_code": status_code,
+        }
+        for second, status_code in enumerate(status_codes)
+    ]
+
+
+FIRES = (
+    Example(
+        "refused since a moment, and Redis knows until when",
+        {
+            "requests": _requests([200] * 60 + [429] * 10),
+            "rate_limits": [
+                {
+                    "key": "ratelimit:provider:alpha",
+                    "provider": "alpha",
+                    "type": "string",
+                    "ttl_s": 42.0,
+                    "value": "612",
+                    "reset_at": "2026-11-24T03:02:00Z",
+                }
+            ],
+        },
+    ),
+    Example(
+        "the log alone tells",
+        {
+            "errors": [
+                {
+                    "at": f"2026-11-24T03:05:{second:02d}Z",
+                    "service": "jarvis-api",
+                    "message": "openai.RateLimitError: Rate limit reached",
+                    "line": "openai.RateLimitError: Rate limit reached",
+                }
+                for second in range(4)
+            ]
+        },
+    ),
+)
+QUIET = (
+    Example("nobody is refused", {"requests": _requests([200] * 60), "errors": [], "rate_limits": []}),
+    Example(
+        "keys in Redis are normal",
+        {
+            "requests": _requests([200] * 60),
+            "rate_limits": [{"key": "ratelimit:provider:alpha", "provider": "alpha", "ttl_s": 42.0, "value": "12"}],
+        },
+    ),
+)

@@ -1,0 +1,139 @@
+"""5xx error spike: a stretch of requests answered with server errors far above the usual."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from irkit.diagnose import Example, symptom
+from irkit.estimate import share_interval
+from irkit.model import Verdict, VerdictState
+from irkit.onset import worst_stretch
+from irkit.phrase import clock, count, listing, percent, quoted, share_between
+from irkit.records import rows_of
+from irkit.signs import HEALTH_PATH, incident_of_most, near, telling_message
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SERVER_ERROR = 500
+_USUAL_SHARE = 0.01
+_SPIKE_SHARE = 0.3
+_HARDLY_CHANCE = 0.01
+_FEWEST = 10
+
+
+@symptom("5xx-error-spike", incident="api-unresponsive")
+def detect(requests: pd.DataFrame, errors: pd.DataFrame | None = None) -> Verdict:
+    """Found where a usual share of 1 % would bring so thick a stretch of server errors in one of 100 windows."""
+    timed = requests[requests["at"].notna()]
+    if timed.empty:
+        sentence = "The logs hold no request lines that irkit can read, so no server error can be counted."
+        return Verdict(VerdictState.UNKNOWN, sentence, "Have the API write an access log.")
+    asked = _users_requests(timed)
+    spikes = [spike for service, rows in asked.groupby("service", sort=True) if (spike := _worst(str(service), rows))]
+    found = sorted(spikes, key=lambda spike: (spike.expected_by_chance, -spike.failed))
+    if found and found[0].expected_by_chance < _HARDLY_CHANCE:
+        return _found(found, errors)
+    failed, total = int((asked["status_code"] >= _SERVER_ERROR).sum()), len(asked)
+    numbers = {"requests": total, "failed": failed}
+    if failed and total < _FEWEST:
+        sentence = f"{failed} of only {count(total, 'request')} failed: too few to tell a spike from bad luck."
+        return Verdict(VerdictState.UNKNOWN, sentence, "Look at a longer window.", numbers=numbers)
+    share = f"{percent(failed / total)} of {count(total, 'request')}"
+    sentence = f"{share} were answered with a server error ({share_between(share_interval(failed, total))})."
+    return Verdict(VerdictState.CLEAR, sentence, confidence=0.95 if total >= _FEWEST else 0.6, numbers=numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spike:
+    """The worst stretch of one service's requests, `failed` of `rows` in it; `until` is None where it goes on."""
+
+    service: str
+    rows: pd.DataFrame
+    failed: int
+    onset: datetime
+    last: datetime
+    until: datetime | None
+    expected_by_chance: float
+
+
+def _users_requests(requests: pd.DataFrame) -> pd.DataFrame:
+    """Leave out what machines ask about health: a degraded provider makes those fail while users are served.
+
+    Where hardly anybody else asks they are all there is, and count.
+    """
+    checks = requests["path"].map(lambda path: HEALTH_PATH.search(path) is not None).astype(bool)
+    return requests[~checks] if int((~checks).sum()) >= _FEWEST else requests
+
+
+def _worst(service: str, rows: pd.DataFrame) -> _Spike | None:
+    ordered = rows.sort_values("at", kind="stable")
+    stretch = worst_stretch((ordered["status_code"] >= _SERVER_ERROR).to_numpy(), _USUAL_SHARE, _SPIKE_SHARE)
+    if stretch is None:
+        return None
+    inside = ordered.iloc[stretch.first : stretch.last + 1]
+    onset, last = (at.to_pydatetime(warn=False) for at in inside["at"].iloc[[0, -1]].tolist())
+    until = last if len(ordered) - 1 - stretch.last >= _FEWEST else None
+    return _Spike(service, inside, stretch.bad, onset, last, until, stretch.expected_by_chance)
+
+
+def _found(spikes: list[_Spike], errors: pd.DataFrame | None) -> Verdict:
+    worst = spikes[0]
+    failed = worst.rows[worst.rows["status_code"] >= _SERVER_ERROR]
+    routes = dict(Counter(f"{row['method']} {row['path']}" for row in rows_of(failed)).most_common(5))
+    codes = sorted({int(code) for code in failed["status_code"]})
+    numbers: dict[str, object] = {
+        "service": worst.service,
+        "requests": len(worst.rows),
+        "failed": worst.failed,
+        "routes": routes,
+        "status_codes": codes,
+        "services": [spike.service for spike in spikes if spike.expected_by_chance < _HARDLY_CHANCE],
+        "until": worst.until,
+    }
+    span = f"from {clock(worst.onset)} to {clock(worst.until)}" if worst.until else f"since {clock(worst.onset)}"
+    sentence = (
+        f"{worst.failed} of {count(len(worst.rows), 'request')} to {worst.service or 'the service'} failed {span} "
+        f"with {listing(str(code) for code in codes)} "
+        f"({share_between(share_interval(worst.failed, len(worst.rows)))}), most on {listing(list(routes)[:3])}"
+    )
+    explained_by = ""
+    related = near(errors, worst.service, worst.onset, worst.last) if errors is not None else None
+    if related is not None and len(related):
+        explained_by = incident_of_most(related)
+        numbers["line"] = line = telling_message(related)
+        sentence += f"; its log says {quoted(line)}"
+    advice = "Compare the onset with the last deploy, and read the error with its traceback in the log."
+    if explained_by:
+        advice = f"The errors blame {explained_by.replace('-', ' ')}; follow that first."
+    confidence = 1.0 - worst.expected_by_chance
+    return Verdict(VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers, explained_by)
+
+
+def _requests(*, count: int, failing: range, path: str = "/api/chat") -> list[dict[str, object]]:
+    return [
+        {
+            "at": f"2026-11-24T03:{second // 60:02d}:{second % 60:02d}Z",
+            "service": "jarvis-api",
+            "method": "POST",
+            "path": path,
+            "status_code": 500 if second in failing else 200,
+        }
+        for second in range(count)
+    ]
+
+
+FIRES = (
+    Example(
+        "every second request fails from a moment on", {"requests": _requests(count=300, failing=range(200, 300, 2))}
+    ),
+    Example("a short burst in a quiet hour", {"requests": _requests(count=600, failing=range(300, 312))}),
+    Example("nobody asks but the health check", {"requests": _requests(count=4, failing=range(4), path="/api/health")}),
+)
+QUIET = (
+    Example("no failures", {"requests": _requests(count=300, failing=range(0))}),
+    Example("one failure in a hundred", {"requests": _requests(count=600, failing=range(0, 600, 100))}),
+)

@@ -1,0 +1,86 @@
+"""Slow dashboard loading: the dashboard's own routes, judged by the latency limit of their incident type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from irkit.diagnose import Example, symptom
+from irkit.estimate import quantile
+from irkit.latency import FEWEST, slowest_service
+from irkit.model import Threshold, Verdict, VerdictState
+from irkit.phrase import clock, count, listing, seconds, seconds_between
+from irkit.signs import DASHBOARD_PATH
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@symptom("slow-dashboard-loading", incident="high-latency")
+def detect(requests: pd.DataFrame, threshold: Threshold | None) -> Verdict:
+    """Found when requests to paths with `dashboard` in them are over the limit, in a stretch or the whole window."""
+    if threshold is None or threshold.unit != "s":
+        sentence = "The runbook names no limit in seconds for this incident type, so slow cannot be told from quick."
+        return Verdict(VerdictState.UNKNOWN, sentence, "Write a limit into one symptom, such as: p95 latency > 2s.")
+    on_dashboard = requests["path"].map(lambda path: DASHBOARD_PATH.search(path) is not None).astype(bool)
+    loads = requests[on_dashboard]
+    if loads.empty:
+        sentence = "Nobody loaded a dashboard in this window: the logs hold no request for such a path."
+        return Verdict(VerdictState.UNKNOWN, sentence, "Load it by hand and time it.")
+    found = slowest_service(loads, threshold.value)
+    if found is None:
+        sentence = f"{count(len(loads), 'dashboard load')} on record, none with a duration."
+        return Verdict(VerdictState.UNKNOWN, sentence, "Have the API log each request's duration.")
+    routes = _slowest_routes(loads)
+    numbers: dict[str, object] = {
+        "service": found.service,
+        "p95_s": found.p95_s,
+        "low_s": found.interval.low,
+        "high_s": found.interval.high,
+        "requests": found.total,
+        "slow": found.slow,
+        "limit_s": threshold.value,
+        "routes": routes,
+        "until": found.until,
+    }
+    limit = f"the limit is {seconds(threshold.value)}"
+    if found.over and found.onset:
+        span = f"from {clock(found.onset)} to {clock(found.until)}" if found.until else f"since {clock(found.onset)}"
+        sentence = (
+            f"Dashboard p95 {seconds(found.p95_s)} from {count(found.total, 'load')} {span} "
+            f"({seconds_between(found.interval)}; {limit}), slowest {listing(list(routes)[:3])}."
+        )
+        advice = "See whether other routes are slow too; if not, look at the queries behind these."
+        return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers)
+    if found.total < FEWEST:
+        sentence = f"Only {count(found.total, 'dashboard load')} with a duration, {found.slow} over the limit: too few."
+        return Verdict(VerdictState.UNKNOWN, sentence, "Load it some twenty times and look again.", numbers=numbers)
+    sentence = f"Dashboard p95 {seconds(found.p95_s)} from {count(found.total, 'load')}"
+    sentence += f" ({seconds_between(found.interval)}; {limit})."
+    return Verdict(VerdictState.CLEAR, sentence, confidence=found.confidence, numbers=numbers)
+
+
+def _slowest_routes(loads: pd.DataFrame) -> dict[str, float]:
+    timed = loads[loads["duration_s"].notna()]
+    routes = {str(path): quantile(sorted(rows["duration_s"]), 0.95) for path, rows in timed.groupby("path")}
+    return dict(sorted(routes.items(), key=lambda item: -item[1])[:5])
+
+
+def _loads(duration_s: float, *, path: str = "/api/dashboard") -> list[dict[str, object]]:
+    return [
+        {
+            "at": f"2026-11-24T03:{second // 60:02d}:{second % 60:02d}Z",
+            "service": "jarvis-api",
+            "method": "GET",
+            "path": path,
+            "status_code": 200,
+            "duration_s": duration_s,
+        }
+        for second in range(60)
+    ]
+
+
+FIRES = (Example("the dashboard is slow", {"requests": _loads(3.1)}),)
+QUIET = (
+    Example("the dashboard is quick", {"requests": _loads(0.2)}),
+    Example("another route is slow", {"requests": _loads(0.2) + _loads(9.0, path="/api/report")}),
+)
