@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from irkit import sqlite_readonly
+from irkit.collect_contract import Refused, Unreachable
+from irkit.collectors import sqlite_integrity
+from irkit.settings import SqliteTarget
+from tests import sqlite_files as files
+from tests.collectors.materialise import Materialised, materialise
+
+DAMAGES = {
+    files.truncate: "malformed",
+    files.zero_a_table_page: "btreeInitPage",
+    files.damage_an_index_entry: "missing from index messages_conversation",
+    files.damage_the_freelist: "freelist",
+    files.flip_a_bit_in_a_page_header: "btreeInitPage",
+    files.damage_the_schema: "malformed",
+    files.orphan_a_row: "row 17 of messages has no parent in conversations",
+}
+
+
+def look(path: Path) -> Materialised:
+    with files.untouched(path.parent):
+        return materialise(sqlite_integrity.collect, SqliteTarget(str(path), configured=True))
+
+
+def failed(made: Materialised) -> list[dict[str, object]]:
+    return [row for row in made.tables["database_integrity"] if not row["ok"]]
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_whole_database_passes_every_check(tmp_path: Path, *, wal: bool) -> None:
+    made = look(files.create(tmp_path / "x.db", wal=wal))
+    assert (made.raised, made.gaps) == (None, [])
+    assert [(row["check"], row["ok"]) for row in made.tables["database_integrity"]] == [
+        ("quick_check", True),
+        ("integrity_check", True),
+        ("foreign_key_check", True),
+    ]
+
+
+def test_a_service_at_work_passes_every_check(tmp_path: Path) -> None:
+    with files.service(tmp_path / "x.db") as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        made = look(tmp_path / "x.db")
+    assert (made.raised, made.gaps, failed(made)) == (None, [], [])
+    [wal] = [row for row in made.tables["database_integrity"] if row["check"] == "wal"]
+    assert wal["message"] == "5 frames in 5 committed transactions, every checksum right"
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("wal", [False, True])
+def test_each_damage_is_found_and_named(tmp_path: Path, damage: files.Damage, *, wal: bool) -> None:
+    path = files.create(tmp_path / "x.db", wal=wal)
+    damage(path)
+    made = look(path)
+    assert made.raised is None
+    messages = " | ".join(str(row["message"]) for row in failed(made))
+    assert DAMAGES[damage] in messages or "malformed" in messages, messages
+
+
+def test_damage_of_an_index_alone_is_what_quick_check_misses(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "x.db")
+    files.damage_an_index_entry(path)
+    made = look(path)
+    assert {str(row["check"]) for row in failed(made)} == {"integrity_check"}
+    assert {row["table"] for row in failed(made)} == {"messages"}
+
+
+def test_faults_name_the_table_they_are_in(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "x.db")
+    files.orphan_a_row(path)
+    assert [row["table"] for row in failed(look(path))] == ["messages"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "zero bytes"),
+        (b"hello, I am a text file\n" * 100, "not a SQLite database"),
+        (b"SQLite format 3\0", "cut short (16 bytes)"),
+        (b"SQLite format 3\0" + b"\xff" * 5000, "not a database"),
+    ],
+)
+def test_what_is_no_database_is_found(tmp_path: Path, raw: bytes, message: str) -> None:
+    (tmp_path / "x.db").write_bytes(raw)
+    made = look(tmp_path / "x.db")
+    assert made.raised is None
+    assert message in str(failed(made)[0]["message"])
+
+
+def test_a_damaged_log_is_found_though_sqlite_calls_it_ok(tmp_path: Path) -> None:
+    path = files.crashed(tmp_path / "live" / "x.db", tmp_path / "data")
+    files.flip(files.beside(path, "-wal"), 32 + 24 + 50)
+    made = look(path)
+    [row] = failed(made)
+    assert (row["check"], row["message"]) == (
+        "wal",
+        "x.db-wal: frame 1 is damaged, so SQLite ignores 5 committed transaction(s) from there on",
+    )
+
+
+def test_the_log_of_another_database_is_found(tmp_path: Path) -> None:
+    path = files.crashed(tmp_path / "live" / "x.db", tmp_path / "data")
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("PRAGMA page_size = 512")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (a)")
+        files.beside(path, "-shm").unlink()
+        files.beside(path, "-wal").write_bytes((tmp_path / "other.db-wal").read_bytes())
+    assert "belongs to another database" in str(failed(look(path))[0]["message"])
+
+
+def test_faults_beyond_counting_are_cut_and_said(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "x.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE messages SET conversation_id = 12345")
+    made = look(path)
+    assert len(failed(made)) == sqlite_integrity.MAX_MESSAGES
+    assert made.gaps == ["foreign_key_check found more than 100 rows without a parent"]
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_check_out_of_time_never_says_ok(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wal: bool) -> None:
+    path = files.create(tmp_path / "x.db", wal=wal, rows=60_000)
+    monkeypatch.setattr(sqlite_integrity, "_WORTH_STARTING_S", 0.0)
+    monkeypatch.setattr(sqlite_integrity, "BUDGET_S" if wal else "BLOCKING_BUDGET_S", 0.002)
+    made = look(path)
+    assert made.raised is None
+    assert not [row for row in made.tables["database_integrity"] if row["check"] == "integrity_check"]
+    assert "integrity_check was stopped when its time was up: 16 MB is too much for it" in made.gaps
+
+
+def test_what_cannot_be_checked_here_is_a_gap_not_damage(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.create_collation("HOUSE", lambda a, b: (a > b) - (a < b))
+        connection.execute("CREATE TABLE t (a TEXT COLLATE HOUSE)")
+        connection.execute("CREATE INDEX i ON t (a)")
+        connection.executemany("INSERT INTO t VALUES (?)", [("a",), ("b",)])
+    made = look(path)
+    assert failed(made) == []
+    assert "integrity_check could not be run: no such collation sequence: HOUSE" in made.gaps
+
+
+def test_a_file_written_to_meanwhile_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = files.create(tmp_path / "x.db", wal=True)
+    with files.connected(path) as connection:
+        monkeypatch.setitem(sqlite_integrity._CHECKS, "foreign_key_check", lambda *_: files.commit(connection, 1))
+        made = materialise(sqlite_integrity.collect, SqliteTarget(str(path), configured=True))
+    assert isinstance(made.raised, Refused)
+    assert made.tables == {}
+
+
+def test_a_missing_database_is_unreachable(tmp_path: Path) -> None:
+    made = look(tmp_path / "x.db")
+    assert isinstance(made.raised, Unreachable)
+    assert str(made.raised) == f"no database at {tmp_path / 'x.db'}"
+
+
+def test_a_locked_database_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_readonly, "_BUSY_S", 0.05)
+    path = files.create(tmp_path / "x.db")
+    with files.connected(path) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        made = look(path)
+    assert isinstance(made.raised, Refused)
+    assert "locked" in str(made.raised)
