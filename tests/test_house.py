@@ -46,6 +46,8 @@ ROOMS = (
     "collect_host",
     "docker_engine",
     "log_stream",
+    "http_probe",
+    "redis_client",
     "sqlite_wal",
     "sqlite_readonly",
     "collectors",
