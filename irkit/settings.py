@@ -26,9 +26,12 @@ class Secret:
     value: str = field(repr=False)
 
     def __str__(self) -> str:
-        parts = urlsplit(self.value)
-        if parts.scheme and parts.hostname:
+        try:
+            parts = urlsplit(self.value)
             port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return "***"
+        if parts.scheme and parts.hostname:
             user = "***@" if parts.username or parts.password else ""
             return f"{parts.scheme}://{user}{parts.hostname}{port}{parts.path}"
         return "***" if self.value else ""
@@ -130,6 +133,8 @@ _ENVIRONMENT = {
     "IRKIT_REDIS_URL": ("redis", "url"),
     "IRKIT_SQLITE_PATH": ("sqlite", "path"),
 }
+# looser than a URL parser, which a malformed URL with a password in it would escape
+_PASSWORD = re.compile(r"[^/@]*://[^/@]*:[^/@]+@")
 _PATHS = frozenset({("", "home"), ("", "runbook"), ("sqlite", "path")})
 
 
@@ -216,7 +221,7 @@ def _read(config: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{config} cannot be read: {error}"
         raise InputError(msg, hint="correct its permissions, or save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         msg = f"{config} is not valid TOML: {error}"
         raise InputError(msg, hint="correct that line; values with spaces or colons need quotes") from None
 
@@ -284,7 +289,7 @@ def _refuse_shared_secrets(settings: Settings, table: Mapping[str, Any]) -> None
         return
     for section, key in (("redis", "url"), ("", "store_url"), ("http", "health_url")):
         raw = table.get(section, {}).get(key, "") if section else table.get(key, "")
-        if isinstance(raw, str) and not raw.startswith("env:") and urlsplit(raw).password:
+        if isinstance(raw, str) and not raw.startswith("env:") and _PASSWORD.match(raw):
             name = f"{section}.{key}".lstrip(".")
             msg = f"{_place(settings.source, name)} holds a password and the file is readable by others"
             raise InputError(msg, hint=f'chmod 600 {settings.source}, or write {key} = "env:NAME"')

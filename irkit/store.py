@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -209,8 +208,8 @@ def _insert(  # noqa: PLR0913, PLR0917 (the columns of one row)
         "kind": str(kind),
         "actor": _storable(actor),
         "text": _storable(text),
-        "evidence": [_storable(one) for one in evidence],
-        "data": json.loads(_storable(json.dumps(data, ensure_ascii=False))),
+        "evidence": list(evidence),
+        "data": dict(data),
     }
     row = connection.execute(sa.insert(EVENT).values(values).returning(EVENT)).one()
     return _event(row, None)

@@ -234,7 +234,7 @@ def test_every_fatal_problem_is_listed_with_its_line() -> None:
 
 def test_a_thousand_problems_are_not_a_thousand_lines() -> None:
     rows = "| x | never | nothing |\n" * 1000
-    with pytest.raises(InputError, match="and 98[0-9] more") as refused:
+    with pytest.raises(InputError, match=r"and 98\d more") as refused:
         parse(f"| Severity | Response Time | Escalation |\n|-|-|-|\n{rows}", "big.md")
     assert len(str(refused.value).splitlines()) < 30
 

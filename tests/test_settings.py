@@ -1,0 +1,200 @@
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from irkit.errors import InputError
+from irkit.settings import Secret, Settings, load
+
+ENVIRONMENT: Mapping[str, str] = {"HOME": "/home/ana"}
+
+
+def configured(folder: Path, text: str, environ: Mapping[str, str] = ENVIRONMENT) -> Settings:
+    path = folder / "irkit.toml"
+    path.write_text(text)
+    path.chmod(0o600)
+    return load(folder, environ)
+
+
+def test_without_a_file_the_home_is_the_user_s(tmp_path: Path) -> None:
+    assert load(tmp_path, ENVIRONMENT) == Settings(Path("/home/ana/.local/share/irkit"))
+    assert load(tmp_path, {"XDG_DATA_HOME": "/data"}).home == Path("/data/irkit")
+    assert load(tmp_path, {**ENVIRONMENT, "XDG_DATA_HOME": "relative"}).home == Path("/home/ana/.local/share/irkit")
+
+
+def test_the_same_home_is_found_from_the_root_and_from_below(tmp_path: Path) -> None:
+    below = tmp_path / "notebooks" / "deep"
+    below.mkdir(parents=True)
+    settings = configured(tmp_path, "")
+    assert settings.home == tmp_path / ".irkit"
+    assert load(below, ENVIRONMENT) == settings
+
+
+def test_the_nearest_file_wins(tmp_path: Path) -> None:
+    below = tmp_path / "notebooks"
+    below.mkdir()
+    configured(tmp_path, 'service = "far"')
+    assert configured(below, 'service = "near"').service == "near"
+
+
+def test_every_setting_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    settings = configured(
+        tmp_path,
+        """
+        home = "state"
+        runbook = "../ours.md"
+        service = "shop"
+        [docker]
+        project = "shop"
+        services = ["api", "worker"]
+        [http]
+        health_url = "http://shop/health"
+        probes = 5
+        timeout_s = 1
+        [redis]
+        url = "redis://:hunter2@cache:6379/1"
+        ratelimit_pattern = "quota:*"
+        [sqlite]
+        path = "data/shop.db"
+        [collect]
+        deadline_s = 2.5
+        max_size_bytes = 1000
+        """,
+    )
+    assert settings.home == tmp_path / "state"
+    assert settings.runbook == tmp_path / "../ours.md"
+    assert (settings.service, settings.docker.services, settings.http.probes) == ("shop", ("api", "worker"), 5)
+    assert settings.redis.url.reveal() == "redis://:hunter2@cache:6379/1"
+    assert settings.sqlite.path == str(tmp_path / "data/shop.db")
+    assert (settings.http.timeout_s, settings.collect.deadline_s, settings.collect.max_size_bytes) == (1.0, 2.5, 1000)
+    targets = (settings.docker, settings.http, settings.redis, settings.sqlite)
+    assert [one.configured for one in targets] == [True] * 4
+
+
+def test_what_is_not_set_is_not_configured(tmp_path: Path) -> None:
+    settings = configured(tmp_path, '[redis]\nurl = "redis://cache"')
+    assert (settings.redis.configured, settings.http.configured, settings.docker.configured) == (True, False, False)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    environ = {
+        **ENVIRONMENT,
+        "IRKIT_HOME": "/srv/irkit",
+        "IRKIT_REDIS_URL": "redis://other",
+        "IRKIT_STORE_URL": "postgresql://u:p@db/irkit",
+        "IRKIT_SERVICE": "",
+    }
+    settings = configured(tmp_path, 'service = "shop"\n[redis]\nurl = "redis://cache"', environ)
+    assert (settings.home, settings.redis.url.reveal()) == (Path("/srv/irkit"), "redis://other")
+    assert settings.store_url == Secret("postgresql://u:p@db/irkit")
+    assert settings.service == "shop"
+
+
+def test_a_named_file_is_taken_wherever_one_is(tmp_path: Path) -> None:
+    configured(tmp_path, 'service = "shop"')
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert load(elsewhere, {**ENVIRONMENT, "IRKIT_CONFIG": str(tmp_path / "irkit.toml")}).service == "shop"
+    with pytest.raises(InputError, match=r"missing\.toml, which is not a file") as refused:
+        load(tmp_path, {**ENVIRONMENT, "IRKIT_CONFIG": str(tmp_path / "missing.toml")})
+    assert "unset IRKIT_CONFIG" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "hint"),
+    [
+        ('servce = "x"', "irkit.toml:1: servce is not a setting irkit knows", "did you mean service?"),
+        ("\n[redis]\nurll = 'x'", "irkit.toml:3: redis.urll is not a setting irkit knows", "did you mean url?"),
+        ("[reddis]\nurl = 'x'", "irkit.toml:1: reddis is not a setting", "did you mean redis?"),
+        ("[redis]\nconfigured = true", "redis.configured is not a setting", "known here"),
+        ("[http]\nprobes = 'three'", "irkit.toml:2: http.probes should be a whole number above 0, not str", "README"),
+        ("[http]\nprobes = 2.5", "http.probes should be a whole number above 0, not float", "README"),
+        ("[http]\nprobes = true", "http.probes should be a whole number above 0, not bool", "README"),
+        ("[http]\ntimeout_s = 0", "http.timeout_s should be a number above 0", "README"),
+        ("[http]\ntimeout_s = nan", "http.timeout_s should be a number above 0", "README"),
+        ("[http]\ntimeout_s = inf", "http.timeout_s should be a number above 0", "README"),
+        ("[http]\nhealth_url = 80", "http.health_url should be a string, not int", "README"),
+        ("[docker]\nservices = 'api'", "docker.services should be a list of strings, not str", "README"),
+        ("[docker]\nservices = [1]", "docker.services should be a list of strings", "README"),
+        ("redis = 5", "irkit.toml:1: redis is not a setting", "redis"),
+        ("service = api", "is not valid TOML: Invalid value (at line 1", "quotes"),
+        ("[redis]\nurl = 'env:CACHE_URL'", "redis.url wants the environment variable CACHE_URL", "export CACHE_URL"),
+    ],
+)
+def test_a_wrong_setting_names_file_line_and_key(tmp_path: Path, text: str, sentence: str, hint: str) -> None:
+    with pytest.raises(InputError) as refused:
+        configured(tmp_path, text)
+    assert sentence in str(refused.value)
+    assert str(tmp_path) in str(refused.value)
+    assert hint in refused.value.hint
+
+
+def test_a_file_that_is_not_text_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "irkit.toml").write_bytes(b"\xff\xfe\0")
+    with pytest.raises(InputError, match=r"irkit\.toml cannot be read"):
+        load(tmp_path, ENVIRONMENT)
+
+
+def test_a_secret_comes_from_the_environment_by_name(tmp_path: Path) -> None:
+    settings = configured(
+        tmp_path, "[redis]\nurl = 'env:CACHE_URL'", {**ENVIRONMENT, "CACHE_URL": "redis://:hunter2@cache"}
+    )
+    assert settings.redis.url.reveal() == "redis://:hunter2@cache"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[redis]\nurl = 'redis://:hunter2@cache'",
+        "[redis]\nurl = 'redis://u:hunter2@cache:not-a-port'",
+        "[http]\nhealth_url = 'http://u:hunter2@shop/health'",
+        "store_url = 'postgresql://u:hunter2@db/x'",
+    ],
+)
+def test_a_password_in_a_file_others_may_read_is_refused_and_not_repeated(tmp_path: Path, text: str, mode: int) -> None:
+    path = tmp_path / "irkit.toml"
+    path.write_text(text)
+    path.chmod(mode)
+    with pytest.raises(InputError, match="holds a password and the file is readable by others") as refused:
+        load(tmp_path, ENVIRONMENT)
+    assert "chmod 600" in refused.value.hint
+    assert "hunter2" not in f"{refused.value}{refused.value.hint}"
+    path.chmod(0o600)
+    load(tmp_path, ENVIRONMENT)
+
+
+@pytest.mark.parametrize("text", ["[redis]\nurl = 'redis://cache:6379/0'", "[http]\nhealth_url = 'http://h:80/a:b@c'"])
+def test_a_url_without_a_password_may_be_read_by_all(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "irkit.toml"
+    path.write_text(text)
+    path.chmod(0o644)
+    load(tmp_path, ENVIRONMENT)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("redis://:hunter2@cache:6379/1", "redis://***@cache:6379/1"),
+        ("postgresql://hunter2@db/x", "postgresql://***@db/x"),
+        ("https://shop/health?token=hunter2#hunter2", "https://shop/health"),
+        ("redis://u:hunter2@cache:port", "***"),
+        ("redis://u:hunter2@[::1", "***"),
+        ("hunter2", "***"),
+        ("", ""),
+    ],
+)
+def test_a_secret_never_shows(value: str, shown: str) -> None:
+    secret = Secret(value)
+    assert str(secret) == shown
+    assert repr(secret) == f"Secret({shown})"
+    assert f"{secret!r:>3}".count("hunter2") == 0
+    assert secret.reveal() == value
+
+
+def test_settings_show_no_secret(tmp_path: Path) -> None:
+    settings = configured(
+        tmp_path, "store_url = 'postgresql://u:hunter2@db/x'\n[redis]\nurl = 'redis://:hunter2@cache'"
+    )
+    for shown in (repr(settings), str(settings), str(settings.redis), repr(settings.redis)):
+        assert "hunter2" not in shown
