@@ -6,13 +6,13 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event, Timer
 
 from irkit.collect_contract import ColumnType, Gap, Piece, Refused, Table, collector
 from irkit.model import Window
 from irkit.settings import SqliteTarget
-from irkit.sqlite_readonly import Opened, open_readonly
+from irkit.sqlite_readonly import Opened, SqliteFile, find, open_readonly
 from irkit.sqlite_wal import read_wal
 
 BUDGET_S = 7.0
@@ -51,22 +51,36 @@ def collect(target: SqliteTarget, _window: Window) -> Iterator[Piece]:
     """Whether the database is damaged, which quick_check alone cannot rule out."""
     until = time.monotonic() + BUDGET_S
     findings = _Findings()
-    with open_readonly(target.path) as opened:
-        if opened.file.fault:
-            findings.add("integrity_check", opened.file.fault, ok=False)
+    file = find(target.path)
+    # before SQLite opens the file: closing one that it has open as well would drop its locks
+    _check_log(file, findings, until)
+    try:
+        if file.fault:
+            findings.add("integrity_check", file.fault, ok=False)
         else:
-            _check_log(opened, findings, until)
-            findings.owners = _owners(opened)
-            for check, run in _CHECKS.items():
-                _attempt(check, run, opened, findings, until)
-        if opened.disturbed():
-            raise Refused(f"{target.path} was written to while it was checked", hint="collect again")
+            _check_pages(target.path, findings, until)
+    except Refused:
+        if findings.rows:
+            yield Table("database_integrity", _COLUMNS, findings.rows)
+        raise
     yield Table("database_integrity", _COLUMNS, findings.rows)
     yield from map(Gap, findings.gaps)
 
 
-def _check_log(opened: Opened, findings: _Findings, until: float) -> None:
-    path = opened.file.path
+def _check_pages(path: str, findings: _Findings, until: float) -> None:
+    found = replace(findings, rows=[], gaps=[])
+    with open_readonly(path) as opened:
+        found.owners = _owners(opened)
+        for check, run in _CHECKS.items():
+            _attempt(check, run, opened, found, until)
+        if opened.disturbed():
+            raise Refused(f"{path} was written to while it was checked", hint="collect again")
+    findings.rows.extend(found.rows)
+    findings.gaps.extend(found.gaps)
+
+
+def _check_log(file: SqliteFile, findings: _Findings, until: float) -> None:
+    path = file.path
     try:
         wal = read_wal(path, until)
     except OSError as error:
@@ -74,8 +88,7 @@ def _check_log(opened: Opened, findings: _Findings, until: float) -> None:
         return
     if wal is None:
         return
-    header = opened.file.header
-    foreign = header is not None and wal.page_size_bytes not in (0, header.page_size_bytes)
+    foreign = file.header is not None and wal.page_size_bytes not in (0, file.header.page_size_bytes)
     if wal.damage:
         findings.add("wal", f"{path.name}-wal: {wal.damage}", ok=False)
     elif foreign:

@@ -151,6 +151,7 @@ def test_what_cannot_be_checked_here_is_a_gap_not_damage(tmp_path: Path) -> None
 def test_a_file_written_to_meanwhile_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = files.create(tmp_path / "x.db", wal=True)
     with files.connected(path) as connection:
+        # a check that somebody writes through
         monkeypatch.setitem(sqlite_integrity._CHECKS, "foreign_key_check", lambda *_: files.commit(connection, 1))
         made = materialise(sqlite_integrity.collect, SqliteTarget(str(path), configured=True))
     assert isinstance(made.raised, Refused)
@@ -171,3 +172,15 @@ def test_a_locked_database_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         made = look(path)
     assert isinstance(made.raised, Refused)
     assert "locked" in str(made.raised)
+
+
+def test_damage_of_the_log_is_kept_when_the_database_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_readonly, "MAX_COPY_BYTES", 4096)
+    path = files.crashed(tmp_path / "live" / "x.db", tmp_path / "data")
+    files.beside(path, "-shm").unlink()
+    files.flip(files.beside(path, "-wal"), 32 + 24 + 50)
+    made = look(path)
+    assert isinstance(made.raised, Refused)
+    assert [row["check"] for row in failed(made)] == ["wal"]
