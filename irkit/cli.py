@@ -43,7 +43,7 @@ by_option = click.option("--by", "actor", metavar="NAME", default=None, help="Wh
 def main() -> None:
     """Run the command line; every failure is a sentence on standard error and a non-zero exit."""
     try:
-        irkit(standalone_mode=False)
+        code = irkit(standalone_mode=False)
     except IrkitError as error:
         _complain(str(error), error.hint)
         sys.exit(error.exit_code)
@@ -56,6 +56,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; Python would complain about it on the way out
         sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -106,10 +107,11 @@ def open_(
     settings = workspace.load_settings()
     runbook = workspace.load_runbook(settings)
     kind = runbook.incident_type(incident_type)
+    chosen = runbook.severity(severity or kind.severity)
     opened = workspace.store(settings, create=True).open_incident(
         title,
         incident_type=kind.slug,
-        severity=runbook.severity(severity or kind.severity).name,
+        severity=chosen.name,
         actor=actor or _me(),
         incident_id=incident_id,
         opened_at=detected_at,
@@ -352,8 +354,9 @@ def _progress() -> Iterator[Callable[[Progress], None]]:
     from rich.progress import Progress as Bars
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    console = _console(stderr=True)
     columns = (SpinnerColumn(finished_text=" "), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Bars(*columns, console=_console(stderr=True), transient=True) as bars:
+    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         tasks: dict[str, int] = {}
 
         def on_progress(news: Progress) -> None:

@@ -54,7 +54,8 @@ OUTSIDE_FAULTS: dict[str, Callable[[Stack], None]] = {
 class Stack:
     """One running copy of the compose project, all of its files in `directory`, ports on 127.0.0.1 only.
 
-    `restart` is the restart policy of the Python services: `no` leaves a crashed container to be looked at,
+    The directory holds an irkit.toml that points at this copy, so irkit run there finds it. `project` is unique
+    unless given, so that several copies can run side by side. `restart` is the restart policy of the Python services: `no` leaves a crashed container to be looked at,
     `on-failure` makes a crash loop.
     """
 
@@ -90,7 +91,7 @@ class Stack:
         self._switch([])
         shutil.copy(_SOURCE / "docker-compose.yml", self.directory)
         for attempt in range(1, _PORT_ATTEMPTS + 1):
-            self._write_environment()
+            self._write_settings()
             try:
                 self.compose("up", "--detach")
                 break
@@ -239,10 +240,11 @@ class Stack:
         try:
             wait_until(condition, what)
         except StackError as error:
-            message = f"{error}\n{self.compose('ps')}\n{self.compose('logs', '--tail=30')}"
+            checks = self.container(API_SERVICE).attrs["State"]["Health"]["Log"]
+            message = f"{error}\n{self.compose('ps')}\n{self.compose('logs', '--tail=30')}\n{checks[-1:]}"
             raise StackError(message) from error
 
-    def _write_environment(self) -> None:
+    def _write_settings(self) -> None:
         self._api_port, self.redis_port = _free_ports(2)
         settings = {
             "COMPOSE_PROJECT_NAME": self.project,
@@ -254,12 +256,20 @@ class Stack:
             "REDIS_PORT": self.redis_port,
         }
         (self.directory / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        (self.directory / "irkit.toml").write_text(
+            f'[docker]\nproject = "{self.project}"\n\n'
+            f'[http]\nhealth_url = "{self.url}/api/health"\n\n'
+            f'[redis]\nurl = "{self.redis_url}"\n\n'
+            f'[sqlite]\npath = "{self.database_path.relative_to(self.directory)}"\n'
+        )
 
 
 @contextmanager
-def running_stack(directory: Path, images: Images, *, restart: str = "no") -> Iterator[Stack]:
-    """A healthy stack in `directory` for the block, removed after it; see Stack for `restart`."""
-    stack = Stack(directory, images, restart=restart)
+def running_stack(
+    directory: Path, images: Images, *, restart: str = "no", project: str | None = None
+) -> Iterator[Stack]:
+    """A healthy stack in `directory` for the block, removed after it; see Stack for the options."""
+    stack = Stack(directory, images, restart=restart, project=project)
     try:
         stack.up()
         yield stack

@@ -1,0 +1,177 @@
+"""The command line as a person meets it: what is said, where, and with which exit code."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from irkit import cli
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Said]
+
+
+@pytest.fixture
+def irkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in an empty project with its own store; nothing of the machine's own is looked at."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    (tmp_path / "irkit.toml").write_text(
+        f'[docker]\nhost = "unix://{tmp_path}/no-docker.sock"\n[http]\nhealth_url = "http://127.0.0.1:9/health"\n'
+        '[redis]\nurl = "redis://127.0.0.1:9/0"\n[sqlite]\npath = "no.db"\n'
+    )
+
+    def run(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["irkit", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return run
+
+
+def opened(irkit: Run, *more: str) -> Said:
+    return irkit("open", "Checkout is down", "--type", "api-unresponsive", "--id", "42", *more)
+
+
+def test_opening_says_the_clock_whom_to_tell_and_what_is_next(irkit: Run) -> None:
+    said = opened(irkit)
+    assert said.code == 0
+    for words in (
+        "INC-42",
+        "Checkout is down",
+        "Critical",
+        "of 15 min left",
+        "Immediate page",
+        "PagerDuty",
+        "irkit collect 42",
+    ):
+        assert words in said.out
+    assert said.err == ""
+
+
+def test_an_incident_goes_its_way(irkit: Run) -> None:
+    assert opened(irkit, "--at", "20m ago", "--started", "25m ago").code == 0
+    assert "missed" in irkit("show", "42").out
+    assert "answered" in irkit("ack", "042", "--at", "8m ago").out
+    assert irkit("note", "INC-42", "looked at the [bold]logs[/bold] \x1b[31m", "--at", "7m ago").code == 0
+    assert irkit("mitigate", "42", "restarted", "--at", "5m ago").code == 0
+    assert irkit("resolve", "42", "fixed").code == 0
+    assert irkit("close", "42").code == 0
+    assert "reopened" not in irkit("reopen", "42", "it is back").err
+    shown = irkit("show", "42").out
+    assert "[bold]logs[/bold] ␛[31m" in shown
+    for name in ("opened", "acknowledged", "mitigated", "resolved", "closed", "reopened", "No evidence yet"):
+        assert name in shown
+    assert "42" in irkit("list", "--status", "acknowledged").out
+    assert irkit("list", "--status", "closed").out == "No incident is closed.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("show", "1e5"), 2, "'1e5' is not an incident id"),
+        (("show", "nan"), 2, "'nan' is not an incident id"),
+        (("show", "--", "-1"), 2, "'-1' is not an incident id"),
+        (("show", ""), 2, "'' is not an incident id"),
+        (("show", "../../x"), 2, "'../../x' is not an incident id"),
+        (("show", "42; DROP TABLE"), 2, "'42; DROP TABLE' is not an incident id"),
+        (("show", "9" * 10_000), 2, "is not an incident id"),
+        (("show", "42"), 3, "there is no incident store"),
+        (("list",), 3, "there is no incident store"),
+        (("collect", "42"), 3, "there is no incident store"),
+        (("postmortem", "42"), 3, "there is no incident store"),
+        (("open", "x", "--type", "api-unresponsiv"), 2, "is not an incident type of the runbook"),
+        (("open", "x", "--type", "api-unresponsive", "--severity", "Huge"), 2, "is not a severity"),
+        (("open", "x", "--type", "api-unresponsive", "--at", "tomorrow"), 2, "'tomorrow' is not a time"),
+        (("drill", "api-unresponsiv"), 3, "there is no drill named"),
+        (("nonesuch",), 2, "No such command"),
+        (("runbook", "check", "none.md"), 2, "cannot be read"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_sentence_and_creates_nothing(
+    irkit: Run, tmp_path: Path, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    said = irkit(*arguments)
+    assert (said.code, said.out) == (code, "")
+    assert sentence in said.err
+    assert "Traceback" not in said.err
+    assert len(said.err) < 1000
+    assert re.search(r"^  → \S", said.err, re.MULTILINE)
+    assert [path.name for path in tmp_path.iterdir()] == ["irkit.toml"]
+
+
+def test_order_is_checked_and_twice_is_refused(irkit: Run) -> None:
+    opened(irkit)
+    assert irkit("ack", "42").code == 0
+    assert "acknowledged already by" in irkit("ack", "42").err
+    assert "cannot be resolved at" in irkit("resolve", "42", "--at", "1h ago").err
+    assert "exists already" in opened(irkit).err
+    assert irkit("show", "43").code == 3
+
+
+def test_collecting_where_nothing_answers_says_so_and_keeps_the_bundle(irkit: Run, tmp_path: Path) -> None:
+    opened(irkit)
+    said = irkit("collect", "42")
+    assert said.code == 0
+    assert "failed" in said.out
+    assert said.err == ""
+    assert "Traceback" not in said.out + said.err
+    assert "unknown" in said.out
+    assert len(list((tmp_path / ".irkit" / "bundles" / "INC-42").iterdir())) == 1
+    assert "What was looked at" in irkit("show", "42").out
+
+
+def test_a_dry_run_reads_nothing(irkit: Run, tmp_path: Path) -> None:
+    said = irkit("collect", "42", "--dry-run")
+    assert said.code == 0
+    assert "docker-compose ps" in said.out
+    assert [path.name for path in tmp_path.iterdir()] == ["irkit.toml"]
+
+
+def test_the_runbook_is_shown_and_checked(irkit: Run, tmp_path: Path) -> None:
+    shown = irkit("runbook").out
+    for words in ("API Unresponsive", "15 min", "PagerDuty", "Schedule postmortem"):
+        assert words in shown
+    (tmp_path / "good.md").write_text((Path(cli.__file__).parent / "runbook.md").read_text())
+    assert irkit("runbook", "check", "good.md").code == 0
+    (tmp_path / "bad.md").write_text("# Runbook\n\nnothing here\n")
+    said = irkit("runbook", "check", "bad.md")
+    assert said.code == 1
+    assert re.search(r"bad\.md:\d+: error: ", said.out)
+
+
+def test_help_names_every_command(irkit: Run) -> None:
+    shown = irkit("--help").out
+    for name in (
+        "open",
+        "ack",
+        "note",
+        "mitigate",
+        "resolve",
+        "close",
+        "reopen",
+        "list",
+        "show",
+        "collect",
+        "postmortem",
+    ):
+        assert re.search(rf"^  {name}\b", shown, re.MULTILINE)
