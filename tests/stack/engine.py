@@ -29,6 +29,7 @@ _HOST_PROGRAMS = (
     Path("/bin/sleep"),
     Path("/bin/cat"),
 )
+_OLDEST_PYTHON_MINOR = 11
 _NOT_NEEDED = {"dist-packages", "site-packages", "test", "idlelib", "tkinter", "turtledemo", "lib2to3", "ensurepip"}
 
 
@@ -62,7 +63,7 @@ def docker_engine(log_path: Path) -> Iterator[None]:
         return
     dockerd = shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if os.environ.get("DOCKER_HOST") or dockerd is None or os.geteuid() != 0:
-        message = "no Docker Engine answers; start one, or run as root with Debian's docker.io installed"
+        message = "no Docker Engine answers this user; start one, or run as root with Debian's docker.io installed"
         raise StackError(message)
     with log_path.open("wb") as log:
         process = subprocess.Popen([dockerd], stdout=log, stderr=log, start_new_session=True)
@@ -91,7 +92,7 @@ def ensure_images() -> Images:
     python, redis = os.environ.get("PYTHON_IMAGE"), os.environ.get("REDIS_IMAGE")
     if python and redis:
         return Images(python, redis)
-    if not all(program.exists() for program in _HOST_PROGRAMS):
+    if not all(program.exists() for program in _HOST_PROGRAMS) or _host_python_minor() < _OLDEST_PYTHON_MINOR:
         return Images(python or "python:3.11-slim", redis or "redis:7")
     host = _ensure_host_image()
     return Images(python or host, redis or host)
@@ -143,6 +144,10 @@ def _engine_answers() -> bool:
             return bool(client.ping())
     except DockerException:
         return False
+
+
+def _host_python_minor() -> int:
+    return int(_output([str(_HOST_PYTHON), "-c", "import sys; print(sys.version_info.minor)"]))
 
 
 def _ensure_host_image() -> str:

@@ -41,8 +41,8 @@ def api_unresponsive(directory: Path, images: Images, minutes: float) -> Iterato
         times["API answers 500"] = datetime.now(UTC)
         stack.break_with("pool-exhausted")
         pause.wait(minutes * 60 * 0.25)
-        times["API crashes"] = datetime.now(UTC)
         stack.break_with("api-crashes")
+        times["API has crashed"] = datetime.now(UTC)
         yield Broken(stack, times)
 
 
@@ -64,9 +64,10 @@ def main() -> int:
     with docker_engine(directory / "dockerd.log"), play(directory, ensure_images(), arguments.minutes) as broken:
         for event, time in broken.times.items():
             print(f"{time.isoformat(timespec='seconds')}  {event}")
-        print(f"project {broken.stack.project} in {directory} (docker-compose works there)")
+        print(f"project {broken.stack.project} in {directory}, where docker-compose and irkit find it")
         print(f"API {broken.stack.url}, Redis {broken.stack.redis_url}, database {broken.stack.database_path}")
-        input("Enter removes it: ")
+        print("Enter removes it: ", end="", flush=True)
+        sys.stdin.readline()
     return 0
 
 

@@ -55,8 +55,8 @@ class Stack:
     """One running copy of the compose project, all of its files in `directory`, ports on 127.0.0.1 only.
 
     The directory holds an irkit.toml that points at this copy, so irkit run there finds it. `project` is unique
-    unless given, so that several copies can run side by side. `restart` is the restart policy of the Python services: `no` leaves a crashed container to be looked at,
-    `on-failure` makes a crash loop.
+    unless given, so that several copies can run side by side. `restart` is the restart policy of the Python
+    services: `no` leaves a crashed container to be looked at, `on-failure` makes a crash loop.
     """
 
     def __init__(self, directory: Path, images: Images, *, project: str | None = None, restart: str = "no") -> None:

@@ -15,6 +15,7 @@ import docker
 import pytest
 import redis
 
+from irkit.settings import load
 from tests.stack import play
 from tests.stack.app.faults import FAULTS
 from tests.stack.engine import Images, v2_style_container, wait_until
@@ -90,6 +91,14 @@ def test_containers_carry_the_labels_of_compose_and_publish_on_loopback_only(sta
         assert container.labels["com.docker.compose.service"] == service
         published = [each for binding in container.ports.values() for each in binding or []]
         assert {each["HostIp"] for each in published} <= {"127.0.0.1"}
+
+
+def test_irkit_finds_the_stack_from_its_directory(stack: Stack) -> None:
+    settings = load(stack.directory, {})
+    assert settings.docker.project == stack.project
+    assert settings.http.health_url == f"{stack.url}/api/health"
+    assert settings.redis.url.reveal() == stack.redis_url
+    assert Path(settings.sqlite.path) == stack.database_path
 
 
 def test_a_container_can_be_made_as_compose_v2_would(images: Images, tmp_path: Path) -> None:

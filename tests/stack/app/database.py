@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from queue import Empty, LifoQueue
 
@@ -78,7 +78,10 @@ class Database:
     def offline(self) -> Iterator[None]:
         """The file with no connection open and the WAL folded in, as between two runs of the service."""
         for connection in [self._free.get() for _ in range(self.pool_size)]:
-            connection.close()
+            with suppress(sqlite3.Error), closing(connection):  # a damaged file has nothing left to fold in
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for leftover in self.path.parent.glob(f"{self.path.name}-*"):  # kept open by a reader outside
+            leftover.unlink()
         try:
             yield
         finally:

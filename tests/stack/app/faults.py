@@ -182,17 +182,13 @@ def database_corrupted(api: JarvisApi) -> Steps:
     """The pages of every table but the schema's are overwritten: reads fail with "disk image is malformed"."""
     path = api.database.path
     with api.database.offline():
-        intact = path.stat().st_size
-        with path.open("r+b") as file:
-            file.seek(_PAGE_BYTES)
-            file.write(b"\xa5" * (intact - _PAGE_BYTES))
+        schema = path.read_bytes()[:_PAGE_BYTES]
+        path.write_bytes(schema + b"\xa5" * (path.stat().st_size - _PAGE_BYTES))
     try:
         while True:
             yield
     finally:
         with api.database.offline():
-            for leftover in path.parent.glob(f"{path.name}-*"):
-                leftover.unlink()
             shutil.copyfile(api.database.backup_path, path)
 
 
