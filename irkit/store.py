@@ -26,6 +26,8 @@ MAX_TEXT_CHARS = 100_000
 # events that change nothing of an incident's state
 _TELLING = tuple(map(str, (EventKind.NOTE, EventKind.EVIDENCE, EventKind.ACTION, EventKind.ESCALATION)))
 _NEAR = 5
+# where no lock covers the whole store, others may take the next id first, each time anew
+_ID_ATTEMPTS = 100
 
 
 def open_store(settings: Settings, *, create: bool = False, clock: Callable[[], datetime] = utc_now) -> Store:
@@ -176,18 +178,23 @@ class Store:
 
 
 def _reserve(connection: sa.Connection, wanted: int | None, now: datetime) -> int:
-    number = wanted or (connection.scalar(sa.select(sa.func.max(INCIDENT.c.id))) or 0) + 1
-    taken = f"INC-{number} exists already"
-    hint = "leave --id out to get the next free one, or choose another"
-    if number > MAX_INCIDENT_ID:
-        raise InputError("the largest possible incident id is in use", hint="choose a free one with --id")
-    if connection.scalar(sa.select(INCIDENT.c.id).where(INCIDENT.c.id == number)):
-        raise InputError(taken, hint=hint)
-    try:
-        connection.execute(sa.insert(INCIDENT).values(id=number, recorded_at=now))
-    except sa.exc.IntegrityError:
-        raise InputError(taken, hint=hint) from None
-    return number
+    largest = sa.select(sa.func.max(INCIDENT.c.id))
+    for _ in range(_ID_ATTEMPTS):
+        number = wanted or (connection.scalar(largest) or 0) + 1
+        if number > MAX_INCIDENT_ID:
+            raise InputError("the largest possible incident id is in use", hint="choose a free one with --id")
+        try:
+            # a savepoint, since PostgreSQL gives up a whole transaction at its first error
+            with connection.begin_nested():
+                connection.execute(sa.insert(INCIDENT).values(id=number, recorded_at=now))
+        except sa.exc.IntegrityError:
+            if wanted:
+                break
+        else:
+            return number
+    raise InputError(
+        f"INC-{number} exists already", hint="choose another id, or leave --id out to get the next free one"
+    )
 
 
 def _insert(  # noqa: PLR0913, PLR0917 (the columns of one row)
