@@ -104,9 +104,10 @@ class _Server(ThreadingHTTPServer):
 
 class _RequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server_version = "uvicorn"
-    sys_version = ""
     server: _Server
+
+    def version_string(self) -> str:
+        return "uvicorn"
 
     def do_GET(self) -> None:
         self._reply()
