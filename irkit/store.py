@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from irkit.database import EVENT, INCIDENT, connect, transaction
 from irkit.errors import InputError, NotFoundError, StoreError
+from irkit.lifecycle import check_next, check_order, check_time, fold
 from irkit.model import MAX_INCIDENT_ID, Event, EventKind, Incident, Status, parse_incident_id, utc_now
-from irkit.timeline import check_next, check_order, check_time, fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

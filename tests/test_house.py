@@ -35,7 +35,7 @@ ROOMS = (
     "targets",
     "database",
     "migrations",
-    "timeline",
+    "lifecycle",
     "store",
     "metrics",
     "redact",

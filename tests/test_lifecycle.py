@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irkit.errors import InputError, StoreError
+from irkit.lifecycle import MILESTONES, check_next, fold
 from irkit.model import Event, EventKind, Incident, Status
-from irkit.timeline import MILESTONES, check_next, fold
 
 K = EventKind
 BASE = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
