@@ -1,0 +1,19 @@
+"""Figures as objects: data first, drawn once as light SVG, or with matplotlib for interactive work."""
+
+from irkit.charts.bars import DurationBar, MilestoneBars
+from irkit.charts.strip import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
+
+__all__ = [
+    "Band",
+    "Bar",
+    "BarLane",
+    "DurationBar",
+    "IncidentStrip",
+    "Lane",
+    "LineLane",
+    "Mark",
+    "MarkLane",
+    "Milestone",
+    "MilestoneBars",
+    "Point",
+]

@@ -1,0 +1,259 @@
+"""The annotated incident strip: what the service did over time, the impact shaded, the milestones drawn in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from irkit.charts import svg
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LANE_PX = 46
+_MARKS_PX = 16
+_HEAD_PX = 20
+_GAP_PX = 14
+_ROW_PX = 16
+_EDGE_PX = 2
+_TICK_PX = 92
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One interval from `at`: how many in all, and how many of them failed."""
+
+    at: datetime
+    total: float
+    failed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value at a time."""
+
+    at: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One event; a bad one is filled, a good one hollow, so that colour is not alone in telling."""
+
+    at: datetime
+    label: str
+    bad: bool = False
+    named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BarLane:
+    """Counts in intervals of `step_s` seconds."""
+
+    name: str
+    unit: str
+    step_s: int
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LineLane:
+    """A value over time in `unit`, with the limit the runbook sets, if it does."""
+
+    name: str
+    unit: str
+    points: tuple[Point, ...]
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MarkLane:
+    """Single events over time."""
+
+    name: str
+    marks: tuple[Mark, ...]
+
+
+Lane = BarLane | LineLane | MarkLane
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A vertical line with its label."""
+
+    at: datetime
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A shaded interval."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentStrip:
+    """Lanes over one time axis from `start` to `end` (aware UTC)."""
+
+    start: datetime
+    end: datetime
+    lanes: tuple[Lane, ...]
+    milestones: tuple[Milestone, ...] = ()
+    impact: Band | None = None
+
+    @property
+    def alt(self) -> str:
+        """One sentence that says what the picture shows."""
+        shown = ", ".join(lane.name.lower() for lane in self.lanes)
+        said = f"{shown.capitalize()} from {self.start:%Y-%m-%d %H:%M} to {self.end:%H:%M} UTC"
+        if self.milestones:
+            said += "; " + ", ".join(f"{item.label} at {item.at:%H:%M:%S}" for item in self.milestones)
+        return said + "."
+
+    def rows(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Return the picture as a table: column names, and a row of texts an interval."""
+        columns = ("Time (UTC)", "What", "Value")
+        made: list[tuple[datetime, str, str]] = [(item.at, "milestone", item.label) for item in self.milestones]
+        for lane in self.lanes:
+            if isinstance(lane, BarLane):
+                made += [(b.at, lane.name, f"{b.failed:g} failed of {b.total:g}") for b in lane.bars if b.failed]
+            elif isinstance(lane, LineLane):
+                made += [(lane_peak.at, f"{lane.name}, highest", f"{lane_peak.value:.3g} {lane.unit}")
+                         for lane_peak in [max(lane.points, key=lambda point: point.value)]]  # fmt: skip
+            else:
+                made += [(mark.at, lane.name, mark.label) for mark in lane.marks if mark.bad]
+        made.sort(key=lambda row: row[0])
+        return columns, tuple((f"{at:%H:%M:%S}", what, value) for at, what, value in made)
+
+    def svg(self, width: int = 960) -> str:
+        """Return the strip as an SVG image, `width` pixels wide."""
+
+        def x(at: datetime) -> float:
+            share = (at - self.start) / (self.end - self.start)
+            return _EDGE_PX + min(max(share, 0.0), 1.0) * (width - 2 * _EDGE_PX)
+
+        named = sorted(self.milestones, key=lambda item: item.at)
+        labels = [f"{item.label} {item.at:%H:%M:%S}" for item in named]
+        placed = svg.rows_for([(x(item.at) + 4, label) for item, label in zip(named, labels, strict=True)], width)
+        top = (max((row for row, _, _ in placed), default=-1) + 1) * _ROW_PX + 6
+        parts: list[str] = []
+        y: float = top
+        for lane in self.lanes:
+            drawn, height = _draw(lane, x, y, width)
+            parts += drawn
+            y += height
+        bottom = y
+        under: list[str] = []
+        if self.impact:
+            left, right = x(self.impact.start), x(self.impact.end)
+            under.append(svg.rect(left, top, right - left, bottom - top, "shade"))
+        for item, label, (row, at, anchor) in zip(named, labels, placed, strict=True):
+            under.append(svg.line(x(item.at), (row + 1) * _ROW_PX - 12, x(item.at), bottom, "milestone"))
+            offset = 0 if anchor == "start" else -8
+            parts.append(svg.text(at + offset, (row + 1) * _ROW_PX - 3, label, "name", anchor))
+        return svg.document(width, int(bottom + 24), self.alt, [*under, *parts, *self._axis(x, bottom, width)])
+
+    def _axis(self, x: Callable[[datetime], float], y: float, width: int) -> list[str]:
+        parts = [svg.line(_EDGE_PX, y, width - _EDGE_PX, y, "axis")]
+        short = (self.end - self.start).total_seconds() < 5 * 60
+        for at in svg.ticks(self.start, self.end, width // _TICK_PX):
+            label = f"{at:%H:%M:%S}" if short else f"{at:%H:%M}"
+            half = svg.text_px(label) / 2
+            parts.append(svg.line(x(at), y, x(at), y + 4, "axis"))
+            parts.append(svg.text(min(max(x(at), half), width - half), y + 18, label, anchor="middle"))
+        return parts
+
+    def matplotlib(self) -> Figure:
+        """Return the strip as a matplotlib figure, to zoom and to restyle."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(10, 1.6 * max(len(self.lanes), 1)), layout="constrained")
+        every = figure.subplots(max(len(self.lanes), 1), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, lane in zip(every, self.lanes, strict=False):
+            axes.set_title(lane.name, loc="left", fontsize=10)
+            if isinstance(lane, BarLane):
+                days = lane.step_s / 86400
+                at = [bar.at for bar in lane.bars]
+                axes.bar(at, [bar.total for bar in lane.bars], days, color="#9fb0bf", align="edge")
+                axes.bar(at, [bar.failed for bar in lane.bars], days, color="#b3261e", align="edge")
+            elif isinstance(lane, LineLane):
+                axes.plot([point.at for point in lane.points], [point.value for point in lane.points], color="#1c2126")
+            else:
+                colours = ["#b3261e" if mark.bad else "#9fb0bf" for mark in lane.marks]
+                axes.scatter([mark.at for mark in lane.marks], [0] * len(lane.marks), c=colours)
+                axes.set_yticks([])
+            if self.impact:
+                axes.axvspan(self.impact.start, self.impact.end, color="#b3261e", alpha=0.08)
+            for item in self.milestones:
+                axes.axvline(item.at, color="#1c2126", linewidth=1)
+        every[-1].set_xlim(self.start, self.end)
+        return figure
+
+
+def _draw(lane: Lane, x: Callable[[datetime], float], y: float, width: int) -> tuple[list[str], float]:
+    """Return a lane's parts and its height; `y` is its upper edge."""
+    title = svg.text(_EDGE_PX, y + 14, lane.name, "name")
+    plot = y + _HEAD_PX
+    if isinstance(lane, MarkLane):
+        return [title, *_marks(lane, x, plot, width)], _HEAD_PX + _MARKS_PX + _GAP_PX
+    base = plot + _LANE_PX
+    drawn = _bars(lane, x, base) if isinstance(lane, BarLane) else _curve(lane, x, base, width)
+    side = svg.text(width - _EDGE_PX, y + 14, _peak(lane), anchor="end")
+    axis = svg.line(_EDGE_PX, base, width - _EDGE_PX, base, "axis")
+    return [title, side, *drawn, axis], _HEAD_PX + _LANE_PX + _GAP_PX
+
+
+def _peak(lane: BarLane | LineLane) -> str:
+    if isinstance(lane, BarLane):
+        peak = max((bar.total for bar in lane.bars), default=0)
+        return f"peak {peak:g} {lane.unit}"
+    peak = max((point.value for point in lane.points), default=0)
+    return f"peak {peak:.3g} {lane.unit}"
+
+
+def _bars(lane: BarLane, x: Callable[[datetime], float], base: float) -> list[str]:
+    peak = max((bar.total for bar in lane.bars), default=0) or 1
+    pitch = min((x(b.at) - x(a.at) for a, b in zip(lane.bars, lane.bars[1:], strict=False)), default=8.0)
+    wide = max(pitch - 1, 1)
+    parts = []
+    for bar in lane.bars:
+        tall, failed = bar.total / peak * _LANE_PX, bar.failed / peak * _LANE_PX
+        if tall > failed:
+            parts.append(svg.rect(x(bar.at), base - tall, wide, tall - failed, "calm"))
+        if failed:
+            parts.append(svg.rect(x(bar.at), base - failed, wide, failed, "alarm"))
+    return parts
+
+
+def _curve(lane: LineLane, x: Callable[[datetime], float], base: float, width: int) -> list[str]:
+    peak = max((point.value for point in lane.points), default=0) or 1
+    parts = []
+    if lane.limit is not None and lane.limit <= peak:
+        at = base - lane.limit / peak * _LANE_PX
+        parts.append(svg.line(_EDGE_PX, at, width - _EDGE_PX, at, "limit"))
+        parts.append(svg.text(_EDGE_PX, at - 3, f"limit {lane.limit:g} {lane.unit}"))
+    points = [(x(point.at), base - point.value / peak * _LANE_PX) for point in lane.points]
+    parts.append(svg.path(points, "curve") if len(points) > 1 else svg.circle(*points[0], 3, "alarm"))
+    return parts
+
+
+def _marks(lane: MarkLane, x: Callable[[datetime], float], y: float, width: int) -> list[str]:
+    middle = y + _MARKS_PX / 2
+    parts = [svg.line(_EDGE_PX, middle, width - _EDGE_PX, middle, "axis")]
+    free = 0.0
+    for mark in lane.marks:
+        at = x(mark.at)
+        if mark.bad:
+            parts.append(svg.rect(at - 3.5, middle - 3.5, 7, 7, "alarm"))
+        else:
+            parts.append(svg.circle(at, middle, 3, "ring"))
+        size = svg.text_px(mark.label)
+        if mark.named and at > free:
+            left = at + 8 + size > width
+            parts.append(svg.text(at - 8 if left else at + 8, middle - 7, mark.label, "alarmed", "end" if left else ""))
+            free = at + (0 if left else size + 12)
+    return parts

@@ -1,0 +1,98 @@
+"""A few words of SVG: shapes, text that is escaped and visible, a time axis, labels that do not overlap."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from html import escape
+
+from irkit.visible import cut, visible
+
+FONT_PX = 12
+# an average of proportional digits and letters; generous, since an overlap hurts more than a gap
+_CHARACTER_PX = 6.9
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800)
+
+# the page's own colours; an image cannot read the page's variables, so they are written a second time here
+STYLE = """
+svg{--ink:#1c2126;--muted:#5b656f;--line:#cfd6dc;--calm:#9fb0bf;--alarm:#b3261e;--shade:#b3261e14;--paper:#fff}
+@media (prefers-color-scheme:dark){svg{--ink:#e6eaee;--muted:#9da8b3;--line:#3a434c;--calm:#5f7385;--alarm:#ff8a7d;
+--shade:#ff8a7d1f;--paper:#14181c}}
+text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;fill:var(--muted);
+font-variant-numeric:tabular-nums}
+.name{fill:var(--ink);font-weight:600}.alarmed{fill:var(--alarm);font-weight:600}
+.axis{stroke:var(--line);stroke-width:1}.calm{fill:var(--calm)}.alarm{fill:var(--alarm)}.shade{fill:var(--shade)}
+.milestone{stroke:var(--ink);stroke-width:1}.limit{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 3}
+.curve{fill:none;stroke:var(--ink);stroke-width:1.5;stroke-linejoin:round}.ring{fill:var(--paper);stroke:var(--calm);
+stroke-width:1.5}
+"""
+
+
+def document(width: int, height: int, title: str, parts: Iterable[str]) -> str:
+    """Return a whole SVG image; `title` is what a screen reader says of it."""
+    name = escape(visible(title))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{name}"><title>{name}</title><style>{STYLE}</style>{"".join(parts)}</svg>'
+    )
+
+
+def data_uri(svg: str) -> str:
+    """Return an SVG image as a `data:` address, the only form in which a page may show it: nothing in it can run."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode("utf-8")).decode("ascii")
+
+
+def text(x: float, y: float, content: str, look: str = "", anchor: str = "start") -> str:
+    """Return one line of text, whatever it holds."""
+    style = f' class="{look}"' if look else ""
+    side = f' text-anchor="{anchor}"' if anchor != "start" else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}"{style}{side}>{escape(visible(cut(content, 80)))}</text>'
+
+
+def rect(x: float, y: float, width: float, height: float, look: str) -> str:
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{max(height, 0):.1f}" class="{look}"/>'
+
+
+def line(x1: float, y1: float, x2: float, y2: float, look: str) -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{look}"/>'
+
+
+def path(points: Sequence[tuple[float, float]], look: str) -> str:
+    return f'<path d="M{" L".join(f"{x:.1f} {y:.1f}" for x, y in points)}" class="{look}"/>'
+
+
+def circle(x: float, y: float, radius: float, look: str) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" class="{look}"/>'
+
+
+def text_px(content: str) -> float:
+    """Return a generous estimate of how wide `content` is drawn, in pixels."""
+    return len(content) * _CHARACTER_PX
+
+
+def step_s(span: timedelta, at_most: int) -> int:
+    """Return the smallest usual step, in seconds, that divides `span` into at most so many parts."""
+    wanted = span.total_seconds() / max(at_most, 1)
+    return next((step for step in _STEPS_S if step >= wanted), _STEPS_S[-1] * (1 + int(wanted // _STEPS_S[-1])))
+
+
+def ticks(start: datetime, end: datetime, at_most: int) -> tuple[datetime, ...]:
+    """Return the round times (UTC) between `start` and `end`."""
+    step = step_s(end - start, at_most)
+    first = -(-int(start.timestamp()) // step) * step
+    return tuple(datetime.fromtimestamp(at, UTC) for at in range(first, int(end.timestamp()) + 1, step))
+
+
+def rows_for(labels: Sequence[tuple[float, str]], width: float) -> list[tuple[int, float, str]]:
+    """Place labels from left to right, each in the first row where it is free: (row, anchor x, text anchor)."""
+    ends: list[float] = []
+    placed: list[tuple[int, float, str]] = []
+    for x, content in labels:
+        size = text_px(content)
+        anchor = "start" if x + size + 4 <= width else "end"
+        left = x if anchor == "start" else x - size
+        row = next((index for index, end in enumerate(ends) if end + 8 <= left), len(ends))
+        ends[row : row + 1] = [left + size]
+        placed.append((row, x, anchor))
+    return placed

@@ -1,0 +1,135 @@
+"""The notebooks that come with irkit: found beside the package or inside it, run with papermill, never overwritten."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from irkit.errors import InputError, IrkitError, NotFoundError
+from irkit.visible import cut, visible, without_ansi
+
+_PACKAGE = Path(__file__).parent
+_KERNEL = "python3"
+_SHOWN_CHARS = 400
+
+
+class NotebookError(IrkitError):
+    """A notebook did not run to its end; what it had until then is kept."""
+
+    exit_code = 7
+
+
+def folder() -> Path:
+    """Return where irkit's notebooks are: in the repository beside the package, else inside the installed package.
+
+    Raises:
+        NotFoundError: neither is there, so the installation is damaged.
+    """
+    for place in (_PACKAGE.parent / "notebooks", _PACKAGE / "_notebooks"):
+        if (place / "postmortem.ipynb").is_file():
+            return place
+    raise NotFoundError("irkit's notebooks are not installed", hint="install irkit again")
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of irkit's notebooks, without the suffix."""
+    return tuple(sorted(path.stem for path in folder().glob("*.ipynb")))
+
+
+def find(name: str | Path) -> Path:
+    """Return a notebook by irkit's name for it (`postmortem`, `api-unresponsive`), or by path.
+
+    Raises:
+        NotFoundError: there is none; the hint names the nearest.
+    """
+    given = Path(name)
+    if given.suffix == ".ipynb" and given.is_file():
+        return given
+    known = {stem.replace("_", "-"): stem for stem in names()}
+    wanted = given.name.removesuffix(".ipynb").replace("_", "-").lower()
+    if wanted in known:
+        return folder() / f"{known[wanted]}.ipynb"
+    near = get_close_matches(wanted, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    raise NotFoundError(f"there is no notebook {cut(visible(str(name)), 60)}", hint=hint)
+
+
+def parameters_of(notebook: Path) -> tuple[str, ...]:
+    """Return the names of a notebook's parameters, in their order.
+
+    Raises:
+        InputError: the file cannot be read as a notebook.
+    """
+    import papermill
+
+    try:
+        return tuple(papermill.inspect_notebook(str(notebook)))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{notebook} cannot be read as a notebook: {error}", hint="give an .ipynb file") from None
+
+
+def run(name: str | Path, output: Path, parameters: Mapping[str, object], *, cwd: Path | None = None) -> Path:
+    """Run a notebook with papermill into `output` and return it; the source stays as it is.
+
+    The kernel works in `cwd` (default: the current folder), so that it finds the same `irkit.toml` as the caller.
+
+    Raises:
+        NotFoundError: there is no such notebook.
+        InputError: a parameter is not one of the notebook's (the nearest is named), or `output` is the source.
+        NotebookError: a cell failed; the sentence is the cell's own, and `output` holds what there was until then.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    source = find(name)
+    if output.exists() and output.samefile(source):
+        raise InputError(f"{output} is the notebook itself", hint="write the run to another file")
+    _check(parameters, parameters_of(source), source)
+    folder_made = output.parent
+    try:
+        folder_made.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=folder_made, prefix=f".{output.stem}.", suffix=".ipynb")
+        os.close(handle)
+    except OSError as error:
+        msg = f"the run cannot be written to {output}: {error.strerror or error}"
+        raise InputError(msg, hint="choose another place") from None
+    partial = Path(draft)
+    try:
+        papermill.execute_notebook(
+            str(source),
+            draft,
+            parameters=dict(parameters),
+            kernel_name=_KERNEL,
+            cwd=str(cwd or Path.cwd()),
+            progress_bar=False,
+        )
+    except PapermillExecutionError as error:
+        partial.replace(output)
+        sentence = cut(visible(" ".join(without_ansi(str(error.evalue)).split())), _SHOWN_CHARS)
+        raise NotebookError(sentence, hint=f"cell {error.exec_count} of {output} stopped there") from None
+    except RuntimeError as error:
+        # nbclient's DeadKernelError and CellTimeoutError are RuntimeErrors
+        partial.replace(output)
+        hint = f"{output} holds what there was until then; is there enough memory?"
+        raise NotebookError(f"the notebook {source.name} lost its kernel: {error}", hint=hint) from None
+    finally:
+        if partial.exists() and not _finished(partial):
+            partial.unlink()
+    partial.replace(output)
+    return output
+
+
+def _finished(path: Path) -> bool:
+    return path.stat().st_size > 0
+
+
+def _check(given: Mapping[str, object], known: tuple[str, ...], source: Path) -> None:
+    """Refuse parameters that the notebook does not have: papermill only warns, and writes their names into code."""
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none'}"
+            raise InputError(f"{source.stem} has no parameter {cut(visible(name), 60)!r}", hint=hint)

@@ -1,0 +1,75 @@
+"""What the evidence says and what it cannot say: symptoms, hypotheses, open questions, the evidence index."""
+
+from __future__ import annotations
+
+from irkit.model import Finding, VerdictState
+from irkit.report.material import LOOKED_AT, Material
+from irkit.report.parts import Claim
+from irkit.report.sections import Appendix, OpenQuestions, RankRow, RuledOut, SymptomRow, Symptoms
+
+_ORDER = (VerdictState.FOUND, VerdictState.UNKNOWN, VerdictState.CLEAR)
+
+
+def symptoms(of: Material) -> Symptoms:
+    """Return the findings, found before unknown before clear, and the incident types by score."""
+    findings = sorted(of.diagnosis.findings, key=lambda item: _ORDER.index(item.verdict.state))
+    ranking = tuple(
+        RankRow(
+            of.type_title(item.incident_type), item.score, *map(len, (item.supporting, item.refuting, item.missing))
+        )
+        for item in of.diagnosis.ranking
+    )
+    return Symptoms(tuple(_row(item, of) for item in findings), ranking)
+
+
+def ruled_out(of: Material) -> RuledOut:
+    """Return the incident types of which nothing was found and something is clear; ignorance rules nothing out."""
+    rows = [
+        (of.type_title(item.incident_type), tuple(_claim(finding) for finding in item.refuting))
+        for item in of.diagnosis.ranking
+        if not item.supporting and item.refuting and not item.missing
+    ]
+    return RuledOut(tuple(rows))
+
+
+def open_questions(of: Material) -> OpenQuestions:
+    """Return what is left open: symptoms that could not be looked at, missing times, and what people asked."""
+    asked = [Claim(event.text) for event in of.timeline if event.data.get("section") == "question"]
+    for finding in of.diagnosis.findings:
+        verdict = finding.verdict
+        if verdict.state is VerdictState.UNKNOWN:
+            titles = " and ".join(of.type_title(slug) for slug in finding.incident_types)
+            asked.append(Claim(f"Was there “{finding.title}” ({titles})? {verdict.sentence}", finding.evidence))
+    one = of.incident
+    for name, at in (("start", one.started_at), ("be detected", one.detected_at)):
+        if at is None:
+            asked.append(Claim(f"When did it {name}? The timeline does not say."))
+    return OpenQuestions(tuple(asked))
+
+
+def appendix(of: Material) -> Appendix:
+    """Return the index of the evidence, the gaps, and the command that makes this report again."""
+    manifest = of.bundle.manifest
+    return Appendix(
+        evidence=manifest.evidence,
+        runs=tuple(sorted(of.bundle.runs, key=lambda run: run.outcome in LOOKED_AT)),
+        redactions=sum(run.redactions for run in of.bundle.runs),
+        reproduce=f"irkit postmortem {of.incident.id} --collect never",
+        runbook=of.runbook.source,
+        runbook_sha256=of.runbook.sha256,
+        bundle_id=of.bundle.id,
+        seal=manifest.seal,
+        irkit_version=manifest.irkit_version,
+    )
+
+
+def _row(finding: Finding, of: Material) -> SymptomRow:
+    verdict = finding.verdict
+    titles = tuple(of.type_title(slug) for slug in finding.incident_types)
+    return SymptomRow(
+        finding.title, titles, verdict.state, verdict.sentence, verdict.advice, verdict.onset, finding.evidence
+    )
+
+
+def _claim(finding: Finding) -> Claim:
+    return Claim(f"{finding.title}: {finding.verdict.sentence}", finding.evidence)

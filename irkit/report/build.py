@@ -1,0 +1,130 @@
+"""The one way to a report: every section computed by its own function, a failing one never stops the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from irkit.bundle import Bundle
+from irkit.diagnose import Diagnosis
+from irkit.model import Event, Incident
+from irkit.report import analysis, head, story, working
+from irkit.report.facts import View
+from irkit.report.material import Material
+from irkit.report.parts import Gap, Shown
+from irkit.report.sections import (
+    ActionItems,
+    Appendix,
+    Header,
+    Impact,
+    Milestones,
+    Narrative,
+    OpenQuestions,
+    Resolution,
+    RuledOut,
+    Similar,
+    Summary,
+    Symptoms,
+    Timeline,
+)
+from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, NextSteps
+from irkit.runbook import Runbook
+
+POSTMORTEM = (
+    "header",
+    "summary",
+    "impact",
+    "milestones",
+    "timeline",
+    "symptoms",
+    "what_happened",
+    "causes",
+    "detection",
+    "resolution",
+    "lessons",
+    "ruled_out",
+    "open_questions",
+    "action_items",
+    "similar",
+    "appendix",
+)
+_Section = TypeVar("_Section")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Shown):
+    """An incident's report; each attribute is a section that shows itself, or the gap where it could not be made."""
+
+    header: Header | Gap
+    summary: Summary | Gap
+    impact: Impact | Gap
+    milestones: Milestones | Gap
+    timeline: Timeline | Gap
+    symptoms: Symptoms | Gap
+    what_happened: Narrative | Gap
+    causes: Narrative | Gap
+    detection: Narrative | Gap
+    resolution: Resolution | Gap
+    lessons: Narrative | Gap
+    ruled_out: RuledOut | Gap
+    open_questions: OpenQuestions | Gap
+    action_items: ActionItems | Gap
+    similar: Similar | Gap
+    appendix: Appendix | Gap
+    containers: Containers | Gap
+    log: LogExcerpt | Gap
+    health: HealthPhases | Gap
+    next_steps: NextSteps | Gap
+
+    @property
+    def sections(self) -> tuple[Shown, ...]:
+        """The postmortem's sections in their order; those for the work itself are left out."""
+        return tuple(getattr(self, name) for name in POSTMORTEM)
+
+
+def build(  # noqa: PLR0913 (a report is made from exactly these)
+    *,
+    incident: Incident,
+    timeline: tuple[Event, ...],
+    runbook: Runbook,
+    bundle: Bundle,
+    diagnosis: Diagnosis,
+    now: datetime,
+    others: tuple[Incident, ...] = (),
+) -> Report:
+    """Return the report of an incident as data, all times aware UTC; evidence that is missing yields gaps, not errors."""
+    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, View(bundle))
+    return Report(
+        header=_made(head.header, of, "Header"),
+        summary=_made(head.summary, of, "Summary"),
+        impact=_made(head.impact, of, "Impact"),
+        milestones=_made(head.milestones, of, "Milestones"),
+        timeline=_made(story.timeline, of, "Timeline"),
+        symptoms=_made(analysis.symptoms, of, "Symptoms"),
+        what_happened=_made(story.what_happened, of, "What happened"),
+        causes=_made(story.causes, of, "Trigger and contributing factors"),
+        detection=_made(story.detection, of, "Detection"),
+        resolution=_made(story.resolution, of, "Resolution"),
+        lessons=_made(story.lessons, of, "Lessons"),
+        ruled_out=_made(analysis.ruled_out, of, "Hypotheses ruled out"),
+        open_questions=_made(analysis.open_questions, of, "Open questions"),
+        action_items=_made(story.action_items, of, "Action items"),
+        similar=_made(story.similar, of, "Similar incidents"),
+        appendix=_made(analysis.appendix, of, "Evidence"),
+        containers=_made(working.containers, of, "Containers"),
+        log=_made(working.log, of, "Log at the onset"),
+        health=_made(working.health, of, "Health endpoint"),
+        next_steps=_made(working.next_steps, of, "Next steps"),
+    )
+
+
+def _made(make: Callable[[Material], _Section], of: Material, title: str) -> _Section | Gap:
+    try:
+        return make(of)
+    except Exception as error:  # noqa: BLE001 (evidence can be odd in ways nobody foresaw; the rest must still be shown)
+        what = f"{type(error).__name__}: {error}"
+        return Gap(
+            title, f"This section could not be made from the evidence ({what}).", "report this as a defect of irkit"
+        )

@@ -1,0 +1,220 @@
+"""Facts read from a bundle for the report: plain Python values, None where the evidence has none, no rendering."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from irkit import logs
+from irkit.model import Window
+from irkit.report.parts import Claim
+from irkit.report.working_sections import ContainerRow, PhaseRow
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from irkit.diagnose import EvidenceSource
+
+Row = Mapping[str, Any]
+_STOPPED = ("exited", "dead", "restarting", "removing")
+_BEFORE_EXIT = timedelta(minutes=5)
+_LATE_LINE = timedelta(seconds=2)
+_SEVERE = ("CRITICAL", "FATAL", "PANIC", "EMERGENCY", "ALERT")
+_SIGNAL_BASE = 128
+_SHOWN_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A container that stopped with something other than success."""
+
+    service: str
+    at: datetime | None
+    exit_code: int | None
+    oom_killed: bool
+    evidence: str
+
+    @property
+    def sentence(self) -> str:
+        how = f"exited with code {self.exit_code}" if self.exit_code is not None else "stopped"
+        if self.oom_killed:
+            how += " (killed for its use of memory)"
+        elif self.exit_code is not None and (name := _signal_name(self.exit_code)):
+            how += f" (ended by {name})"
+        when = f" at {self.at:%H:%M:%S}Z" if self.at else ""
+        return f"{self.service} {how}{when}"
+
+
+class View:
+    """A bundle as the report reads it: every table loaded or derived once, its rows as plain values."""
+
+    def __init__(self, source: EvidenceSource) -> None:
+        self.source = source
+        self._tables: dict[str, pd.DataFrame | None] = {}
+        self._records: dict[str, list[dict[str, Any]]] = {}
+
+    @property
+    def window(self) -> Window:
+        return self.source.window
+
+    def table(self, kind: str) -> pd.DataFrame | None:
+        """Return evidence, or what is derived from it, as a table; None where it was not collected."""
+        if kind not in self._tables:
+            origin = logs.ORIGIN.get(kind)
+            given = self.source.load(origin or kind) if self.source.has(origin or kind) else None
+            self._tables[kind] = logs.DERIVED[kind](given) if origin and given is not None else given
+        return self._tables[kind]
+
+    def records(self, kind: str) -> list[dict[str, Any]]:
+        """Return the rows of a table as plain values; none where it was not collected."""
+        if kind not in self._records:
+            self._records[kind] = plain_records(self.table(kind))
+        return self._records[kind]
+
+    def ids(self, *kinds: str) -> tuple[str, ...]:
+        """Return the ids of those kinds of evidence that are there."""
+        found = [self.source.evidence_for(logs.ORIGIN.get(kind, kind)) for kind in kinds]
+        return tuple(dict.fromkeys(item.id for item in found if item))
+
+    def why_missing(self, kind: str) -> tuple[str, str]:
+        """Return why a kind of evidence is not there and what to do about it."""
+        run = self.source.run_for(logs.ORIGIN.get(kind, kind))
+        if run is None:
+            return f"no collector was asked for {kind.replace('_', ' ')}", "collect again with `irkit collect`"
+        return f"{run.collector} {run.outcome.replace('_', ' ')}" + (f": {run.reason}" if run.reason else ""), run.hint
+
+
+def plain_records(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """Return the rows as plain values: None for what is missing, aware datetimes, int for whole numbers."""
+    if frame is None:
+        return []
+    names = [str(name) for name in frame.columns]
+    columns = [[_plain(value) for value in frame[name]] for name in frame.columns]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def containers(view: View) -> tuple[ContainerRow, ...]:
+    """Return the containers, those that stopped badly first."""
+    rows = [
+        ContainerRow(
+            str(row.get("service") or row.get("name") or "a container"),
+            str(row.get("state") or "unknown"),
+            str(row.get("health") or "none"),
+            _whole(row.get("exit_code")),
+            _whole(row.get("restart_count")),
+            bool(row.get("oom_killed")),
+            row.get("started_at"),
+            row.get("finished_at"),
+            str(row.get("image") or ""),
+            str(row.get("error") or ""),
+        )
+        for row in view.records("containers")
+    ]
+    return tuple(sorted(rows, key=lambda row: (not _bad(row), row.service)))
+
+
+def exits(view: View) -> tuple[Exit, ...]:
+    """Return every bad exit the evidence shows, the latest first: from the state of containers and their events."""
+    found: dict[tuple[str, int | None], Exit] = {}
+    for row in view.records("container_events"):
+        code = _whole(row.get("exit_code"))
+        if row.get("action") == "die" and code not in (0, None):
+            service = str(row.get("service") or row.get("name"))
+            [cited] = view.ids("container_events")
+            found[service, code] = Exit(service, row.get("at"), code, oom_killed=False, evidence=cited)
+    for item in containers(view):
+        if _bad(item):
+            [cited] = view.ids("containers")
+            earlier = found.get((item.service, item.exit_code))
+            at = item.finished_at or (earlier.at if earlier else None)
+            found[item.service, item.exit_code] = Exit(item.service, at, item.exit_code, item.oom_killed, cited)
+    oldest = datetime.min.replace(tzinfo=UTC)
+    return tuple(sorted(found.values(), key=lambda item: item.at or oldest, reverse=True))
+
+
+def last_words(view: View, service: str, until: datetime | None) -> Claim | None:
+    """Return the line of the log that says most of why `service` ended at `until`: the gravest of its last ones."""
+    frame = view.table("logs")
+    if frame is None or not len(frame):
+        return None
+    own = frame[frame["service"] == service]
+    if until is not None:
+        own = own[(own["at"] <= until + _LATE_LINE) & (own["at"] >= until - _BEFORE_EXIT)]
+    if not len(own):
+        return None
+    errors = plain_records(logs.DERIVED["errors"](own))
+    severe = [row for row in errors if str(row.get("level") or "").upper() in _SEVERE]
+    chosen = (severe or errors or plain_records(own.tail(1)))[-1]
+    return Claim(f"{service} logged at {chosen['at']:%H:%M:%S}Z", view.ids("logs"), shortened(str(chosen["line"])))
+
+
+def shortened(lines: str) -> str:
+    """Return a log entry of many lines as its first and its last ones: a traceback tells at its two ends."""
+    every = lines.splitlines()
+    return lines if len(every) <= _SHOWN_LINES else "\n".join((every[0], "…", *every[-_SHOWN_LINES + 2 :]))
+
+
+def telling(view: View) -> Claim | None:
+    """Return the one sentence an on-call engineer would want first, or None where nothing stopped."""
+    for item in exits(view):
+        words = last_words(view, item.service, item.at)
+        if words:
+            return Claim(item.sentence, (item.evidence, *words.evidence), words.quote)
+        return Claim(item.sentence, (item.evidence,))
+    for row in containers(view):
+        if row.health == "unhealthy" or row.state == "paused":
+            state = row.state if row.state == "paused" else f"{row.state} but unhealthy"
+            return Claim(f"{row.service} is {state}", view.ids("containers"))
+    return None
+
+
+def probes(view: View) -> tuple[PhaseRow, ...]:
+    """Return the probes of the health endpoint with their phases."""
+    return tuple(
+        PhaseRow(
+            row["at"],
+            str(row.get("url") or ""),
+            str(row.get("verdict") or "unknown"),
+            _whole(row.get("status_code")),
+            row.get("name_lookup_s"),
+            row.get("connect_s"),
+            row.get("tls_s"),
+            row.get("first_byte_s"),
+            row.get("total_s"),
+            str(row.get("error") or ""),
+        )
+        for row in view.records("health")
+        if row.get("at")
+    )
+
+
+def _bad(row: ContainerRow) -> bool:
+    return row.oom_killed or (row.state in _STOPPED and row.exit_code not in (0, None))
+
+
+def _signal_name(code: int) -> str:
+    try:
+        return signal.Signals(code - _SIGNAL_BASE).name if code > _SIGNAL_BASE else ""
+    except ValueError:
+        return ""
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (a cell of a table can be anything)
+    import pandas as pd
+
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value):  # noqa: PLR0124
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime().astimezone(UTC) if value.tzinfo else value.to_pydatetime().replace(tzinfo=UTC)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if hasattr(value, "item") and not isinstance(value, str):
+        return _plain(value.item())
+    return value

@@ -1,0 +1,106 @@
+"""The report's figures from a bundle: time cut into intervals, counted; no drawing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from irkit.charts import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
+from irkit.charts.svg import step_s
+from irkit.model import Incident, Threshold
+from irkit.report.facts import View, probes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_INTERVALS = 90
+_MAX_MARKS = 120
+_SERVER_ERROR = 500
+_BAD_ACTIONS = ("die", "oom", "kill", "health_status: unhealthy")
+
+
+def incident_strip(view: View, incident: Incident, felt: Band, limit: Threshold | None) -> IncidentStrip | None:
+    """Return the strip over the window of the evidence, or None where there is nothing to draw."""
+    window = view.window
+    lanes = [*_traffic(view, limit), *_checks(view), *_events(view)]
+    if not lanes:
+        return None
+    named = (
+        ("started", incident.started_at),
+        ("detected", incident.detected_at),
+        ("acknowledged", incident.acknowledged_at),
+        ("mitigated", incident.mitigated_at),
+        ("resolved", incident.resolved_at),
+    )
+    inside = tuple(Milestone(at, label) for label, at in named if at and window.start <= at <= window.end)
+    start, end = max(felt.start, window.start), min(felt.end, window.end)
+    return IncidentStrip(window.start, window.end, tuple(lanes), inside, Band(start, end) if start < end else None)
+
+
+def _traffic(view: View, limit: Threshold | None) -> list[Lane]:
+    step = step_s(view.window.duration, _INTERVALS)
+    interval = timedelta(seconds=step)
+    words = f"in {step} s" if step < 60 else f"in {step // 60} min"  # noqa: PLR2004 (seconds of a minute)
+    lanes: list[Lane] = []
+    requests = _inside(view, "requests")
+    if requests is not None and len(requests):
+        failed = requests[requests["status_code"].fillna(0) >= _SERVER_ERROR]
+        bad = dict(_counted(failed, interval))
+        bars = tuple(Bar(at, total, bad.get(at, 0)) for at, total in _counted(requests, interval))
+        lanes.append(BarLane("Requests, failed in red", words, step, bars))
+        slow = requests.dropna(subset=["duration_s"])
+        if len(slow):
+            p95 = slow.groupby(slow["at"].dt.floor(interval))["duration_s"].quantile(0.95)
+            times = p95.index.to_pydatetime()  # type: ignore[attr-defined]
+            points = tuple(Point(at + interval / 2, float(value)) for at, value in zip(times, p95, strict=True))
+            lanes.append(LineLane("p95 latency", "s", points, limit.value if limit else None))
+    errors = _inside(view, "errors")
+    if errors is not None and len(errors):
+        bars = tuple(Bar(at, total, total) for at, total in _counted(errors, interval))
+        lanes.append(BarLane("Errors in the log", words, step, bars))
+    return lanes
+
+
+def _counted(frame: pd.DataFrame, interval: timedelta) -> list[tuple[datetime, int]]:
+    """Return how many rows fall into each interval that has any, by the interval's start."""
+    sizes = frame.groupby(frame["at"].dt.floor(interval)).size()
+    times = sizes.index.to_pydatetime()  # type: ignore[attr-defined]
+    return [(at, int(size)) for at, size in zip(times, sizes, strict=True)]
+
+
+def _checks(view: View) -> list[Lane]:
+    marks = [
+        Mark(row["started_at"], f"{row.get('service') or 'container'} check failed", bad=bool(row.get("exit_code")))
+        for row in view.records("container_health")
+        if row.get("started_at")
+    ]
+    marks += [Mark(row.at, row.verdict, bad=row.verdict != "healthy") for row in probes(view)]
+    marks = sorted((mark for mark in marks if _in_window(view, mark.at)), key=lambda mark: mark.at)
+    return [MarkLane("Health checks, failed filled", tuple(marks[-_MAX_MARKS:]))] if marks else []
+
+
+def _events(view: View) -> list[Lane]:
+    marks = []
+    for row in view.records("container_events"):
+        at, action = row.get("at"), str(row.get("action") or "")
+        if at is None or not _in_window(view, at):
+            continue
+        bad = action in _BAD_ACTIONS and not (action == "die" and row.get("exit_code") == 0)
+        label = f"{row.get('service') or 'container'}: {action.removeprefix('health_status: ')}"
+        if action == "die":
+            label += f", exit code {row.get('exit_code')}"
+        marks.append(Mark(at, label, bad, named=bad))
+    marks.sort(key=lambda mark: mark.at)
+    return [MarkLane("Container events", tuple(marks[-_MAX_MARKS:]))] if marks else []
+
+
+def _inside(view: View, kind: str) -> pd.DataFrame | None:
+    frame = view.table(kind)
+    if frame is None:
+        return None
+    window = view.window
+    return frame[(frame["at"] >= window.start) & (frame["at"] <= window.end)]
+
+
+def _in_window(view: View, at: datetime) -> bool:
+    return view.window.start <= at <= view.window.end

@@ -1,0 +1,215 @@
+"""The first screen: header, summary, impact and milestones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from irkit import metrics
+from irkit.charts import DurationBar, MilestoneBars
+from irkit.model import Status, Threshold, VerdictState
+from irkit.report import facts
+from irkit.report.figures import incident_strip
+from irkit.report.material import LOOKED_AT, PARTS, Material
+from irkit.report.parts import Claim, Gap
+from irkit.report.sections import Header, Impact, Likely, Measure, MilestoneRow, Milestones, Response, Summary
+from irkit.times import format_duration
+
+_SERVER_ERROR = 500
+_OVER = (Status.MITIGATED, Status.RESOLVED, Status.CLOSED)
+_MAX_CLAIMS = 2
+
+
+def header(of: Material) -> Header:
+    one = of.incident
+    felt = of.felt
+    over = one.status in _OVER
+    answered = sum(bool(of.written(slug).answers) for slug in PARTS)
+    return Header(
+        label=one.label,
+        title=one.title,
+        severity=one.severity,
+        status=one.status,
+        filed_as=of.type_title(one.type),
+        owner=one.owner,
+        started_at=one.started_at,
+        ended_at=felt.end if over else None,
+        lasted=felt.end - felt.start,
+        response=response(of),
+        likely=likely(of),
+        coverage=of.bundle.runs,
+        bundle_id=of.bundle.id,
+        seal=of.bundle.manifest.seal,
+        window=of.bundle.window,
+        made_at=of.now,
+        written=(answered, len(PARTS)),
+        urgent=of.severity is not None and of.severity.rank == 0,
+    )
+
+
+def response(of: Material) -> Response:
+    """Say whether someone responded within the severity's response time, as `irkit.metrics` defines it."""
+    severity = of.severity
+    if severity is None:
+        return Response("unknown", f"the runbook has no severity called {of.incident.severity}")
+    clock = metrics.response(of.incident, severity, of.now)
+    target = format_duration(severity.response_time)
+    taken = format_duration(max(clock.elapsed, timedelta()))
+    if clock.state is metrics.ResponseState.RUNNING:
+        return Response("running", f"nobody acknowledged yet, {format_duration(clock.remaining)} of {target} left")
+    done = f"acknowledged after {taken}" if of.incident.acknowledged_at else f"responded to after {taken}"
+    if clock.responded_at is None:
+        done = f"nobody acknowledged in {taken}"
+    return Response(clock.state.value, f"{done}, {target} allowed")
+
+
+def likely(of: Material) -> Likely:
+    """Say which incident type the evidence points at and the sentences that tell, or that it points at none."""
+    ranking = of.diagnosis.ranking
+    claims = [claim] if (claim := facts.telling(of.view)) else []
+    found = ranking[0].supporting if ranking else ()
+    for finding in sorted(found, key=lambda item: -item.verdict.confidence):
+        claims.append(Claim(f"{finding.title}: {finding.verdict.sentence}", finding.evidence))
+    others = tuple((of.type_title(item.incident_type), item.score) for item in ranking[1:] if item.score > 0)
+    if not ranking or ranking[0].score <= 0:
+        unknown = sum(item.verdict.state is VerdictState.UNKNOWN for item in of.diagnosis.findings)
+        note = "No symptom of the runbook was found"
+        note += f", but {unknown} could not be looked at." if unknown else " in the evidence."
+        return Likely(None, 0.0, tuple(claims[:_MAX_CLAIMS]), note, others)
+    slug = ranking[0].incident_type
+    filed = of.type_title(of.incident.type)
+    note = "" if slug == of.incident.type else f"It was filed as {filed}; the evidence says otherwise."
+    return Likely(of.type_title(slug), ranking[0].score, tuple(claims[:_MAX_CLAIMS]), note, others)
+
+
+def summary(of: Material) -> Summary:
+    """The incident in three sentences: when and how long, what the evidence points at, and what is not known."""
+    one, felt, guess = of.incident, of.felt, likely(of)
+    lasted = format_duration(felt.end - felt.start)
+    began = f"{one.title.rstrip('.')}: since {felt.start:%Y-%m-%d %H:%M:%S} UTC"
+    if one.status in _OVER:
+        first = f"{one.title.rstrip('.')}: from {felt.start:%Y-%m-%d %H:%M:%S} to {felt.end:%H:%M:%S} UTC, {lasted}."
+    else:
+        first = f"{began}, {lasted} so far, and not over."
+    claims = [Claim(first)]
+    if guess.title and guess.claims:
+        claims.append(
+            Claim(f"The evidence points at {guess.title}: {_inner(guess.claims[0].text)}", guess.claims[0].evidence)
+        )
+    elif guess.claims:
+        claims.append(
+            Claim(f"No type of the runbook stands out; {_inner(guess.claims[0].text)}", guess.claims[0].evidence)
+        )
+    else:
+        claims.append(Claim(guess.note))
+    missing = [run for run in of.bundle.runs if run.outcome not in LOOKED_AT]
+    if missing:
+        names = ", ".join(run.collector for run in missing)
+        claims.append(Claim(f"{len(missing)} of {len(of.bundle.runs)} sources could not be looked at ({names})."))
+    elif of.bundle.runs:
+        claims.append(Claim(f"All {len(of.bundle.runs)} sources were looked at."))
+    else:
+        claims.append(Claim("No evidence was collected."))
+    return Summary(tuple(claims))
+
+
+def impact(of: Material) -> Impact:
+    """Count what failed while it lasted, and draw the incident strip."""
+    measures = [*_requests(of), *_errors(of), *_health(of), *_restarts(of)]
+    gaps = []
+    for kind, words in (("logs", "Requests and error lines"), ("container_events", "Container events")):
+        if of.view.table(kind) is None:
+            gaps.append(f"{words} are unknown: {of.view.why_missing(kind)[0]}.")
+    strip = incident_strip(of.view, of.incident, of.felt, latency_limit(of))
+    return Impact(of.written("impact"), tuple(measures), strip, tuple(gaps))
+
+
+def milestones(of: Material) -> Milestones | Gap:
+    """Time to detect, acknowledge, mitigate and resolve, as `irkit.metrics` defines them."""
+    severity = of.severity
+    if severity is None:
+        return Gap(
+            "Milestones", f"The runbook has no severity called {of.incident.severity}.", "`irkit runbook` lists them"
+        )
+    clock = metrics.response(of.incident, severity, of.now)
+    rows, bars = [], []
+    for phase in metrics.phases(of.incident):
+        answered = phase.name == "time to acknowledge"
+        target = severity.response_time if answered else None
+        name = phase.name.capitalize()
+        state = clock.state.value if answered else "" if phase.duration is not None else _missing(phase)
+        rows.append(MilestoneRow(name, phase.definition, phase.end, phase.duration, target, state))
+        if phase.duration is not None and phase.duration >= timedelta():
+            bars.append(DurationBar(name, phase.duration, target))
+        elif answered and clock.responded_at is None:
+            bars.append(DurationBar(name, max(clock.elapsed, timedelta()), target, running=True))
+    return Milestones(severity, tuple(rows), MilestoneBars(tuple(bars)) if bars else None)
+
+
+def latency_limit(of: Material) -> Threshold | None:
+    """Return the runbook's own limit for latency, where it sets one."""
+    limits = [symptom.threshold for kind in of.runbook.incident_types for symptom in kind.symptoms if symptom.threshold]
+    return next((limit for limit in limits if "latency" in limit.metric and limit.unit == "s"), None)
+
+
+def _missing(phase: metrics.Phase) -> str:
+    return f"{' and '.join(phase.missing)} not recorded"
+
+
+def _requests(of: Material) -> list[Measure]:
+    frame = of.view.table("requests")
+    if frame is None or not len(frame):
+        return []
+    cited, felt = of.view.ids("requests"), of.felt
+    during = frame[(frame["at"] >= felt.start) & (frame["at"] <= felt.end)]
+    before = frame[frame["at"] < felt.start]
+    failed = int((during["status_code"].fillna(0) >= _SERVER_ERROR).sum())
+    made = []
+    if len(during):
+        share = f"{100 * failed / len(during):.1f} % of {len(during):,} answered"
+        made.append(Measure("Failed requests", f"{failed:,}", f"{share}; status 500 and above", cited))
+    slow, usual = during["duration_s"].dropna(), before["duration_s"].dropna()
+    if len(slow):
+        note = f"before: {usual.quantile(0.95):.2f} s" if len(usual) else "nothing before to compare with"
+        made.append(Measure("p95 latency", f"{slow.quantile(0.95):.2f} s", note, cited))
+    last = frame["at"].max().to_pydatetime()
+    silent = min(of.bundle.window.end, felt.end) - last
+    if silent > timedelta(minutes=1) and last >= felt.start - timedelta(minutes=1):
+        made.append(Measure("No request answered", format_duration(silent), f"after {last:%H:%M:%S} UTC", cited))
+    return made
+
+
+def _errors(of: Material) -> list[Measure]:
+    frame = of.view.table("errors")
+    if frame is None:
+        return []
+    felt = of.felt
+    during = int(((frame["at"] >= felt.start) & (frame["at"] <= felt.end)).sum())
+    before = int((frame["at"] < felt.start).sum())
+    return [Measure("Errors in the log", f"{during:,}", f"before: {before:,}", of.view.ids("logs"))]
+
+
+def _health(of: Material) -> list[Measure]:
+    probes = facts.probes(of.view)
+    if not probes:
+        return []
+    bad = [probe for probe in probes if probe.verdict != "healthy"]
+    note = _counted([probe.verdict.replace("_", " ") for probe in probes])
+    return [Measure("Failed health probes", f"{len(bad)} of {len(probes)}", note, of.view.ids("health"))]
+
+
+def _restarts(of: Material) -> list[Measure]:
+    rows = [row for row in facts.containers(of.view) if row.restarts]
+    if not rows:
+        return []
+    note = ", ".join(f"{row.service} {row.restarts}" for row in rows)
+    return [Measure("Container restarts", f"{sum(row.restarts or 0 for row in rows)}", note, of.view.ids("containers"))]
+
+
+def _counted(words: Sequence[str]) -> str:
+    counts = {word: words.count(word) for word in dict.fromkeys(words)}
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
+
+
+def _inner(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!", "?")) else sentence + "."

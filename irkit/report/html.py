@@ -1,0 +1,155 @@
+"""Sections as HTML and as plain text; everything that is not markup of ours is escaped, whoever wrote it.
+
+The templates cannot forget to: what they print passes through `_shown`, which makes hidden characters visible, and then
+through Jinja's autoescape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from irkit.charts.svg import data_uri
+from irkit.model import Outcome, VerdictState
+from irkit.report.parts import Shown
+from irkit.report.plain import plain_text
+from irkit.report.sections import Narrative
+from irkit.times import format_duration
+from irkit.visible import cut, visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_HERE = Path(__file__).parent
+_KIB = 1024
+# a sign beside each word, so that neither colour nor shape is alone in telling
+_SIGNS = {
+    Outcome.COLLECTED: "●",
+    Outcome.PARTIAL: "◐",
+    Outcome.ABSENT: "○",
+    Outcome.SKIPPED: "○",
+    Outcome.FAILED: "✕",
+    Outcome.TIMED_OUT: "✕",
+    VerdictState.FOUND: "●",
+    VerdictState.CLEAR: "○",
+    VerdictState.UNKNOWN: "?",
+}
+
+
+def mimebundle(section: Shown) -> dict[str, str]:
+    """Return what a notebook shows for a section: HTML with its style, and plain text."""
+    made = html(section)
+    return {"text/html": f"<style>{stylesheet()}</style>{made}" if made else "", "text/plain": plain_text(made)}
+
+
+def text(section: Shown) -> str:
+    """Return a section as plain text, hidden characters made visible."""
+    return plain_text(html(section))
+
+
+def html(section: Shown) -> str:
+    """Return a section as HTML with its own heading, or "" where it has nothing to say."""
+    if section.empty:
+        return ""
+    parts: Iterable[Shown] | None = getattr(section, "sections", None)
+    if parts is not None:
+        return "\n".join(filter(None, map(html, parts)))
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(section).__name__).lower()
+    heading, anchor = section.heading, section.anchor
+    if isinstance(section, Narrative):
+        heading, anchor = section.title, section.slug
+    return _environment().get_template(f"{name}.html").render(it=section, heading=heading, anchor=anchor).strip()
+
+
+@cache
+def stylesheet() -> str:
+    """Return the style of the sections, every rule below the class `irkit`."""
+    return re.sub(r"\s*\n\s*", "", (_HERE / "report.css").read_text(encoding="utf-8"))
+
+
+def evidence_anchor(evidence_id: str) -> str:
+    """Return the id that the evidence index gives to a row, for links to it."""
+    return "e-" + re.sub(r"[^a-z0-9]+", "-", evidence_id.lower()).strip("-")
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "anchor": evidence_anchor,
+        "clock": _clock,
+        "cut": cut,
+        "data_uri": data_uri,
+        "day": _day,
+        "duration": _duration,
+        "kind": lambda evidence_id: evidence_id.rpartition("/")[2].replace("_", " "),
+        "lines": _lines,
+        "seconds": _seconds,
+        "sign": lambda state: _SIGNS.get(state, ""),
+        "size": _size,
+        "utc": _utc,
+        "word": lambda state: str(state).replace("_", " "),
+    }
+    return environment
+
+
+def _shown(value: object) -> object:
+    if hasattr(value, "__html__"):
+        return value
+    return visible("—" if value is None else str(value))
+
+
+def _lines(value: str, limit_chars: int = 400) -> object:
+    """Return text of several lines, each cut visibly, its line breaks kept."""
+    from markupsafe import Markup, escape
+
+    return Markup("\n").join(escape(visible(cut(line, limit_chars))) for line in value.split("\n"))
+
+
+def _utc(at: datetime | None) -> object:
+    from markupsafe import Markup
+
+    if at is None:
+        return "—"
+    at = at.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%Y-%m-%d %H:%M:%S}")
+
+
+def _clock(at: datetime | None) -> object:
+    from markupsafe import Markup
+
+    if at is None:
+        return "—"
+    at = at.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%H:%M:%S}")
+
+
+def _day(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d}"
+
+
+def _duration(value: timedelta | None) -> str:
+    return "—" if value is None else format_duration(value)
+
+
+def _seconds(value: float | None) -> str:
+    return "—" if value is None else f"{value:.4f}" if value < 1 else f"{value:.2f}"
+
+
+def _size(size_bytes: int) -> str:
+    if size_bytes < _KIB:
+        return f"{size_bytes} B"
+    return f"{size_bytes / _KIB:.1f} KiB" if size_bytes < _KIB**2 else f"{size_bytes / _KIB**2:.1f} MiB"

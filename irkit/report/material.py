@@ -1,0 +1,96 @@
+"""All that a report is made from, and the small questions every section asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import TypeVar
+
+from irkit.bundle import Bundle
+from irkit.charts import Band
+from irkit.diagnose import Diagnosis
+from irkit.errors import InputError
+from irkit.model import Event, EventKind, Incident, IncidentType, Outcome, Severity
+from irkit.report.facts import View
+from irkit.report.parts import Answer, Written
+from irkit.runbook import Runbook
+
+_Found = TypeVar("_Found")
+LOOKED_AT = (Outcome.COLLECTED, Outcome.PARTIAL)
+
+# The parts that only people can write, in the report's order: slug → title, and the question each answers.
+PARTS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "impact": ("Impact in words", "Who could not do what, how many, and how do we know?"),
+        "what-happened": ("What happened", "Tell it in order, from the first cause to the last effect."),
+        "trigger": ("Trigger", "What started it, just then?"),
+        "contributing-factor": (
+            "Contributing factors",
+            "Which conditions had to be there for it to become an incident?",
+        ),
+        "surprise": ("Why we were surprised", "What did we believe that was not so?"),
+        "detection": ("Detection", "What told us, and what could have told us earlier?"),
+        "went-well": ("What went well", "What should we keep doing?"),
+        "went-badly": ("What went badly", "What cost time, or made it worse?"),
+        "got-lucky": ("Where we got lucky", "What would have made it worse, and did not happen?"),
+        "action-item": ("Action items", "What will be done, by whom, by when, and how will we know that it is done?"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Material:
+    """An incident with its timeline, runbook, evidence and diagnosis; what depends on the clock is given by `now`."""
+
+    incident: Incident
+    timeline: tuple[Event, ...]
+    runbook: Runbook
+    bundle: Bundle
+    diagnosis: Diagnosis
+    now: datetime
+    others: tuple[Incident, ...]
+    view: View
+
+    @property
+    def severity(self) -> Severity | None:
+        return _or_none(self.runbook.severity, self.incident.severity)
+
+    @property
+    def incident_type(self) -> IncidentType | None:
+        return _or_none(self.runbook.incident_type, self.incident.type)
+
+    @property
+    def felt(self) -> Band:
+        """Since when and until when users felt it; until `now` where nothing has ended it yet."""
+        one = self.incident
+        start = one.started_at or one.detected_at or one.opened_at
+        return Band(start, max(one.mitigated_at or one.resolved_at or one.closed_at or self.now, start))
+
+    def type_title(self, slug: str) -> str:
+        found = _or_none(self.runbook.incident_type, slug)
+        return found.title if found else slug
+
+    def written(self, slug: str) -> Written:
+        """Return a part that people write, with what the timeline's notes hold for it."""
+        title, question = PARTS[slug]
+        notes = [event for event in self.timeline if part_of(event) == slug]
+        answers = [Answer(event.text, event.actor, event.at) for event in notes]
+        if slug == "impact" and self.incident.impact and not answers:
+            answers = [Answer(self.incident.impact, self.incident.owner or "", self.incident.opened_at)]
+        return Written(slug, title, question, tuple(answers))
+
+
+def part_of(event: Event) -> str | None:
+    """Return the written part a note belongs to, or None for a plain row of the timeline."""
+    slug = event.data.get("section") if event.kind is EventKind.NOTE else None
+    return slug if isinstance(slug, str) and slug in PARTS else None
+
+
+def _or_none(find: Callable[[str], _Found], name: str) -> _Found | None:
+    """Look a name up in the runbook; a runbook that was changed since the incident may not know it any more."""
+    try:
+        return find(name)
+    except InputError:
+        return None

@@ -1,0 +1,69 @@
+"""What the sections of a report are made of: things that show themselves, claims with evidence, parts to write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+
+class Shown:
+    """Something that shows itself: as HTML in a notebook, as plain text elsewhere, as nothing when it is empty."""
+
+    __slots__ = ()
+    heading: ClassVar[str] = ""
+    anchor: ClassVar[str] = ""
+
+    @property
+    def empty(self) -> bool:
+        return False
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:  # noqa: ARG002
+        from irkit.report import html
+
+        return html.mimebundle(self)
+
+    def __str__(self) -> str:
+        from irkit.report import html
+
+        return html.text(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {'empty' if self.empty else self.heading or 'shows itself in a notebook'}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One sentence with the evidence it rests on; `quote` is a line of evidence, verbatim."""
+
+    text: str
+    evidence: tuple[str, ...] = ()
+    quote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person wrote into a part, who and when."""
+
+    text: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A part that only a person can write: the question it answers, and the answers so far."""
+
+    slug: str
+    title: str
+    question: str
+    answers: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Gap(Shown):
+    """A section that could not be made: what is unknown, why, and what to do about it."""
+
+    title: str
+    reason: str
+    hint: str = ""

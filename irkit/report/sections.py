@@ -1,0 +1,287 @@
+"""The sections of a report as frozen data, in the order in which the report shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+from irkit.model import ActionItem, CollectorRun, Evidence, Severity, Status, Step, VerdictState, Window
+from irkit.report.parts import Answer, Claim, Shown, Written
+
+if TYPE_CHECKING:
+    from irkit.charts import IncidentStrip, MilestoneBars
+
+
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """The incident type the evidence points at (None: at none), why, and the other types with their scores."""
+
+    title: str | None
+    score: float
+    claims: tuple[Claim, ...]
+    note: str = ""
+    others: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The severity's response time against the clock: `kept`, `missed`, `running` or `unknown`, in one sentence."""
+
+    state: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Header(Shown):
+    """What broke, how bad, since when, the likely type, and which sources were and were not looked at."""
+
+    label: str
+    title: str
+    severity: str
+    status: Status
+    filed_as: str
+    owner: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    lasted: timedelta
+    response: Response
+    likely: Likely
+    coverage: tuple[CollectorRun, ...]
+    bundle_id: str
+    seal: str
+    window: Window
+    made_at: datetime
+    written: tuple[int, int]
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Summary(Shown):
+    """The incident in at most three sentences."""
+
+    heading: ClassVar[str] = "Summary"
+    anchor: ClassVar[str] = "summary"
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number of the impact, as text with its unit, and how it was counted."""
+
+    name: str
+    value: str
+    note: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Impact(Shown):
+    """The impact in words and numbers, and the incident strip."""
+
+    heading: ClassVar[str] = "Impact"
+    anchor: ClassVar[str] = "impact"
+    told: Written
+    measures: tuple[Measure, ...]
+    strip: IncidentStrip | None
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MilestoneRow:
+    """One duration of the incident with its definition; `target` is the runbook's, where it sets one."""
+
+    name: str
+    definition: str
+    reached_at: datetime | None
+    duration: timedelta | None
+    target: timedelta | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Milestones(Shown):
+    """Time to detect, acknowledge, mitigate and resolve against the runbook's response time."""
+
+    heading: ClassVar[str] = "Milestones"
+    anchor: ClassVar[str] = "milestones"
+    severity: Severity
+    rows: tuple[MilestoneRow, ...]
+    bars: MilestoneBars | None
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """What happened when; `phase` is before, during or after the impact, `who` a person or a source."""
+
+    at: datetime
+    phase: str
+    who: str
+    text: str
+    evidence: tuple[str, ...] = ()
+    quote: str = ""
+    person: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Timeline(Shown):
+    """The people's timeline and the evidence's, merged, starting before the incident; times are UTC."""
+
+    heading: ClassVar[str] = "Timeline"
+    anchor: ClassVar[str] = "timeline"
+    rows: tuple[TimelineRow, ...]
+    left_out: int = 0
+
+    @property
+    def empty(self) -> bool:
+        return not self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class SymptomRow:
+    """One symptom of the runbook and what the evidence says of it."""
+
+    title: str
+    incident_types: tuple[str, ...]
+    state: VerdictState
+    sentence: str
+    advice: str
+    onset: datetime | None
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RankRow:
+    """An incident type's place: its score (0 to 1) and how many symptoms were found, clear, and unknown."""
+
+    title: str
+    score: float
+    found: int
+    clear: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Symptoms(Shown):
+    """The runbook's symptoms, found first, then unknown, then clear; and the incident types they point at."""
+
+    heading: ClassVar[str] = "Symptoms"
+    anchor: ClassVar[str] = "symptoms"
+    rows: tuple[SymptomRow, ...]
+    ranking: tuple[RankRow, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Narrative(Shown):
+    """Parts that people write, under one heading."""
+
+    title: str
+    slug: str
+    parts: tuple[Written, ...]
+    claims: tuple[Claim, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not self.parts
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A resolution step of the runbook: `done`, `skipped`, `deviated` or `not recorded`."""
+
+    step: Step
+    state: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Resolution(Shown):
+    """What was done, and how the runbook's steps fared."""
+
+    heading: ClassVar[str] = "Resolution"
+    anchor: ClassVar[str] = "resolution"
+    type_title: str
+    steps: tuple[StepRow, ...]
+    actions: tuple[Answer, ...]
+
+    @property
+    def empty(self) -> bool:
+        return not self.steps and not self.actions
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RuledOut(Shown):
+    """Incident types the evidence speaks against, each with what refutes it."""
+
+    heading: ClassVar[str] = "Hypotheses ruled out"
+    anchor: ClassVar[str] = "ruled-out"
+    rows: tuple[tuple[str, tuple[Claim, ...]], ...]
+
+    @property
+    def empty(self) -> bool:
+        return not self.rows
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class OpenQuestions(Shown):
+    """What is not known: asked by people, and left open by evidence that could not be had."""
+
+    heading: ClassVar[str] = "Open questions"
+    anchor: ClassVar[str] = "open-questions"
+    questions: tuple[Claim, ...]
+
+    @property
+    def empty(self) -> bool:
+        return not self.questions
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ActionItems(Shown):
+    """What was promised after the incident; `late` holds the items past their due date."""
+
+    heading: ClassVar[str] = "Action items"
+    anchor: ClassVar[str] = "action-items"
+    items: tuple[ActionItem, ...]
+    missing: Written
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarRow:
+    """An earlier incident and what it has in common with this one."""
+
+    label: str
+    title: str
+    status: Status
+    opened_at: datetime
+    common: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Similar(Shown):
+    """Earlier incidents of the same type, the latest first."""
+
+    heading: ClassVar[str] = "Similar incidents"
+    anchor: ClassVar[str] = "similar"
+    rows: tuple[SimilarRow, ...]
+
+    @property
+    def empty(self) -> bool:
+        return not self.rows
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Appendix(Shown):
+    """The evidence index that every claim links to, what could not be had, and how to make this report again."""
+
+    heading: ClassVar[str] = "Evidence"
+    anchor: ClassVar[str] = "evidence"
+    evidence: tuple[Evidence, ...]
+    runs: tuple[CollectorRun, ...]
+    redactions: int
+    reproduce: str
+    runbook: str
+    runbook_sha256: str
+    bundle_id: str
+    seal: str
+    irkit_version: str

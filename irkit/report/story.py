@@ -1,0 +1,199 @@
+"""What happened when, and what people wrote: the timeline, the parts to write, the resolution, the promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from irkit.model import ActionItem, Event, EventKind, Incident, Status
+from irkit.report import facts
+from irkit.report.material import Material, part_of
+from irkit.report.parts import Answer, Claim
+from irkit.report.sections import (
+    ActionItems,
+    Narrative,
+    Resolution,
+    Similar,
+    SimilarRow,
+    StepRow,
+    Timeline,
+    TimelineRow,
+)
+from irkit.times import format_duration
+
+_MAX_ROWS = 80
+_SERVER_ERROR = 500
+_MAX_SIMILAR = 10
+_STEP_STATES = ("done", "skipped", "deviated")
+
+
+def timeline(of: Material) -> Timeline:
+    """Merge the people's timeline with what the evidence shows, from before the incident on."""
+    rows = [*_told(of), *_containers(of), *_checks(of), *_traffic(of)]
+    first = of.bundle.window.start
+    if rows and of.bundle.runs and first < min(row.at for row in rows):
+        rows.append(TimelineRow(first, "", "irkit", "Evidence starts here."))
+    placed = sorted((_placed(row, of) for row in rows), key=lambda row: row.at)
+    # people's own rows are never the ones left out
+    spare = max(len(placed) - _MAX_ROWS, 0)
+    dropped = {id(row) for row in [row for row in placed if not row.person][_MAX_ROWS // 2 :][:spare]}
+    return Timeline(tuple(row for row in placed if id(row) not in dropped), len(dropped))
+
+
+def what_happened(of: Material) -> Narrative:
+    return Narrative("What happened", "what-happened", (of.written("what-happened"),))
+
+
+def causes(of: Material) -> Narrative:
+    slugs = ("trigger", "contributing-factor", "surprise")
+    return Narrative("Trigger and contributing factors", "causes", tuple(of.written(slug) for slug in slugs))
+
+
+def detection(of: Material) -> Narrative:
+    """Say how long it took to notice, and what the evidence showed before anyone did."""
+    one, claims = of.incident, []
+    if one.started_at and one.detected_at:
+        taken = format_duration(one.detected_at - one.started_at)
+        claims.append(Claim(f"Detected {taken} after it started, at {one.detected_at:%H:%M:%S} UTC."))
+    else:
+        claims.append(Claim("How long detection took is unknown: the timeline lacks when it started or was detected."))
+    onsets = [finding for finding in of.diagnosis.findings if finding.verdict.onset]
+    noticed = one.detected_at or one.opened_at
+    for finding in sorted(onsets, key=lambda item: item.verdict.onset or noticed)[:1]:
+        onset = finding.verdict.onset
+        if onset and onset < noticed:
+            lead = format_duration(noticed - onset)
+            sentence = f"“{finding.title}” was visible from {onset:%H:%M:%S} UTC, {lead} before that."
+            claims.append(Claim(sentence, finding.evidence))
+    return Narrative("Detection", "detection", (of.written("detection"),), tuple(claims))
+
+
+def resolution(of: Material) -> Resolution:
+    """Return the actions taken and how the runbook's steps fared, as far as the timeline records it."""
+    kind = of.incident_type
+    actions = tuple(Answer(e.text, e.actor, e.at) for e in of.timeline if e.kind is EventKind.ACTION)
+    states: dict[int, tuple[str, str]] = {}
+    for event in of.timeline:
+        number, state = event.data.get("step"), str(event.data.get("outcome") or "done")
+        if isinstance(number, int) and event.kind in (EventKind.ACTION, EventKind.NOTE):
+            states[number] = (state if state in _STEP_STATES else "done", event.text)
+    steps = [StepRow(step, *states.get(step.number, ("not recorded", ""))) for step in kind.resolution] if kind else []
+    return Resolution(kind.title if kind else of.incident.type, tuple(steps), actions)
+
+
+def lessons(of: Material) -> Narrative:
+    slugs = ("went-well", "went-badly", "got-lucky")
+    return Narrative("Lessons", "lessons", tuple(of.written(slug) for slug in slugs))
+
+
+def action_items(of: Material) -> ActionItems:
+    """Return the promises the timeline holds; one without owner, date or criterion shows what it lacks."""
+    items = []
+    for event in of.timeline:
+        if part_of(event) != "action-item":
+            continue
+        data = {key: str(event.data.get(key) or "") for key in ("owner", "done_criterion", "kind")}
+        due, done = _time(event.data.get("due")), _time(event.data.get("done_at"))
+        far = due or datetime.max.replace(tzinfo=UTC)
+        items.append(ActionItem(event.text, data["owner"], far, data["done_criterion"], data["kind"], done))
+    return ActionItems(tuple(sorted(items, key=lambda item: item.due)), of.written("action-item"), of.now)
+
+
+def similar(of: Material) -> Similar:
+    """Return earlier incidents of the same type, the latest first."""
+    one = of.incident
+    past = [item for item in of.others if item.id != one.id and item.type == one.type and item.opened_at <= of.now]
+    past.sort(key=lambda item: item.opened_at, reverse=True)
+    return Similar(tuple(_similar(item, of) for item in past[:_MAX_SIMILAR]))
+
+
+def _similar(item: Incident, of: Material) -> SimilarRow:
+    over = item.status in (Status.RESOLVED, Status.CLOSED)
+    common = f"also {of.type_title(item.type)}" + ("" if over else ", still open")
+    return SimilarRow(item.label, item.title, item.status, item.opened_at, common)
+
+
+def _told(of: Material) -> Iterator[TimelineRow]:
+    for event in of.timeline:
+        if part_of(event) is None:
+            yield TimelineRow(event.at, "", event.actor or "unknown", _words(event), event.evidence, person=True)
+
+
+def _words(event: Event) -> str:
+    kind = event.kind.value.replace("_", " ")
+    if event.kind in (EventKind.NOTE, EventKind.ACTION, EventKind.EVIDENCE, EventKind.ESCALATION):
+        return event.text or kind.capitalize()
+    text = event.text.strip()
+    return kind.capitalize() if text.casefold().rstrip(".") in ("", kind) else f"{kind.capitalize()}: {text}"
+
+
+def _containers(of: Material) -> Iterator[TimelineRow]:
+    cited, named = of.view.ids("container_events"), set()
+    for row in of.view.records("container_events"):
+        if row.get("at") is None:
+            continue
+        service, action = str(row.get("service") or row.get("name")), str(row.get("action") or "")
+        text, quote, evidence = f"Container {action}", "", cited
+        if action == "die":
+            text = f"Exited with code {row.get('exit_code')}"
+            named.add((service, row.get("exit_code")))
+            if row.get("exit_code") and (words := facts.last_words(of.view, service, row["at"])):
+                quote, evidence = words.quote, (*cited, *words.evidence)
+        elif action.startswith("health_status"):
+            text = f"Became {action.partition(':')[2].strip() or action}"
+        yield TimelineRow(row["at"], "", service, text, evidence, quote)
+    for item in facts.exits(of.view):
+        if item.at and (item.service, item.exit_code) not in named:
+            words = facts.last_words(of.view, item.service, item.at)
+            evidence = (item.evidence, *(words.evidence if words else ()))
+            text = f"Exited with code {item.exit_code}" + (", killed for its use of memory" if item.oom_killed else "")
+            yield TimelineRow(item.at, "", item.service, text, evidence, words.quote if words else "")
+
+
+def _checks(of: Material) -> Iterator[TimelineRow]:
+    """Yield each change of a container's health check, not each check."""
+    last: dict[str, bool] = {}
+    rows = [row for row in of.view.records("container_health") if row.get("started_at")]
+    for row in sorted(rows, key=lambda row: row["started_at"]):
+        service, failed = str(row.get("service") or row.get("name")), bool(row.get("exit_code"))
+        if failed != last.get(service, False):
+            text = "Health check fails" if failed else "Health check passes again"
+            said = str(row.get("output") or "")
+            yield TimelineRow(row["started_at"], "", service, text, of.view.ids("container_health"), said)
+        last[service] = failed
+
+
+def _traffic(of: Material) -> Iterator[TimelineRow]:
+    cited = of.view.ids("logs")
+    requests = of.view.table("requests")
+    if requests is not None and len(requests):
+        failed = requests[requests["status_code"].fillna(0) >= _SERVER_ERROR]
+        if len(failed):
+            first = facts.plain_records(failed.head(1))[0]
+            text = f"First answer with status {first['status_code']}: {first['method']} {first['path']}"
+            yield TimelineRow(first["at"], "", str(first["service"]), text, cited, str(first["line"]))
+        last = facts.plain_records(requests.tail(1))[0]
+        if of.bundle.window.end - last["at"] > timedelta(minutes=1):
+            text = "Last request in the log; none is answered after it"
+            yield TimelineRow(last["at"], "", str(last["service"]), text, cited)
+    errors = of.view.table("errors")
+    if errors is not None and len(errors):
+        first = facts.plain_records(errors.head(1))[0]
+        quote = facts.shortened(str(first["line"]))
+        yield TimelineRow(first["at"], "", str(first["service"]), "First error in the log", cited, quote)
+
+
+def _placed(row: TimelineRow, of: Material) -> TimelineRow:
+    felt = of.felt
+    phase = "before" if row.at < felt.start else "during" if row.at <= felt.end else "after"
+    return TimelineRow(row.at, phase, row.who, row.text, row.evidence, row.quote, row.person)
+
+
+def _time(value: object) -> datetime | None:
+    if isinstance(value, datetime):
+        return value
+    try:
+        read = datetime.fromisoformat(str(value)) if value else None
+    except ValueError:
+        return None
+    return read.replace(tzinfo=UTC) if read and read.tzinfo is None else read
