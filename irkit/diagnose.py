@@ -221,11 +221,11 @@ class _Loaded:
         self._cache: dict[str, Any] = {}
 
     def has(self, kind: str) -> bool:
-        return self.source.has(logs.ORIGIN.get(kind, kind))
+        return self.source.has(kind) or (kind in logs.ORIGIN and self.source.has(logs.ORIGIN[kind]))
 
     def load(self, kind: str) -> Any:  # noqa: ANN401 (as `EvidenceSource.load`)
         if kind not in self._cache:
-            origin = logs.ORIGIN.get(kind)
+            origin = None if self.source.has(kind) else logs.ORIGIN.get(kind)
             self._cache[kind] = logs.DERIVED[kind](self.load(origin)) if origin else self.source.load(kind)
         return deepcopy(self._cache[kind])
 

@@ -21,6 +21,13 @@ def rows_of(table: pd.DataFrame | None) -> list[Row]:
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
+def rows_where(table: pd.DataFrame, mask: Iterable[bool]) -> pd.DataFrame:
+    """Return the rows whose mask is true, also of a table without rows (where pandas takes `[]` for columns)."""
+    import numpy as np
+
+    return table[np.fromiter(mask, dtype=bool, count=len(table))].reset_index(drop=True)
+
+
 def text_of(row: Row, name: str) -> str:
     """Return a cell as text, "" where it is missing."""
     value = row.get(name)

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from irkit.records import rows_where
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -25,13 +27,14 @@ class Sign(StrEnum):
 
 # Bounded, and without a part that can match the same text in two ways. Case does not matter.
 _WORDS: dict[Sign, str] = {
-    Sign.TIMEOUT: r"\btimed?[ -]?out\b|\btimeout(?:s|error|exception|expired)?\b|\w(?:timeout(?:error|exception)?)\b"
+    Sign.TIMEOUT: r"\btimed?[ -]?out\b|timeout(?:s|error|exception|expired)?\b"
     r"|deadline exceeded|etimedout|\b504\b.{0,20}gateway",
     Sign.PROVIDER: r"\bprovider\b|\bopenai\b|\banthropic\b|\bollama\b|\bgemini\b|\bmistral\b|\bcohere\b|\bbedrock\b"
     r"|\bllm\b|\bcompletions?\b|\bapi key\b|\bmodel (?:is )?(?:overloaded|unavailable|not found)\b",
     Sign.RATE_LIMIT: r"rate.?limit|too many requests|\bstatus(?:_code)?[=: ]{1,2}429\b|\b429 too\b|quota exceeded"
     r"|insufficient_quota|resource.?exhausted|\bthrottl(?:ed|ing)",
-    Sign.CORRUPTION: r"database disk image is malformed|file is not a database|file is encrypted or is not a database"
+    Sign.CORRUPTION: r"disk image is malformed|file is (?:not a|encrypted or is not a) (?:sqlite )?database"
+    r"|the file is (?:empty \(zero|cut short)"
     r"|database corrupt|malformed database schema|\bsqlite_(?:corrupt|notadb)|btreeinitpage|disk i/o error"
     r"|sqlite_ioerr",
     Sign.DATABASE: r"\bsqlite3?\b|unable to open database file|attempt to write a readonly database|no such table"
@@ -76,8 +79,7 @@ def bearing(errors: pd.DataFrame | None, *signs: Sign) -> pd.DataFrame:
         columns = {name: pd.Series(dtype=object) for name in ("service", "message", "line")}
         return pd.DataFrame({"at": pd.Series(dtype="datetime64[us, UTC]"), **columns})
     texts = zip(errors["message"].tolist(), errors["line"].tolist(), strict=True)
-    mask = [any(has(sign, message) or has(sign, line) for sign in signs) for message, line in texts]
-    return errors[mask].reset_index(drop=True)
+    return rows_where(errors, (any(has(sign, message) or has(sign, line) for sign in signs) for message, line in texts))
 
 
 def near(errors: pd.DataFrame, service: str, start: datetime, end: datetime | None) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from irkit.estimate import share_interval
 from irkit.model import Verdict, VerdictState
 from irkit.onset import Stretch, worst_stretch
 from irkit.phrase import clock, count, percent, quoted, share_between, since
+from irkit.records import rows_where
 from irkit.signs import AI_PATH, HEALTH_PATH, Sign, bearing, telling_message
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ def _others_fail(requests: pd.DataFrame | None, onset: datetime, last: datetime)
     if requests is None:
         return False
     meanwhile = requests[(requests["at"] >= onset) & (requests["at"] <= last)]
-    others = meanwhile[[not AI_PATH.search(path) and not HEALTH_PATH.search(path) for path in meanwhile["path"]]]
-    others = others if len(others) else meanwhile[[not AI_PATH.search(path) for path in meanwhile["path"]]]
+    rest = rows_where(meanwhile, (not AI_PATH.search(path) for path in meanwhile["path"]))
+    users = rows_where(rest, (not HEALTH_PATH.search(path) for path in rest["path"]))
+    others = users if len(users) else rest
     return bool(len(others)) and bool((others["status_code"] >= _SERVER_ERROR).mean() >= 0.5)  # noqa: PLR2004
 
 

@@ -1,0 +1,81 @@
+"""SQLite errors: what the services log and what opening the file said; damage is kept apart from lock contention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from irkit.diagnose import Example, symptom
+from irkit.model import Verdict, VerdictState
+from irkit.phrase import count, quoted, since
+from irkit.records import rows_where
+from irkit.signs import Sign, bearing, has, telling_message
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@symptom("sqlite-errors", incident="database-corruption")
+def detect(
+    errors: pd.DataFrame | None = None,
+    database: Any = None,  # noqa: ANN401 (a JSON document)
+) -> Verdict:
+    """Found when an error in the logs is SQLite's, or the file could not be opened for being damaged."""
+    said = bearing(errors, Sign.DATABASE)
+    damage = rows_where(said, (has(Sign.CORRUPTION, line) for line in said["line"].tolist()))
+    on_opening = _damage_on_opening(database)
+    onset = next(iter((damage if len(damage) else said)["at"].dropna().tolist()), None)
+    numbers: dict[str, object] = {"errors": len(said), "errors_of_damage": len(damage)}
+    if len(damage) or on_opening:
+        told = [f"{count(len(damage), 'error')} of a damaged database in the log{since(onset)}" if len(damage) else ""]
+        if len(damage):
+            numbers["line"] = line = telling_message(damage)
+            told[0] += f", mostly {quoted(line)}"
+        told.append(f"opening the file said {quoted(on_opening)}" if on_opening else "")
+        sentence = "; ".join(part for part in told if part)
+        advice = "Stop what writes to it and keep a copy of the damaged file before anything is tried on it."
+        return Verdict(VerdictState.FOUND, f"{sentence[:1].upper()}{sentence[1:]}.", advice, onset, 0.98, numbers)
+    if len(said):
+        numbers["line"] = line = telling_message(said)
+        locked = all(has(Sign.CONTENTION, line) for line in said["line"].tolist())
+        kind = "all of them of a locked database, none of damage" if locked else "none of them of damage"
+        sentence = f"{count(len(said), 'SQLite error')} in the log{since(onset)}, {kind}: {quoted(line)}."
+        advice = (
+            "Find who holds the lock: a long transaction, a backup." if locked else "Read them; damage looks different."
+        )
+        explained_by = "lock contention" if locked else ""
+        return Verdict(VerdictState.FOUND, sentence, advice, onset, 0.5, numbers, explained_by)
+    if errors is None:
+        sentence = (
+            "The file opened without complaint, but the logs, where a service's errors would be, were not collected."
+        )
+        return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
+    opened = ", and the file opened without complaint" if database is not None and not _error(database) else ""
+    sentence = f"None of {count(len(errors), 'error')} in the log is SQLite's{opened}."
+    return Verdict(VerdictState.CLEAR, sentence, confidence=0.9 if opened else 0.8, numbers=numbers)
+
+
+def _error(database: Any) -> str:  # noqa: ANN401
+    return str(database.get("error") or "") if isinstance(database, dict) else ""
+
+
+def _damage_on_opening(database: Any) -> str:  # noqa: ANN401
+    error = _error(database)
+    return error if has(Sign.CORRUPTION, error) else ""
+
+
+def _errors(message: str, number: int = 3) -> list[dict[str, object]]:
+    return [
+        {"at": f"2026-11-24T03:05:{second:02d}Z", "service": "jarvis-api", "message": message, "line": message}
+        for second in range(number)
+    ]
+
+
+FIRES = (
+    Example("a malformed image", {"errors": _errors("sqlite3.DatabaseError: database disk image is malformed", 1)}),
+    Example("not a database", {"database": {"path": "data/jarvis.db", "error": "file is not a database"}}),
+    Example("locked, which is no damage", {"errors": _errors("sqlite3.OperationalError: database is locked")}),
+)
+QUIET = (
+    Example("other errors", {"errors": _errors("KeyError: 'session_secret'"), "database": {"error": None}}),
+    Example("no errors", {"errors": [], "database": {"path": "data/jarvis.db", "error": None}}),
+)
