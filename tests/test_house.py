@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from packaging.utils import canonicalize_name
 import irkit
 
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = sorted((ROOT / ".requirements").glob("*.txt"))
 
 # The way of an incident through the house. A room imports from those above it, never from those below; a package
@@ -46,6 +48,7 @@ ROOMS = (
     "collect_host",
     "docker_engine",
     "log_stream",
+    "health_body",
     "http_probe",
     "redis_client",
     "sqlite_wal",
@@ -188,6 +191,15 @@ def test_no_module_traces_allocations() -> None:
     assert tracing == []
 
 
+def test_every_library_used_is_asked_for() -> None:
+    """One that comes along with another today may stay away tomorrow."""
+    asked = {canonicalize_name(Requirement(each).name) for each in PROJECT["project"]["dependencies"]}
+    distributions = packages_distributions()
+    used = {top for name, path in MODULES.items() for top in (each.split(".")[0] for each in imports(name, path))}
+    foreign = used - set(sys.stdlib_module_names) - {"irkit"}
+    assert [top for top in sorted(foreign) if asked.isdisjoint(map(canonicalize_name, distributions[top]))] == []
+
+
 def loaded_by(statement: str) -> set[str]:
     """Top-level modules beyond the standard library that a fresh interpreter loads for `statement`."""
     code = f"""
@@ -237,11 +249,10 @@ def pins(lock: Path) -> dict[str, list[Requirement]]:
 
 
 def test_locks_hold_what_the_metadata_asks_for() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    groups = project["dependency-groups"]
+    groups = PROJECT["dependency-groups"]
     wanted = {
-        "runtime.txt": project["project"]["dependencies"],
-        "dev.txt": project["project"]["dependencies"] + groups["dev"] + groups["build"],
+        "runtime.txt": PROJECT["project"]["dependencies"],
+        "dev.txt": PROJECT["project"]["dependencies"] + groups["dev"] + groups["build"],
         "build.txt": groups["build"],
     }
     for lock in LOCKS:
