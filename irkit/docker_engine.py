@@ -16,7 +16,7 @@ import requests
 from docker import APIClient
 from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, create_api_error_from_http_exception
-from docker.utils import kwargs_from_env
+from docker.utils import kwargs_from_env, parse_host
 
 from irkit.collect_contract import Gap, Refused, Unreachable
 from irkit.settings import DockerTarget
@@ -29,8 +29,10 @@ _ONEOFF_LABEL = "com.docker.compose.oneoff"
 
 # One container whose lock the daemon holds must not keep the others from being looked at.
 CONTAINER_TIMEOUT_S = 5.0
+_CONNECTIONS = 128
 _SHOWN = 5
 _NOT_FOUND = 404
+_CHECK = "check DOCKER_HOST, [docker] host in irkit.toml, or the current `docker context`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def connected(target: DockerTarget) -> Iterator[APIClient]:
     """
     where, options = _address(target)
     try:
-        client = APIClient(**options, use_ssh_client=where.startswith("ssh://"), max_pool_size=128)
+        _knock(where)
+        client = APIClient(**options, use_ssh_client=where.startswith("ssh://"), max_pool_size=_CONNECTIONS)
     except (DockerException, requests.RequestException, OSError, ValueError) as error:
         raise _named(error, where) from None
     try:
@@ -197,14 +200,26 @@ def _address(target: DockerTarget) -> tuple[str, dict[str, Any]]:
             hint="check DOCKER_HOST, DOCKER_CONTEXT, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
         ) from None
     # an absent address is the local socket, which the library knows but does not name
-    return str(options.get("base_url") or "unix:///var/run/docker.sock"), options
+    where = str(options.get("base_url") or "unix:///var/run/docker.sock")
+    try:
+        parse_host(where)
+    except (DockerException, ValueError) as error:
+        raise Refused(f"{where} is no address of a Docker Engine: {error}", hint=_CHECK) from None
+    return where, options
+
+
+def _knock(where: str) -> None:
+    """Fail on a local socket that does not answer with the plain reason, and without what the library leaves open."""
+    address = str(parse_host(where))
+    if address.startswith("http+unix://"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect("/" + address.removeprefix("http+unix://").lstrip("/"))
 
 
 def _named(error: BaseException, where: str) -> Unreachable | Refused:
     """Turn a failure to connect into what happened and what to do, from the first cause that tells."""
     causes = list(_causes(error))
     start = "start it (`systemctl start docker`), or name another with DOCKER_HOST or [docker] host in irkit.toml"
-    check = "check DOCKER_HOST, [docker] host in irkit.toml, or the current `docker context`"
     named: tuple[tuple[type[BaseException], type[Unreachable | Refused], str, str], ...] = (
         (
             PermissionError,
@@ -214,20 +229,20 @@ def _named(error: BaseException, where: str) -> Unreachable | Refused:
         ),
         (FileNotFoundError, Unreachable, f"no Docker Engine at {where}: nothing is there", start),
         (ConnectionRefusedError, Unreachable, f"no Docker Engine at {where}: connection refused", start),
-        (socket.gaierror, Unreachable, f"no Docker Engine at {where}: the host name is not known", check),
+        (socket.gaierror, Unreachable, f"no Docker Engine at {where}: the host name is not known", _CHECK),
         (
             ssl.SSLError,
             Refused,
             f"no trusted connection to the Docker Engine at {where}",
             "check DOCKER_TLS_VERIFY and DOCKER_CERT_PATH",
         ),
-        (requests.Timeout, Unreachable, f"the Docker Engine at {where} does not answer", check),
-        (requests.JSONDecodeError, Refused, f"what answers at {where} is not a Docker Engine", check),
+        (requests.Timeout, Unreachable, f"the Docker Engine at {where} does not answer", _CHECK),
+        (requests.JSONDecodeError, Refused, f"what answers at {where} is not a Docker Engine", _CHECK),
     )
     for kind, outcome, reason, hint in named:
         if any(isinstance(cause, kind) for cause in causes):
             return outcome(reason, hint=hint)
-    return Unreachable(f"the Docker Engine at {where} cannot be used: {error}", hint=check)
+    return Unreachable(f"the Docker Engine at {where} cannot be used: {error}", hint=_CHECK)
 
 
 def _causes(error: object, seen: frozenset[int] = frozenset()) -> Iterator[BaseException]:
