@@ -145,11 +145,16 @@ def _restart_policy(policy: Mapping[str, Any]) -> str:
 
 
 def _ports(bindings: Mapping[str, Sequence[Mapping[str, str]] | None]) -> str | None:
-    """Write ports as `docker ps` does: `127.0.0.1:8000->8000/tcp, 6379/tcp`."""
+    """Write ports as `docker ps` does: `127.0.0.1:8000->8000/tcp, [::]:8000->8000/tcp, 6379/tcp`."""
     shown = []
     for port, published in bindings.items():
-        shown += [f"{each['HostIp']}:{each['HostPort']}->{port}" for each in published or ()] or [port]
+        shown += [f"{_address(each)}->{port}" for each in published or ()] or [port]
     return ", ".join(shown) or None
+
+
+def _address(published: Mapping[str, str]) -> str:
+    host = published.get("HostIp") or "0.0.0.0"  # noqa: S104 (what the Engine binds when told nothing)
+    return f"[{host}]:{published.get('HostPort')}" if ":" in host else f"{host}:{published.get('HostPort')}"
 
 
 def _health_rows(each: ListedContainer, details: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -147,7 +147,7 @@ def _parameters(tail: int) -> Mapping[str, str | int]:
 
 
 def _merged(logs: Sequence[_Log], window: Window) -> Iterator[Mapping[str, object]]:
-    streams = [((at, log, line) for at, line in _in_order(_within(log, window))) for log in logs]
+    streams = [_in_order(log, window) for log in logs]
     for _, log, line in heapq.merge(*streams, key=lambda item: item[0]):
         yield {
             "at": line.at,
@@ -158,15 +158,15 @@ def _merged(logs: Sequence[_Log], window: Window) -> Iterator[Mapping[str, objec
         }
 
 
-def _in_order(lines: Iterable[tuple[datetime, LogLine]]) -> Iterator[tuple[datetime, LogLine]]:
+def _in_order(log: _Log, window: Window) -> Iterator[tuple[datetime, _Log, LogLine]]:
     waiting: list[tuple[datetime, int, LogLine]] = []
-    for number, (at, line) in enumerate(lines):
+    for number, (at, line) in enumerate(_within(log, window)):
         heapq.heappush(waiting, (at, number, line))
         if len(waiting) > _REORDER_LINES:
             first_at, _, first = heapq.heappop(waiting)
-            yield first_at, first
+            yield first_at, log, first
     for at, _, line in sorted(waiting):
-        yield at, line
+        yield at, log, line
 
 
 def _within(log: _Log, window: Window) -> Iterator[tuple[datetime, LogLine]]:
@@ -194,7 +194,7 @@ def _within(log: _Log, window: Window) -> Iterator[tuple[datetime, LogLine]]:
     finally:
         log.response.close()
     if cut:
-        log.gaps.append(f"{log.container}: {cut} lines over {MAX_LINE_BYTES} bytes were cut")
+        log.gaps.append(f"{log.container}: lines cut at {MAX_LINE_BYTES} bytes: {cut}")
     if missing := _missing_beginning(log, window, to_the_end=to_the_end):
         log.gaps.append(missing)
 

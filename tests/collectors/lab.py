@@ -1,0 +1,102 @@
+"""Containers in every state, each made on the real Engine for a test and removed after it."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from docker import DockerClient
+from docker.models.containers import Container
+
+from irkit.collect_contract import CollectFunction, Piece
+from irkit.model import Window
+from irkit.settings import DockerTarget
+from tests.collectors.materialise import materialise
+
+Rows = list[dict[str, Any]]
+
+
+def python(code: str) -> list[str]:
+    return ["python3", "-u", "-c", code]
+
+
+SLEEP = python("import signal; signal.pause()")
+
+
+class Lab:
+    """One compose project of its own, so that what else runs on the Engine stays out of sight."""
+
+    def __init__(self, client: DockerClient, image: str) -> None:
+        self.client = client
+        self.image = image
+        self.project = f"lab{uuid.uuid4().hex[:8]}"
+        self.target = DockerTarget(project=self.project)
+        self._made: list[Container] = []
+
+    def create(self, service: str, command: list[str], **options: Any) -> Container:  # noqa: ANN401
+        """Make a container as Compose v2 names and labels it, and do not start it."""
+        labels = {
+            "com.docker.compose.project": self.project,
+            "com.docker.compose.service": service,
+            "com.docker.compose.oneoff": "False",
+        }
+        options = {"labels": labels, "name": f"{self.project}-{service}-1", "network_mode": "none", **options}
+        container = self.client.containers.create(self.image, command, **options)
+        self._made.append(container)
+        return container
+
+    def run(self, service: str, command: list[str], **options: Any) -> Container:  # noqa: ANN401
+        container = self.create(service, command, **options)
+        container.start()
+        return container
+
+    def finish(self, service: str, command: list[str], **options: Any) -> Container:  # noqa: ANN401
+        """Run a container to its end."""
+        container = self.run(service, command, **options)
+        container.wait(timeout=30)
+        return container
+
+    def containers(self) -> list[Container]:
+        """The project's containers as they are now."""
+        found: list[Container] = self.client.containers.list(
+            all=True, filters={"label": f"com.docker.compose.project={self.project}"}
+        )
+        return found
+
+    def shell(self, command: list[str], folder: Path) -> None:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def remove(self, containers: Iterable[Container]) -> None:
+        each_at_once(lambda container: container.remove(force=True), containers)
+
+    def clean(self) -> None:
+        left = {container.id for container in self.client.containers.list(all=True)}
+        self.remove(container for container in self._made if container.id in left)
+
+
+def each_at_once(call: Any, items: Iterable[Any]) -> None:  # noqa: ANN401
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(call, items))
+
+
+def recent() -> Window:
+    now = datetime.now(UTC)
+    return Window(now - timedelta(minutes=10), now + timedelta(minutes=1))
+
+
+def gathered(collect: CollectFunction, target: DockerTarget, window: Window) -> tuple[dict[str, Rows], list[str]]:
+    """The rows of each kind and the reasons of the gaps; raises what the collector raises."""
+    return taken(collect(target, window))
+
+
+def taken(pieces: Iterator[Piece]) -> tuple[dict[str, Rows], list[str]]:
+    made = materialise(lambda *_: pieces, None)
+    if made.raised:
+        raise made.raised
+    return made.tables, made.gaps

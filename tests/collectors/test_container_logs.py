@@ -1,0 +1,220 @@
+"""Logs that real containers wrote through real drivers, read back by time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from docker.models.containers import Container
+
+from irkit.collectors import container_logs
+from irkit.collectors.container_logs import collect
+from irkit.model import Window
+from irkit.settings import DockerTarget
+from tests.collectors.lab import SLEEP, Lab, Rows, each_at_once, gathered, python, recent, taken
+from tests.stack.engine import wait_until
+
+MANY = 5_000
+LONG = "A" * 40_000
+EXACT = "B" * 16_384
+WRITE = "import os; w = lambda text, to=1: os.write(to, text if isinstance(text, bytes) else text.encode()); "
+LONG_LINES = python(
+    "import sys; out = sys.stdout; "
+    "[out.write(text + chr(10)) for text in ('before', 'A' * 40_000, 'B' * 16_384, 'after')]"
+)
+
+
+@pytest.fixture(scope="module")
+def seen(module_lab: Lab) -> Rows:
+    lab = module_lab
+    makers: list[Callable[[], Container]] = [
+        lambda: lab.finish("web", python(f"[print('request', n) for n in range({MANY})]")),
+        lambda: lab.finish("worker", python("[print('job', n) for n in range(300)]")),
+        lambda: lab.finish("both", python(WRITE + "w('to out\\n'); w('to err\\n', 2)")),
+        lambda: lab.finish("long", LONG_LINES),
+        lambda: lab.finish("long-local", LONG_LINES, log_config={"type": "local"}),
+        lambda: lab.finish("long-tty", LONG_LINES, tty=True),
+        lambda: lab.finish("tty", python("print('to out'); import sys; print('to err', file=sys.stderr)"), tty=True),
+        lambda: lab.finish("bytes", python(WRITE + "w(b'caf\\xe9 \\x00\\x1b[31m\\n')"), log_config={"type": "local"}),
+        lambda: lab.finish("utf8", python(WRITE + "w('\\u00fcber \\U0001f600 \\u2028 one line\\n')")),
+        lambda: lab.finish("silent", python("pass")),
+        lambda: restarted(lab),
+        lambda: lab.run("running", python("print('up'); import signal; signal.pause()")),
+    ]
+    each_at_once(lambda make: make(), makers)
+    tables, gaps = gathered(collect, lab.target, recent())
+    assert gaps == []
+    return tables["logs"]
+
+
+def restarted(lab: Lab) -> Container:
+    """A container whose process died twice in the middle of a line."""
+    policy = {"Name": "on-failure", "MaximumRetryCount": 1}
+    container = lab.run("restarted", python(WRITE + "w('no newline'); raise SystemExit(1)"), restart_policy=policy)
+
+    def given_up() -> bool:
+        container.reload()
+        return container.attrs["RestartCount"] == 1 and container.status == "exited"
+
+    wait_until(given_up, "it was restarted once and died again")
+    return container
+
+
+def lines(rows: Rows, service: str) -> list[str]:
+    return [row["line"] for row in rows if row["service"] == service]
+
+
+def only(lab: Lab, service: str) -> DockerTarget:
+    return replace(lab.target, services=(service,))
+
+
+def test_all_services_are_merged_by_time_and_each_keeps_its_own_order(seen: Rows) -> None:
+    times = [row["at"] for row in seen]
+    assert times == sorted(times)
+    assert lines(seen, "web") == [f"request {n}" for n in range(MANY)]
+    assert lines(seen, "worker") == [f"job {n}" for n in range(300)]
+
+
+def test_services_that_speak_in_turn_are_read_in_turn(lab: Lab) -> None:
+    answer = "import signal\nsignal.signal(signal.SIGHUP, lambda *_: print('spoke'))\nprint('ready')\n"
+    speakers = [lab.run(name, python(answer + "while True: signal.pause()")) for name in ("one", "two")]
+
+    def wait_for(container: Container, count: int) -> None:
+        wait_until(lambda: container.logs().count(b"\n") == count, f"{container.name} wrote {count} lines")
+
+    for speaker in speakers:
+        wait_for(speaker, 1)
+    for turn in range(3):
+        for speaker in speakers:
+            speaker.kill("SIGHUP")
+            wait_for(speaker, 2 + turn)
+    tables, _ = gathered(collect, lab.target, recent())
+    assert [row["service"] for row in tables["logs"] if row["line"] == "spoke"] == ["one", "two"] * 3
+
+
+def test_times_are_the_engines_and_aware(seen: Rows, module_lab: Lab) -> None:
+    state = next(each for each in module_lab.containers() if each.name.endswith("-worker-1")).attrs["State"]
+    started, finished = (datetime.fromisoformat(state[name]) for name in ("StartedAt", "FinishedAt"))
+    times = [row["at"] for row in seen if row["service"] == "worker"]
+    slack = timedelta(seconds=0.5)
+    assert started - slack <= times[0] <= times[-1] <= finished + slack
+    assert {at.tzinfo for at in times} == {UTC}
+
+
+def test_the_streams_are_told_apart(seen: Rows) -> None:
+    found = {(row["stream"], row["line"]) for row in seen if row["service"] == "both"}
+    assert found == {("stdout", "to out"), ("stderr", "to err")}
+
+
+def test_a_terminal_has_one_stream_and_no_carriage_returns(seen: Rows) -> None:
+    found = [(row["stream"], row["line"]) for row in seen if row["service"] == "tty"]
+    assert found == [("stdout", "to out"), ("stdout", "to err")]
+
+
+@pytest.mark.parametrize("service", ["long", "long-local", "long-tty"])
+def test_lines_the_daemon_split_are_whole_again_without_its_stamps(seen: Rows, service: str) -> None:
+    assert lines(seen, service) == ["before", LONG, EXACT, "after"]
+
+
+def test_bytes_that_are_not_utf8_are_kept(seen: Rows) -> None:
+    (line,) = lines(seen, "bytes")
+    assert line.encode("utf-8", "surrogateescape") == b"caf\xe9 \x00\x1b[31m"
+
+
+def test_text_beyond_ascii_is_one_line(seen: Rows) -> None:
+    assert lines(seen, "utf8") == ["über \U0001f600 \u2028 one line"]
+
+
+def test_the_last_words_of_a_run_are_not_joined_to_the_first_of_the_next(seen: Rows) -> None:
+    assert lines(seen, "restarted") == ["no newline", "no newline"]
+
+
+def test_a_container_that_said_nothing_is_no_gap(seen: Rows) -> None:
+    assert lines(seen, "silent") == []
+    assert lines(seen, "running") == ["up"]
+
+
+def test_the_window_is_half_open_and_found_from_the_tail(seen: Rows, module_lab: Lab) -> None:
+    rows = [row for row in seen if row["service"] == "web"]
+    start, end = rows[MANY // 4]["at"], rows[MANY // 2]["at"]
+    tables, gaps = gathered(collect, only(module_lab, "web"), Window(start, end))
+    assert tables["logs"] == [row for row in rows if start <= row["at"] < end]
+    assert gaps == []
+
+
+def test_of_too_many_lines_the_newest_are_kept_and_the_gap_says_from_when(
+    seen: Rows, module_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_logs, "_MOST_LINES", 3_000)
+    monkeypatch.setattr(container_logs, "_FEWEST_LINES", 3_000)
+    tables, gaps = gathered(collect, only(module_lab, "web"), recent())
+    assert [row["line"] for row in tables["logs"]] == [f"request {n}" for n in range(MANY - 3_000, MANY)]
+    name = f"container {module_lab.project}-web-1"
+    since = f"logs from {tables['logs'][0]['at']:%Y-%m-%d %H:%M:%S} UTC on"
+    assert gaps == [f"{name}: {since}, the newest 3000 lines; older ones were not read"]
+    # exactly as many as may be read are all of them
+    monkeypatch.setattr(container_logs, "_MOST_LINES", MANY + 1)
+    tables, gaps = gathered(collect, only(module_lab, "web"), recent())
+    assert (len(tables["logs"]), gaps) == (MANY, [])
+    assert seen
+
+
+def test_a_beginning_that_was_rotated_away_is_a_gap(lab: Lab) -> None:
+    chatter = python("[print('line', n) for n in range(2000)]")
+    rotated = {"type": "json-file", "config": {"max-size": "10k", "max-file": "2"}}
+    roomy = {"type": "json-file", "config": {"max-size": "10m", "max-file": "2"}}
+    lab.finish("rotated", chatter, log_config=rotated)
+    lab.finish("roomy", chatter, log_config=roomy)
+    tables, gaps = gathered(collect, lab.target, recent())
+    assert lines(tables["logs"], "roomy") == [f"line {n}" for n in range(2000)]
+    kept = lines(tables["logs"], "rotated")
+    assert kept == [f"line {n}" for n in range(2000 - len(kept), 2000)]
+    assert 0 < len(kept) < 2000
+    (gap,) = gaps
+    assert gap.startswith(f"container {lab.project}-rotated-1: logs from ")
+    assert gap.endswith("were rotated away (driver json-file, max-size 10k, max-file 2)")
+
+
+def test_logs_a_driver_does_not_keep_are_a_gap_and_the_others_stay(lab: Lab) -> None:
+    lab.finish("kept", python("print('here')"))
+    lost = lab.finish("lost", python("print('gone')"), log_config={"type": "none"})
+    uncached = {"type": "syslog", "config": {"syslog-address": "udp://127.0.0.1:9", "cache-disabled": "true"}}
+    sent = lab.finish("sent", python("print('away')"), log_config=uncached)
+    tables, gaps = gathered(collect, lab.target, recent())
+    assert [row["line"] for row in tables["logs"]] == ["here"]
+    assert gaps == [
+        f"container {lost.name}: logs are not kept by driver none",
+        f"container {sent.name}: logs are not kept by driver syslog",
+    ]
+
+
+def test_a_container_removed_after_the_listing_is_a_gap_and_the_others_stay(lab: Lab) -> None:
+    lab.finish("staying", python("print('here')"))
+    gone = lab.finish("gone", python("print('gone')"))
+    pieces = collect(lab.target, recent())
+    table = next(pieces)
+    gone.remove()
+    assert [row["line"] for row in table.rows] == ["here"]  # type: ignore[union-attr]
+    assert taken(pieces)[1] == [f"container {gone.name} of service gone vanished while it was looked at"]
+
+
+def test_a_line_without_end_is_cut_and_the_cut_is_said(lab: Lab) -> None:
+    lab.finish("endless", python("print('x' * 3_000_000); print('after')"))
+    tables, gaps = gathered(collect, lab.target, recent())
+    assert [(len(row["line"]), row["line"][:5]) for row in tables["logs"]] == [(1024 * 1024, "xxxxx"), (5, "after")]
+    assert gaps == [f"container {lab.project}-endless-1: lines cut at 1048576 bytes: 1"]
+
+
+def test_a_log_that_grows_while_it_is_read_ends(lab: Lab) -> None:
+    lab.run("busy", python("import itertools\nfor n in itertools.count(): print('line', n)"))
+    end = datetime.now(UTC) + timedelta(seconds=0.5)
+    tables, _ = gathered(collect, lab.target, Window(end - timedelta(minutes=1), end))
+    assert all(row["at"] < end for row in tables["logs"])
+    assert tables["logs"]
+
+
+def test_containers_that_all_keep_still_give_an_empty_table(lab: Lab) -> None:
+    lab.run("quiet", SLEEP)
+    assert gathered(collect, lab.target, recent()) == ({"logs": []}, [])
