@@ -164,6 +164,22 @@ def note(incident_id: int, text: str, section: str | None, at: datetime | None, 
     _out(f"Noted on INC-{incident_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC.")
 
 
+@irkit.command()
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.argument("field")
+@click.argument("value")
+@by_option
+def amend(incident_id: int, field: str, value: str, actor: str | None) -> None:
+    """Correct what was recorded: title, type, severity, owner, impact, or a milestone such as acknowledged_at."""
+    from irkit import workspace
+
+    settings = workspace.load_settings()
+    said = workspace.amendment(field, value, workspace.load_runbook(settings), utc_now())
+    store = workspace.store(settings)
+    store.append(incident_id, EventKind.AMENDED, actor=actor or _me(), text=f"{field}: {value}", data=said)
+    _show_card(store.incident(incident_id))
+
+
 @irkit.command("list")
 @click.option("--status", type=click.Choice([item.value for item in Status]), multiple=True, help="Only these.")
 def list_(status: tuple[str, ...]) -> None:

@@ -51,16 +51,20 @@ def _plain(text: str, style: str = "") -> Text:
 
 def incident_card(incident: Incident, runbook: Runbook, now: datetime) -> RenderableType:
     """Return an incident's state, its response-time clock, its milestones and whom the runbook says to tell."""
-    severity = runbook.severity(incident.severity)
-    kind = runbook.incident_type(incident.type)
+    severity = next((one for one in runbook.severities if one.name == incident.severity), None)
+    kind = next((one for one in runbook.incident_types if one.slug == incident.type), None)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("status", Text(incident.status))
-    grid.add_row("type", Text(f"{kind.title}, severity {severity.name}"))
-    grid.add_row("response", _clock(response(incident, severity, now)))
-    grid.add_row("escalation", _plain(severity.escalation))
-    told = who_to_tell(runbook, kind, severity)
+    grid.add_row("type", _plain(f"{kind.title if kind else incident.type}, severity {incident.severity}"))
+    if severity:
+        grid.add_row("response", _clock(response(incident, severity, now)))
+        grid.add_row("escalation", _plain(severity.escalation))
+    else:
+        unknown = f"unknown: the runbook ({runbook.source}) has no severity {incident.severity} any more"
+        grid.add_row("response", _plain(unknown, "yellow"))
+    told = who_to_tell(runbook, kind, severity) if kind and severity else ()
     if told:
         grid.add_row("tell", _plain("; ".join(f"{item.role} by {item.channel} ({item.when})" for item in told)))
     for name in ("started", "detected", "acknowledged", "mitigated", "resolved", "closed"):

@@ -17,6 +17,7 @@ from irkit.model import Event, EventKind, Incident, Outcome, Window, parse_incid
 from irkit.runbook import Runbook
 from irkit.settings import Settings
 from irkit.targets import with_runbook_defaults
+from irkit.times import parse_time
 
 if TYPE_CHECKING:
     from irkit.collect import Progress
@@ -160,6 +161,19 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         now=utc_now(),
         others=tuple(other for other in incidents(settings=settings) if other.id != incident.id),
     )
+
+
+def amendment(field: str, value: str, runbook: Runbook, now: datetime) -> dict[str, object]:
+    """Return the data of an `AMENDED` event for what a person typed, held to the runbook's names and to real times.
+
+    Raises:
+        InputError: the value is no time, no type or no severity where the field wants one.
+    """
+    if field.endswith("_at"):
+        return {field: parse_time(value, now).isoformat()}
+    if field == "type":
+        return {field: runbook.incident_type(value).slug}
+    return {field: runbook.severity(value).name if field == "severity" else value}
 
 
 def window_of(incident: Incident, settings: Settings, now: datetime) -> Window:

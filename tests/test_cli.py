@@ -128,6 +128,29 @@ def test_order_is_checked_and_twice_is_refused(irkit: Run) -> None:
     assert irkit("show", "43").code == 3
 
 
+def test_what_was_recorded_wrongly_is_corrected_and_the_correction_stays_on_the_timeline(irkit: Run) -> None:
+    opened(irkit, "--at", "30m ago")
+    irkit("ack", "42")
+    assert "missed" in irkit("show", "42").out
+    assert "kept: answered after" in irkit("amend", "42", "acknowledged_at", "20m ago").out
+    assert "severity High" in irkit("amend", "42", "severity", "high").out
+    assert "acknowledged_at: 20m ago" in irkit("show", "42").out
+    assert "is not a severity" in irkit("amend", "42", "severity", "Huge").err
+    assert "cannot be changed" in irkit("amend", "42", "colour", "red").err
+
+
+def test_an_incident_outlives_the_runbook_it_was_opened_with(irkit: Run, tmp_path: Path) -> None:
+    opened(irkit)
+    shipped = (Path(cli.__file__).parent / "runbook.md").read_text()
+    (tmp_path / "team.md").write_text(shipped.replace("Critical", "Sev1").replace("API Unresponsive", "API Down"))
+    config = tmp_path / "irkit.toml"
+    config.write_text('runbook = "team.md"\n' + config.read_text())
+    said = irkit("show", "42")
+    assert said.code == 0
+    assert "no severity Critical any more" in " ".join(said.out.split())
+    assert irkit("list").code == 0
+
+
 def test_collecting_where_nothing_answers_says_so_and_keeps_the_bundle(irkit: Run, tmp_path: Path) -> None:
     opened(irkit)
     said = irkit("collect", "42")
