@@ -157,9 +157,9 @@ _milestone(EventKind.REOPENED, "reopen", "Take a resolved or closed incident up 
 def note(incident_id: int, text: str, section: str | None, at: datetime | None, actor: str | None) -> None:
     """Add a note to the timeline, or the words for a part of the report."""
     from irkit import workspace
-    from irkit.report import check_note_section
+    from irkit.report.material import check_part
 
-    data = {"section": check_note_section(section)} if section else {}
+    data = {"section": check_part(section)} if section else {}
     event = workspace.store().append(incident_id, EventKind.NOTE, at=at, actor=actor or _me(), text=text, data=data)
     _out(f"Noted on INC-{incident_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -80,6 +81,19 @@ class Material:
         if slug == "impact" and self.incident.impact and not answers:
             answers = [Answer(self.incident.impact, self.incident.owner or "", self.incident.opened_at)]
         return Written(slug, title, question, tuple(answers))
+
+
+def check_part(slug: str) -> str:
+    """Return the slug of a part that people write, as it was given.
+
+    Raises:
+        InputError: the report has no such part; the hint names the nearest.
+    """
+    if slug not in PARTS:
+        near = get_close_matches(slug, PARTS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(PARTS)}"
+        raise InputError(f"{slug!r} is not a part of the report", hint=hint)
+    return slug
 
 
 def part_of(event: Event) -> str | None:
