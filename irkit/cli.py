@@ -1,28 +1,19 @@
-"""The `irkit` command: one short function a subcommand; the only place that prints."""
+"""The `irkit` command: one short function a subcommand; what they say goes through `irkit.console`."""
 
 from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from irkit import console
 from irkit.errors import IrkitError
 from irkit.model import EventKind, Incident, Status, parse_incident_id, utc_now
 from irkit.times import parse_time
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.console import Console, RenderableType
-
-    from irkit.collect import Progress
 
 _INTERRUPTED = 130
 
@@ -45,13 +36,13 @@ def main() -> None:
     try:
         code = irkit(standalone_mode=False)
     except IrkitError as error:
-        _complain(str(error), error.hint)
+        console.complain(str(error), error.hint)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        _complain(error.format_message(), _usage_hint(error))
+        console.complain(error.format_message(), _usage_hint(error))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _complain("stopped", "what was recorded before stays")
+        console.complain("stopped", "what was recorded before stays")
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; Python would complain about it on the way out
@@ -121,7 +112,7 @@ def open_(
         impact=impact,
     )
     _show_card(opened)
-    _out(f"Next: irkit collect {opened.id}, then irkit ack {opened.id}")
+    console.say(f"Next: irkit collect {opened.id}, then irkit ack {opened.id}")
 
 
 def _milestone(kind: EventKind, name: str, sentence: str) -> None:
@@ -161,7 +152,7 @@ def note(incident_id: int, text: str, section: str | None, at: datetime | None, 
 
     data = {"section": check_part(section)} if section else {}
     event = workspace.store().append(incident_id, EventKind.NOTE, at=at, actor=actor or _me(), text=text, data=data)
-    _out(f"Noted on INC-{incident_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC.")
+    console.say(f"Noted on INC-{incident_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC.")
 
 
 @irkit.command()
@@ -189,9 +180,9 @@ def list_(status: tuple[str, ...]) -> None:
     settings = workspace.load_settings()
     found = workspace.store(settings).incidents([Status(item) for item in status] or tuple(Status))
     if not found:
-        _out("No incidents." if not status else f"No incident is {' or '.join(status)}.")
+        console.say("No incidents." if not status else f"No incident is {' or '.join(status)}.")
         return
-    _print(terminal.incident_list(found, workspace.load_runbook(settings), utc_now()))
+    console.show(terminal.incident_list(found, workspace.load_runbook(settings), utc_now()))
 
 
 @irkit.command()
@@ -204,14 +195,16 @@ def show(incident_id: int) -> None:
     settings = workspace.load_settings()
     incident = workspace.incident(incident_id, settings=settings)
     _show_card(incident)
-    _print(terminal.timeline_table(workspace.timeline(incident, settings=settings)))
+    console.show(terminal.timeline_table(workspace.timeline(incident, settings=settings)))
     folders = bundles_of(settings.home, incident_id)
     if not folders:
-        _out(f"No evidence yet: irkit collect {incident_id}")
+        console.say(f"No evidence yet: irkit collect {incident_id}")
         return
     bundle = open_bundle(folders[-1])
-    _print(terminal.coverage_table(bundle.runs))
-    _out(f"{bundle.path}\nsealed {bundle.manifest.created_at:%Y-%m-%d %H:%M:%S} UTC, sha256 {bundle.manifest.seal}")
+    console.show(terminal.coverage_table(bundle.runs))
+    console.say(
+        f"{bundle.path}\nsealed {bundle.manifest.created_at:%Y-%m-%d %H:%M:%S} UTC, sha256 {bundle.manifest.seal}"
+    )
 
 
 @irkit.command()
@@ -227,16 +220,18 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     settings = workspace.load_settings()
     if dry_run:
         looks, _ = plan(settings, only)
-        _print(terminal.plan_table(looks))
+        console.show(terminal.plan_table(looks))
         return
     incident = workspace.incident(incident_id, settings=settings)
-    with _progress() as on_progress:
+    with console.progress() as on_progress:
         bundle = workspace.gather(
             incident, "always", settings=settings, only=only, actor=actor or _me(), on_progress=on_progress
         )
-    _print(terminal.coverage_table(bundle.runs))
-    _print(terminal.diagnosis_view(workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)))
-    _out(f"{bundle.path}\nsealed, sha256 {bundle.manifest.seal}\nNext: irkit postmortem {incident_id}")
+    console.show(terminal.coverage_table(bundle.runs))
+    console.show(
+        terminal.diagnosis_view(workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings))
+    )
+    console.say(f"{bundle.path}\nsealed, sha256 {bundle.manifest.seal}\nNext: irkit postmortem {incident_id}")
 
 
 @irkit.command()
@@ -247,7 +242,9 @@ def diagnose(incident_id: int) -> None:
 
     settings = workspace.load_settings()
     evidence = workspace.gather(workspace.incident(incident_id, settings=settings), "never", settings=settings)
-    _print(terminal.diagnosis_view(workspace.diagnosis(evidence, settings=settings), workspace.load_runbook(settings)))
+    console.show(
+        terminal.diagnosis_view(workspace.diagnosis(evidence, settings=settings), workspace.load_runbook(settings))
+    )
 
 
 @irkit.command()
@@ -264,10 +261,10 @@ def postmortem(incident_id: int, choice: str, folder: Path, parameters: tuple[tu
     workspace.incident(incident_id)
     values: dict[str, object] = {"incident_id": incident_id, "collect": choice, **dict(parameters)}
     executed = folder / f"postmortem-{incident_id}.ipynb"
-    with _status(f"Running the postmortem notebook for INC-{incident_id}"):
+    with console.status(f"Running the postmortem notebook for INC-{incident_id}"):
         notebooks.run("postmortem", executed, values)
         page = publish.to_html(executed, executed.with_suffix(".html"))
-    _out(f"{executed}\n{page.absolute()}")
+    console.say(f"{executed}\n{page.absolute()}")
 
 
 @irkit.command()
@@ -286,11 +283,11 @@ def drill(name: str | None, incident_id: int | None) -> None:
 
     if name is None:
         for item in drills.available():
-            _out(f"{item.name}  {item.description}")
+            console.say(f"{item.name}  {item.description}")
         return
     filed, new = drills.file(name, workspace.load_settings(), incident_id)
     _show_card(filed)
-    _out(("" if new else "It was filed before. ") + f"Next: irkit postmortem {filed.id}")
+    console.say(("" if new else "It was filed before. ") + f"Next: irkit postmortem {filed.id}")
 
 
 @irkit.group(invoke_without_command=True)
@@ -300,7 +297,7 @@ def runbook(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         from irkit import terminal, workspace
 
-        _print(terminal.runbook_view(workspace.load_runbook()))
+        console.show(terminal.runbook_view(workspace.load_runbook()))
 
 
 @runbook.command("check")
@@ -312,9 +309,9 @@ def runbook_check(context: click.Context, file: Path) -> None:
     from irkit import terminal
 
     problems = runbooks.check(runbooks.read(file))
-    _print(terminal.problem_lines(str(file), problems))
+    console.show(terminal.problem_lines(str(file), problems))
     fatal = sum(one.fatal for one in problems)
-    _out(f"{file}: {fatal} error(s), {len(problems) - fatal} note(s).")
+    console.say(f"{file}: {fatal} error(s), {len(problems) - fatal} note(s).")
     context.exit(1 if fatal else 0)
 
 
@@ -328,58 +325,9 @@ def _me() -> str:
 def _show_card(incident: Incident) -> None:
     from irkit import terminal, workspace
 
-    _print(terminal.incident_card(incident, workspace.load_runbook(), utc_now()))
-
-
-def _console(*, stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
-
-
-def _print(renderable: RenderableType) -> None:
-    _console().print(renderable)
-
-
-def _out(text: str) -> None:
-    click.echo(text)
-
-
-def _complain(sentence: str, hint: str = "") -> None:
-    from irkit.visible import visible
-
-    click.echo(f"irkit: {visible(sentence, lines=True)}", err=True)
-    if hint:
-        click.echo(f"  → {visible(hint, lines=True)}", err=True)
+    console.show(terminal.incident_card(incident, workspace.load_runbook(), utc_now()))
 
 
 def _usage_hint(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     return f"{context.command_path} --help shows how it is used" if context else ""
-
-
-@contextmanager
-def _status(text: str) -> Iterator[None]:
-    with _console(stderr=True).status(text):
-        yield
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[Progress], None]]:
-    """Show each look while it runs and its outcome when it ends, on standard error."""
-    from rich.progress import Progress as Bars
-    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    console = _console(stderr=True)
-    columns = (SpinnerColumn(finished_text=" "), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks: dict[str, int] = {}
-
-        def on_progress(news: Progress) -> None:
-            if news.run is None:
-                tasks[news.collector] = int(bars.add_task(f"{news.collector:<20} looking", total=1))
-            elif news.collector in tasks:
-                told = f"{news.collector:<20} {news.run.outcome.replace('_', ' ')}"
-                bars.update(bars.task_ids[list(tasks).index(news.collector)], description=told, completed=1)
-
-        yield on_progress
