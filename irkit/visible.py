@@ -7,20 +7,17 @@ import unicodedata
 
 LINE_LIMIT_CHARS = 400
 
-_BIDI_AND_ZERO_WIDTH = (*range(0x200B, 0x200C), *range(0x200E, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x2070))
+_C1 = range(0x80, 0xA0)
+_BIDI_AND_ZERO_WIDTH = (0x200B, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2060, 0x2070))
 _OTHER_HIDDEN = (0x00AD, 0x061C, 0x180E, 0xFEFF, 0xFFFE, 0xFFFF, *range(0xFFF9, 0xFFFC), *range(0xE0000, 0xE0080))
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20)} | {0x7F: "␡"}
-_ESCAPES = {
-    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-    for code in (*range(0x80, 0xA0), *_BIDI_AND_ZERO_WIDTH, *_OTHER_HIDDEN)
-}
-# surrogateescape keeps an undecodable byte as U+DC80 + byte; other surrogates are halves of nothing
-_SURROGATES = {
-    code: f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}" for code in range(0xD800, 0xE000)
-}
-_ONE_LINE = _PICTURES | _ESCAPES | _SURROGATES | {0x09: " "}
-_MANY_LINES = {code: sign for code, sign in _ONE_LINE.items() if code != 0x0A}
-# possessive-free and without nesting, so that each character is looked at a bounded number of times
+_ESCAPES = {code: ascii(chr(code))[1:-1] for code in (*_C1, *_BIDI_AND_ZERO_WIDTH, *_OTHER_HIDDEN)}
+# a surrogate alone is half of nothing, but for those that surrogateescape makes of bytes that were not UTF-8
+_SURROGATES = {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
+_BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
+_ONE_LINE = _PICTURES | _ESCAPES | _SURROGATES | _BYTES | {ord("\t"): " "}
+_MANY_LINES = {code: sign for code, sign in _ONE_LINE.items() if code != ord("\n")}
+# every repetition is bounded, so that each character is looked at a bounded number of times
 _ANSI = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,2048}(?:\x07|\x1b\\)|[@-Z\\^_])")
 
 

@@ -10,10 +10,10 @@ import pandas as pd
 from irkit.bundle import Bundle, Manifest, seal_bundle
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 
-START = datetime(2026, 11, 24, 2, 45, tzinfo=UTC)
-FIRST_500 = datetime(2026, 11, 24, 3, 8, 41, tzinfo=UTC)
-CRASH = datetime(2026, 11, 24, 3, 12, 9, tzinfo=UTC)
-COLLECTED = datetime(2026, 11, 24, 3, 21, 30, tzinfo=UTC)
+START = datetime(2026, 11, 23, 2, 45, tzinfo=UTC)
+FIRST_500 = datetime(2026, 11, 23, 3, 8, 41, tzinfo=UTC)
+CRASH = datetime(2026, 11, 23, 3, 12, 9, tzinfo=UTC)
+COLLECTED = datetime(2026, 11, 23, 3, 21, 30, tzinfo=UTC)
 TELLING = "CRITICAL:jarvis.main:unhandled exception, exiting: sqlite3.OperationalError: unable to open database file"
 HOSTILE = (
     "<script>alert(1)</script> <img src=x onerror=alert(2)> [click](javascript:alert(3)) {{ 7*7 }} "
@@ -96,8 +96,8 @@ def health() -> list[Row]:
 TABLES: dict[str, tuple[str, str, list[Row]]] = {
     "containers": ("compose-services", "docker compose ps --all", containers()),
     "container_health": ("compose-services", "docker compose ps --all", container_health()),
-    "container_events": ("container-events", "docker events --since 2026-11-24T02:45:00Z", container_events()),
-    "logs": ("container-logs", "docker compose logs --timestamps --since 2026-11-24T02:45:00Z", logs()),
+    "container_events": ("container-events", "docker events --since 2026-11-23T02:45:00Z", container_events()),
+    "logs": ("container-logs", "docker compose logs --timestamps --since 2026-11-23T02:45:00Z", logs()),
     "health": ("http-health", "curl -w @curl-format.txt http://localhost:8000/api/health", health()),
 }
 GAPS = (
@@ -142,7 +142,7 @@ def example_bundle(folder: Path, *, incident_id: int = 42, leave_out: tuple[str,
     if "health" not in leave_out:
         evidence.append(_document(staging, "http-health", "health_body", {"text": "", "truncated": False}))
     manifest = Manifest(
-        1, "0.1.0", "20261124T032130Z-7c1e", incident_id, Window(START, COLLECTED), COLLECTED, tuple(runs.values()),
+        1, "0.1.0", "20261123T032130Z-7c1e", incident_id, Window(START, COLLECTED), COLLECTED, tuple(runs.values()),
         tuple(evidence),
     )  # fmt: skip
     staging.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,9 @@ _MARKS_PX = 16
 _HEAD_PX = 20
 _GAP_PX = 14
 _ROW_PX = 16
-_EDGE_PX = 2
+_EDGE_PX = 5
+_NARROW_PX = 600
+_MAX_NAMED = 6
 _TICK_PX = 92
 
 
@@ -40,12 +42,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One event; a bad one is filled, a good one hollow, so that colour is not alone in telling."""
+    """One event; a bad one is filled, a good one hollow, so that colour is not alone in telling.
+
+    Marks with a `rank` are labelled, the lowest ranks first where there are many.
+    """
 
     at: datetime
     label: str
     bad: bool = False
-    named: bool = False
+    rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,8 @@ class IncidentStrip:
             return _EDGE_PX + min(max(share, 0.0), 1.0) * (width - 2 * _EDGE_PX)
 
         named = sorted(self.milestones, key=lambda item: item.at)
-        labels = [f"{item.label} {item.at:%H:%M:%S}" for item in named]
+        narrow = width < _NARROW_PX
+        labels = [item.label if narrow else f"{item.label} {item.at:%H:%M:%S}" for item in named]
         placed = svg.rows_for([(x(item.at) + 4, label) for item, label in zip(named, labels, strict=True)], width)
         top = (max((row for row, _, _ in placed), default=-1) + 1) * _ROW_PX + 6
         parts: list[str] = []
@@ -199,20 +205,21 @@ def _draw(lane: Lane, x: Callable[[datetime], float], y: float, width: int) -> t
     title = svg.text(_EDGE_PX, y + 14, lane.name, "name")
     plot = y + _HEAD_PX
     if isinstance(lane, MarkLane):
-        return [title, *_marks(lane, x, plot, width)], _HEAD_PX + _MARKS_PX + _GAP_PX
+        drawn, height = _marks(lane, x, plot, width)
+        return [title, *drawn], _HEAD_PX + height + _GAP_PX
     base = plot + _LANE_PX
     drawn = _bars(lane, x, base) if isinstance(lane, BarLane) else _curve(lane, x, base, width)
     side = svg.text(width - _EDGE_PX, y + 14, _peak(lane), anchor="end")
     axis = svg.line(_EDGE_PX, base, width - _EDGE_PX, base, "axis")
-    return [title, side, *drawn, axis], _HEAD_PX + _LANE_PX + _GAP_PX
+    return [*drawn, axis, title, side], _HEAD_PX + _LANE_PX + _GAP_PX
 
 
 def _peak(lane: BarLane | LineLane) -> str:
     if isinstance(lane, BarLane):
-        peak = max((bar.total for bar in lane.bars), default=0)
-        return f"peak {peak:g} {lane.unit}"
+        return f"peak {max((bar.total for bar in lane.bars), default=0):g} {lane.unit}"
     peak = max((point.value for point in lane.points), default=0)
-    return f"peak {peak:.3g} {lane.unit}"
+    said = f"peak {peak:.3g} {lane.unit}"
+    return f"{said}, limit {lane.limit:g} {lane.unit} dashed" if lane.limit is not None and lane.limit <= peak else said
 
 
 def _bars(lane: BarLane, x: Callable[[datetime], float], base: float) -> list[str]:
@@ -235,25 +242,25 @@ def _curve(lane: LineLane, x: Callable[[datetime], float], base: float, width: i
     if lane.limit is not None and lane.limit <= peak:
         at = base - lane.limit / peak * _LANE_PX
         parts.append(svg.line(_EDGE_PX, at, width - _EDGE_PX, at, "limit"))
-        parts.append(svg.text(_EDGE_PX, at - 3, f"limit {lane.limit:g} {lane.unit}"))
     points = [(x(point.at), base - point.value / peak * _LANE_PX) for point in lane.points]
     parts.append(svg.path(points, "curve") if len(points) > 1 else svg.circle(*points[0], 3, "alarm"))
     return parts
 
 
-def _marks(lane: MarkLane, x: Callable[[datetime], float], y: float, width: int) -> list[str]:
-    middle = y + _MARKS_PX / 2
+def _marks(lane: MarkLane, x: Callable[[datetime], float], y: float, width: int) -> tuple[list[str], float]:
+    """Draw the marks, and above them the labels of the gravest, in as many rows as keep them apart."""
+    ranked = sorted((mark for mark in lane.marks if mark.rank is not None), key=lambda mark: mark.rank or 0)
+    named = sorted(ranked[:_MAX_NAMED], key=lambda mark: mark.at)
+    placed = svg.rows_for([(x(mark.at) + 8, mark.label) for mark in named], width - _EDGE_PX)
+    rows = max((row for row, _, _ in placed), default=-1) + 1
+    middle = y + rows * _ROW_PX + _MARKS_PX / 2
     parts = [svg.line(_EDGE_PX, middle, width - _EDGE_PX, middle, "axis")]
-    free = 0.0
+    labels = []
+    for mark, (row, at, anchor) in zip(named, placed, strict=True):
+        base = y + (row + 1) * _ROW_PX - 4
+        labels.append(svg.line(x(mark.at), base - 8, x(mark.at), middle, "leader"))
+        labels.append(svg.text(at - 4 if anchor == "start" else at - 12, base, mark.label, "alarmed", anchor))
     for mark in lane.marks:
-        at = x(mark.at)
-        if mark.bad:
-            parts.append(svg.rect(at - 3.5, middle - 3.5, 7, 7, "alarm"))
-        else:
-            parts.append(svg.circle(at, middle, 3, "ring"))
-        size = svg.text_px(mark.label)
-        if mark.named and at > free:
-            left = at + 8 + size > width
-            parts.append(svg.text(at - 8 if left else at + 8, middle - 7, mark.label, "alarmed", "end" if left else ""))
-            free = at + (0 if left else size + 12)
-    return parts
+        bad, at = mark.bad, x(mark.at)
+        parts.append(svg.rect(at - 3, middle - 3, 6, 6, "alarm") if bad else svg.circle(at, middle, 2.5, "ring"))
+    return [*labels, *parts], rows * _ROW_PX + _MARKS_PX

@@ -19,10 +19,11 @@ STYLE = """
 svg{--ink:#1c2126;--muted:#5b656f;--line:#cfd6dc;--calm:#9fb0bf;--alarm:#b3261e;--shade:#b3261e14;--paper:#fff}
 @media (prefers-color-scheme:dark){svg{--ink:#e6eaee;--muted:#9da8b3;--line:#3a434c;--calm:#5f7385;--alarm:#ff8a7d;
 --shade:#ff8a7d1f;--paper:#14181c}}
-text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;fill:var(--muted);
+text{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round;
+font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;fill:var(--muted);
 font-variant-numeric:tabular-nums}
 .name{fill:var(--ink);font-weight:600}.alarmed{fill:var(--alarm);font-weight:600}
-.axis{stroke:var(--line);stroke-width:1}.calm{fill:var(--calm)}.alarm{fill:var(--alarm)}.shade{fill:var(--shade)}
+.leader{stroke:var(--alarm);stroke-width:1}.axis{stroke:var(--line);stroke-width:1}.calm{fill:var(--calm)}.alarm{fill:var(--alarm)}.shade{fill:var(--shade)}
 .milestone{stroke:var(--ink);stroke-width:1}.limit{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 3}
 .curve{fill:none;stroke:var(--ink);stroke-width:1.5;stroke-linejoin:round}.ring{fill:var(--paper);stroke:var(--calm);
 stroke-width:1.5}
@@ -51,18 +52,22 @@ def text(x: float, y: float, content: str, look: str = "", anchor: str = "start"
 
 
 def rect(x: float, y: float, width: float, height: float, look: str) -> str:
+    """Return a rectangle; `look` is a class of `STYLE`."""
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{max(height, 0):.1f}" class="{look}"/>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, look: str) -> str:
+    """Return a straight line; `look` is a class of `STYLE`."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{look}"/>'
 
 
 def path(points: Sequence[tuple[float, float]], look: str) -> str:
+    """Return a line through points; `look` is a class of `STYLE`."""
     return f'<path d="M{" L".join(f"{x:.1f} {y:.1f}" for x, y in points)}" class="{look}"/>'
 
 
 def circle(x: float, y: float, radius: float, look: str) -> str:
+    """Return a circle; `look` is a class of `STYLE`."""
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" class="{look}"/>'
 
 

@@ -175,7 +175,7 @@ def title_of(nb: Mapping[str, Any]) -> str:
 
 def page_of(body: object) -> Page:
     """Return a page's body with its contents, read from the sections that name themselves."""
-    html = Markup(body)  # noqa: S704 (blocks of our template; every output in it has passed the allow-list)
+    html = Markup(body)  # noqa: S704 (every output in it has passed the allow-list)
     reader = _Headings()
     reader.feed(html)
     return Page(html, tuple(reader.sections), bool(reader.titles))

@@ -18,12 +18,15 @@ from irkit.visible import cut, visible, without_ansi
 
 MAX_LINES = 400
 MAX_LINE_CHARS = 2_000
+# how errors.IrkitError ends its traceback in a notebook
+_HINT = "hint: "
 _TAGS = frozenset(
     (
-        "a abbr aside b blockquote br caption code dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 "
-        "header hr i img kbd li mark ol p picture pre s section small source span strong sub summary sup table tbody "
-        "td tfoot th thead time tr u ul var"
-    ).split()
+        *("a", "abbr", "aside", "b", "blockquote", "br", "caption", "code", "dd", "del", "details", "div", "dl", "dt"),
+        *("em", "figcaption", "figure", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "i", "img", "kbd", "li"),
+        *("mark", "ol", "p", "picture", "pre", "s", "section", "small", "source", "span", "strong", "sub", "summary"),
+        *("sup", "table", "tbody", "td", "tfoot", "th", "thead", "time", "tr", "u", "ul", "var"),
+    )
 )
 _DROPPED_WHOLE = frozenset(
     ["iframe", "math", "noscript", "object", "script", "style", "svg", "template", "textarea", "title", "xmp"]
@@ -36,13 +39,14 @@ _ATTRIBUTES = {
     "img": {"alt", "src"},
     "ol": {"start"},
     "source": {"media", "srcset"},
-    "td": {"colspan", "rowspan"},
-    "th": {"colspan", "rowspan", "scope"},
+    "td": {"colspan", "data-label", "rowspan"},
+    "th": {"colspan", "data-label", "rowspan", "scope"},
     "time": {"datetime"},
 }
 _IMAGE = re.compile(r"data:image/(?:svg\+xml|png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
 _VALUES = {
     "colspan": re.compile(r"[1-9][0-9]?"),
+    "data-label": re.compile(r"[A-Za-z0-9() -]{1,40}"),
     "datetime": re.compile(r"[0-9TZ:.+ -]{1,40}"),
     "href": re.compile(r"#[\w.-]{1,200}|(?:https?://|mailto:)[^\s\x00-\x20]{1,2000}", re.IGNORECASE | re.ASCII),
     "id": re.compile(r"[a-z][a-z0-9-]{0,120}"),
@@ -91,9 +95,12 @@ def output(item: Mapping[str, Any]) -> Markup:
 
 
 def failure(item: Mapping[str, Any]) -> str:
-    """Return an error output as one sentence; the traceback stays in the notebook."""
-    words = without_ansi(f"{_text(item.get('ename')) or 'Error'}: {_text(item.get('evalue'))}")
-    return visible(cut(" ".join(words.split()), 400))
+    """Return an error output as one sentence, with irkit's hint where it has one; the traceback is not shown."""
+    trace = item.get("traceback")
+    last = _text(trace[-1:]) if isinstance(trace, list) else ""
+    said = _text(item.get("evalue"))
+    words = f"{said} → {last.removeprefix(_HINT)}" if last.startswith(_HINT) else f"{_text(item.get('ename'))}: {said}"
+    return visible(cut(" ".join(without_ansi(words).split()), 400))
 
 
 def markdown(source: str) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irkit.model import Finding, VerdictState
-from irkit.report.material import LOOKED_AT, Material
+from irkit.report.material import LOOKED_AT, QUESTION, Material
 from irkit.report.parts import Claim
 from irkit.report.sections import Appendix, OpenQuestions, RankRow, RuledOut, SymptomRow, Symptoms
 
@@ -33,15 +33,18 @@ def ruled_out(of: Material) -> RuledOut:
 
 
 def open_questions(of: Material) -> OpenQuestions:
-    """Return what is left open: symptoms that could not be looked at, missing times, and what people asked."""
-    asked = [Claim(event.text) for event in of.timeline if event.data.get("section") == "question"]
+    """Return what is left open: what people asked, symptoms that could not be looked at, and times not recorded."""
+    asked = [Claim(event.text) for event in of.timeline if event.data.get("section") == QUESTION]
+    by_reason: dict[str, list[Finding]] = {}
     for finding in of.diagnosis.findings:
-        verdict = finding.verdict
-        if verdict.state is VerdictState.UNKNOWN:
-            titles = " and ".join(of.type_title(slug) for slug in finding.incident_types)
-            asked.append(Claim(f"Was there “{finding.title}” ({titles})? {verdict.sentence}", finding.evidence))
+        if finding.verdict.state is VerdictState.UNKNOWN:
+            by_reason.setdefault(finding.verdict.sentence, []).append(finding)
+    for reason, findings in by_reason.items():
+        titles = ", ".join(f"“{finding.title}”" for finding in findings)
+        cited = dict.fromkeys(one for finding in findings for one in finding.evidence)
+        asked.append(Claim(f"{'Were' if len(findings) > 1 else 'Was'} there {titles}? {reason}", tuple(cited)))
     one = of.incident
-    for name, at in (("start", one.started_at), ("be detected", one.detected_at)):
+    for name, at in (("start", one.started_at), ("get detected", one.detected_at)):
         if at is None:
             asked.append(Claim(f"When did it {name}? The timeline does not say."))
     return OpenQuestions(tuple(asked))

@@ -94,7 +94,7 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     now: datetime,
     others: tuple[Incident, ...] = (),
 ) -> Report:
-    """Return the report of an incident as data, all times aware UTC; evidence that is missing yields gaps, not errors."""
+    """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors."""
     of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, View(bundle))
     return Report(
         header=_made(head.header, of, "Header"),
@@ -114,7 +114,7 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
         similar=_made(story.similar, of, "Similar incidents"),
         appendix=_made(analysis.appendix, of, "Evidence"),
         containers=_made(working.containers, of, "Containers"),
-        log=_made(working.log, of, "Log at the onset"),
+        log=_made(working.log, of, "Log"),
         health=_made(working.health, of, "Health endpoint"),
         next_steps=_made(working.next_steps, of, "Next steps"),
     )
@@ -123,7 +123,7 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
 def _made(make: Callable[[Material], _Section], of: Material, title: str) -> _Section | Gap:
     try:
         return make(of)
-    except Exception as error:  # noqa: BLE001 (evidence can be odd in ways nobody foresaw; the rest must still be shown)
+    except Exception as error:  # noqa: BLE001 (evidence is odd in ways nobody foresaw; the rest must be shown)
         what = f"{type(error).__name__}: {error}"
         return Gap(
             title, f"This section could not be made from the evidence ({what}).", "report this as a defect of irkit"

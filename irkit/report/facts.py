@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from irkit import logs
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 _STOPPED = ("exited", "dead", "restarting", "removing")
 _BEFORE_EXIT = timedelta(minutes=5)
-_LATE_LINE = timedelta(seconds=2)
+LATE_LINE = timedelta(seconds=2)
 _SEVERE = ("CRITICAL", "FATAL", "PANIC", "EMERGENCY", "ALERT")
 _SIGNAL_BASE = 128
+_ASKED_TO_STOP = 143
 _SHOWN_LINES = 5
 
 
@@ -103,8 +105,8 @@ def containers(view: View) -> tuple[ContainerRow, ...]:
             str(row.get("service") or row.get("name") or "a container"),
             str(row.get("state") or "unknown"),
             str(row.get("health") or "none"),
-            _whole(row.get("exit_code")),
-            _whole(row.get("restart_count")),
+            whole(row.get("exit_code")),
+            whole(row.get("restart_count")),
             bool(row.get("oom_killed")),
             row.get("started_at"),
             row.get("finished_at"),
@@ -117,10 +119,13 @@ def containers(view: View) -> tuple[ContainerRow, ...]:
 
 
 def exits(view: View) -> tuple[Exit, ...]:
-    """Return every bad exit the evidence shows, the latest first: from the state of containers and their events."""
+    """Return the bad exits within the window, from the state of containers and their events.
+
+    The latest comes first; those that were asked to stop (SIGTERM, 143) come after all others.
+    """
     found: dict[tuple[str, int | None], Exit] = {}
     for row in view.records("container_events"):
-        code = _whole(row.get("exit_code"))
+        code = whole(row.get("exit_code"))
         if row.get("action") == "die" and code not in (0, None):
             service = str(row.get("service") or row.get("name"))
             [cited] = view.ids("container_events")
@@ -131,8 +136,10 @@ def exits(view: View) -> tuple[Exit, ...]:
             earlier = found.get((item.service, item.exit_code))
             at = item.finished_at or (earlier.at if earlier else None)
             found[item.service, item.exit_code] = Exit(item.service, at, item.exit_code, item.oom_killed, cited)
-    oldest = datetime.min.replace(tzinfo=UTC)
-    return tuple(sorted(found.values(), key=lambda item: item.at or oldest, reverse=True))
+    # a container without a time of exit never came to run: that is news as well
+    recent = [item for item in found.values() if item.at is None or item.at >= view.window.start]
+    recent.sort(key=lambda item: item.at or view.window.start, reverse=True)
+    return tuple(sorted(recent, key=lambda item: item.exit_code == _ASKED_TO_STOP))
 
 
 def last_words(view: View, service: str, until: datetime | None) -> Claim | None:
@@ -142,7 +149,7 @@ def last_words(view: View, service: str, until: datetime | None) -> Claim | None
         return None
     own = frame[frame["service"] == service]
     if until is not None:
-        own = own[(own["at"] <= until + _LATE_LINE) & (own["at"] >= until - _BEFORE_EXIT)]
+        own = own[(own["at"] <= until + LATE_LINE) & (own["at"] >= until - _BEFORE_EXIT)]
     if not len(own):
         return None
     errors = plain_records(logs.DERIVED["errors"](own))
@@ -178,7 +185,7 @@ def probes(view: View) -> tuple[PhaseRow, ...]:
             row["at"],
             str(row.get("url") or ""),
             str(row.get("verdict") or "unknown"),
-            _whole(row.get("status_code")),
+            whole(row.get("status_code")),
             row.get("name_lookup_s"),
             row.get("connect_s"),
             row.get("tls_s"),
@@ -202,14 +209,15 @@ def _signal_name(code: int) -> str:
         return ""
 
 
-def _whole(value: object) -> int | None:
+def whole(value: object) -> int | None:
+    """Return a number as an int: a column of integers with gaps may come as floats."""
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (a cell of a table can be anything)
     import pandas as pd
 
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and value != value):  # noqa: PLR0124
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and isnan(value)):
         return None
     if isinstance(value, pd.Timestamp):
         return value.to_pydatetime().astimezone(UTC) if value.tzinfo else value.to_pydatetime().replace(tzinfo=UTC)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from irkit.charts import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
 from irkit.charts.svg import step_s
 from irkit.model import Incident, Threshold
-from irkit.report.facts import View, probes
+from irkit.report.facts import View, probes, whole
+from irkit.times import format_duration
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 _INTERVALS = 90
 _MAX_MARKS = 120
 _SERVER_ERROR = 500
-_BAD_ACTIONS = ("die", "oom", "kill", "health_status: unhealthy")
+_HEALTH = "health_status: "
+# the gravest first
+_BAD_ACTIONS = ("oom", "die", f"{_HEALTH}unhealthy", "kill")
 
 
 def incident_strip(view: View, incident: Incident, felt: Band, limit: Threshold | None) -> IncidentStrip | None:
@@ -40,7 +43,7 @@ def incident_strip(view: View, incident: Incident, felt: Band, limit: Threshold 
 def _traffic(view: View, limit: Threshold | None) -> list[Lane]:
     step = step_s(view.window.duration, _INTERVALS)
     interval = timedelta(seconds=step)
-    words = f"in {step} s" if step < 60 else f"in {step // 60} min"  # noqa: PLR2004 (seconds of a minute)
+    words = f"in {format_duration(interval)}"
     lanes: list[Lane] = []
     requests = _inside(view, "requests")
     if requests is not None and len(requests):
@@ -85,11 +88,11 @@ def _events(view: View) -> list[Lane]:
         at, action = row.get("at"), str(row.get("action") or "")
         if at is None or not _in_window(view, at):
             continue
-        bad = action in _BAD_ACTIONS and not (action == "die" and row.get("exit_code") == 0)
-        label = f"{row.get('service') or 'container'}: {action.removeprefix('health_status: ')}"
-        if action == "die":
-            label += f", exit code {row.get('exit_code')}"
-        marks.append(Mark(at, label, bad, named=bad))
+        code = whole(row.get("exit_code"))
+        bad = action in _BAD_ACTIONS and not (action == "die" and code == 0)
+        service = row.get("service") or "container"
+        label = f"{service} exited, code {code}" if action == "die" else f"{service} {action.removeprefix(_HEALTH)}"
+        marks.append(Mark(at, label, bad, rank=_BAD_ACTIONS.index(action) if bad else None))
     marks.sort(key=lambda mark: mark.at)
     return [MarkLane("Container events", tuple(marks[-_MAX_MARKS:]))] if marks else []
 

@@ -21,6 +21,7 @@ _MAX_CLAIMS = 2
 
 
 def header(of: Material) -> Header:
+    """Return what the first screen answers."""
     one = of.incident
     felt = of.felt
     over = one.status in _OVER
@@ -68,8 +69,8 @@ def likely(of: Material) -> Likely:
     ranking = of.diagnosis.ranking
     claims = [claim] if (claim := facts.telling(of.view)) else []
     found = ranking[0].supporting if ranking else ()
-    for finding in sorted(found, key=lambda item: -item.verdict.confidence):
-        claims.append(Claim(f"{finding.title}: {finding.verdict.sentence}", finding.evidence))
+    surest = sorted(found, key=lambda item: -item.verdict.confidence)
+    claims += [Claim(f"{finding.title}: {finding.verdict.sentence}", finding.evidence) for finding in surest]
     others = tuple((of.type_title(item.incident_type), item.score) for item in ranking[1:] if item.score > 0)
     if not ranking or ranking[0].score <= 0:
         unknown = sum(item.verdict.state is VerdictState.UNKNOWN for item in of.diagnosis.findings)
@@ -85,12 +86,11 @@ def likely(of: Material) -> Likely:
 def summary(of: Material) -> Summary:
     """The incident in three sentences: when and how long, what the evidence points at, and what is not known."""
     one, felt, guess = of.incident, of.felt, likely(of)
-    lasted = format_duration(felt.end - felt.start)
-    began = f"{one.title.rstrip('.')}: since {felt.start:%Y-%m-%d %H:%M:%S} UTC"
+    title, lasted = one.title.rstrip("."), format_duration(felt.end - felt.start)
     if one.status in _OVER:
-        first = f"{one.title.rstrip('.')}: from {felt.start:%Y-%m-%d %H:%M:%S} to {felt.end:%H:%M:%S} UTC, {lasted}."
+        first = f"“{title}” lasted from {felt.start:%Y-%m-%d %H:%M:%S} to {felt.end:%H:%M:%S} UTC, {lasted}."
     else:
-        first = f"{began}, {lasted} so far, and not over."
+        first = f"“{title}” has lasted since {felt.start:%Y-%m-%d %H:%M:%S} UTC, {lasted} so far."
     claims = [Claim(first)]
     if guess.title and guess.claims:
         claims.append(
@@ -167,7 +167,7 @@ def _requests(of: Material) -> list[Measure]:
     made = []
     if len(during):
         share = f"{100 * failed / len(during):.1f} % of {len(during):,} answered"
-        made.append(Measure("Failed requests", f"{failed:,}", f"{share}; status 500 and above", cited))
+        made.append(Measure("Failed requests", f"{failed:,}", f"{share}", cited))
     slow, usual = during["duration_s"].dropna(), before["duration_s"].dropna()
     if len(slow):
         note = f"before: {usual.quantile(0.95):.2f} s" if len(usual) else "nothing before to compare with"

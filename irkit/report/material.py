@@ -21,6 +21,9 @@ from irkit.runbook import Runbook
 _Found = TypeVar("_Found")
 LOOKED_AT = (Outcome.COLLECTED, Outcome.PARTIAL)
 
+# A note of this kind is asked in the report's open questions; it is no part to complete.
+QUESTION = "question"
+
 # The parts that only people can write, in the report's order: slug → title, and the question each answers.
 PARTS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -89,9 +92,10 @@ def check_part(slug: str) -> str:
     Raises:
         InputError: the report has no such part; the hint names the nearest.
     """
-    if slug not in PARTS:
-        near = get_close_matches(slug, PARTS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(PARTS)}"
+    known = (*PARTS, QUESTION)
+    if slug not in known:
+        near = get_close_matches(slug, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
         raise InputError(f"{slug!r} is not a part of the report", hint=hint)
     return slug
 
@@ -99,7 +103,7 @@ def check_part(slug: str) -> str:
 def part_of(event: Event) -> str | None:
     """Return the written part a note belongs to, or None for a plain row of the timeline."""
     slug = event.data.get("section") if event.kind is EventKind.NOTE else None
-    return slug if isinstance(slug, str) and slug in PARTS else None
+    return slug if isinstance(slug, str) and (slug in PARTS or slug == QUESTION) else None
 
 
 def _or_none(find: Callable[[str], _Found], name: str) -> _Found | None:

@@ -18,7 +18,7 @@ class Shown:
     def empty(self) -> bool:
         return False
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:  # noqa: ARG002
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:  # noqa: ARG002 (IPython's)
         from irkit.report import html
 
         return html.mimebundle(self)

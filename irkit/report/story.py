@@ -41,10 +41,12 @@ def timeline(of: Material) -> Timeline:
 
 
 def what_happened(of: Material) -> Narrative:
+    """Return the story that people tell."""
     return Narrative("What happened", "what-happened", (of.written("what-happened"),))
 
 
 def causes(of: Material) -> Narrative:
+    """Return what people found to be the trigger and the conditions, and what surprised them."""
     slugs = ("trigger", "contributing-factor", "surprise")
     return Narrative("Trigger and contributing factors", "causes", tuple(of.written(slug) for slug in slugs))
 
@@ -82,6 +84,7 @@ def resolution(of: Material) -> Resolution:
 
 
 def lessons(of: Material) -> Narrative:
+    """Return what people learned from it."""
     slugs = ("went-well", "went-badly", "got-lucky")
     return Narrative("Lessons", "lessons", tuple(of.written(slug) for slug in slugs))
 
@@ -135,9 +138,10 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
         service, action = str(row.get("service") or row.get("name")), str(row.get("action") or "")
         text, quote, evidence = f"Container {action}", "", cited
         if action == "die":
-            text = f"Exited with code {row.get('exit_code')}"
-            named.add((service, row.get("exit_code")))
-            if row.get("exit_code") and (words := facts.last_words(of.view, service, row["at"])):
+            code = facts.whole(row.get("exit_code"))
+            text = f"Exited with code {code}"
+            named.add((service, code))
+            if code and (words := facts.last_words(of.view, service, row["at"])):
                 quote, evidence = words.quote, (*cited, *words.evidence)
         elif action.startswith("health_status"):
             text = f"Became {action.partition(':')[2].strip() or action}"

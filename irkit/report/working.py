@@ -3,45 +3,63 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from irkit.model import VerdictState
 from irkit.report import facts
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap
-from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, LogRow, NextSteps
+from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, LogPart, LogRow, NextSteps
 from irkit.runbook import who_to_tell
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _BEFORE_ROWS = 12
-_AFTER_ROWS = 28
+_AFTER_ROWS = 16
 _MAX_PROBES = 20
 
 
 def containers(of: Material) -> Containers | Gap:
+    """Return every container, those that stopped badly first."""
     if of.view.table("containers") is None:
         return _gap(of, "Containers", "containers")
     return Containers(facts.containers(of.view), of.view.ids("containers"))
 
 
 def log(of: Material) -> LogExcerpt | Gap:
-    """Return the lines before and after the earliest onset, the line that tells marked."""
+    """Return the lines around the earliest onset and those before the latest bad exit, the one that tells marked."""
     frame = of.view.table("logs")
     if frame is None:
-        return _gap(of, "Log at the onset", "logs")
+        return _gap(of, "Log", "logs")
+    ordered = frame.sort_values("at", kind="stable", ignore_index=True)
     onset = _onset(of)
-    ordered = frame.sort_values("at", kind="stable")
     split = int((ordered["at"] < onset).sum())
-    rows = facts.plain_records(ordered.iloc[max(split - _BEFORE_ROWS, 0) : split + _AFTER_ROWS])
+    start, end = max(split - _BEFORE_ROWS, 0), split + _AFTER_ROWS
+    parts = [LogPart(f"Around the onset at {onset:%H:%M:%S} UTC", _lines(of, ordered.iloc[start:end]))]
+    for item in facts.exits(of.view)[:1]:
+        if item.at is None:
+            continue
+        last = int((ordered["at"] <= item.at + facts.LATE_LINE).sum())
+        if last > end:
+            rows = _lines(of, ordered.iloc[max(last - _BEFORE_ROWS, end) : last])
+            parts.append(LogPart(f"Before {item.service} exited at {item.at:%H:%M:%S} UTC", rows))
+    return LogExcerpt(tuple(part for part in parts if part.rows), len(ordered), of.view.ids("logs"))
+
+
+def _lines(of: Material, frame: pd.DataFrame) -> tuple[LogRow, ...]:
     tells = facts.telling(of.view)
     quoted = tells.quote if tells else None
-    shown = []
-    for row in rows:
+    made = []
+    for row in facts.plain_records(frame):
         line = str(row.get("line") or "")
         service, stream = str(row.get("service") or ""), str(row.get("stream") or "")
-        shown.append(LogRow(row["at"], service, stream, line, marked=line == quoted))
-    return LogExcerpt(tuple(shown), onset, len(ordered), of.view.ids("logs"))
+        made.append(LogRow(row["at"], service, stream, line, marked=line == quoted))
+    return tuple(made)
 
 
 def health(of: Material) -> HealthPhases | Gap:
+    """Return the latest probes of the health endpoint."""
     if of.view.table("health") is None:
         return _gap(of, "Health endpoint", "health")
     return HealthPhases(facts.probes(of.view)[-_MAX_PROBES:], of.view.ids("health"))

@@ -47,14 +47,21 @@ class LogRow:
     marked: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """Consecutive lines of the log, and why these."""
+
+    title: str
+    rows: tuple[LogRow, ...]
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class LogExcerpt(Shown):
-    """The log around the onset, all services merged by time."""
+    """The log where it began and where it ended, all services merged by time; `total` lines were collected."""
 
-    heading: ClassVar[str] = "Log at the onset"
+    heading: ClassVar[str] = "Log"
     anchor: ClassVar[str] = "log"
-    rows: tuple[LogRow, ...]
-    onset: datetime
+    parts: tuple[LogPart, ...]
     total: int
     evidence: tuple[str, ...]
 
