@@ -130,18 +130,19 @@ def get(
     params: Mapping[str, str | int] | None = None,
     *,
     stream: bool = False,
-    timeout_s: float = CONTAINER_TIMEOUT_S,
+    timeout_s: float | None = None,
 ) -> requests.Response:
     """GET a path of the Engine API; for what the library has no bounded or timed call for.
 
-    `timeout_s` is the longest silence, not the longest answer: that is for the deadline of the collection.
+    `timeout_s` (default CONTAINER_TIMEOUT_S) is the longest silence, not the longest answer: that is for the deadline
+    of the collection.
 
     Raises:
         APIError: the Engine answers with an error.
         requests.RequestException: it does not answer.
     """
     url = f"{client.base_url}/v{client.api_version}{path}"
-    response = client.get(url, params=params, stream=stream, timeout=timeout_s)
+    response = client.get(url, params=params, stream=stream, timeout=timeout_s or CONTAINER_TIMEOUT_S)
     try:
         response.raise_for_status()
     except requests.HTTPError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import docker
 import pytest
 
+from tests.collectors.faulty_engine import FaultyEngine
 from tests.collectors.lab import Lab
 from tests.stack.engine import Images
 
@@ -22,6 +24,14 @@ def lab(images: Images) -> Iterator[Lab]:
 def module_lab(images: Images) -> Iterator[Lab]:
     """An empty compose project on the real Engine, for the tests of one module."""
     yield from _lab(images)
+
+
+@pytest.fixture
+def faulty_engine(images: Images, tmp_path: Path) -> Iterator[FaultyEngine]:
+    """The real Engine behind a socket that can hang or break on a path of its API."""
+    assert images
+    with FaultyEngine(tmp_path / "engine.sock") as engine:
+        yield engine
 
 
 def _lab(images: Images) -> Iterator[Lab]:

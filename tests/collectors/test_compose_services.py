@@ -10,9 +10,11 @@ import pytest
 from docker.errors import APIError
 from docker.types import Healthcheck
 
+from irkit import docker_engine
 from irkit.collect_contract import Unreachable
 from irkit.collectors.compose_services import collect
 from irkit.settings import DockerTarget
+from tests.collectors.faulty_engine import FaultyEngine
 from tests.collectors.lab import SLEEP, Lab, Rows, each_at_once, gathered, python, recent, taken
 from tests.stack.engine import wait_until
 from tests.stack.stack import compose_command
@@ -157,6 +159,18 @@ def test_a_container_removed_after_the_listing_is_a_gap_and_the_others_stay(lab:
     assert [row["service"] for row in first.rows] == ["staying"]  # type: ignore[union-attr]
     _, gaps = taken(pieces)
     assert gaps == [f"container {gone.name} of service gone vanished while it was looked at"]
+
+
+def test_a_container_the_engine_cannot_look_at_is_a_gap_and_the_others_stay(
+    lab: Lab, faulty_engine: FaultyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_engine, "CONTAINER_TIMEOUT_S", 0.5)
+    lab.create("staying", SLEEP)
+    stuck = lab.create("stuck", SLEEP)
+    faulty_engine.hang(f"/containers/{stuck.id}/json")
+    tables, gaps = gathered(collect, faulty_engine.target(lab), recent())
+    assert [row["service"] for row in tables["containers"]] == ["staying"]
+    assert gaps == [f"container {stuck.name}: the Docker Engine did not answer in time"]
 
 
 def test_compose_v1_names_and_labels_are_read_and_one_off_containers_left_out(lab: Lab, tmp_path: Path) -> None:

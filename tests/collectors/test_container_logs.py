@@ -13,6 +13,7 @@ from irkit.collectors import container_logs
 from irkit.collectors.container_logs import collect
 from irkit.model import Window
 from irkit.settings import DockerTarget
+from tests.collectors.faulty_engine import FaultyEngine
 from tests.collectors.lab import SLEEP, Lab, Rows, each_at_once, gathered, python, recent, taken
 from tests.stack.engine import wait_until
 
@@ -40,6 +41,7 @@ def seen(module_lab: Lab) -> Rows:
         lambda: lab.finish("bytes", python(WRITE + "w(b'caf\\xe9 \\x00\\x1b[31m\\n')"), log_config={"type": "local"}),
         lambda: lab.finish("utf8", python(WRITE + "w('\\u00fcber \\U0001f600 \\u2028 one line\\n')")),
         lambda: lab.finish("silent", python("pass")),
+        lambda: lab.create("never-started", SLEEP),
         lambda: restarted(lab),
         lambda: lab.run("running", python("print('up'); import signal; signal.pause()")),
     ]
@@ -132,7 +134,7 @@ def test_the_last_words_of_a_run_are_not_joined_to_the_first_of_the_next(seen: R
 
 
 def test_a_container_that_said_nothing_is_no_gap(seen: Rows) -> None:
-    assert lines(seen, "silent") == []
+    assert lines(seen, "silent") == lines(seen, "never-started") == []
     assert lines(seen, "running") == ["up"]
 
 
@@ -198,6 +200,19 @@ def test_a_container_removed_after_the_listing_is_a_gap_and_the_others_stay(lab:
     gone.remove()
     assert [row["line"] for row in table.rows] == ["here"]  # type: ignore[union-attr]
     assert taken(pieces)[1] == [f"container {gone.name} of service gone vanished while it was looked at"]
+
+
+def test_a_log_that_breaks_off_is_a_gap_and_the_others_stay(lab: Lab, faulty_engine: FaultyEngine) -> None:
+    lab.finish("whole", python("[print('line', n) for n in range(1000)]"))
+    broken = lab.finish("broken", python("[print('line', n) for n in range(1000)]"))
+    faulty_engine.cut(f"/containers/{broken.id}/logs", after_bytes=20_000)
+    tables, gaps = gathered(collect, faulty_engine.target(lab), recent())
+    assert lines(tables["logs"], "whole") == [f"line {n}" for n in range(1000)]
+    had = lines(tables["logs"], "broken")
+    assert 0 < len(had) < 1000
+    assert had == [f"line {n}" for n in range(len(had))]
+    (gap,) = gaps
+    assert gap.startswith(f"container {broken.name}: the connection to the Docker Engine broke")
 
 
 def test_a_line_without_end_is_cut_and_the_cut_is_said(lab: Lab) -> None:
