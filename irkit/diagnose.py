@@ -8,7 +8,7 @@ others go on.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DetectFunction = Callable[..., Verdict]
 EXPLAINED_WEIGHT = 0.25
-_CONTEXT = ("window", "threshold")
+_CONTEXT = ("window", "threshold", "cut")
 
 
 class EvidenceSource(Protocol):
@@ -111,6 +111,8 @@ def symptom(slug: str, *, incident: str | tuple[str, ...]) -> Callable[[DetectFu
 
     Parameters without a default are evidence it cannot do without; those with a default of None it can. `window` (the
     window of the evidence) and `threshold` (the limit in the runbook's own words, or None) are handed in by name.
+    Evidence that was cut never ends in `clear`; a detector that takes `cut` (how, by kind) sees to that itself, where
+    some of what it reads only adds detail.
 
     Raises:
         ValueError: the slug is already taken.
@@ -174,6 +176,15 @@ def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | N
     return _run(item, _Loaded(source), threshold)
 
 
+def unless_cut(verdict: Verdict, reasons: Iterable[str]) -> Verdict:
+    """Return the verdict, or `unknown` in place of `clear` where there are reasons why not all was looked at."""
+    told = "; ".join(dict.fromkeys(filter(None, reasons)))
+    if verdict.state is not VerdictState.CLEAR or not told:
+        return verdict
+    sentence = f"Nothing found in the part that was collected ({told}). {verdict.sentence}"
+    return replace(verdict, state=VerdictState.UNKNOWN, sentence=sentence)
+
+
 def rank(findings: Sequence[Finding], runbook: Runbook) -> tuple[Hypothesis, ...]:
     """Weigh the incident types against each other, likeliest first; ties keep the runbook's order.
 
@@ -230,10 +241,10 @@ class _Loaded:
         return deepcopy(self._cache[kind])
 
     def evidence_for(self, kind: str) -> Evidence | None:
-        return self.source.evidence_for(logs.ORIGIN.get(kind, kind))
+        return self.source.evidence_for(kind) or self.source.evidence_for(logs.ORIGIN.get(kind, kind))
 
     def run_for(self, kind: str) -> CollectorRun | None:
-        return self.source.run_for(logs.ORIGIN.get(kind, kind))
+        return self.source.run_for(kind) or self.source.run_for(logs.ORIGIN.get(kind, kind))
 
     def how_cut(self, kind: str) -> str:
         """Say how the evidence of a kind is less than was asked for, "" where it is whole."""
@@ -268,7 +279,8 @@ def _run(item: Symptom, evidence: _Loaded, threshold: Threshold | None) -> Findi
         reasons = dict.fromkeys(_why_missing(evidence, kind) for kind in wanted)
         verdict = Verdict(VerdictState.UNKNOWN, f"Not looked at: {'; '.join(reasons)}.", _hint(evidence, wanted))
         return Finding(item.slug, item.incident_types, _title(item), verdict, ())
-    context: dict[str, object] = {"window": evidence.source.window, "threshold": threshold}
+    cut = {kind: how for kind in present if (how := evidence.how_cut(kind))}
+    context: dict[str, object] = {"window": evidence.source.window, "threshold": threshold, "cut": cut}
     try:
         arguments = {kind: evidence.load(kind) if kind in present else None for kind in kinds}
         verdict = item.function(**arguments, **{name: context[name] for name in item.context})
@@ -279,10 +291,8 @@ def _run(item: Symptom, evidence: _Loaded, threshold: Threshold | None) -> Findi
         sentence = f"The detector {item.slug} ({item.module}) failed on this evidence: {type(error).__name__}: {said}"
         verdict = Verdict(VerdictState.UNKNOWN, f"{sentence.rstrip('.: ')}.", "Look by hand, and report this as a bug.")
     verdict = _within_reason(verdict)
-    cut = dict.fromkeys(filter(None, (evidence.how_cut(kind) for kind in present)))
-    if verdict.state is VerdictState.CLEAR and cut:
-        sentence = f"Nothing found in the part that was collected ({'; '.join(cut)}). {verdict.sentence}"
-        verdict = replace(verdict, state=VerdictState.UNKNOWN, sentence=sentence)
+    if "cut" not in item.context:
+        verdict = unless_cut(verdict, cut.values())
     origins = (found.id for kind in present if (found := evidence.evidence_for(kind)))
     return Finding(item.slug, item.incident_types, _title(item), verdict, tuple(dict.fromkeys(origins)))
 
@@ -294,10 +304,13 @@ def _within_reason(verdict: Verdict) -> Verdict:
 
 
 def _with_next_step(finding: Finding, runbook: Runbook) -> Finding:
-    """Point from what was found to the runbook's first resolution step for it, by number: its words stay there."""
+    """Point from what was found to the runbook's first resolution step for it, by number: its words stay there.
+
+    Where the evidence blames something the runbook has no steps for, those for another thing may do harm.
+    """
     if finding.verdict.state is not VerdictState.FOUND:
         return finding
-    wanted = (finding.verdict.explained_by, *finding.incident_types)
+    wanted = (finding.verdict.explained_by,) if finding.verdict.explained_by else finding.incident_types
     types = {item.slug: item for item in runbook.incident_types}
     meant = next((types[slug] for slug in wanted if slug in types and types[slug].resolution), None)
     if meant is None:
@@ -315,8 +328,10 @@ def _told(run: CollectorRun) -> str:
 
 
 def _why_missing(evidence: _Loaded, kind: str) -> str:
-    run = evidence.run_for(kind)
-    return f"no collector gathered {kind.replace('_', ' ')}" if run is None else _told(run)
+    run, named = evidence.run_for(kind), kind.replace("_", " ")
+    if run is None:
+        return f"no collector gathered {named}"
+    return f"{run.collector} found no {named}" if run.outcome is Outcome.COLLECTED else _told(run)
 
 
 def _hint(evidence: _Loaded, kinds: Sequence[str]) -> str:

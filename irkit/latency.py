@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from irkit.estimate import Interval, chance_of_at_most, quantile, quantile_interval
@@ -16,14 +16,16 @@ FEWEST = 20  # below this many requests their p95 is their slowest one
 _SLOW_SHARE = 0.05  # what p95 means: one in twenty may be slower than the limit
 _BROKEN_SHARE = 0.5
 _HARDLY_CHANCE = 0.01
+_LONGEST_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
     """The p95 of `total` requests of a service with its 95 % interval, in seconds, and how many were over the limit.
 
-    Where `over` is true these are the requests of the slow stretch, `onset` the first slow one and `until` the last,
-    or None where the stretch goes on to the end. `confidence` is of that judgement, in either direction.
+    Where `over` is true these are the requests of the slow stretch: `onset` is when the first slow one was asked for,
+    `until` when the last was answered, or None where the stretch goes on to the end. `confidence` is of that judgement,
+    in either direction.
     """
 
     service: str
@@ -66,7 +68,9 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         return Latency(service, over=False, total=total, slow=slow_total, p95_s=p95_s, interval=interval,
                        confidence=confidence)  # fmt: skip
     values = sorted(durations[first : last + 1])
-    times = ordered["at"].iloc[[first, last]].tolist()
+    began, until = ordered["at"].iloc[[first, last]].tolist()
+    # a line is written when the answer is: the first slow request was asked for earlier
+    onset = began - timedelta(seconds=min(float(durations[first]), _LONGEST_S))
     return Latency(
         service,
         over=True,
@@ -75,6 +79,6 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         p95_s=quantile(values, 1 - _SLOW_SHARE),
         interval=quantile_interval(values, 1 - _SLOW_SHARE),
         confidence=confidence,
-        onset=times[0].to_pydatetime(warn=False),
-        until=times[1].to_pydatetime(warn=False) if total - last > FEWEST else None,
+        onset=onset.to_pydatetime(warn=False),
+        until=until.to_pydatetime(warn=False) if total - last > FEWEST else None,
     )

@@ -30,7 +30,7 @@ def seconds(value: float) -> str:
     """Write seconds with two significant digits: `3.4 s`, `12 s`, `40 ms`."""
     if 0 < value < 1:
         return f"{value * 1000:.2g} ms" if value < 0.1 else f"{value * 1000:.0f} ms"  # noqa: PLR2004
-    return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"  # noqa: PLR2004
+    return f"{value:.1f} s" if value < 9.95 else f"{value:.0f} s"  # noqa: PLR2004
 
 
 def percent(share: float) -> str:

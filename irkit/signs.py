@@ -20,6 +20,7 @@ class Sign(StrEnum):
     PROVIDER = "provider"
     RATE_LIMIT = "rate limit"
     CORRUPTION = "database corruption"
+    UNREADABLE = "unreadable database"
     DATABASE = "database"
     CONTENTION = "database lock contention"
     MEMORY = "memory"
@@ -37,6 +38,7 @@ _WORDS: dict[Sign, str] = {
     r"|the file is (?:empty \(zero|cut short)"
     r"|database corrupt|malformed database schema|\bsqlite_(?:corrupt|notadb)|btreeinitpage|disk i/o error"
     r"|sqlite_ioerr",
+    Sign.UNREADABLE: r"unable to open database file|no such (?:table|column)|disk i/o error",
     Sign.DATABASE: r"\bsqlite3?\b|unable to open database file|attempt to write a readonly database|no such table"
     r"|database or disk is full|database schema (?:has changed|is locked)|constraint failed|database is locked"
     r"|database table is locked|\bsqlalche\.me\b",
@@ -61,6 +63,7 @@ DASHBOARD_PATH = re.compile(r"dashboard", re.IGNORECASE)
 
 _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
             11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}  # fmt: skip
+_TRACEBACK = "Traceback (most recent call last)"
 _MAIN_SHARE = 0.5
 _GRACE = timedelta(seconds=5)
 _SEARCHED_CHARS = 2_000
@@ -78,14 +81,38 @@ def bearing(errors: pd.DataFrame | None, *signs: Sign) -> pd.DataFrame:
     if errors is None:
         columns = {name: pd.Series(dtype=object) for name in ("service", "message", "line")}
         return pd.DataFrame({"at": pd.Series(dtype="datetime64[us, UTC]"), **columns})
-    texts = zip(errors["message"].tolist(), errors["line"].tolist(), strict=True)
-    return rows_where(errors, (any(has(sign, message) or has(sign, line) for sign in signs) for message, line in texts))
+    return rows_where(errors, (any(has(sign, text) for sign in signs) for text in spoken(errors)))
 
 
-def near(errors: pd.DataFrame, service: str, start: datetime, end: datetime | None) -> pd.DataFrame:
-    """Return a service's errors from `start` to `end` (None: to the last), with five seconds of grace at both ends."""
-    mask = (errors["service"] == service) & (errors["at"] >= start - _GRACE)
-    return errors[mask & (errors["at"] <= end + _GRACE)] if end is not None else errors[mask]
+def spoken(errors: pd.DataFrame) -> list[str]:
+    """Return each error's own words: what was raised and the log line before it, without the code of a traceback.
+
+    Code names things that did not fail: a frame with `timeout=timeout` is no timeout.
+    """
+    pairs = zip(errors["message"].tolist(), errors["line"].tolist(), strict=True)
+    return [f"{head}\n{message}" if (head := _head(line)) != message else head for message, line in pairs]
+
+
+def last_words(output: object) -> str:
+    """Return what a program's output says: of a traceback its last line, else all of it."""
+    text = output if isinstance(output, str) else ""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines and _TRACEBACK in text else text
+
+
+def _head(line: object) -> str:
+    head = line.partition("\n")[0] if isinstance(line, str) else ""
+    return "" if head.startswith(_TRACEBACK) else head
+
+
+def near(errors: pd.DataFrame, service: str | None, start: datetime, end: datetime | None) -> pd.DataFrame:
+    """Return a service's errors (None: all) from `start` to `end` (None: to the last), with five seconds of grace."""
+    mask = errors["at"] >= start - _GRACE
+    if end is not None:
+        mask &= errors["at"] <= end + _GRACE
+    if service is not None:
+        mask &= errors["service"] == service
+    return errors[mask]
 
 
 def incident_of(message: object) -> str:
@@ -95,10 +122,9 @@ def incident_of(message: object) -> str:
 
 def incident_of_most(errors: pd.DataFrame) -> str:
     """Return the incident type at least half of the errors speak for, "" where there is none."""
-    lines = errors["line"].tolist()
-    spoken = [incident_of(line) for line in lines]
-    named = max(set(spoken) - {""}, key=spoken.count, default="")
-    return named if named and spoken.count(named) >= _MAIN_SHARE * len(lines) else ""
+    blamed = [incident_of(text) for text in spoken(errors)]
+    named = max(set(blamed) - {""}, key=blamed.count, default="")
+    return named if named and blamed.count(named) >= _MAIN_SHARE * len(blamed) else ""
 
 
 def telling_message(errors: pd.DataFrame) -> str:

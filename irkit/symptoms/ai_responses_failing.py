@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.estimate import share_interval
 from irkit.model import Verdict, VerdictState
 from irkit.onset import Stretch, worst_stretch
-from irkit.phrase import clock, count, percent, quoted, share_between, since
+from irkit.phrase import clock, count, quoted, share_between, since
 from irkit.records import rows_where
-from irkit.signs import AI_PATH, HEALTH_PATH, Sign, bearing, telling_message
+from irkit.signs import AI_PATH, HEALTH_PATH, Sign, bearing, near, telling_message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,6 @@ _FAILING_SHARE = 0.5
 _HARDLY_CHANCE = 0.01
 _FEWEST_ERRORS = 3
 _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
-_SLACK = timedelta(seconds=5)
 
 
 @symptom("ai-responses-failing", incident="provider-failures")
@@ -33,7 +32,7 @@ def detect(requests: pd.DataFrame | None = None, errors: pd.DataFrame | None = N
     numbers: dict[str, object] = {"requests": len(asked) if asked is not None else 0, "errors": len(said)}
     stretch = worst_stretch(_failed(asked), _USUAL_SHARE, _FAILING_SHARE) if asked is not None and len(asked) else None
     if asked is not None and stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE:
-        return _found(asked, stretch, said, requests, numbers)
+        return _found(asked, stretch, errors, requests, numbers)
     if len(said) >= _FEWEST_ERRORS:
         onset = next(iter(said["at"].dropna().tolist()), None)
         numbers["line"] = line = telling_message(said)
@@ -46,8 +45,7 @@ def detect(requests: pd.DataFrame | None = None, errors: pd.DataFrame | None = N
         return Verdict(VerdictState.UNKNOWN, sentence, "Ask for one by hand.", numbers=numbers)
     failed = int(_failed(asked).sum())
     sentence = (
-        f"{percent(failed / len(asked))} of {count(len(asked), 'AI request')} failed "
-        f"({share_between(share_interval(failed, len(asked)))})."
+        f"{failed} of {count(len(asked), 'AI request')} failed ({share_between(share_interval(failed, len(asked)))})."
     )
     if failed and len(asked) < 10:  # noqa: PLR2004 (one failure in so few proves neither)
         return Verdict(VerdictState.UNKNOWN, sentence, "Look at a longer window.", numbers=numbers)
@@ -58,11 +56,16 @@ _ADVICE = "See which provider fails, and whether the others still answer."
 
 
 def _found(
-    asked: pd.DataFrame, stretch: Stretch, said: pd.DataFrame, requests: pd.DataFrame | None, numbers: dict[str, object]
+    asked: pd.DataFrame,
+    stretch: Stretch,
+    errors: pd.DataFrame | None,
+    requests: pd.DataFrame | None,
+    numbers: dict[str, object],
 ) -> Verdict:
     inside = asked.iloc[stretch.first : stretch.last + 1]
     onset, last = (at.to_pydatetime(warn=False) for at in inside["at"].iloc[[0, -1]].tolist())
-    related = said[(said["at"] >= onset - _SLACK) & (said["at"] <= last + _SLACK)]
+    meanwhile = near(errors, None, onset, last) if errors is not None else None
+    related = bearing(meanwhile, Sign.PROVIDER, Sign.RATE_LIMIT)
     goes_on = len(asked) - 1 - stretch.last < 10  # noqa: PLR2004 (so many good ones in a row end it)
     span = f"since {clock(onset)}" if goes_on else f"from {clock(onset)} to {clock(last)}"
     sentence = (
@@ -74,10 +77,14 @@ def _found(
     if len(related):
         numbers["line"] = line = telling_message(related)
         sentence += f"; the log says {quoted(line)}"
-    elif _others_fail(requests, onset, last):
+    elif requests is not None and _others_fail(requests[requests["service"].isin(inside["service"])], onset, last):
         explained_by = "api-unresponsive"
         sentence += "; other routes fail as much, and no error names a provider"
-    advice = "The whole API fails, not only its AI answers." if explained_by else _ADVICE
+    elif meanwhile is not None and len(meanwhile) >= _FEWEST_ERRORS:
+        explained_by = "a failure of the service itself"
+        numbers["line"] = line = telling_message(meanwhile)
+        sentence += f"; no error names a provider, most say {quoted(line)}"
+    advice = "Mend the service first: nothing here blames a provider." if explained_by else _ADVICE
     confidence = 1.0 - stretch.expected_by_chance
     return Verdict(VerdictState.FOUND, f"{sentence}.", advice, onset, confidence, numbers, explained_by)
 
@@ -94,10 +101,8 @@ def _failed(requests: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]
     return ((codes >= _SERVER_ERROR) | (codes == _TOO_MANY_REQUESTS)).to_numpy(dtype=bool)
 
 
-def _others_fail(requests: pd.DataFrame | None, onset: datetime, last: datetime) -> bool:
+def _others_fail(requests: pd.DataFrame, onset: datetime, last: datetime) -> bool:
     """Say whether half of what was asked meanwhile of routes without AI failed too."""
-    if requests is None:
-        return False
     meanwhile = requests[(requests["at"] >= onset) & (requests["at"] <= last)]
     rest = rows_where(meanwhile, (not AI_PATH.search(path) for path in meanwhile["path"]))
     users = rows_where(rest, (not HEALTH_PATH.search(path) for path in rest["path"]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose import Example, symptom, unless_cut
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import clock, count, listing, quoted, since
 from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
@@ -27,6 +27,7 @@ _AFTER = timedelta(seconds=5)
 
 @symptom("health-check-failing", incident="api-unresponsive")
 def detect(
+    cut: Mapping[str, str],
     health: pd.DataFrame | None = None,
     containers: pd.DataFrame | None = None,
     container_health: pd.DataFrame | None = None,
@@ -44,22 +45,30 @@ def detect(
     episode = _episode(checks, subject, rows_of(container_events))
     docker_fails = subject is not None and _is_failing(subject, without_probes=not probes)
     if not failing and not docker_fails and episode.until is None:
-        return _nothing_found(probes, checks)
+        # the other kinds only add detail: their gaps hide no failing check
+        return unless_cut(_nothing_found(probes, checks), (cut.get(kind, "") for kind in ("health", "containers")))
     spoken = errors if errors is not None and subject is not None else None
     related = _around(spoken, subject, episode)
     numbers: dict[str, object] = {"probes": len(probes), "probes_failing": len(failing)}
     if subject is not None:
         keys = ("service", "name", "state", "health", "exit_code", "oom_killed", "restart_count")
         numbers |= {key: integer_of(subject, key) if "co" in key else subject.get(key) for key in keys}
-    if line := _telling_line(related, logs, subject, episode):
+    line, is_error = _telling_line(related, logs, subject, episode)
+    if line:
         numbers["line"] = line
+        line = f"its log says {quoted(line)}" if is_error else f"its last log line is {quoted(line)}"
     if episode.until is not None:
         numbers["until"] = episode.until
     recovered = not failing and not docker_fails
     explained_by = _explained_by(health_body, failing, related)
+    if _ran_out_of_memory(subject, episode):
+        explained_by = "memory-leak"
+    others = [row for row in rows_of(containers) if subject is None or row.get("name") != subject.get("name")]
+    also_down = [row for row in others if _badness(row)[0]]
+    numbers |= {"also_down": [text_of(row, "name") for row in also_down]} if also_down else {}
     return Verdict(
         VerdictState.FOUND,
-        _sentence(probes, failing, subject, episode, line, recovered=recovered),
+        _sentence(probes, failing, subject, episode, [line, *map(_container, also_down)], recovered=recovered),
         _advice(subject, explained_by, recovered=recovered),
         episode.onset,
         _confidence(probes, failing, recovered=recovered),
@@ -81,11 +90,13 @@ def _subject(containers: list[Row], probes: list[Row], *, probes_fail: bool) -> 
     """Return the container in question: the one that publishes the probed port, else the one that is worst off."""
     port = _port(text_of(probes[-1], "url")) if probes else None
     serving = [row for row in containers if port and f"{port}->" in text_of(row, "ports").replace(" ", "")]
-    candidates = serving if serving and (probes_fail or not any(_is_failing(row) for row in containers)) else containers
-    if len(candidates) > 1 and not any(_is_failing(row) for row in candidates):
-        checked = [row for row in candidates if text_of(row, "health") not in {"", "none"}]
-        return checked[0] if len(checked) == 1 else None
-    return max(candidates, key=_badness, default=None)
+    troubled = [row for row in containers if any(_badness(row)[:2])]
+    checked = [row for row in containers if text_of(row, "health") not in {"", "none"}]
+    if serving and (probes_fail or not troubled):
+        return max(serving, key=_badness)
+    if troubled:
+        return max(troubled, key=_badness)
+    return checked[0] if len(checked) == 1 else None
 
 
 def _port(url: str) -> int | None:
@@ -96,12 +107,12 @@ def _port(url: str) -> int | None:
         return None
 
 
-def _badness(row: Row) -> tuple[bool, bool, bool, bool, int]:
+def _badness(row: Row) -> tuple[bool, bool, bool, int]:
+    """Order containers by trouble: crashed, called unhealthy, stopped at all, restarted most often."""
     stopped = text_of(row, "state") in _STOPPED
-    on_purpose = integer_of(row, "exit_code") in _ENDED_ON_PURPOSE
-    unhealthy = text_of(row, "health") == "unhealthy"
-    checked = text_of(row, "health") not in {"", "none"}
-    return stopped and not on_purpose, unhealthy, stopped, checked, integer_of(row, "restart_count") or 0
+    crashed = stopped and integer_of(row, "exit_code") not in _ENDED_ON_PURPOSE
+    unhealthy = text_of(row, "health") == "unhealthy" and not stopped
+    return crashed, unhealthy, stopped, integer_of(row, "restart_count") or 0
 
 
 def _is_failing(row: Row, *, without_probes: bool = False) -> bool:
@@ -175,20 +186,23 @@ def _around(errors: pd.DataFrame | None, subject: Row | None, episode: _Episode)
 
 def _telling_line(
     related: pd.DataFrame | None, logs: pd.DataFrame | None, subject: Row | None, episode: _Episode
-) -> str:
-    """Return what a stopped container said last, else what a running one says most; "" where it said nothing."""
+) -> tuple[str, bool]:
+    """Return the last error of a stopped container, the most frequent of a running one, and that it is an error.
+
+    A stopped one that told of none gives its last line, an ordinary one: it went without a word.
+    """
     stopped = subject is not None and text_of(subject, "state") in _STOPPED
     if related is not None and len(related):
-        return str(related["message"].tolist()[-1]) if stopped else telling_message(related)
+        return (str(related["message"].tolist()[-1]) if stopped else telling_message(related)), True
     if logs is None or subject is None or not stopped:
-        return ""
-    last = [row for row in in_order(rows_of(logs[logs["service"] == text_of(subject, "service")])) if row.get("line")]
-    before = [row for row in last if episode.onset is None or row["at"] <= episode.onset + _AFTER]
-    return text_of(before[-1], "line") if before else ""
+        return "", False
+    own = logs[logs["service"] == text_of(subject, "service")]
+    last = [row for row in in_order(rows_of(own)) if episode.onset is None or row["at"] <= episode.onset + _AFTER]
+    return next((text_of(row, "line") for row in reversed(last) if row.get("line")), ""), False
 
 
 def _sentence(
-    probes: list[Row], failing: list[Row], subject: Row | None, episode: _Episode, line: str, *, recovered: bool
+    probes: list[Row], failing: list[Row], subject: Row | None, episode: _Episode, more: list[str], *, recovered: bool
 ) -> str:
     parts: list[str] = []
     when = (
@@ -203,12 +217,13 @@ def _sentence(
     elif recovered:
         parts.append(f"health checks failed{when}")
     else:
-        name = text_of(subject or {}, "service") or "a container"
-        parts.append(f"the engine's health check of {name} fails{since(episode.onset)}")
+        name = text_of(subject or {}, "service") or text_of(subject or {}, "name")
+        down = subject is not None and text_of(subject, "state") in _STOPPED
+        what = f"the service {name} does not run" if down else f"the engine's health check of {name} fails"
+        parts.append(f"{what}{since(episode.onset)}")
     if subject is not None:
         parts.append(_container(subject))
-    if line:
-        parts.append(f"its log says {quoted(line)}")
+    parts += more
     text = "; ".join(part for part in parts if part)
     return f"{text[:1].upper()}{text[1:]}."
 
@@ -254,6 +269,14 @@ def _bad_parts(value: object, path: str) -> Iterator[tuple[str, str]]:
         if item is False or (isinstance(item, str) and item.lower() in _BAD and key not in {"status", "state"}):
             yield f"{path}/{str(key).lower()}", ""
         yield from _bad_parts(item, f"{path}/{str(key).lower()}")
+
+
+def _ran_out_of_memory(subject: Row | None, episode: _Episode) -> bool:
+    """Say whether the failing began with an end that the engine flags; some keep that flag for later runs."""
+    ended = time_of(subject, "finished_at") if subject is not None else None
+    if subject is None or subject.get("oom_killed") is not True or ended is None or episode.onset is None:
+        return False
+    return abs(ended - episode.onset) <= _BEFORE
 
 
 def _advice(subject: Row | None, explained_by: str, *, recovered: bool) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState, Window
 from irkit.onset import worst_stretch
-from irkit.phrase import clock, count, listing, percent, quoted, since
+from irkit.phrase import clock, count, listing, quoted, since
 from irkit.records import Row, number_of, rows_of, text_of, time_of
-from irkit.signs import Sign, bearing, telling_message
+from irkit.signs import Sign, bearing, spoken, telling_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def detect(
         sentence = f"There is {keys}, but without logs nothing tells whether anybody was refused."
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
     asked = len(requests) if requests is not None else 0
-    share = f"{percent(refused / asked)} of {count(asked, 'request')} were refused with 429" if asked else "No requests"
+    share = f"{refused} of {count(asked, 'request')} were refused with 429" if asked else "No requests"
     sentence = f"{share}, and {count(len(said), 'error') if len(said) else 'no error'} tells of a rate limit."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.9, numbers=numbers)
 
@@ -73,7 +73,7 @@ def _refused(requests: pd.DataFrame | None) -> tuple[int, datetime | None, float
 
 def _named(limits: list[Row], said: pd.DataFrame) -> list[Row]:
     """Return the limits of the providers that the errors name."""
-    lines = said["line"].astype(str).tolist()[-1000:]
+    lines = spoken(said)[-1000:]
     return [row for row in limits if (name := text_of(row, "provider")) and any(name in line for line in lines)]
 
 

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import count, quoted, since
-from irkit.records import rows_where
-from irkit.signs import Sign, bearing, has, telling_message
+from irkit.signs import Sign, bearing, telling_message
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_UNREADABLE = re.compile(r"unable to open database file|no such (?:table|column)|disk i/o error", re.IGNORECASE)
 # a lock or a permission kept us out: that is our failure to look, not the service's to read
 _OUR_OWN = re.compile(
     r"locked|busy|permission|may not be read|too large|written to while|in the middle of", re.IGNORECASE
@@ -27,8 +25,7 @@ def detect(
     database: Any = None,  # noqa: ANN401 (a JSON document)
 ) -> Verdict:
     """Found when services log that the database cannot be read, or reading its schema failed for us too."""
-    said = bearing(errors, Sign.DATABASE)
-    said = rows_where(said, (has(Sign.CORRUPTION, line) or _is_unreadable(line) for line in said["line"].tolist()))
+    said = bearing(errors, Sign.CORRUPTION, Sign.UNREADABLE)
     error = str(database.get("error") or "") if isinstance(database, dict) else ""
     ours = "" if _OUR_OWN.search(error) else error
     onset = next(iter(said["at"].dropna().tolist()), None)
@@ -52,10 +49,6 @@ def detect(
     read = ", and irkit read its schema" if isinstance(database, dict) else ""
     sentence = f"None of {count(len(errors), 'error')} in the log tells of a read that failed{read}."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.85 if read else 0.7, numbers=numbers)
-
-
-def _is_unreadable(line: object) -> bool:
-    return _UNREADABLE.search(str(line)[:2000]) is not None
 
 
 def _errors(message: str) -> list[dict[str, object]]:

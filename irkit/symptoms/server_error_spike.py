@@ -11,7 +11,7 @@ from irkit.diagnose import Example, symptom
 from irkit.estimate import share_interval
 from irkit.model import Verdict, VerdictState
 from irkit.onset import worst_stretch
-from irkit.phrase import clock, count, listing, percent, quoted, share_between
+from irkit.phrase import clock, count, listing, quoted, share_between
 from irkit.records import rows_of
 from irkit.signs import HEALTH_PATH, incident_of_most, near, telling_message
 
@@ -42,7 +42,7 @@ def detect(requests: pd.DataFrame, errors: pd.DataFrame | None = None) -> Verdic
     if failed and total < _FEWEST:
         sentence = f"{failed} of only {count(total, 'request')} failed: too few to tell a spike from bad luck."
         return Verdict(VerdictState.UNKNOWN, sentence, "Look at a longer window.", numbers=numbers)
-    share = f"{percent(failed / total)} of {count(total, 'request')}"
+    share = f"{failed} of {count(total, 'request')}"
     sentence = f"{share} were answered with a server error ({share_between(share_interval(failed, total))})."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.95 if total >= _FEWEST else 0.6, numbers=numbers)
 
@@ -101,16 +101,24 @@ def _found(spikes: list[_Spike], errors: pd.DataFrame | None) -> Verdict:
         f"({share_between(share_interval(worst.failed, len(worst.rows)))}), most on {listing(list(routes)[:3])}"
     )
     explained_by = ""
-    related = near(errors, worst.service, worst.onset, worst.last) if errors is not None else None
+    related = _errors_of(worst, errors)
     if related is not None and len(related):
         explained_by = incident_of_most(related)
         numbers["line"] = line = telling_message(related)
-        sentence += f"; its log says {quoted(line)}"
+        sentence += f"; the log says {quoted(line)}"
     advice = "Compare the onset with the last deploy, and read the error with its traceback in the log."
     if explained_by:
         advice = f"The errors blame {explained_by.replace('-', ' ')}; follow that first."
     confidence = 1.0 - worst.expected_by_chance
     return Verdict(VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers, explained_by)
+
+
+def _errors_of(spike: _Spike, errors: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return the service's errors of that time; of a service that logs none, what those that call it say."""
+    if errors is None:
+        return None
+    own = near(errors, spike.service, spike.onset, spike.last)
+    return own if len(own) else near(errors, None, spike.onset, spike.last)
 
 
 def _requests(*, count: int, failing: range, path: str = "/api/chat") -> list[dict[str, object]]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import count, quoted, since
-from irkit.records import rows_where
 from irkit.signs import Sign, bearing, has, telling_message
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def detect(
 ) -> Verdict:
     """Found when an error in the logs is SQLite's, or the file could not be opened for being damaged."""
     said = bearing(errors, Sign.DATABASE)
-    damage = rows_where(said, (has(Sign.CORRUPTION, line) for line in said["line"].tolist()))
+    damage = bearing(said, Sign.CORRUPTION)
     on_opening = _damage_on_opening(database)
     onset = next(iter((damage if len(damage) else said)["at"].dropna().tolist()), None)
     numbers: dict[str, object] = {"errors": len(said), "errors_of_damage": len(damage)}
@@ -36,7 +35,7 @@ def detect(
         return Verdict(VerdictState.FOUND, f"{sentence[:1].upper()}{sentence[1:]}.", advice, onset, 0.98, numbers)
     if len(said):
         numbers["line"] = line = telling_message(said)
-        locked = all(has(Sign.CONTENTION, line) for line in said["line"].tolist())
+        locked = len(bearing(said, Sign.CONTENTION)) == len(said)
         kind = "all of them of a locked database, none of damage" if locked else "none of them of damage"
         sentence = f"{count(len(said), 'SQLite error')} in the log{since(onset)}, {kind}: {quoted(line)}."
         advice = (

@@ -9,7 +9,7 @@ from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import count, listing, quoted, since
 from irkit.records import in_order, integer_of, rows_of
-from irkit.signs import Sign, bearing, has, incident_of_most, telling_message
+from irkit.signs import Sign, bearing, has, incident_of_most, last_words, telling_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def detect(
 
 def _timed_out(output: object, exit_code: int | None) -> bool:
     """Docker gives a check it gave up on the exit code -1 and says so in its output."""
-    return exit_code != 0 and has(Sign.TIMEOUT, output)
+    return exit_code != 0 and has(Sign.TIMEOUT, last_words(output))
 
 
 def _earliest(*times: list[datetime]) -> datetime | None:

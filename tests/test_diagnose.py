@@ -1,0 +1,283 @@
+"""The runner and the ranking: what detectors are handed, what becomes of their failures, who comes first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from irkit import diagnose as module
+from irkit import runbook
+from irkit.diagnose import Diagnosis, Hypothesis, diagnose, rank, registered, run_detector, symptom
+from irkit.model import Finding, Outcome, Threshold, Verdict, VerdictState, Window
+from tests.example_bundle import example_bundle
+from tests.symptoms.evidence import WINDOW, InMemory, detectors
+
+RUNBOOK = runbook.load()
+FOUND, CLEAR, UNKNOWN = VerdictState.FOUND, VerdictState.CLEAR, VerdictState.UNKNOWN
+SLUGS = [worded.slug for incident_type in RUNBOOK.incident_types for worded in incident_type.symptoms]
+detectors()
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty registry for the test's own detectors."""
+    monkeypatch.setattr(module, "_REGISTRY", {})
+
+
+def of(diagnosis: Diagnosis, slug: str) -> Finding:
+    return next(item for item in diagnosis.findings if item.symptom == slug)
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_signature_says_what_a_detector_needs_and_can_do_without() -> None:
+    @symptom("a", incident="api-unresponsive")
+    def detect(health: object, window: Window, logs: object = None, threshold: Threshold | None = None) -> Verdict:
+        return Verdict(CLEAR, f"{health is not None} {logs} {window == WINDOW} {threshold}")
+
+    (item,) = registered()
+    assert (item.needs, item.uses, item.context) == (("health",), ("logs",), ("window", "threshold"))
+    assert run_detector(item, InMemory({"health": []})).verdict.sentence == "True None True None"
+    assert run_detector(item, InMemory({"logs": []})).verdict.state is UNKNOWN
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_slug_belongs_to_one_detector() -> None:
+    def detect(health: object) -> Verdict:
+        return Verdict(CLEAR, "Fine.")
+
+    symptom("a", incident="api-unresponsive")(detect)
+    with pytest.raises(ValueError, match="registered twice"):
+        symptom("a", incident="memory-leak")(detect)
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(
+    ("raised", "told"), [(ValueError("bad\nvalue"), "ValueError: bad value"), (KeyError("x"), "KeyError: 'x'")]
+)
+def test_a_detector_that_raises_is_unknown_and_the_others_go_on(raised: Exception, told: str) -> None:
+    @symptom("health-check-failing", incident="api-unresponsive")
+    def breaks(health: object) -> Verdict:
+        raise raised
+
+    @symptom("5xx-error-spike", incident="api-unresponsive")
+    def works(requests: pd.DataFrame) -> Verdict:
+        return Verdict(FOUND, "Many.")
+
+    diagnosis = diagnose(InMemory({"health": [], "requests": []}), RUNBOOK)
+    broken = of(diagnosis, "health-check-failing").verdict
+    assert broken.state is UNKNOWN
+    assert "health-check-failing" in broken.sentence
+    assert told in broken.sentence
+    assert of(diagnosis, "5xx-error-spike").verdict.state is FOUND
+
+
+@pytest.mark.usefixtures("registry")
+def test_what_is_no_verdict_is_unknown() -> None:
+    @symptom("health-check-failing", incident="api-unresponsive")
+    def detect(health: object) -> Verdict:
+        return None  # type: ignore[return-value]
+
+    verdict = run_detector(registered()[0], InMemory({"health": []})).verdict
+    assert verdict.state is UNKNOWN
+    assert "NoneType" in verdict.sentence
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(("given_", "kept"), [(7.0, 1.0), (-1.0, 0.0), (float("nan"), 0.0), (0.4, 0.4)])
+def test_a_confidence_is_kept_between_none_and_all(given_: float, kept: float) -> None:
+    @symptom("a", incident="api-unresponsive")
+    def detect(health: object) -> Verdict:
+        return Verdict(FOUND, "Found.", confidence=given_)
+
+    assert run_detector(registered()[0], InMemory({"health": []})).verdict.confidence == kept
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_detector_cannot_spoil_the_evidence_of_the_next() -> None:
+    @symptom("health-check-failing", incident="api-unresponsive")
+    def spoils(health: pd.DataFrame) -> Verdict:
+        health["verdict"] = "healthy"
+        return Verdict(CLEAR, "Spoilt.")
+
+    @symptom("timeout-errors", incident="api-unresponsive")
+    def reads(health: pd.DataFrame) -> Verdict:
+        return Verdict(CLEAR, str(health["verdict"].tolist()))
+
+    diagnosis = diagnose(InMemory({"health": [{"verdict": "refused"}]}), RUNBOOK)
+    assert of(diagnosis, "timeout-errors").verdict.sentence == "['refused']"
+
+
+@pytest.mark.usefixtures("registry")
+def test_logs_are_parsed_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[str] = []
+
+    class Counting(InMemory):
+        def load(self, kind: str) -> object:
+            loads.append(kind)
+            return super().load(kind)
+
+    for slug in ("health-check-failing", "5xx-error-spike", "timeout-errors"):
+
+        @symptom(slug, incident="api-unresponsive")
+        def detect(requests: pd.DataFrame, errors: pd.DataFrame) -> Verdict:
+            return Verdict(CLEAR, f"{len(requests)} {len(errors)}")
+
+    line = 'INFO: "GET / HTTP/1.1" 200'
+    diagnosis = diagnose(
+        Counting({"logs": [{"at": "2026-11-24T03:00:00Z", "line": line}, {"line": "ERROR: x"}]}), RUNBOOK
+    )
+    assert of(diagnosis, "timeout-errors").verdict.sentence == "1 1"
+    assert loads == ["logs"]
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_symptom_without_a_limit_takes_the_only_one_of_its_incident_type() -> None:
+    for slug in ("p95-latency", "slow-dashboard-loading", "oom-kills"):
+
+        @symptom(slug, incident="high-latency")
+        def detect(health: object, threshold: Threshold | None) -> Verdict:
+            return Verdict(CLEAR, str(threshold and threshold.value))
+
+    diagnosis = diagnose(InMemory({"health": []}), RUNBOOK)
+    said = {item.symptom: item.verdict.sentence for item in diagnosis.findings if item.verdict.state is CLEAR}
+    assert said == {"p95-latency": "2.0", "slow-dashboard-loading": "2.0", "oom-kills": "None"}
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_symptom_without_a_detector_is_unknown() -> None:
+    diagnosis = diagnose(InMemory({}), RUNBOOK)
+    assert [item.symptom for item in diagnosis.findings] == list(dict.fromkeys(SLUGS))
+    assert {item.verdict.state for item in diagnosis.findings} == {UNKNOWN}
+    assert diagnosis.likeliest is None
+
+
+@pytest.mark.usefixtures("registry")
+def test_what_the_runbook_does_not_list_is_shown_only_if_it_is_found() -> None:
+    @symptom("disk-full", incident=("database-corruption", "no-such-type"))
+    def finds(health: object) -> Verdict:
+        return Verdict(FOUND, "No space left.", confidence=0.5)
+
+    @symptom("clock-skew", incident="high-latency")
+    def clears(health: object) -> Verdict:
+        return Verdict(CLEAR, "Clocks agree.")
+
+    diagnosis = diagnose(InMemory({"health": []}), RUNBOOK)
+    extra = diagnosis.findings[-1]
+    assert (extra.symptom, extra.title, extra.incident_types) == ("disk-full", "Disk full", ("database-corruption",))
+    assert "clock-skew" not in {item.symptom for item in diagnosis.findings}
+    assert diagnosis.likeliest is not None
+    assert diagnosis.likeliest.incident_type == "database-corruption"
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(
+    ("blamed", "advice"),
+    [
+        ("", "Look. Next in the runbook: API Unresponsive, resolution step 1."),
+        ("provider-failures", "Look. Next in the runbook: Provider Failures, resolution step 1."),
+        ("lock contention", "Look."),
+    ],
+)
+def test_advice_points_to_the_steps_of_what_the_evidence_blames(blamed: str, advice: str) -> None:
+    @symptom("health-check-failing", incident="api-unresponsive")
+    def detect(health: object) -> Verdict:
+        return Verdict(FOUND, "Fails.", "Look.", explained_by=blamed)
+
+    assert of(diagnose(InMemory({"health": []}), RUNBOOK), "health-check-failing").verdict.advice == advice
+
+
+def test_why_evidence_is_missing_is_said_in_the_collectors_words() -> None:
+    class Failed(InMemory):
+        def has(self, kind: str) -> bool:
+            return kind == "nothing"
+
+    (item,) = (item for item in registered() if item.slug == "data-inconsistency")
+    finding = run_detector(item, Failed({"database_integrity": []}, Outcome.TIMED_OUT))
+    assert finding.verdict.sentence == "Not looked at: example timed out: cut for the test."
+    assert finding.verdict.advice == "look again"
+    assert finding.evidence == ()
+
+
+def test_a_finding_cites_the_evidence_it_was_read_from() -> None:
+    (item,) = (item for item in registered() if item.slug == "p95-latency")
+    assert run_detector(item, InMemory({"requests": [], "health": []})).evidence == (
+        "example/requests",
+        "example/health",
+    )
+
+
+STATES = st.sampled_from(VerdictState)
+
+
+@st.composite
+def findings(draw: st.DrawFn) -> tuple[Finding, ...]:
+    made = []
+    for slug in dict.fromkeys(SLUGS):
+        types = tuple(t.slug for t in RUNBOOK.incident_types if slug in {worded.slug for worded in t.symptoms})
+        blamed = draw(st.sampled_from(["", "lock contention", *(t.slug for t in RUNBOOK.incident_types)]))
+        verdict = Verdict(draw(STATES), "Said.", confidence=draw(st.floats(0, 1)), explained_by=blamed)
+        made.append(Finding(slug, types, slug, verdict, ()))
+    return tuple(made)
+
+
+def scores(given_findings: tuple[Finding, ...]) -> dict[str, float]:
+    return {item.incident_type: item.score for item in rank(given_findings, RUNBOOK)}
+
+
+@given(findings(), st.integers(0, 13))
+def test_a_symptom_found_lowers_no_types_score(given_findings: tuple[Finding, ...], index: int) -> None:
+    item = given_findings[index]
+    found = replace(item, verdict=replace(item.verdict, state=FOUND))
+    absent = replace(item, verdict=replace(item.verdict, state=CLEAR))
+    before = scores((*given_findings[:index], absent, *given_findings[index + 1 :]))
+    after = scores((*given_findings[:index], found, *given_findings[index + 1 :]))
+    assert all(after[slug] >= before[slug] for slug in before)
+
+
+@given(findings())
+def test_scores_are_shares_in_order_and_every_finding_is_placed(given_findings: tuple[Finding, ...]) -> None:
+    ranking = rank(given_findings, RUNBOOK)
+    assert [item.score for item in ranking] == sorted((item.score for item in ranking), reverse=True)
+    assert all(0 <= item.score <= 1 for item in ranking)
+    for item in ranking:
+        own = {finding.symptom for finding in given_findings if item.incident_type in finding.incident_types}
+        assert {f.symptom for f in (*item.supporting, *item.refuting, *item.missing)} == own
+
+
+@given(findings())
+def test_looking_in_vain_changes_no_score(given_findings: tuple[Finding, ...]) -> None:
+    blind = tuple(
+        replace(item, verdict=replace(item.verdict, state=UNKNOWN)) if item.verdict.state is CLEAR else item
+        for item in given_findings
+    )
+    assert scores(blind) == scores(given_findings)
+
+
+def test_ties_keep_the_runbooks_order() -> None:
+    assert [item.incident_type for item in rank((), RUNBOOK)] == [item.slug for item in RUNBOOK.incident_types]
+
+
+def test_a_discount_is_printed_with_its_reason() -> None:
+    verdict = Verdict(FOUND, "Fails.", confidence=1.0, explained_by="provider-failures")
+    finding = Finding("health-check-failing", ("api-unresponsive",), "Health check failing", verdict, ())
+    (first, *_) = rank((finding,), RUNBOOK)
+    plain = rank((replace(finding, verdict=replace(verdict, explained_by="")),), RUNBOOK)[0]
+    assert first.score == pytest.approx(plain.score / 4)
+    assert first.reasons == ("Health check failing counts a quarter: its evidence blames provider-failures",)
+
+
+def test_a_bundle_of_a_crash_is_diagnosed_from_the_bundle_alone(tmp_path: Path) -> None:
+    diagnosis = diagnose(example_bundle(tmp_path), RUNBOOK)
+    likeliest = diagnosis.likeliest
+    assert isinstance(likeliest, Hypothesis)
+    assert likeliest.incident_type == "api-unresponsive"
+    health = of(diagnosis, "health-check-failing")
+    assert health.verdict.state is FOUND
+    assert health.verdict.numbers["exit_code"] == 1
+    assert "unable to open database file" in str(health.verdict.numbers["line"])
+    assert {item.split("/")[1] for item in health.evidence} >= {"containers", "logs"}

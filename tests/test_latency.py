@@ -1,0 +1,59 @@
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from irkit.latency import slowest_service
+from tests.symptoms.evidence import frame
+
+START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+
+
+def requests(*durations_s: float | None, service: str = "api") -> pd.DataFrame:
+    shared = {"service": service, "method": "GET", "path": "/", "status_code": 200}
+    rows = [shared | {"at": START + timedelta(seconds=n), "duration_s": d} for n, d in enumerate(durations_s)]
+    return frame("requests", rows)
+
+
+def test_a_slow_stretch_is_not_diluted_by_a_quick_hour() -> None:
+    found = slowest_service(requests(*[0.1] * 3000, *[3.0] * 30, *[0.1] * 500), 2.0)
+    assert found is not None
+    assert found.over
+    assert (found.total, found.slow, found.p95_s) == (30, 30, 3.0)
+    assert found.onset == START + timedelta(seconds=3000 - 3.0)
+    assert found.until == START + timedelta(seconds=3029)
+
+
+def test_a_stretch_that_goes_on_has_no_end() -> None:
+    found = slowest_service(requests(*[0.1] * 100, *[3.0] * 30), 2.0)
+    assert found is not None
+    assert found.until is None
+
+
+def test_scattered_slow_ones_count_by_their_share() -> None:
+    few, many = ([*[0.1] * good, 3.0] * 20 for good in (39, 9))
+    under, over = slowest_service(requests(*few), 2.0), slowest_service(requests(*many), 2.0)
+    assert under is not None
+    assert over is not None
+    assert (under.over, over.over) == (False, True)
+
+
+@pytest.mark.parametrize(("number", "least"), [(20, 0.6), (500, 0.99)])
+def test_more_quick_requests_make_surer(number: int, least: float) -> None:
+    found = slowest_service(requests(*[0.1] * number), 2.0)
+    assert found is not None
+    assert not found.over
+    assert found.confidence >= least
+    assert found.confidence < 1
+
+
+def test_the_slow_service_is_named_and_order_does_not_matter() -> None:
+    both = pd.concat([requests(*[3.0] * 20, service="slow"), requests(*[0.1] * 500, service="quick")])
+    found = slowest_service(both.sample(frac=1, random_state=1), 2.0)
+    assert found is not None
+    assert (found.service, found.over, found.total) == ("slow", True, 20)
+
+
+@pytest.mark.parametrize("durations", [(), (None, None)])
+def test_without_durations_there_is_no_latency(durations: tuple[float | None, ...]) -> None:
+    assert slowest_service(requests(*durations), 2.0) is None

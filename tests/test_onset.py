@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from irkit.onset import worst_stretch
+
+
+def flags(*parts: tuple[int, bool]) -> np.ndarray:
+    return np.concatenate([np.full(length, value) for length, value in parts])
+
+
+def test_the_stretch_is_found_where_it_is() -> None:
+    stretch = worst_stretch(flags((500, False), (30, True), (400, False)), 0.01, 0.3)
+    assert stretch is not None
+    assert (stretch.first, stretch.last, stretch.bad, stretch.total) == (500, 529, 30, 30)
+    assert stretch.expected_by_chance < 1e-20
+
+
+def test_a_stretch_begins_and_ends_with_a_bad_event() -> None:
+    every_third = np.arange(90) % 3 == 1
+    stretch = worst_stretch(np.concatenate([np.zeros(200, bool), every_third, np.zeros(200, bool)]), 0.01, 0.3)
+    assert stretch is not None
+    assert (stretch.first, stretch.last, stretch.bad) == (201, 288, 30)
+
+
+def test_what_is_usual_is_put_down_to_chance() -> None:
+    stretch = worst_stretch(np.arange(1000) % 100 == 0, 0.01, 0.3)
+    assert stretch is not None
+    assert stretch.expected_by_chance > 1
+
+
+@pytest.mark.parametrize("length", [0, 1, 100])
+def test_nothing_bad_is_no_stretch(length: int) -> None:
+    assert worst_stretch(np.zeros(length, bool), 0.01, 0.3) is None
+
+
+def test_false_alarms_are_as_rare_as_promised() -> None:
+    random = np.random.default_rng(20261124)
+    alarms = 0
+    for _ in range(2000):
+        stretch = worst_stretch(random.random(300) < 0.01, 0.01, 0.3)
+        alarms += stretch is not None and stretch.expected_by_chance < 0.01
+    assert alarms <= 20  # one in a hundred
