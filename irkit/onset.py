@@ -1,9 +1,11 @@
-"""Since when: the stretch of a series of good and bad events that most looks like an episode."""
+"""Since when: the stretch of good and bad events that most looks like an episode, and the run of failing checks."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,3 +48,38 @@ def worst_stretch(bad: np.ndarray[tuple[int], np.dtype[np.bool_]], usual: float,
     inside = bad[first:last]
     expected = float(len(bad) * math.exp(-min(score, 700.0)))
     return Stretch(first, last - 1, int(inside.sum()), len(inside), expected)
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """When checks began to fail, and when they passed again: None where they still fail."""
+
+    onset: datetime | None = None
+    until: datetime | None = None
+
+
+def episode_of(checks: Collection[tuple[datetime, bool]], ends: Collection[datetime], in_a_row: int = 2) -> Episode:
+    """Return the failing that lasts to the end of what is on record, else the last one that passed, else nothing.
+
+    `checks` are times and whether each passed; `ends` are times that prove a failure by themselves (a crash), while of
+    checks that passed again it takes `in_a_row` to make an episode: one is a hiccup.
+    """
+    last_pass = max((at for at, passed in checks if passed), default=None)
+    bad = sorted([*(at for at, passed in checks if not passed), *ends])
+    lasting = [at for at in bad if last_pass is None or at > last_pass]
+    if lasting:
+        return Episode(lasting[0])
+    run: list[datetime] = []
+    until: datetime | None = None
+    for at, passed in sorted([*checks, *((at, False) for at in ends)], reverse=True):
+        if not passed:
+            run.append(at)
+        elif _counts(run, ends, in_a_row):
+            break
+        else:
+            run, until = [], at
+    return Episode(run[-1], until) if _counts(run, ends, in_a_row) else Episode()
+
+
+def _counts(run: list[datetime], ends: Collection[datetime], in_a_row: int) -> bool:
+    return len(run) >= in_a_row or any(at in ends for at in run)

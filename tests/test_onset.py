@@ -1,7 +1,45 @@
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
 
-from irkit.onset import worst_stretch
+from irkit.onset import Episode, episode_of, worst_stretch
+
+START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+
+
+def at(second: int) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def checks(told: str) -> list[tuple[datetime, bool]]:
+    """One check a second, `x` for one that failed."""
+    return [(at(second), sign != "x") for second, sign in enumerate(told)]
+
+
+@pytest.mark.parametrize(
+    ("told", "ends", "episode"),
+    [
+        ("", (), Episode()),
+        ("....", (), Episode()),
+        ("..xx", (), Episode(at(2))),
+        ("...x", (), Episode(at(3))),
+        ("xxxx", (), Episode(at(0))),
+        (".xx..", (), Episode(at(1), at(3))),
+        (".x...", (), Episode()),  # a hiccup
+        (".xx.x..", (), Episode(at(1), at(3))),
+        (".xx.xx.", (), Episode(at(4), at(6))),
+        ("...", (7,), Episode(at(7))),
+        ("", (5,), Episode(at(5))),
+    ],
+)
+def test_the_episode_of_checks(told: str, ends: tuple[int, ...], episode: Episode) -> None:
+    assert episode_of(checks(told)[::-1], [at(second) for second in ends]) == episode
+
+
+def test_a_crash_alone_makes_an_episode_that_ends_with_the_next_pass() -> None:
+    crash = at(1) + timedelta(milliseconds=500)
+    assert episode_of(checks("...."), [crash]) == Episode(crash, at(2))
 
 
 def flags(*parts: tuple[int, bool]) -> np.ndarray:

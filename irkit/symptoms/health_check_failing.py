@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from irkit.diagnose import Example, symptom, unless_cut
 from irkit.model import Verdict, VerdictState
+from irkit.onset import Episode, episode_of
 from irkit.phrase import clock, count, listing, quoted, since
 from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
 from irkit.signs import HEALTH_PATH, Sign, exit_meaning, has, incident_of_most, near, telling_message
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _STOPPED = frozenset({"exited", "dead", "restarting"})
 _ENDED_ON_PURPOSE = frozenset({0, 143})
 _BAD = frozenset({"down", "unhealthy", "error", "fail", "failed", "failing", "unavailable", "critical"})
-_IN_A_ROW = 2
 _BEFORE = timedelta(seconds=60)
 _AFTER = timedelta(seconds=5)
 
@@ -42,15 +41,18 @@ def detect(
     failing = [row for row in probes if row["verdict"] != "healthy"]
     subject = _subject(rows_of(containers), probes, probes_fail=bool(failing))
     checks = list(_checks(subject, probes, rows_of(container_health), requests))
-    episode = _episode(checks, subject, rows_of(container_events))
+    episode = episode_of(checks, _ends(subject, rows_of(container_events)))
     docker_fails = subject is not None and _is_failing(subject, without_probes=not probes)
     if not failing and not docker_fails and episode.until is None:
         # the other kinds only add detail: their gaps hide no failing check
         return unless_cut(_nothing_found(probes, checks), (cut.get(kind, "") for kind in ("health", "containers")))
     spoken = errors if errors is not None and subject is not None else None
+    if episode.onset is None:  # probes that fail now and then make no run, and are found all the same
+        episode = Episode(next((row["at"] for row in in_order(failing)), None))
     related = _around(spoken, subject, episode)
     numbers: dict[str, object] = {"probes": len(probes), "probes_failing": len(failing)}
     if subject is not None:
+        subject = _as_it_ended(subject, rows_of(container_events), episode)
         keys = ("service", "name", "state", "health", "exit_code", "oom_killed", "restart_count")
         numbers |= {key: integer_of(subject, key) if "co" in key else subject.get(key) for key in keys}
     line, is_error = _telling_line(related, logs, subject, episode)
@@ -75,15 +77,6 @@ def detect(
         numbers,
         explained_by,
     )
-
-
-@dataclass(slots=True)
-class _Episode:
-    """When the checks began to fail, and when they passed again if they do."""
-
-    onset: datetime | None = None
-    until: datetime | None = None
-    failures: list[datetime] = field(default_factory=list)
 
 
 def _subject(containers: list[Row], probes: list[Row], *, probes_fail: bool) -> Row | None:
@@ -139,34 +132,16 @@ def _checks(
                 yield at, (integer_of(row, "status_code") or 0) < 500  # noqa: PLR2004
 
 
-def _episode(checks: list[tuple[datetime, bool]], subject: Row | None, events: list[Row]) -> _Episode:
-    """Find when the failing that lasts to the end began, else the last run of failures that passed."""
-    failures = [at for at, passed in checks if not passed]
-    passes = [at for at, passed in checks if passed]
-    service = text_of(subject, "service") if subject else ""
-    own = [row for row in in_order(events) if text_of(row, "service") == service] if service else []
-    judged = [row["at"] for row in own if text_of(row, "action") == "health_status: unhealthy"]
-    judged += [row["at"] for row in own if row.get("action") == "die" and _crashed(row, own)]
-    if subject is not None and text_of(subject, "state") in _STOPPED and (stopped := time_of(subject, "finished_at")):
-        judged.append(stopped)
-    last_pass = max(passes, default=None)
-    bad = sorted([*failures, *judged])
-    lasting = [at for at in bad if last_pass is None or at > last_pass]
-    if lasting:
-        return _Episode(lasting[0], None, lasting)
-    run: list[datetime] = []
-    ended: datetime | None = None
-    # walk back from the latest pass to the run of failures before it
-    for at, passed in sorted(checks + [(at, False) for at in judged], reverse=True):
-        if not passed:
-            run.append(at)
-        elif run and (len(run) >= _IN_A_ROW or run[0] in judged):
-            break
-        else:
-            run, ended = [], at
-    if len(run) >= _IN_A_ROW or (run and run[0] in judged):
-        return _Episode(run[-1], ended, run[::-1])
-    return _Episode(bad[0] if bad else None, None, bad)
+def _ends(subject: Row | None, events: list[Row]) -> list[datetime]:
+    """Return when the container crashed, stopped for good, or was called unhealthy."""
+    if subject is None:
+        return []
+    own = [row for row in in_order(events) if text_of(row, "service") == text_of(subject, "service")]
+    ends = [row["at"] for row in own if text_of(row, "action") == "health_status: unhealthy"]
+    ends += [row["at"] for row in own if row.get("action") == "die" and _crashed(row, own)]
+    if text_of(subject, "state") in _STOPPED and (stopped := time_of(subject, "finished_at")):
+        ends.append(stopped)
+    return ends
 
 
 def _crashed(die: Row, events: list[Row]) -> bool:
@@ -176,7 +151,7 @@ def _crashed(die: Row, events: list[Row]) -> bool:
     return not asked and integer_of(die, "exit_code") not in {None, *_ENDED_ON_PURPOSE}
 
 
-def _around(errors: pd.DataFrame | None, subject: Row | None, episode: _Episode) -> pd.DataFrame | None:
+def _around(errors: pd.DataFrame | None, subject: Row | None, episode: Episode) -> pd.DataFrame | None:
     """Return the service's errors from a minute before the onset until the checks passed again."""
     if errors is None or subject is None or episode.onset is None:
         return None
@@ -184,8 +159,19 @@ def _around(errors: pd.DataFrame | None, subject: Row | None, episode: _Episode)
     return near(errors, text_of(subject, "service"), episode.onset - _BEFORE, end)
 
 
+def _as_it_ended(subject: Row, events: list[Row], episode: Episode) -> Row:
+    """Return a container that runs again with the exit code of its end in the episode, which only the events keep."""
+    own = [row for row in in_order(events) if row.get("name") == subject.get("name")]
+    since_onset = [row for row in own if episode.onset is None or row["at"] >= episode.onset - _AFTER]
+    ends = [row for row in since_onset if row.get("action") == "die" and _crashed(row, own)]
+    if text_of(subject, "state") in _STOPPED or not ends:
+        return subject
+    killed = any(row.get("action") == "oom" and abs(row["at"] - ends[-1]["at"]) <= _AFTER for row in own)
+    return {**subject, "exit_code": ends[-1].get("exit_code"), "oom_killed": killed, "died_at": ends[-1]["at"]}
+
+
 def _telling_line(
-    related: pd.DataFrame | None, logs: pd.DataFrame | None, subject: Row | None, episode: _Episode
+    related: pd.DataFrame | None, logs: pd.DataFrame | None, subject: Row | None, episode: Episode
 ) -> tuple[str, bool]:
     """Return the last error of a stopped container, the most frequent of a running one, and that it is an error.
 
@@ -202,7 +188,7 @@ def _telling_line(
 
 
 def _sentence(
-    probes: list[Row], failing: list[Row], subject: Row | None, episode: _Episode, more: list[str], *, recovered: bool
+    probes: list[Row], failing: list[Row], subject: Row | None, episode: Episode, more: list[str], *, recovered: bool
 ) -> str:
     parts: list[str] = []
     when = (
@@ -242,6 +228,9 @@ def _container(row: Row) -> str:
         ended = time_of(row, "finished_at")
         meaning = exit_meaning(integer_of(row, "exit_code"), oom_killed=row.get("oom_killed"))
         return f"container {name} {state}{f' at {clock(ended)}' if ended else ''}: {meaning}{again}"
+    if died := time_of(row, "died_at"):
+        meaning = exit_meaning(integer_of(row, "exit_code"), oom_killed=row.get("oom_killed"))
+        again = f"{again}, after it died at {clock(died)}: {meaning}"
     streak = integer_of(row, "health_failing_streak") or 0
     health = f", {text_of(row, 'health')}" if text_of(row, "health") not in {"", "none"} else ""
     failed = f" after {count(streak, 'failed check')}" if streak else ""
@@ -271,7 +260,7 @@ def _bad_parts(value: object, path: str) -> Iterator[tuple[str, str]]:
         yield from _bad_parts(item, f"{path}/{str(key).lower()}")
 
 
-def _ran_out_of_memory(subject: Row | None, episode: _Episode) -> bool:
+def _ran_out_of_memory(subject: Row | None, episode: Episode) -> bool:
     """Say whether the failing began with an end that the engine flags; some keep that flag for later runs."""
     ended = time_of(subject, "finished_at") if subject is not None else None
     if subject is None or subject.get("oom_killed") is not True or ended is None or episode.onset is None:

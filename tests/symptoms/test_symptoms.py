@@ -19,6 +19,7 @@ from irkit.model import Outcome, Threshold, Verdict, VerdictState
 from tests.symptoms.evidence import BOOL, DOCUMENTS, FLOAT, INT, TABLES, TIME, InMemory, detectors, frame
 
 DETECTORS = detectors()
+START = datetime(2026, 11, 24, 2, 30, tzinfo=UTC)
 LIMIT = Threshold("p95 latency", ">", 2.0, "s")
 
 
@@ -187,3 +188,125 @@ def test_a_threshold_of_another_unit_is_not_applied() -> None:
     evidence = InMemory({"requests": []})
     for threshold in (None, replace(LIMIT, unit="requests")):
         assert run_detector(item, evidence, threshold).verdict.state is VerdictState.UNKNOWN
+
+
+def test_one_probe_of_three_that_fails_is_found_with_its_time_and_less_sure() -> None:
+    probes = [
+        {"at": f"2026-11-24T03:00:0{n}Z", "verdict": told} for n, told in enumerate(("healthy", "refused", "healthy"))
+    ]
+    told = verdict(DETECTORS["health-check-failing"], {"health": probes})
+    assert told.state is VerdictState.FOUND
+    assert told.onset == datetime(2026, 11, 24, 3, 0, 1, tzinfo=UTC)
+    assert told.confidence < 0.9
+
+
+def test_a_container_that_is_down_beside_the_probed_one_is_named() -> None:
+    api = {"service": "api", "name": "api-1", "state": "running", "health": "unhealthy", "ports": "0.0.0.0:80->80/tcp"}
+    redis = {"service": "redis", "name": "redis-1", "state": "exited", "exit_code": 137, "oom_killed": False}
+    probe = {"at": "2026-11-24T03:00:00Z", "url": "http://api/health", "verdict": "unhealthy", "status_code": 503}
+    told = verdict(DETECTORS["health-check-failing"], {"health": [probe], "containers": [redis, api]})
+    assert told.numbers["name"] == "api-1"
+    assert told.numbers["also_down"] == ["redis-1"]
+    assert "redis-1 exited: exit code 137" in told.sentence
+
+
+def test_an_unhealthy_answer_is_blamed_on_the_part_it_names() -> None:
+    probe = {"at": "2026-11-24T03:00:00Z", "verdict": "unhealthy", "status_code": 503}
+
+    def blamed(services: dict[str, object]) -> str:
+        body = {"json": {"status": "degraded", "services": services}}
+        return verdict(DETECTORS["health-check-failing"], {"health": [probe], "health_body": body}).explained_by
+
+    down = {"status": "down", "error": "x"}
+    assert blamed({"redis": {"status": "up"}, "providers": {"alpha": down}}) == "provider-failures"
+    assert blamed({"redis": down, "providers": {"alpha": down}}) == ""
+    malformed = {"status": "down", "error": "DatabaseError: database disk image is malformed"}
+    assert blamed({"database": malformed}) == "database-corruption"
+    assert blamed({"providers": {"alpha": False, "beta": True}}) == "provider-failures"
+
+
+def test_killed_by_the_kernel_is_blamed_on_memory_but_not_for_an_old_flag() -> None:
+    def blamed(finished_at: str) -> str:
+        api = {"service": "api", "name": "api-1", "state": "exited", "exit_code": 137, "oom_killed": True}
+        probe = {"at": "2026-11-24T03:00:30Z", "verdict": "refused"}
+        evidence = {"containers": [{**api, "finished_at": finished_at}], "health": [probe]}
+        return verdict(DETECTORS["health-check-failing"], evidence).explained_by
+
+    assert blamed("2026-11-24T03:00:00Z") == "memory-leak"
+    running = {"service": "api", "name": "api-1", "state": "running", "health": "unhealthy", "oom_killed": True}
+    old = {"containers": [{**running, "finished_at": "2026-11-24T01:00:00Z"}]}
+    assert verdict(DETECTORS["health-check-failing"], old).explained_by == ""
+
+
+def test_failing_chats_are_blamed_on_the_provider_only_where_the_log_names_one() -> None:
+    def rows(path: str, status_code: int) -> list[dict[str, object]]:
+        shared = {"service": "api", "method": "POST", "path": path, "status_code": status_code}
+        return [shared | {"at": f"2026-11-24T03:00:{n:02d}Z"} for n in range(30)]
+
+    def blamed(message: str, dashboard: int) -> str:
+        errors = [
+            {"at": f"2026-11-24T03:00:{n:02d}Z", "service": "api", "message": message, "line": message}
+            for n in range(9)
+        ]
+        requests = [*rows("/api/chat", 502), *rows("/api/dashboard", dashboard)]
+        return verdict(DETECTORS["ai-responses-failing"], {"requests": requests, "errors": errors}).explained_by
+
+    assert blamed("provider call failed", 200) == ""
+    assert blamed("KeyError: 'x'", 500) == "api-unresponsive"
+    assert blamed("OperationalError: database is locked", 200) == "a failure of the service itself"
+
+
+def test_a_limit_without_expiry_is_said_to_stay() -> None:
+    refused = {"service": "api", "method": "POST", "path": "/api/chat", "status_code": 429}
+    requests = [refused | {"at": f"2026-11-24T03:00:{n:02d}Z"} for n in range(10)]
+    limits = [{"key": "ratelimit:provider:alpha", "provider": "alpha", "type": "string", "value": "9"}]
+    told = verdict(DETECTORS["rate-limit-errors"], {"requests": requests, "rate_limits": limits})
+    assert "alpha has no expiry in Redis and will not reset by itself" in told.sentence
+
+
+def test_quick_check_alone_never_clears_a_database() -> None:
+    rows = [{"check": "quick_check", "ok": True, "message": "ok"}]
+    told = verdict(DETECTORS["data-inconsistency"], {"database_integrity": rows})
+    assert told.state is VerdictState.UNKNOWN
+    assert "full integrity check did not finish" in told.sentence
+
+
+def test_a_lock_is_a_sqlite_error_and_no_corruption() -> None:
+    message = "sqlite3.OperationalError: database is locked"
+    told = verdict(DETECTORS["sqlite-errors"], {"errors": [{"message": message, "line": message}]})
+    assert told.state is VerdictState.FOUND
+    assert told.explained_by == "lock contention"
+
+
+def test_one_memory_sample_shows_no_slope_and_says_what_would() -> None:
+    sample = {"at": "2026-11-24T03:00:00Z", "name": "api-1", "memory_usage_bytes": 9, "memory_percent": 97.0}
+    told = verdict(DETECTORS["gradual-memory-increase"], {"container_stats": [sample]})
+    assert told.state is VerdictState.UNKNOWN
+    assert "uses 97 % of its memory limit" in told.sentence
+    assert "docker stats" in told.advice
+
+
+def test_a_restart_ends_a_rise() -> None:
+    levels = [80.0 + n for n in range(30)] * 2
+    samples = [
+        {"at": START + timedelta(seconds=30 * n), "name": "api-1", "memory_usage_bytes": int(level * 2**20)}
+        for n, level in enumerate(levels[:45])
+    ]
+    told = verdict(DETECTORS["gradual-memory-increase"], {"container_stats": samples})
+    assert told.state is VerdictState.UNKNOWN  # 15 samples since: too few to tell
+
+
+def test_the_exit_code_of_a_container_that_runs_again_is_taken_from_the_events() -> None:
+    api = {"service": "api", "name": "api-1", "state": "running", "health": "healthy", "ports": "0.0.0.0:80->80/tcp"}
+    events = [
+        {"at": f"2026-11-24T03:00:0{n}Z", "service": "api", "name": "api-1", "action": action, "exit_code": code}
+        for n, (action, code) in enumerate((("oom", None), ("die", 137), ("start", None)))
+    ]
+    probe = {"at": "2026-11-24T03:01:00Z", "url": "http://api/health", "verdict": "healthy", "status_code": 200}
+    told = verdict(
+        DETECTORS["health-check-failing"], {"health": [probe], "containers": [api], "container_events": events}
+    )
+    assert told.state is VerdictState.FOUND
+    assert told.onset == datetime(2026, 11, 24, 3, 0, 1, tzinfo=UTC)
+    assert (told.numbers["exit_code"], told.numbers["oom_killed"]) == (137, True)
+    assert "after it died at 03:00:01 UTC: killed by the kernel for want of memory" in told.sentence
