@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from irkit.errors import BundleError, NotFoundError
+from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 
 if TYPE_CHECKING:
@@ -82,46 +82,35 @@ class Bundle:
 
         Raises:
             NotFoundError: the bundle holds no evidence of this kind.
+            BundleError: it is not what its form says, or would take more memory than it is worth.
         """
         item = self.evidence_for(kind)
         if item is None:
             msg = f"bundle {self.id} holds no {kind}"
             raise NotFoundError(msg, hint="`irkit show` lists what was collected")
         if item.form == "document":
-            return json.loads((self.path / item.path).read_text(encoding="utf-8", errors="surrogatepass"))
-        return _read_table(self.path / item.path)
+            return read_document(self.path / item.path)
+        from irkit.parquet import read_table
+
+        return read_table(self.path / item.path)
 
     def __repr__(self) -> str:
         kinds = ", ".join(item.kind for item in self.manifest.evidence)
         return f"Bundle({self.id}, incident {self.manifest.incident_id}: {kinds or 'empty'})"
 
 
-def _read_table(path: Path) -> Any:  # noqa: ANN401 (a DataFrame, whose library is only loaded here)
-    """Return a Parquet file as a DataFrame; text that was not UTF-8 comes back with lone surrogates, losslessly."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def read_document(path: Path) -> Any:  # noqa: ANN401 (JSON values)
+    """Return a JSON document's value; text may hold lone surrogates.
 
-    table = pq.read_table(path)
-    frame = table.to_pandas(types_mapper={pa.int64(): _nullable_integer()}.get)
-    for column in table.schema:
-        if pa.types.is_large_binary(column.type):
-            cells = [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in frame[column.name]]
-            frame[column.name] = _objects(cells, frame.index)
-    return frame
-
-
-def _objects(cells: list[str | None], index: Any) -> Any:  # noqa: ANN401
-    """Return a column of Python strings: pandas' own string type cannot hold lone surrogates."""
-    import pandas as pd
-
-    return pd.Series(cells, index=index, dtype=object)
-
-
-def _nullable_integer() -> Any:  # noqa: ANN401
-    """Return the dtype that keeps an exit code an integer beside rows that have none."""
-    import pandas as pd
-
-    return pd.Int64Dtype()
+    Raises:
+        BundleError: it is not JSON, or nested too deeply to be read.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8", errors="surrogatepass"))
+    except (ValueError, RecursionError) as error:
+        reason = str(error).partition(":")[0]
+        msg = f"the document {path.name} cannot be read as JSON: {reason}"
+        raise BundleError(msg, hint="use an untouched copy") from None
 
 
 def seal_bundle(folder: Path, manifest: Manifest, destination: Path) -> Bundle:
@@ -156,7 +145,7 @@ def open_bundle(path: Path) -> Bundle:
         NotFoundError: there is no bundle at `path`.
         BundleError: it was changed after sealing, is damaged, or comes from a newer irkit.
     """
-    manifest = _read_manifest(path)
+    manifest = read_manifest(path)
     problems = list(_problems(path, manifest))
     if problems:
         msg = f"bundle {path.name} cannot be trusted: {'; '.join(problems[:3])}"
@@ -220,13 +209,19 @@ def _seal_of(body: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """Return the manifest of a bundle's folder after checking its format and its seal; no evidence is looked at.
+
+    Raises:
+        NotFoundError: there is no bundle at `path`.
+        BundleError: the manifest was changed after sealing, is damaged, or comes from a newer irkit.
+    """
     try:
         body = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         msg = f"there is no sealed bundle at {path}"
         raise NotFoundError(msg, hint="`irkit collect` makes one") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"the manifest of bundle {path.name} cannot be read: {error}"
         raise BundleError(msg, hint="use an untouched copy, or collect again") from None
     version = body.get("format_version") if isinstance(body, dict) else None
@@ -238,7 +233,7 @@ def _read_manifest(path: Path) -> Manifest:
         raise BundleError(msg, hint="use an untouched copy, or collect again")
     try:
         return _manifest(body)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, InputError) as error:
         msg = f"the manifest of bundle {path.name} lacks what format {version} promises: {error}"
         raise BundleError(msg, hint="use an untouched copy, or collect again") from None
 

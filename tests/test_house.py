@@ -41,7 +41,9 @@ ROOMS = (
     "store",
     "metrics",
     "redact",
+    "parquet",
     "bundle",
+    "bundle_file",
     "collect_contract",
     "evidence_writer",
     "collect",
@@ -61,6 +63,7 @@ ROOMS = (
     "logs",
     "onset",
     "latency",
+    "bundle_diff",
     "memory",
     "diagnose",
     "symptoms",
@@ -77,12 +80,13 @@ ROOMS = (
     "publish",
     "terminal",
     "console",
+    "cli_bundle",
     "cli",
 )
 # Rooms of plug-ins: each file stands alone, found by walking the package and never named by another module.
 PLUGINS = {"collectors", "symptoms", "actions"}
 # Who may use which library of the terminal's: `terminal` draws, `console` alone writes, commands read arguments.
-DRAWS = {"terminal": {"rich"}, "console": {"rich", "click"}, "cli": {"click"}}
+DRAWS = {"terminal": {"rich"}, "console": {"rich", "click"}, "cli": {"click"}, "cli_bundle": {"click"}}
 
 
 def modules() -> dict[str, Path]:
