@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from irkit.estimate import Interval, chance_of_at_most, quantile, quantile_interval
@@ -17,6 +17,7 @@ _SLOW_SHARE = 0.05  # what p95 means: one in twenty may be slower than the limit
 _BROKEN_SHARE = 0.5
 _HARDLY_CHANCE = 0.01
 _LONGEST_S = 86_400.0
+_IN_FLIGHT = 2  # answers that were on their way when the silence fell
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class Latency:
 
     Where `over` is true these are the requests of the slow stretch: `onset` is when the first slow one was asked for,
     `until` when the last was answered, or None where the stretch goes on to the end. `confidence` is of that judgement,
-    in either direction.
+    in either direction. `silence_s` is how long the service answered nothing at all, then much at once: it hung, and
+    was not slow; 0.0 where it answered something meanwhile.
     """
 
     service: str
@@ -37,6 +39,7 @@ class Latency:
     confidence: float
     onset: datetime | None = None
     until: datetime | None = None
+    silence_s: float = 0.0
 
 
 def slowest_service(requests: pd.DataFrame, limit_s: float) -> Latency | None:
@@ -44,12 +47,14 @@ def slowest_service(requests: pd.DataFrame, limit_s: float) -> Latency | None:
 
     A stretch of the window counts, not only the whole: an hour of quick requests must not dilute ten slow minutes.
     """
-    timed = requests[requests["duration_s"].notna() & requests["at"].notna()]
+    timed = requests[requests["duration_s"].between(0.0, _LONGEST_S) & requests["at"].notna()]
     judged = [_judge(str(service), rows, limit_s) for service, rows in timed.groupby("service", sort=True)]
     return max(judged, key=lambda item: (item.over, item.confidence if item.over else 0.0, item.p95_s), default=None)
 
 
 def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
+    import pandas as pd
+
     ordered = rows.sort_values("at", kind="stable")
     durations, slow = ordered["duration_s"].to_numpy(), (ordered["duration_s"] > limit_s).to_numpy()
     total, slow_total = len(slow), int(slow.sum())
@@ -68,9 +73,12 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         return Latency(service, over=False, total=total, slow=slow_total, p95_s=p95_s, interval=interval,
                        confidence=confidence)  # fmt: skip
     values = sorted(durations[first : last + 1])
-    began, until = ordered["at"].iloc[[first, last]].tolist()
-    # a line is written when the answer is: the first slow request was asked for earlier
-    onset = began - timedelta(seconds=min(float(durations[first]), _LONGEST_S))
+    # a line is written when the answer is: a slow request was asked for earlier, and not in the same order
+    answered = ordered["at"].iloc[first : last + 1]
+    asked = answered - pd.to_timedelta(durations[first : last + 1], unit="s")
+    onset = asked[slow[first : last + 1]].min()
+    silence_s = (answered.iloc[0] - onset).total_seconds()
+    spoke = ordered["at"].between(onset, answered.iloc[0], inclusive="neither").sum() > _IN_FLIGHT
     return Latency(
         service,
         over=True,
@@ -80,5 +88,6 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         interval=quantile_interval(values, 1 - _SLOW_SHARE),
         confidence=confidence,
         onset=onset.to_pydatetime(warn=False),
-        until=until.to_pydatetime(warn=False) if total - last > FEWEST else None,
+        until=answered.iloc[-1].to_pydatetime(warn=False) if total - last > FEWEST else None,
+        silence_s=0.0 if spoke or silence_s < (answered.iloc[-1] - onset).total_seconds() / 2 else silence_s,
     )

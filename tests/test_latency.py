@@ -54,6 +54,26 @@ def test_the_slow_service_is_named_and_order_does_not_matter() -> None:
     assert (found.service, found.over, found.total) == ("slow", True, 20)
 
 
+def test_a_hang_is_told_from_slowness_by_its_silence() -> None:
+    quick, shared = requests(*[0.1] * 30), {"service": "api", "method": "GET", "path": "/", "status_code": 200}
+    released = START + timedelta(seconds=50)
+    hung = frame("requests", [shared | {"at": released, "duration_s": 20.0 - n} for n in range(10)])
+    found = slowest_service(pd.concat([quick, hung]), 2.0)
+    assert found is not None
+    assert found.onset == START + timedelta(seconds=30)
+    assert found.silence_s == 20.0
+    slow = slowest_service(requests(*[0.1] * 30, *[3.0] * 30), 2.0)
+    assert slow is not None
+    assert slow.silence_s == 0
+
+
+@pytest.mark.parametrize("duration_s", [float("inf"), -1.0, 1e300])
+def test_durations_that_cannot_be_are_left_out(duration_s: float) -> None:
+    found = slowest_service(requests(*[0.1] * 30, *[duration_s] * 10), 2.0)
+    assert found is not None
+    assert (found.over, found.total) == (False, 30)
+
+
 @pytest.mark.parametrize("durations", [(), (None, None)])
 def test_without_durations_there_is_no_latency(durations: tuple[float | None, ...]) -> None:
     assert slowest_service(requests(*durations), 2.0) is None

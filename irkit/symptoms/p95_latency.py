@@ -13,6 +13,9 @@ from irkit.records import number_of, rows_of, text_of
 if TYPE_CHECKING:
     import pandas as pd
 
+_HANG_S = 5.0
+_EVEN = 0.5
+
 
 @symptom("p95-latency", incident="high-latency")
 def detect(
@@ -41,12 +44,20 @@ def detect(
     counted = f"p95 {seconds(found.p95_s)} from {count(found.total, 'request')} to {found.service or 'the service'}"
     if found.over and found.onset:
         span = f"from {clock(found.onset)} to {clock(found.until)}" if found.until else f"since {clock(found.onset)}"
-        sentence = f"{counted} {span} ({seconds_between(found.interval)}); {limit}."
+        sentence = f"{counted} {span} ({seconds_between(found.interval)}); {limit}"
+        if found.silence_s >= max(_HANG_S, 2 * limit_s):
+            sentence += f". For {seconds(found.silence_s)} it answered nothing at all and then everything at once."
+            advice = "It hung rather than being slow: see what it waited for."
+            numbers["silence_s"] = found.silence_s
+            return Verdict(
+                VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers, "api-unresponsive"
+            )
+        sentence += "."
         advice = "See which routes are slow, and whether their time goes to the database or to a provider."
         return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers)
-    if found.total < FEWEST:
+    if found.total < FEWEST or found.confidence < _EVEN:
         sentence = (
-            f"Only {count(found.total, 'request')} with a duration, {found.slow} of them over the limit: too few."
+            f"{counted}, {found.slow} over the limit: too few to tell ({seconds_between(found.interval)}; {limit})."
         )
         return Verdict(VerdictState.UNKNOWN, sentence, "Look at a longer window.", numbers=numbers)
     sentence = f"{counted} ({seconds_between(found.interval)}); {limit}."

@@ -14,6 +14,8 @@ from irkit.signs import DASHBOARD_PATH
 if TYPE_CHECKING:
     import pandas as pd
 
+_EVEN = 0.5
+
 
 @symptom("slow-dashboard-loading", incident="high-latency")
 def detect(requests: pd.DataFrame, threshold: Threshold | None) -> Verdict:
@@ -51,10 +53,10 @@ def detect(requests: pd.DataFrame, threshold: Threshold | None) -> Verdict:
         )
         advice = "See whether other routes are slow too; if not, look at the queries behind these."
         return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers)
-    if found.total < FEWEST:
-        sentence = f"Only {count(found.total, 'dashboard load')} with a duration, {found.slow} over the limit: too few."
-        return Verdict(VerdictState.UNKNOWN, sentence, "Load it some twenty times and look again.", numbers=numbers)
     sentence = f"Dashboard p95 {seconds(found.p95_s)} from {count(found.total, 'load')}"
+    if found.total < FEWEST or found.confidence < _EVEN:
+        sentence += f", {found.slow} over the limit: too few to tell ({seconds_between(found.interval)}; {limit})."
+        return Verdict(VerdictState.UNKNOWN, sentence, "Load it some twenty times and look again.", numbers=numbers)
     sentence += f" ({seconds_between(found.interval)}; {limit})."
     return Verdict(VerdictState.CLEAR, sentence, confidence=found.confidence, numbers=numbers)
 

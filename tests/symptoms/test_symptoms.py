@@ -310,3 +310,13 @@ def test_the_exit_code_of_a_container_that_runs_again_is_taken_from_the_events()
     assert told.onset == datetime(2026, 11, 24, 3, 0, 1, tzinfo=UTC)
     assert (told.numbers["exit_code"], told.numbers["oom_killed"]) == (137, True)
     assert "after it died at 03:00:01 UTC: killed by the kernel for want of memory" in told.sentence
+
+
+@pytest.mark.parametrize("slug", ["p95-latency", "slow-dashboard-loading"])
+@pytest.mark.parametrize(("total", "slow", "state"), [(19, 0, "unknown"), (26, 1, "unknown"), (60, 0, "clear")])
+def test_too_few_requests_clear_no_latency(slug: str, total: int, slow: int, state: str) -> None:
+    shared = {"service": "api", "method": "GET", "path": "/dashboard", "status_code": 200}
+    requests = [
+        shared | {"at": START + timedelta(seconds=n), "duration_s": 2.5 if n < slow else 0.1} for n in range(total)
+    ]
+    assert verdict(DETECTORS[slug], {"requests": requests}).state == state
