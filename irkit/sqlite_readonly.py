@@ -27,6 +27,10 @@ _PRIMARY_CODE = 0xFF
 _ENCODINGS = {1: "UTF-8", 2: "UTF-16le", 3: "UTF-16be"}
 
 
+# What any statement on a damaged file may raise: SQLite's message can quote bytes of it that are no text.
+FAILURES = (sqlite3.DatabaseError, UnicodeDecodeError)
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What the first 100 bytes of a database say; section 1.3 of SQLite's "Database File Format"."""
@@ -120,6 +124,13 @@ def open_readonly(path: str) -> Iterator[Opened]:
         yield Opened(connection, how, file, signature)
     finally:
         connection.close()
+
+
+def fault_of(error: Exception) -> tuple[int, str]:
+    """Return SQLite's primary result code and message for one of `FAILURES`."""
+    if isinstance(error, sqlite3.DatabaseError):
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE, str(error)
+    return sqlite3.SQLITE_CORRUPT, "malformed, with text that cannot be decoded"
 
 
 def _open(file: SqliteFile) -> tuple[sqlite3.Connection, str]:

@@ -6,13 +6,14 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Event, Timer
 
 from irkit.collect_contract import ColumnType, Gap, Piece, Refused, Table, collector
 from irkit.model import Window
 from irkit.settings import SqliteTarget
-from irkit.sqlite_readonly import Opened, SqliteFile, find, open_readonly
+from irkit.sqlite_readonly import FAILURES, Opened, SqliteFile, fault_of, find, open_readonly
 from irkit.sqlite_wal import read_wal
 
 BUDGET_S = 7.0
@@ -21,7 +22,6 @@ BLOCKING_BUDGET_S = 2.0
 MAX_MESSAGES = 100
 _WORTH_STARTING_S = 0.05
 _COLUMNS: Mapping[str, ColumnType] = {"check": "string", "ok": "bool", "message": "string", "table": "string"}
-_PRIMARY_CODE = 0xFF
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR})
 _INDEX = re.compile(r"\b(?:missing from|in) index (.+?)$")
 _NAMED_TABLE = re.compile(r"(?:constraint failed in|value in) ([^.]+?)(?:\.|$)")
@@ -103,16 +103,28 @@ def _check_log(file: SqliteFile, findings: _Findings, until: float) -> None:
 
 
 def _run_pragma(check: str, opened: Opened, findings: _Findings) -> None:
-    messages = 0
-    for (text,) in opened.connection.execute(f"PRAGMA {check}({MAX_MESSAGES})"):
-        for line in str(text).splitlines():
-            if line == "ok":
-                findings.add(check, line, ok=True)
-            elif not line.startswith("*** in database"):  # a heading, not a finding
-                messages += 1
-                findings.add(check, line, ok=False, table=_table_of(line, findings.owners))
+    messages = fetched = 0
+    try:
+        for (text,) in opened.connection.execute(f"PRAGMA {check}({MAX_MESSAGES})"):
+            fetched += 1
+            messages += _add_lines(check, str(text), findings)
+    except FAILURES:
+        # the driver steps ahead, so a check that ends in an error takes its last row with it: ask for that one
+        rows = f"SELECT * FROM pragma_{check}({MAX_MESSAGES}) LIMIT 1 OFFSET {fetched}"  # noqa: S608 (our own names)
+        with suppress(*FAILURES):
+            for (text,) in opened.connection.execute(rows):
+                _add_lines(check, str(text), findings)
+        raise
     if messages >= MAX_MESSAGES:
         findings.gaps.append(f"{check} found {MAX_MESSAGES} faults and stopped there")
+
+
+def _add_lines(check: str, text: str, findings: _Findings) -> int:
+    """Add a row for each finding in a message, and return how many; a heading is none."""
+    lines = [line for line in text.splitlines() if not line.startswith("*** in database")]
+    for line in lines:
+        findings.add(check, line, ok=line == "ok", table=_table_of(line, findings.owners))
+    return 0 if lines == ["ok"] else len(lines)
 
 
 def _check_foreign_keys(check: str, opened: Opened, findings: _Findings) -> None:
@@ -152,12 +164,12 @@ def _attempt(
     earlier = len(findings.rows)
     try:
         run(check, opened, findings)
-    except sqlite3.DatabaseError as error:
-        code = error.sqlite_errorcode & _PRIMARY_CODE
+    except FAILURES as error:
+        code, message = fault_of(error)
         if code in _DAMAGE:
-            findings.add(check, str(error), ok=False)
+            findings.add(check, message, ok=False)
         elif code != sqlite3.SQLITE_INTERRUPT:
-            findings.gaps.append(f"{check} could not be run: {error}")
+            findings.gaps.append(f"{check} could not be run: {message}")
     finally:
         timer.cancel()
         timer.join()
@@ -175,7 +187,7 @@ def _owners(opened: Opened) -> dict[str, str]:
             found[str(name)] = str(table)
             if root:
                 found[f"tree {root}"] = str(table)
-    except sqlite3.DatabaseError:
+    except FAILURES:
         pass  # the checks say so themselves
     return found
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from irkit.collect_contract import ColumnType, Document, Gap, Piece, Refused, Table, collector
 from irkit.model import Window
 from irkit.settings import SqliteTarget
-from irkit.sqlite_readonly import Opened, SqliteFile, find, open_readonly
+from irkit.sqlite_readonly import FAILURES, Opened, SqliteFile, fault_of, find, open_readonly
 
 MAX_OBJECTS = 5000
 MAX_STATISTICS = 100_000
@@ -74,8 +73,8 @@ def _read_pragmas(opened: Opened, facts: dict[str, object]) -> Iterator[str]:
         for name in _PRAGMAS:
             row = opened.connection.execute(f"PRAGMA {name}").fetchone()
             facts[name] = row[0] if row else facts[name]
-    except sqlite3.DatabaseError as error:
-        yield str(error)
+    except FAILURES as error:
+        yield fault_of(error)[1]
 
 
 def _read_schema(opened: Opened, facts: dict[str, object]) -> Iterator[str]:
@@ -85,8 +84,8 @@ def _read_schema(opened: Opened, facts: dict[str, object]) -> Iterator[str]:
         found = opened.connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid")
         for kind, name, table, sql in islice(found, MAX_OBJECTS):
             schema.append({"type": kind, "name": name, "table": table, "sql": sql})
-    except sqlite3.DatabaseError as error:
-        yield str(error)
+    except FAILURES as error:
+        yield fault_of(error)[1]
 
 
 def _statistics(opened: Opened, errors: list[str]) -> Iterator[Mapping[str, object]]:
@@ -103,8 +102,8 @@ def _statistics(opened: Opened, errors: list[str]) -> Iterator[Mapping[str, obje
                 "stat": _text(stat),
                 "estimated_rows": int(first) if first.isascii() and first.isdigit() else None,
             }
-    except sqlite3.DatabaseError as error:
-        errors.append(str(error))
+    except FAILURES as error:
+        errors.append(fault_of(error)[1])
 
 
 def _text(value: object) -> str | None:

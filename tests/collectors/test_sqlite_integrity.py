@@ -72,6 +72,22 @@ def test_damage_of_an_index_alone_is_what_quick_check_misses(tmp_path: Path) -> 
     assert {row["table"] for row in failed(made)} == {"messages"}
 
 
+def test_what_was_found_before_a_check_broke_down_is_kept(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "x.db")
+    files.zero_a_table_page(path)
+    messages = [str(row["message"]) for row in failed(look(path)) if row["check"] == "integrity_check"]
+    assert messages[-1] == "database disk image is malformed"
+    assert any("btreeInitPage" in message for message in messages)
+
+
+def test_a_message_that_is_no_text_is_still_damage(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "x.db")
+    files.overwrite(path, path.read_bytes().index(b"CREATE TABLE scratch"), b"CREATE \xa0\xff")
+    made = look(path)
+    assert made.raised is None
+    assert {row["check"] for row in failed(made)} == {"quick_check", "integrity_check", "foreign_key_check"}
+
+
 def test_faults_name_the_table_they_are_in(tmp_path: Path) -> None:
     path = files.create(tmp_path / "x.db")
     files.orphan_a_row(path)
