@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from datetime import datetime
 from importlib.metadata import version
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from irkit import console
+from irkit import cli_bundle, console
 from irkit.errors import IrkitError
 from irkit.model import EventKind, Incident, Status, parse_incident_id, utc_now
 from irkit.times import parse_time
@@ -103,7 +102,7 @@ def open_(
         title,
         incident_type=kind.slug,
         severity=chosen.name,
-        actor=actor or _me(),
+        actor=actor or console.user(),
         incident_id=incident_id,
         opened_at=detected_at,
         started_at=started_at,
@@ -128,7 +127,7 @@ def _milestone(kind: EventKind, name: str, sentence: str) -> None:
 
         settings = workspace.load_settings()
         store = workspace.store(settings)
-        store.append(incident_id, kind, at=at, actor=actor or _me(), text=text)
+        store.append(incident_id, kind, at=at, actor=actor or console.user(), text=text)
         _show_card(store.incident(incident_id))
 
 
@@ -151,7 +150,9 @@ def note(incident_id: int, text: str, section: str | None, at: datetime | None, 
     from irkit.report.material import check_part
 
     data = {"section": check_part(section)} if section else {}
-    event = workspace.store().append(incident_id, EventKind.NOTE, at=at, actor=actor or _me(), text=text, data=data)
+    event = workspace.store().append(
+        incident_id, EventKind.NOTE, at=at, actor=actor or console.user(), text=text, data=data
+    )
     console.say(f"Noted on INC-{incident_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC.")
 
 
@@ -167,7 +168,7 @@ def amend(incident_id: int, field: str, value: str, actor: str | None) -> None:
     settings = workspace.load_settings()
     said = workspace.amendment(field, value, workspace.load_runbook(settings), utc_now())
     store = workspace.store(settings)
-    store.append(incident_id, EventKind.AMENDED, actor=actor or _me(), text=f"{field}: {value}", data=said)
+    store.append(incident_id, EventKind.AMENDED, actor=actor or console.user(), text=f"{field}: {value}", data=said)
     _show_card(store.incident(incident_id))
 
 
@@ -225,7 +226,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     incident = workspace.incident(incident_id, settings=settings)
     with console.progress() as on_progress:
         bundle = workspace.gather(
-            incident, "always", settings=settings, only=only, actor=actor or _me(), on_progress=on_progress
+            incident, "always", settings=settings, only=only, actor=actor or console.user(), on_progress=on_progress
         )
     console.show(terminal.coverage_table(bundle.runs))
     console.show(
@@ -315,11 +316,7 @@ def runbook_check(context: click.Context, file: Path) -> None:
     context.exit(1 if fatal else 0)
 
 
-def _me() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no such user in a container that runs under a bare number
-        return "unknown"
+irkit.add_command(cli_bundle.bundle)
 
 
 def _show_card(incident: Incident) -> None:

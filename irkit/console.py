@@ -1,7 +1,8 @@
-"""The one place that writes to the terminal: commands decide what is said, this module says it."""
+"""The terminal: commands decide what is said, and this module alone says it."""
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -61,6 +62,14 @@ def progress() -> Iterator[Callable[[Progress], None]]:
                 bars.update(bars.task_ids[list(tasks).index(news.collector)], description=told, completed=1)
 
         yield on_progress
+
+
+def user() -> str:
+    """Return who is at the terminal, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user in a container that runs under a bare number
+        return "unknown"
 
 
 def _console(*, stderr: bool = False) -> Console:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from irkit import runbook as runbooks
 from irkit import settings as settings_file
 from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundles_of, open_bundle
-from irkit.errors import InputError
+from irkit.errors import InputError, NotFoundError
 from irkit.model import Event, EventKind, Incident, Outcome, Window, parse_incident_id, utc_now
 from irkit.runbook import Runbook
 from irkit.settings import Settings
@@ -129,6 +129,25 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     return bundle
 
 
+def import_bundle(file: Path, incident_id: int | None = None, *, settings: Settings, actor: str) -> tuple[Bundle, bool]:
+    """File a bundle that came as one file, and say whether its incident is known here and its timeline tells of it.
+
+    Raises:
+        NotFoundError: there is no such file.
+        BundleError: the file is refused, or stands there already; nothing of it is kept.
+        StoreError: the store cannot be read or written.
+    """
+    from irkit.bundle_file import import_bundle as file_bundle
+
+    bundle = file_bundle(file, settings.home, incident_id)
+    try:
+        incident(bundle.manifest.incident_id, settings=settings)
+    except NotFoundError:
+        return bundle, False
+    _note_evidence(bundle, settings, actor, "imported")
+    return bundle, True
+
+
 def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosis:
     """Return what the symptom detectors say of a bundle; nothing but the bundle is read.
 
@@ -190,7 +209,7 @@ def new_bundle_id(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
 
 
-def _note_evidence(bundle: Bundle, settings: Settings, actor: str) -> None:
+def _note_evidence(bundle: Bundle, settings: Settings, actor: str, how: str = "collected") -> None:
     counts: dict[str, int] = {}
     for run in bundle.runs:
         counts[run.outcome.replace("_", " ")] = counts.get(run.outcome.replace("_", " "), 0) + 1
@@ -198,9 +217,10 @@ def _note_evidence(bundle: Bundle, settings: Settings, actor: str) -> None:
     store(settings).append(
         bundle.manifest.incident_id,
         EventKind.EVIDENCE,
-        at=bundle.manifest.created_at,
+        # when a stranger's clock says it was collected is no time for our timeline
+        at=bundle.manifest.created_at if how == "collected" else None,
         actor=actor,
-        text=f"Evidence collected into bundle {bundle.id}: {told}",
+        text=f"Evidence {how} into bundle {bundle.id}: {told}",
         data={"bundle": bundle.id, "seal": bundle.manifest.seal},
     )
 

@@ -1,0 +1,84 @@
+"""`irkit bundle`: look at, compare, send and take evidence bundles; one short function a subcommand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from irkit import console
+from irkit.model import parse_incident_id
+
+
+@click.group()
+def bundle() -> None:
+    """Verify, show, compare, export and import evidence bundles.
+
+    BUNDLE is an incident's id (then its newest), a bundle's id, its folder, or a file made by export.
+    """
+
+
+@bundle.command("verify")
+@click.argument("name", metavar="BUNDLE")
+def verify(name: str) -> None:
+    """Check the seal, every file's sum and kind, and the manifest against its published schema."""
+    from irkit import bundle_file, workspace
+
+    with bundle_file.opened(bundle_file.find_bundle(name, workspace.load_settings().home)) as found:
+        bundle_file.verify(found)
+        console.say(f"Bundle {found.id} is whole and unchanged: {len(found.manifest.evidence)} pieces of evidence.")
+        console.say(f"sha256 {found.manifest.seal}")
+
+
+@bundle.command("show")
+@click.argument("name", metavar="BUNDLE")
+def show(name: str) -> None:
+    """Show what a bundle holds, where it came from and what is missing."""
+    from irkit import bundle_file, terminal, workspace
+
+    with bundle_file.opened(bundle_file.find_bundle(name, workspace.load_settings().home)) as found:
+        console.show(terminal.bundle_card(found))
+
+
+@bundle.command("diff")
+@click.argument("before", metavar="BUNDLE")
+@click.argument("after", metavar="BUNDLE")
+def diff(before: str, after: str) -> None:
+    """Show what changed from one bundle to another: containers, settings, tables, metrics, log lines."""
+    from irkit import bundle_diff, bundle_file, terminal, workspace
+
+    home = workspace.load_settings().home
+    with (
+        bundle_file.opened(bundle_file.find_bundle(before, home)) as old,
+        bundle_file.opened(bundle_file.find_bundle(after, home)) as new,
+    ):
+        console.show(terminal.diff_view(bundle_diff.diff(old, new)))
+
+
+@bundle.command("export")
+@click.argument("name", metavar="BUNDLE")
+@click.option("--to", "file", type=click.Path(path_type=Path), help="The file to make. Default: named by its id, here.")
+def export(name: str, file: Path | None) -> None:
+    """Write a bundle into one file, the same bytes each time."""
+    from irkit import bundle_file, workspace
+    from irkit.bundle import sha256_of
+
+    with bundle_file.opened(bundle_file.find_bundle(name, workspace.load_settings().home)) as found:
+        label = f"INC-{found.manifest.incident_id}-{found.id}{bundle_file.SUFFIX}"
+        made = bundle_file.export_bundle(found, file or Path(label))
+    console.say(f"{made.absolute()}\nsha256 {sha256_of(made)}")
+
+
+@bundle.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--id", "incident_id", metavar="ID", type=parse_incident_id, help="File it under this incident instead.")
+@click.option("--by", "actor", metavar="NAME", default=None, help="Who did it. Default: you.")
+def import_(file: Path, incident_id: int | None, actor: str | None) -> None:
+    """File a bundle that came as one FILE, after distrusting all of it."""
+    from irkit import workspace
+
+    settings = workspace.load_settings()
+    filed, known = workspace.import_bundle(file, incident_id, settings=settings, actor=actor or console.user())
+    number = filed.manifest.incident_id
+    console.say(f"{filed.path}\nsha256 {filed.manifest.seal}")
+    console.say(f"Next: irkit {'diagnose' if known else 'open TITLE --type TYPE --id'} {number}")
