@@ -55,10 +55,9 @@ def detect(
         subject = _as_it_ended(subject, rows_of(container_events), episode)
         keys = ("service", "name", "state", "health", "exit_code", "oom_killed", "restart_count")
         numbers |= {key: integer_of(subject, key) if "co" in key else subject.get(key) for key in keys}
-    line, is_error = _telling_line(related, logs, subject, episode)
+    line, told = _telling_line(related, logs, subject, episode)
     if line:
         numbers["line"] = line
-        line = f"its log says {quoted(line)}" if is_error else f"its last log line is {quoted(line)}"
     if episode.until is not None:
         numbers["until"] = episode.until
     recovered = not failing and not docker_fails
@@ -70,7 +69,7 @@ def detect(
     numbers |= {"also_down": [text_of(row, "name") for row in also_down]} if also_down else {}
     return Verdict(
         VerdictState.FOUND,
-        _sentence(probes, failing, subject, episode, [line, *map(_container, also_down)], recovered=recovered),
+        _sentence(probes, failing, subject, episode, [told, *map(_container, also_down)], recovered=recovered),
         _advice(subject, explained_by, recovered=recovered),
         episode.onset,
         _confidence(probes, failing, recovered=recovered),
@@ -172,19 +171,22 @@ def _as_it_ended(subject: Row, events: list[Row], episode: Episode) -> Row:
 
 def _telling_line(
     related: pd.DataFrame | None, logs: pd.DataFrame | None, subject: Row | None, episode: Episode
-) -> tuple[str, bool]:
-    """Return the last error of a stopped container, the most frequent of a running one, and that it is an error.
+) -> tuple[str, str]:
+    """Return the last error of a stopped container, the most frequent of a running one, and the words to tell it in.
 
-    A stopped one that told of none gives its last line, an ordinary one: it went without a word.
+    Where it logged no error and fell silent with the onset, its last line is what there is: it went without a word.
     """
     stopped = subject is not None and text_of(subject, "state") in _STOPPED
     if related is not None and len(related):
-        return (str(related["message"].tolist()[-1]) if stopped else telling_message(related)), True
-    if logs is None or subject is None or not stopped:
-        return "", False
-    own = logs[logs["service"] == text_of(subject, "service")]
-    last = [row for row in in_order(rows_of(own)) if episode.onset is None or row["at"] <= episode.onset + _AFTER]
-    return next((text_of(row, "line") for row in reversed(last) if row.get("line")), ""), False
+        line = str(related["message"].tolist()[-1]) if stopped else telling_message(related)
+        return line, f"its log says {quoted(line)}"
+    if logs is None or subject is None or episode.until is not None or (episode.onset is None and not stopped):
+        return "", ""
+    own = in_order(rows_of(logs[logs["service"] == text_of(subject, "service")]))
+    last = next((row for row in reversed(own) if row.get("line")), None)
+    if last is None or (episode.onset is not None and last["at"] > episode.onset + _AFTER):
+        return "", ""
+    return text_of(last, "line"), f"its last log line, at {clock(last['at'])}, is {quoted(text_of(last, 'line'))}"
 
 
 def _sentence(

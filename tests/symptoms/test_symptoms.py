@@ -320,3 +320,13 @@ def test_too_few_requests_clear_no_latency(slug: str, total: int, slow: int, sta
         shared | {"at": START + timedelta(seconds=n), "duration_s": 2.5 if n < slow else 0.1} for n in range(total)
     ]
     assert verdict(DETECTORS[slug], {"requests": requests}).state == state
+
+
+@pytest.mark.parametrize(("second", "told"), [(4, True), (30, False)])
+def test_a_service_that_fell_silent_with_the_onset_is_told_by_its_last_line(second: int, told: bool) -> None:  # noqa: FBT001
+    probes = [{"at": f"2026-11-24T03:00:0{n}Z", "verdict": "timed_out"} for n in (3, 5, 7)]
+    api = {"service": "api", "name": "api-1", "state": "running", "health": "unhealthy"}
+    logs = [{"at": f"2026-11-24T03:00:{second:02d}Z", "service": "api", "line": "INFO: the last word"}]
+    found = verdict(DETECTORS["health-check-failing"], {"health": probes, "containers": [api], "logs": logs})
+    assert (found.numbers.get("line") == "INFO: the last word") is told
+    assert ("its last log line, at 03:00:04 UTC" in found.sentence) is told
