@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis
 from redis import exceptions
@@ -60,7 +61,7 @@ def connected(target: RedisTarget) -> Iterator[redis.Redis]:
     try:
         yield redis.Redis(connection_pool=pool)
     except (exceptions.RedisError, OSError, UnicodeError) as error:
-        raise explain(error, target) from None
+        raise explain(_first_words(pool, error), target) from None
     finally:
         pool.disconnect()
 
@@ -100,6 +101,24 @@ def _pool(target: RedisTarget) -> ConnectionPool:
             "socket_timeout": target.timeout_s,
         }
     )
+
+
+def _first_words(pool: ConnectionPool, error: Exception) -> Exception:
+    """Return what the server said before it was asked, where that is why it was left; else the error itself.
+
+    A server that turns everybody away says so at once, and the pool then calls the connection not ready.
+    """
+    if "not ready" not in str(error):
+        return error
+    connection: Any = pool.make_connection()
+    try:
+        connection.connect()
+        connection.read_response()
+    except (exceptions.RedisError, OSError) as said:
+        return said
+    finally:
+        connection.disconnect()
+    return error
 
 
 def _authentication(where: str, text: str) -> Failure:

@@ -87,6 +87,14 @@ def test_a_server_without_connections_left_is_refused(tmp_path: Path) -> None:
         assert "has no connection left" in str(found)
 
 
+def test_a_server_in_protected_mode_is_refused() -> None:
+    said = b"-DENIED Redis is running in protected mode because protected mode is enabled\r\n"
+    with servers.serving(lambda connection, _: connection.sendall(said)) as port:
+        found = failure(RedisTarget(Secret(f"redis://127.0.0.1:{port}/0")))
+    assert isinstance(found, Refused)
+    assert "is in protected mode" in str(found)
+
+
 def test_a_server_busy_with_a_script_is_refused(tmp_path: Path) -> None:
     with redis_server(tmp_path, "--busy-reply-threshold", "1") as server:
         looping = threading.Thread(target=_loop, args=(server.port,))
