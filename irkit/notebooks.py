@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +12,7 @@ from irkit.visible import cut, visible, without_ansi
 _PACKAGE = Path(__file__).parent
 _KERNEL = "python3"
 _SHOWN_CHARS = 400
+_HINT = "hint: "
 
 
 class NotebookError(IrkitError):
@@ -88,42 +87,32 @@ def run(name: str | Path, output: Path, parameters: Mapping[str, object], *, cwd
     if output.exists() and output.samefile(source):
         raise InputError(f"{output} is the notebook itself", hint="write the run to another file")
     _check(parameters, parameters_of(source), source)
-    folder_made = output.parent
     try:
-        folder_made.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=folder_made, prefix=f".{output.stem}.", suffix=".ipynb")
-        os.close(handle)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.touch()
     except OSError as error:
         msg = f"the run cannot be written to {output}: {error.strerror or error}"
         raise InputError(msg, hint="choose another place") from None
-    partial = Path(draft)
     try:
         papermill.execute_notebook(
             str(source),
-            draft,
+            str(output),
             parameters=dict(parameters),
             kernel_name=_KERNEL,
             cwd=str(cwd or Path.cwd()),
             progress_bar=False,
         )
     except PapermillExecutionError as error:
-        partial.replace(output)
         sentence = cut(visible(" ".join(without_ansi(str(error.evalue)).split())), _SHOWN_CHARS)
-        raise NotebookError(sentence, hint=f"cell {error.exec_count} of {output} stopped there") from None
+        # irkit's own errors end their traceback with the hint
+        hints = [line.removeprefix(_HINT) for line in error.traceback if line.startswith(_HINT)]
+        hint = visible(hints[-1]) if hints else f"cell {error.exec_count} of {output} stopped there"
+        raise NotebookError(sentence, hint=hint) from None
     except RuntimeError as error:
         # nbclient's DeadKernelError and CellTimeoutError are RuntimeErrors
-        partial.replace(output)
         hint = f"{output} holds what there was until then; is there enough memory?"
         raise NotebookError(f"the notebook {source.name} lost its kernel: {error}", hint=hint) from None
-    finally:
-        if partial.exists() and not _finished(partial):
-            partial.unlink()
-    partial.replace(output)
     return output
-
-
-def _finished(path: Path) -> bool:
-    return path.stat().st_size > 0
 
 
 def _check(given: Mapping[str, object], known: tuple[str, ...], source: Path) -> None:

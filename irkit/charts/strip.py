@@ -127,8 +127,8 @@ class IncidentStrip:
             if isinstance(lane, BarLane):
                 made += [(b.at, lane.name, f"{b.failed:g} failed of {b.total:g}") for b in lane.bars if b.failed]
             elif isinstance(lane, LineLane):
-                made += [(lane_peak.at, f"{lane.name}, highest", f"{lane_peak.value:.3g} {lane.unit}")
-                         for lane_peak in [max(lane.points, key=lambda point: point.value)]]  # fmt: skip
+                highest = sorted(lane.points, key=lambda point: -point.value)[:1]
+                made += [(p.at, f"{lane.name}, highest", f"{p.value:.3g} {lane.unit}") for p in highest]
             else:
                 made += [(mark.at, lane.name, mark.label) for mark in lane.marks if mark.bad]
         made.sort(key=lambda row: row[0])
@@ -243,8 +243,9 @@ def _curve(lane: LineLane, x: Callable[[datetime], float], base: float, width: i
         at = base - lane.limit / peak * _LANE_PX
         parts.append(svg.line(_EDGE_PX, at, width - _EDGE_PX, at, "limit"))
     points = [(x(point.at), base - point.value / peak * _LANE_PX) for point in lane.points]
-    parts.append(svg.path(points, "curve") if len(points) > 1 else svg.circle(*points[0], 3, "alarm"))
-    return parts
+    if len(points) == 1:
+        return [*parts, svg.circle(*points[0], 3, "alarm")]
+    return [*parts, svg.path(points, "curve")] if points else parts
 
 
 def _marks(lane: MarkLane, x: Callable[[datetime], float], y: float, width: int) -> tuple[list[str], float]:

@@ -147,9 +147,11 @@ def problems_of(nb: Mapping[str, Any]) -> tuple[str, ...]:
         errors = [item for item in cell.get("outputs", ()) if item.get("output_type") == "error"]
         found += [f"Code cell {number} failed: {safe.failure(item)}" for item in errors]
         noted = cell.get("metadata", {}).get("papermill", {})
+        times = cell.get("metadata", {}).get("execution", {})
+        unanswered = "iopub.execute_input" in times and "shell.execute_reply" not in times
         if cell.get("execution_count") is None:
             unrun.append(number)
-        elif not errors and (noted.get("exception") or noted.get("status") in ("failed", "running")):
+        elif not errors and (unanswered or noted.get("exception") or noted.get("status") in ("failed", "running")):
             found.append(f"Code cell {number} did not come to its end.")
     if unrun:
         which = "No code cell" if len(unrun) == len(cells) else f"{len(unrun)} of {len(cells)} code cells"

@@ -1,0 +1,247 @@
+"""The report as data: what each section says of the example incident, and what it says when evidence is missing."""
+
+from dataclasses import fields, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from irkit.bundle import Bundle, Manifest
+from irkit.model import CollectorRun, Event, EventKind, Outcome, Status, VerdictState, Window
+from irkit.report import POSTMORTEM, Report, build
+from irkit.report.parts import Gap
+from tests.example_bundle import CRASH, FIRST_500, START, TELLING, example_bundle
+from tests.example_report import NOW, OPEN, RESOLVED, TIMELINE, example_report, report_of
+
+EVERYTHING = ("containers", "container_health", "container_events", "logs", "health")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    return example_report(tmp_path_factory.mktemp("full"))
+
+
+@pytest.fixture(scope="module")
+def blind(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Nothing could be looked at."""
+    return example_report(tmp_path_factory.mktemp("blind"), leave_out=EVERYTHING, incident=OPEN)
+
+
+def test_no_section_of_a_real_incident_fails(report: Report) -> None:
+    failed = {name: getattr(report, name).reason for name in gaps_of(report)}
+    assert failed == {}
+
+
+def gaps_of(report: Report) -> set[str]:
+    return {field.name for field in fields(report) if isinstance(getattr(report, field.name), Gap)}
+
+
+def test_the_header_answers_what_broke_since_when_and_why(report: Report) -> None:
+    header = report.header
+    assert not isinstance(header, Gap)
+    assert (header.label, header.severity, header.status) == ("INC-42", "Critical", Status.RESOLVED)
+    assert header.started_at == FIRST_500
+    assert header.lasted == CRASH + timedelta(minutes=19) - FIRST_500  # until mitigated, when users felt it no more
+    assert (header.response.state, header.response.sentence) == ("kept", "acknowledged after 4 min, 15 min allowed")
+    assert header.likely.title == "API Unresponsive"
+    first = header.likely.claims[0]
+    assert first.text == "jarvis-api exited with code 1 at 03:12:09Z"
+    assert first.quote == TELLING
+    assert first.evidence == ("compose-services/containers", "container-logs/logs")
+
+
+def test_the_header_shows_every_look_and_how_it_ended(report: Report) -> None:
+    header = report.header
+    assert not isinstance(header, Gap)
+    outcomes = {run.collector: run.outcome for run in header.coverage}
+    assert outcomes["redis-info"] is Outcome.FAILED
+    assert outcomes["sqlite-statistics"] is Outcome.ABSENT
+    assert outcomes["container-stats"] is Outcome.TIMED_OUT
+    assert outcomes["container-logs"] is Outcome.PARTIAL
+
+
+def test_the_summary_is_three_sentences(report: Report) -> None:
+    assert not isinstance(report.summary, Gap)
+    lasted, points, looked = (claim.text for claim in report.summary.claims)
+    assert lasted.endswith("lasted from 2026-11-23 03:08:41 to 03:31:09 UTC, 22 min 28 s.")
+    assert points == "The evidence points at API Unresponsive: jarvis-api exited with code 1 at 03:12:09Z."
+    assert looked == "3 of 7 sources could not be looked at (redis-info, sqlite-statistics, container-stats)."
+
+
+def test_the_impact_is_counted_while_it_lasted(report: Report) -> None:
+    assert not isinstance(report.impact, Gap)
+    measures = {measure.name: measure for measure in report.impact.measures}
+    assert measures["Failed requests"].value == "31"
+    assert measures["Failed requests"].note.startswith("67.4 % of 46 answered")
+    assert measures["Failed health probes"].value == "3 of 3"
+    assert measures["No request answered"].value == "9 min 26 s"
+    assert all(measure.evidence for measure in measures.values()), "a number without a source"
+    assert report.impact.strip is not None
+    names = [lane.name for lane in report.impact.strip.lanes]
+    assert names == [
+        "Requests, failed in red",
+        "p95 latency",
+        "Errors in the log",
+        "Health checks, failed filled",
+        "Container events",
+    ]
+    assert report.impact.strip.impact is not None
+    assert report.impact.strip.impact.start == FIRST_500
+
+
+def test_the_timeline_merges_people_and_evidence_in_order(report: Report) -> None:
+    assert not isinstance(report.timeline, Gap)
+    rows = report.timeline.rows
+    assert [row.at for row in rows] == sorted(row.at for row in rows)
+    assert rows[0].text == "Evidence starts here."
+    assert rows[0].phase == "before"
+    texts = {row.text: row for row in rows}
+    assert texts["Exited with code 1"].quote == TELLING
+    assert texts["Exited with code 1"].phase == "during"
+    assert texts["Exited with code 1"].at == CRASH
+    assert texts["Resolved: no 5xx for 20 minutes"].phase == "after"
+    assert texts["Acknowledged"].person
+    assert "Became unhealthy" in texts
+    assert not any("nightly snapshot" in text for text in texts), "a written part is shown where it belongs"
+    assert [row for row in rows if not row.person and row.who != "irkit" and not row.evidence] == []
+
+
+def test_a_long_timeline_leaves_out_evidence_and_says_so_but_never_people(tmp_path: Path) -> None:
+    noisy = example_bundle(tmp_path)
+    many = tuple(
+        Event(i, 42, CRASH + timedelta(seconds=i), NOW, EventKind.NOTE, "jon", f"note {i}") for i in range(100)
+    )
+    timeline = report_of(noisy, RESOLVED, many).timeline
+    assert not isinstance(timeline, Gap)
+    assert sum(row.person for row in timeline.rows) == 100
+    assert len(timeline.rows) + timeline.left_out == 100 + 7
+
+
+def test_symptoms_are_found_before_unknown_before_clear(report: Report) -> None:
+    assert not isinstance(report.symptoms, Gap)
+    states = [row.state for row in report.symptoms.rows]
+    order = [VerdictState.FOUND, VerdictState.UNKNOWN, VerdictState.CLEAR]
+    assert states == sorted(states, key=order.index)
+    found = {row.title for row in report.symptoms.rows if row.state is VerdictState.FOUND}
+    assert {"Health check failing", "5xx error spike"} <= found
+    assert report.symptoms.ranking[0].title == "API Unresponsive"
+
+
+def test_notes_fill_the_parts_that_people_write(report: Report) -> None:
+    assert not isinstance(report.header, Gap)
+    assert not isinstance(report.causes, Gap)
+    assert report.header.written == (2, 10)
+    trigger = report.causes.parts[0]
+    assert [answer.text for answer in trigger.answers] == ["The nightly snapshot remounts data/ read-only."]
+    assert trigger.answers[0].by == "jon"
+    assert report.causes.parts[1].answers == ()
+
+
+def test_action_items_and_questions_come_from_notes(report: Report) -> None:
+    assert not isinstance(report.action_items, Gap)
+    assert not isinstance(report.open_questions, Gap)
+    (item,) = report.action_items.items
+    assert (item.owner, f"{item.due:%Y-%m-%d}") == ("jon", "2026-12-01")
+    assert report.open_questions.questions[0].text == "Was anything written in between?"
+
+
+def test_unknown_symptoms_are_open_questions_grouped_by_reason(blind: Report) -> None:
+    assert not isinstance(blind.open_questions, Gap)
+    assert not isinstance(blind.symptoms, Gap)
+    texts = [claim.text for claim in blind.open_questions.questions]
+    unknown = [row.title for row in blind.symptoms.rows if row.state is VerdictState.UNKNOWN]
+    assert all(any(f"“{title}”" in text for text in texts) for title in unknown)
+    reasons = [text.partition("? ")[2] for text in texts]
+    assert len(reasons) == len(set(reasons)) or texts[-1].startswith("When did it")
+
+
+def test_the_runbooks_steps_say_what_was_done(report: Report) -> None:
+    assert not isinstance(report.resolution, Gap)
+    assert [row.state for row in report.resolution.steps] == ["done", "not recorded", "not recorded"]
+    assert report.resolution.actions[0].by == "jon"
+
+
+def test_similar_incidents_are_of_the_same_type(report: Report) -> None:
+    assert not isinstance(report.similar, Gap)
+    assert [(row.label, row.common) for row in report.similar.rows] == [("INC-17", "also API Unresponsive")]
+
+
+def test_the_log_is_shown_where_it_began_and_where_it_ended(report: Report) -> None:
+    assert not isinstance(report.log, Gap)
+    assert report.log.parts[-1].title == "Before jarvis-api exited at 03:12:09 UTC"
+    (marked,) = [row for part in report.log.parts for row in part.rows if row.marked]
+    assert marked.line == TELLING
+
+
+def test_the_next_steps_are_the_runbooks_own(report: Report) -> None:
+    assert not isinstance(report.next_steps, Gap)
+    assert report.next_steps.steps[0].command == "docker-compose restart jarvis-api"
+    assert any("PagerDuty" in line for line in report.next_steps.tell)
+
+
+def test_with_nothing_to_look_at_nothing_is_called_clear(blind: Report) -> None:
+    assert gaps_of(blind) == {"containers", "log", "health"}
+    assert not isinstance(blind.header, Gap)
+    assert not isinstance(blind.symptoms, Gap)
+    assert not isinstance(blind.impact, Gap)
+    assert blind.header.likely.title is None
+    assert "could not be looked at" in blind.header.likely.note
+    assert {row.state for row in blind.symptoms.rows} == {VerdictState.UNKNOWN}
+    assert blind.impact.strip is None
+    assert blind.impact.gaps[0].startswith("Requests and error lines are unknown: container-logs failed")
+    assert isinstance(blind.log, Gap)
+    assert blind.log.reason == "Unknown: container-logs failed: cannot connect to the Docker daemon."
+
+
+def test_an_open_incident_counts_on(blind: Report) -> None:
+    assert not isinstance(blind.header, Gap)
+    assert blind.header.ended_at is None
+    assert blind.header.lasted == NOW - OPEN.opened_at
+    assert blind.header.response.state == "missed"
+    assert not isinstance(blind.milestones, Gap)
+    assert [row.verdict for row in blind.milestones.rows][1] == "missed"
+
+
+def test_a_bundle_that_was_never_collected_still_makes_a_report() -> None:
+    reason = "no evidence was collected, and this run was told not to (collect: never)"
+    kinds = ("logs",)
+    run = CollectorRun("container-logs", Outcome.SKIPPED, reason, "", "", "", kinds, (), NOW, 0.0, 0)
+    empty = Bundle(Path(), Manifest(1, "0.1.0", "none", 42, Window(START, NOW), NOW, (run,), ()))
+    made = report_of(empty, OPEN, TIMELINE[:2])
+    assert gaps_of(made) == {"containers", "log", "health"}
+    assert not isinstance(made.summary, Gap)
+    assert made.summary.claims[-1].text == "1 of 1 sources could not be looked at (container-logs)."
+
+
+def test_one_failing_section_does_not_stop_the_others(tmp_path: Path) -> None:
+    bundle = example_bundle(tmp_path)
+    (bundle.path / "container-logs" / "logs.parquet").write_bytes(b"not parquet")
+    from irkit import runbook
+    from irkit.diagnose import Diagnosis
+
+    made = build(
+        incident=RESOLVED,
+        timeline=TIMELINE,
+        runbook=runbook.load(),
+        bundle=bundle,
+        diagnosis=Diagnosis((), ()),
+        now=NOW,
+    )
+    assert isinstance(made.impact, Gap)
+    assert "could not be made from the evidence" in made.impact.reason
+    assert not isinstance(made.containers, Gap)
+    assert not isinstance(made.milestones, Gap)
+
+
+def test_a_severity_or_type_the_runbook_no_longer_knows_is_said(tmp_path: Path) -> None:
+    made = report_of(example_bundle(tmp_path), replace(RESOLVED, severity="Sev0", type="meteor-strike"))
+    assert not isinstance(made.header, Gap)
+    assert made.header.response.state == "unknown"
+    assert made.header.filed_as == "meteor-strike"
+    assert made.header.likely.note == "It was filed as meteor-strike; the evidence says otherwise."
+    assert isinstance(made.milestones, Gap)
+
+
+def test_the_postmortem_leaves_the_working_sections_out(report: Report) -> None:
+    assert len(report.sections) == len(POSTMORTEM)
+    assert report.containers not in report.sections

@@ -1,0 +1,142 @@
+"""irkit's notebooks are found and run: their source stays as it is, wrong parameters are refused, failures kept."""
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from irkit import notebooks, workspace
+from irkit.errors import InputError, NotFoundError
+from irkit.notebooks import NotebookError
+from irkit.publish import to_html
+from irkit.publish.exporter import problems_of
+from tests.example_bundle import CRASH, FIRST_500, TELLING, example_bundle
+from tests.example_report import TITLE
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an incident 42 in its store and sealed evidence for it; the working directory."""
+    (tmp_path / "irkit.toml").write_text('home = "home"\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    settings = workspace.load_settings()
+    workspace.store(settings, create=True).open_incident(
+        TITLE,
+        incident_type="api-unresponsive",
+        severity="Critical",
+        actor="maria",
+        incident_id=42,
+        opened_at=CRASH + timedelta(minutes=3),
+        started_at=FIRST_500,
+        detected_at=CRASH + timedelta(minutes=2),
+    )
+    example_bundle(settings.home)
+    return tmp_path
+
+
+def notebook(path: Path, *cells: str) -> Path:
+    made = new_notebook(
+        cells=[new_code_cell("incident_id = 42  # the incident", metadata={"tags": ["parameters"]})],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    made.cells += [new_code_cell(source) for source in cells]
+    nbformat.write(made, path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["postmortem", "api-unresponsive"])
+def test_our_notebooks_run_from_top_to_bottom(name: str, workplace: Path) -> None:
+    source = notebooks.find(name)
+    before = source.read_bytes()
+    out = notebooks.run(name, workplace / "runs" / "out.ipynb", {"incident_id": 42, "collect": "never"})
+    page = to_html(out, workplace / "page.html").read_text(encoding="utf-8")
+    assert problems_of(nbformat.read(out, as_version=4)) == ()
+    assert "The evidence points at: API Unresponsive" in page
+    assert "exited with code 1" in page
+    assert TELLING in page
+    assert "<script" not in page
+    assert source.read_bytes() == before
+    assert [path.name for path in out.parent.iterdir()] == ["out.ipynb"]
+
+
+def test_vanilla_papermill_runs_the_postmortem_in_the_notebooks_folder(workplace: Path) -> None:
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", str(workplace)]
+    command += ["postmortem.ipynb", str(workplace / "out.ipynb"), "-r", "incident_id", "INC-42"]
+    subprocess.run(command, cwd=ROOT / "notebooks", check=True, capture_output=True)
+    executed = nbformat.read(workplace / "out.ipynb", as_version=4)
+    assert problems_of(executed) == ()
+
+
+def test_an_unknown_incident_is_one_sentence_and_the_page_is_stamped(workplace: Path) -> None:
+    out = workplace / "out.ipynb"
+    with pytest.raises(NotebookError, match="INC-99") as caught:
+        notebooks.run("postmortem", out, {"incident_id": 99})
+    assert "Traceback" not in str(caught.value)
+    assert caught.value.hint == "the nearest ids are 42; `irkit list` shows all"
+    page = to_html(out, workplace / "page.html").read_text(encoding="utf-8")
+    assert "<title>INCOMPLETE" in page
+    assert "INC-99" in page
+    assert "Traceback" not in page
+
+
+def test_a_killed_kernel_is_said_and_its_page_is_stamped(tmp_path: Path) -> None:
+    source = notebook(tmp_path / "dies.ipynb", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    out = tmp_path / "out.ipynb"
+    with pytest.raises(NotebookError, match="lost its kernel"):
+        notebooks.run(source, out, {"incident_id": 42})
+    page = to_html(out, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<title>INCOMPLETE" in page
+
+
+def test_a_misspelt_parameter_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    out = tmp_path / "out.ipynb"
+    with pytest.raises(InputError, match="postmortem has no parameter 'incident'") as caught:
+        notebooks.run("postmortem", out, {"incident": 42})
+    assert caught.value.hint == "did you mean incident_id?"
+    with pytest.raises(InputError) as caught:
+        notebooks.run("postmortem", out, {"x = __import__('os')": 1})
+    assert caught.value.hint == "it has incident_id, collect"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_notebook_is_never_its_own_output(tmp_path: Path) -> None:
+    source = notebook(tmp_path / "mine.ipynb", "1")
+    before = source.read_bytes()
+    with pytest.raises(InputError, match="is the notebook itself"):
+        notebooks.run(source, source, {})
+    assert source.read_bytes() == before
+
+
+def test_notebooks_are_found_by_name_and_by_path(tmp_path: Path) -> None:
+    assert (
+        notebooks.find("api-unresponsive")
+        == notebooks.find("api_unresponsive.ipynb")
+        == notebooks.find(ROOT / "notebooks" / "api_unresponsive.ipynb")
+    )
+    assert {"postmortem", "api_unresponsive"} <= set(notebooks.names())
+    mine = notebook(tmp_path / "mine.ipynb", "1")
+    assert notebooks.find(mine) == mine
+    with pytest.raises(NotFoundError, match="there is no notebook postmotem") as caught:
+        notebooks.find("postmotem")
+    assert caught.value.hint == "did you mean postmortem?"
+
+
+def test_parameters_are_read_with_what_they_mean() -> None:
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        assert notebooks.parameters_of(path)[:2] == ("incident_id", "collect")
+
+
+def test_the_kernel_is_the_plain_one_and_ids_are_stable() -> None:
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        assert stored["metadata"]["kernelspec"]["name"] == "python3"
+        ids = [cell["id"] for cell in stored["cells"]]
+        assert len(set(ids)) == len(ids)
+        assert not [one for one in ids if len(one) == 8 and set(one) <= set("0123456789abcdef")], "ids are words"
