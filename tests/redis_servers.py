@@ -17,6 +17,7 @@ from irkit.settings import RedisTarget, Secret
 from tests.http_servers import free_port
 
 _START_S = 20.0
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -36,28 +37,37 @@ class RedisServer:
 def redis_server(folder: Path, *options: str, password: str | None = None) -> Iterator[RedisServer]:
     """Start a server that keeps nothing and hand it over when it answers; it is gone afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    fixed = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    with subprocess.Popen(["redis-server", *fixed, *options], stdout=subprocess.DEVNULL) as process:
-        client = redis.Redis(port=port, password=password, retry=Retry(NoBackoff(), 0))
+    server = _start(folder, options, password)
+    with server.process:
         try:
-            _await_answer(client, process)
-            yield RedisServer(port, process, client)
+            yield server
         finally:
-            client.close()
-            process.kill()
+            server.client.close()
+            server.process.kill()
 
 
-def _await_answer(client: redis.Redis, process: subprocess.Popen[bytes]) -> None:
+def _start(folder: Path, options: tuple[str, ...], password: str | None) -> RedisServer:
+    """Start a server on a port of its own; one that was taken meanwhile ends it, and another is tried."""
+    for _ in range(_TRIES):
+        port = free_port()
+        fixed = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        process = subprocess.Popen(["redis-server", *fixed, *options], stdout=subprocess.DEVNULL)
+        client = redis.Redis(port=port, password=password, retry=Retry(NoBackoff(), 0))
+        if _answers(client, process):
+            return RedisServer(port, process, client)
+        client.close()
+        process.kill()
+        process.wait()
+    message = f"redis-server does not answer (exit code {process.returncode})"
+    raise RuntimeError(message)
+
+
+def _answers(client: redis.Redis, process: subprocess.Popen[bytes]) -> bool:
     until = time.monotonic() + _START_S
     while time.monotonic() < until and process.poll() is None:
         try:
-            client.ping()
-        except (redis.BusyLoadingError, redis.ResponseError):
-            return  # it is there, and unwilling is what it was started to be
+            # INFO is answered in every state, and says whether it is our server that has the port
+            return bool(client.info("server")["process_id"] == process.pid)
         except redis.ConnectionError:
             time.sleep(0.01)
-        else:
-            return
-    message = f"redis-server did not answer (exit code {process.poll()})"
-    raise RuntimeError(message)
+    return False
