@@ -280,6 +280,7 @@ class ActionItem:
 
 
 _SHOWN_CHARS = 40
+_SHOWN_BITS = 64
 _INCIDENT_ID = re.compile(r"(?:INC-)?0*([1-9][0-9]{0,9})", re.IGNORECASE | re.ASCII)
 
 
@@ -298,7 +299,8 @@ def parse_incident_id(value: object) -> int:
         number = int(match[1])
     if number is None or not 1 <= number <= MAX_INCIDENT_ID:
         # an int past the interpreter's digit limit cannot even be printed
-        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else repr(value)
+        huge = isinstance(value, int) and value.bit_length() > _SHOWN_BITS
+        text = f"a number of {value.bit_length()} bits" if huge and isinstance(value, int) else repr(value)
         shown = text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
         msg = f"{shown} is not an incident id"
         raise InputError(msg, hint="use a whole number such as 42 or INC-42; `irkit list` shows the ids")
