@@ -54,12 +54,6 @@ def time_of(row: Row, name: str) -> datetime | None:
     return value if isinstance(value, datetime) else None
 
 
-def latest(rows: Iterable[Row], name: str = "at") -> Row | None:
-    """Return the row with the latest time in column `name`; rows without a time come before all others."""
-    least = datetime.min.replace(tzinfo=UTC)
-    return max(rows, key=lambda row: time_of(row, name) or least, default=None)
-
-
 def in_order(rows: Iterable[Row], name: str = "at") -> list[Row]:
     """Return the rows that have a time in column `name`, earliest first."""
     timed = [(at, row) for row in rows if (at := time_of(row, name)) is not None]

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from irkit.records import in_order, integer_of, latest, number_of, rows_of, rows_where, text_of, time_of
+from irkit.records import in_order, integer_of, number_of, rows_of, rows_where, text_of, time_of
 
 AT = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 
@@ -46,8 +46,6 @@ def test_cells_are_read_as_what_they_are_or_not_at_all() -> None:
 def test_order_is_by_time_and_rows_without_one_are_left_out() -> None:
     rows = [{"at": AT.replace(hour=5)}, {"at": None}, {"at": AT}]
     assert in_order(rows) == [rows[2], rows[0]]
-    assert latest(rows) == rows[0]
-    assert latest([]) is None
 
 
 def test_a_table_without_rows_keeps_its_columns_when_filtered() -> None:

@@ -229,7 +229,8 @@ def _container(row: Row) -> str:
     if state in _STOPPED:
         ended = time_of(row, "finished_at")
         meaning = exit_meaning(integer_of(row, "exit_code"), oom_killed=row.get("oom_killed"))
-        return f"container {name} {state}{f' at {clock(ended)}' if ended else ''}: {meaning}{again}"
+        how = "is in a restart loop, last ended" if state == "restarting" else state
+        return f"container {name} {how}{f' at {clock(ended)}' if ended else ''}: {meaning}{again}"
     if died := time_of(row, "died_at"):
         meaning = exit_meaning(integer_of(row, "exit_code"), oom_killed=row.get("oom_killed"))
         again = f"{again}, after it died at {clock(died)}: {meaning}"

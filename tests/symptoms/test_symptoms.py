@@ -330,3 +330,17 @@ def test_a_service_that_fell_silent_with_the_onset_is_told_by_its_last_line(seco
     found = verdict(DETECTORS["health-check-failing"], {"health": probes, "containers": [api], "logs": logs})
     assert (found.numbers.get("line") == "INFO: the last word") is told
     assert ("its last log line, at 03:00:04 UTC" in found.sentence) is told
+
+
+def test_a_restart_loop_is_told_from_a_stop() -> None:
+    api = {
+        "service": "api",
+        "name": "api-1",
+        "state": "restarting",
+        "exit_code": 1,
+        "oom_killed": False,
+        "restart_count": 7,
+    }
+    told = verdict(DETECTORS["health-check-failing"], {"containers": [{**api, "finished_at": "2026-11-24T03:00:00Z"}]})
+    assert "is in a restart loop, last ended at 03:00:00 UTC: exit code 1" in told.sentence
+    assert "restarted 7 times by the engine" in told.sentence
