@@ -316,6 +316,21 @@ def runbook_check(context: click.Context, file: Path) -> None:
     context.exit(1 if fatal else 0)
 
 
+@irkit.command()
+@click.pass_context
+def doctor(context: click.Context) -> None:
+    """Say what is configured, reachable, readable and permitted, and what to do about the rest."""
+    from irkit import doctor as examination
+    from irkit import terminal
+
+    with console.progress() as on_progress:
+        checks = examination.examine(Path.cwd(), utc_now(), on_progress=on_progress)
+    console.show(terminal.doctor_view(checks))
+    well = examination.healthy(checks)
+    console.say("All that is configured works." if well else "Not all that is configured works: see what is broken.")
+    context.exit(0 if well else 1)
+
+
 irkit.add_command(cli_bundle.bundle)
 
 

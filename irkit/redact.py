@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY_NAME = "redaction.key"
-_KEY_BYTES = 32
+KEY_BYTES = 32
 _HASH_CHARS = 8
 
 # Every quantifier is bounded or over a class that cannot overlap its neighbour: no input makes these backtrack far.
@@ -124,12 +124,12 @@ def installation_key(home: Path) -> bytes:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             key = path.read_bytes()
-            if len(key) == _KEY_BYTES:
+            if len(key) == KEY_BYTES:
                 return key
-            msg = f"{path} is not a redaction key ({len(key)} bytes instead of {_KEY_BYTES})"
+            msg = f"{path} is not a redaction key ({len(key)} bytes instead of {KEY_BYTES})"
             raise StoreError(msg, hint="restore it from a backup, or remove it to start with a new one") from None
         with os.fdopen(descriptor, "wb") as stream:
-            key = secrets.token_bytes(_KEY_BYTES)
+            key = secrets.token_bytes(KEY_BYTES)
             stream.write(key)
             stream.flush()
             os.fsync(descriptor)

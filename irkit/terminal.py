@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from irkit.bundle_diff import BundleDiff
     from irkit.collect import Look
     from irkit.diagnose import Diagnosis
+    from irkit.doctor import Check
     from irkit.runbook_reader import Problem
 
 _OUTCOME_STYLE = {
@@ -34,6 +35,7 @@ _OUTCOME_STYLE = {
     Outcome.SKIPPED: "dim",
 }
 _VERDICT_STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
+_CHECK_STYLE = {"ok": "green", "limited": "yellow", "absent": "dim", "broken": "bold red"}
 _LINE_CHARS = 300
 _PATTERNS = 20
 
@@ -254,3 +256,17 @@ def _cell(value: object) -> Text:
     if isinstance(value, datetime):
         return Text(format_time(value))
     return _plain(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
+
+
+def doctor_view(checks: Iterable[Check]) -> RenderableType:
+    """Return what was looked at, group by group, and what to do about what is not well."""
+    groups: dict[str, Table] = {}
+    for check in checks:
+        table = groups.setdefault(
+            check.group, _table("what", "is", "how, and what to do", title=check.group.capitalize())
+        )
+        note = _plain(check.sentence)
+        if check.hint:
+            note.append(f"\n→ {cut(visible(check.hint), _LINE_CHARS)}", "cyan")
+        table.add_row(_plain(check.name), Text(check.state, _CHECK_STYLE[check.state]), note)
+    return Group(*groups.values())

@@ -78,6 +78,7 @@ ROOMS = (
     "drills",
     "notebooks",
     "publish",
+    "doctor",
     "terminal",
     "console",
     "cli_bundle",

@@ -1,0 +1,148 @@
+"""The doctor: what works, what does not, what to do; and that looking leaves no trace."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from irkit.doctor import Check, State, examine, healthy
+from tests.stack.stack import Stack
+from tests.test_cli import Run, irkit
+
+__all__ = ["irkit"]
+
+Examined = Callable[..., dict[str, Check]]
+
+
+@pytest.fixture
+def examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Examined:
+    """Examine a folder whose irkit.toml holds the given text, on top of sources that nobody answers for."""
+    for name in ("DOCKER_HOST", "IRKIT_HOME", "IRKIT_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    nowhere = f'[docker]\nhost = "unix://{tmp_path}/no-docker.sock"\n'
+
+    def run(text: str = "", *, sources: str = nowhere) -> dict[str, Check]:
+        (tmp_path / "irkit.toml").write_text(text + "\n" + sources)
+        (tmp_path / "irkit.toml").chmod(0o600)
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        checks = examine(tmp_path, datetime.now(UTC))
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+        assert all(check.hint for check in checks if check.state is State.BROKEN)
+        return {check.name: check for check in checks}
+
+    return run
+
+
+def test_a_sound_stack_is_sound(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IRKIT_HOME", raising=False)
+    checks = examine(stack.directory, datetime.now(UTC))
+    assert [check for check in checks if check.state is State.BROKEN] == []
+    assert healthy(checks)
+    states = {check.name: check.state for check in checks}
+    for name in ("irkit.toml", "home", "runbook", "compose-services", "http-health", "redis-info", "sqlite-statistics"):
+        assert states[name] is State.OK, name
+    for name in ("plug-ins", "notebooks and page", "compose"):
+        assert states[name] is State.OK, name
+    assert not (stack.directory / ".irkit").exists()
+
+
+def test_what_is_configured_and_does_not_answer_is_broken(examined: Examined) -> None:
+    checks = examined(
+        sources='[http]\nhealth_url = "http://127.0.0.1:9/health"\n[redis]\nurl = "redis://127.0.0.1:9/0"\n'
+        '[sqlite]\npath = "no.db"\n[docker]\nhost = "unix:///nonexistent/docker.sock"\n'
+    )
+    for name in ("http-health", "redis-info", "sqlite-statistics", "compose-services"):
+        assert checks[name].state is State.BROKEN, checks[name]
+    assert "refused" in checks["http-health"].sentence
+    assert "health_url" in checks["http-health"].hint
+    assert "nothing is there" in checks["compose-services"].sentence
+    assert not healthy(tuple(checks.values()))
+
+
+def test_a_source_that_hangs_is_broken_and_the_others_are_still_told(examined: Examined, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(tmp_path / "deaf.sock"))
+        deaf.listen(64)
+        sources = f'[docker]\nhost = "unix://{tmp_path}/deaf.sock"\n'
+        checks = examined("[collect]\ndeadline_s = 1\n", sources=sources)
+    assert checks["compose-services"].state is State.BROKEN
+    assert "deadline" in checks["compose-services"].sentence
+    assert checks["runbook"].state is State.OK
+
+
+def test_what_is_only_a_default_and_does_not_answer_is_no_fault(examined: Examined) -> None:
+    assert examined()["sqlite-statistics"].state is State.ABSENT
+
+
+def test_settings_that_cannot_be_read_are_named_and_the_rest_is_told(examined: Examined) -> None:
+    checks = examined("home = 7")
+    assert checks["irkit.toml"].state is State.BROKEN
+    assert "irkit.toml:1: home should be a string" in checks["irkit.toml"].sentence
+    assert checks["plug-ins"].state is State.OK
+
+
+def test_a_runbook_that_cannot_be_used_is_named(examined: Examined, tmp_path: Path) -> None:
+    (tmp_path / "ours.md").write_text("# Nothing here\n")
+    checks = examined('runbook = "ours.md"')
+    assert checks["runbook"].state is State.BROKEN
+    assert "ours.md" in checks["runbook"].sentence
+
+
+def test_no_settings_at_all_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_DATA_HOME", "IRKIT_HOME", "IRKIT_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    checks = {check.name: check for check in examine(tmp_path, datetime.now(UTC))}
+    assert checks["irkit.toml"].state is State.ABSENT
+    assert checks["incident store"].state is State.ABSENT
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_that_is_a_file(examined: Examined, tmp_path: Path) -> None:
+    (tmp_path / ".irkit").write_text("")
+    assert examined()["home"].state is State.BROKEN
+
+
+def test_a_store_and_a_key_that_are_damaged(examined: Examined, tmp_path: Path) -> None:
+    home = tmp_path / ".irkit"
+    home.mkdir()
+    (home / "irkit.db").write_bytes(b"not a database" * 100)
+    (home / "redaction.key").write_bytes(b"short")
+    checks = examined()
+    assert checks["incident store"].state is State.BROKEN
+    assert checks["redaction key"].state is State.BROKEN
+    (home / "redaction.key").write_bytes(b"k" * 32)
+    (home / "redaction.key").chmod(0o644)
+    assert examined()["redaction key"].state is State.LIMITED
+
+
+def test_a_disk_that_is_nearly_full(examined: Examined) -> None:
+    """A cap no disk has room for stands in for a full disk."""
+    checks = examined("[collect]\nmax_size_bytes = 1000000000000000000\n")
+    assert checks["free disk"].state is State.BROKEN
+
+
+def test_a_plug_in_that_is_broken(examined: Examined, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "site" / "broken-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[irkit.collectors]\nbroken = no_such_module\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    checks = examined()
+    assert checks["plug-ins"].state is State.BROKEN
+    assert "no_such_module" in checks["plug-ins"].sentence
+    shutil.rmtree(tmp_path / "site")
+
+
+def test_the_command_says_it_and_its_exit_code_too(irkit: Run, tmp_path: Path) -> None:
+    said = irkit("doctor")
+    assert (said.code, said.err) == (1, "")
+    assert "broken" in said.out
+    assert "see what is broken" in said.out
+    assert [path.name for path in tmp_path.iterdir()] == ["irkit.toml"]
