@@ -33,6 +33,7 @@ def header(of: Material) -> Header:
         status=one.status,
         filed_as=of.type_title(one.type),
         owner=one.owner,
+        opened_at=one.opened_at,
         started_at=one.started_at,
         ended_at=felt.end if over else None,
         lasted=felt.end - felt.start,

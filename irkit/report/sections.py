@@ -42,6 +42,7 @@ class Header(Shown):
     status: Status
     filed_as: str
     owner: str | None
+    opened_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
     lasted: timedelta

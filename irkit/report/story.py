@@ -117,9 +117,13 @@ def _similar(item: Incident, of: Material) -> SimilarRow:
 
 
 def _told(of: Material) -> Iterator[TimelineRow]:
+    known = {item.id for item in of.bundle.manifest.evidence}
     for event in of.timeline:
         if part_of(event) is None:
-            yield TimelineRow(event.at, "", event.actor or "unknown", _words(event), event.evidence, person=True)
+            # an event may cite an older bundle, of which this one knows nothing
+            cited = tuple(one for one in event.evidence if one in known)
+            person = event.kind is not EventKind.EVIDENCE
+            yield TimelineRow(event.at, "", event.actor or "unknown", _words(event), cited, person=person)
 
 
 def _words(event: Event) -> str:

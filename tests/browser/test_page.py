@@ -21,6 +21,7 @@ from tests.example_report import OPEN, TITLE, example_report
 
 CHROMIUM = "/usr/bin/chromium"
 WIDTHS = (1280, 768, 375)
+ATTACK = "<script>name='ran'</script><img src=x onerror=\"name='ran'\"><svg onload=\"name='ran'\"></svg>"
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WORKING = ("header", "symptoms", "containers", "log", "health", "impact", "next_steps", "open_questions", "appendix")
 DOCKERLESS = ("containers", "container_health", "container_events", "logs")
@@ -36,28 +37,26 @@ def notebook_of(report: Report, names: tuple[str, ...]) -> nbformat.NotebookNode
 
 def hostile_notebook() -> nbformat.NotebookNode:
     """Script on every channel a notebook has, each of which would mark the window's name if it ran."""
-    attack = "<script>name='ran'</script><img src=x onerror=\"name='ran'\"><svg onload=\"name='ran'\"></svg>"
-    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="name=\'ran\'">{attack}</svg>'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9" onload="name=\'ran\'">{ATTACK}</svg>'
     data = (
-        {"text/html": attack + HOSTILE + "<iframe srcdoc=\"<script>parent.name='ran'</script>\"></iframe>"},
-        {
-            "text/html": "<a id=go href=\"javascript:name='ran'\">go</a><details open ontoggle=\"name='ran'\">x</details>"
-        },
+        {"text/html": ATTACK + HOSTILE + "<iframe srcdoc=\"<script>parent.name='ran'</script>\"></iframe>"},
+        {"text/html": "<a href=\"javascript:name='ran'\">go</a>"},
+        {"text/html": "<details open ontoggle=\"name='ran'\">x</details>"},
         {"text/html": '<link rel=stylesheet href="http://127.0.0.1:9/x.css"><img src="http://127.0.0.1:9/x.png">'},
-        {"image/svg+xml": svg, "text/plain": attack},
+        {"image/svg+xml": svg, "text/plain": ATTACK},
         {"application/javascript": "name='ran'"},
         {"text/vnd.mermaid": "graph TD"},
-        {"application/vnd.jupyter.widget-view+json": {"model_id": attack}},
-        {"text/markdown": attack + "[x](javascript:name='ran') ![x](http://127.0.0.1:9/m.png) $\\alpha$"},
-        {"text/latex": attack},
-        {"text/plain": attack + HOSTILE},
+        {"application/vnd.jupyter.widget-view+json": {"model_id": ATTACK}},
+        {"text/markdown": ATTACK + "[x](javascript:name='ran') ![x](http://127.0.0.1:9/m.png) $\\alpha$"},
+        {"text/latex": ATTACK},
+        {"text/plain": ATTACK + HOSTILE},
     )
     metadata = {kind: {"width": "1 onload=name='ran'"} for item in data for kind in item}
     outputs = [new_output("display_data", data=item, metadata=metadata) for item in data]
-    outputs += [new_output("stream", name="stdout", text=attack), new_output("stream", name="stderr", text=attack)]
-    outputs += [new_output("error", ename=attack, evalue=attack, traceback=[attack])]
-    cell = new_code_cell(attack, execution_count=1, outputs=outputs, metadata={"tags": [attack]})
-    return new_notebook(cells=[new_markdown_cell("# " + attack), cell], metadata={"title": attack})
+    outputs += [new_output("stream", name="stdout", text=ATTACK), new_output("stream", name="stderr", text=ATTACK)]
+    outputs += [new_output("error", ename=ATTACK, evalue=ATTACK, traceback=[ATTACK])]
+    cell = new_code_cell(ATTACK, execution_count=1, outputs=outputs, metadata={"tags": [ATTACK]})
+    return new_notebook(cells=[new_markdown_cell("# " + ATTACK), cell], metadata={"title": ATTACK})
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +189,13 @@ def test_hostile_outputs_run_nothing_and_load_nothing(pages: dict[str, Path], br
             "the allow-list comes first; the policy is the second wall and should have nothing to do"
         )
         assert visit.page.get_by_text("alert(1)").count() > 0
+
+
+def test_the_attack_would_have_been_noticed(browser: Browser, tmp_path: Path) -> None:
+    naive = tmp_path / "naive.html"
+    naive.write_text(f"<!DOCTYPE html><p>{ATTACK}</p>", encoding="utf-8")
+    with Visit(browser, naive, 1280, "light") as visit:
+        assert visit.page.evaluate("name") == "ran"
 
 
 def test_every_link_leads_somewhere_on_the_page(pages: dict[str, Path], browser: Browser) -> None:

@@ -106,6 +106,15 @@ def test_the_timeline_merges_people_and_evidence_in_order(report: Report) -> Non
     assert [row for row in rows if not row.person and row.who != "irkit" and not row.evidence] == []
 
 
+def test_an_event_that_cites_an_older_bundle_leads_nowhere(tmp_path: Path) -> None:
+    cited = ("container-logs/logs", "of-another-bundle/logs")
+    note = Event(1, 42, CRASH, CRASH, EventKind.NOTE, "jon", "as the log says", cited)
+    timeline = report_of(example_bundle(tmp_path), RESOLVED, (note,)).timeline
+    assert not isinstance(timeline, Gap)
+    (row,) = [row for row in timeline.rows if row.person]
+    assert row.evidence == ("container-logs/logs",)
+
+
 def test_a_long_timeline_leaves_out_evidence_and_says_so_but_never_people(tmp_path: Path) -> None:
     noisy = example_bundle(tmp_path)
     many = tuple(
