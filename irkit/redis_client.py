@@ -19,7 +19,7 @@ from irkit.settings import RedisTarget
 
 Failure = Unreachable | Refused
 
-_PERMISSIONS = "ACL SETUSER <user> on ><password> ~* +@read +info +ping gives an account what irkit needs and no more"
+_PERMISSIONS = "ACL SETUSER <user> on ><password> ~ratelimit:* +@read +info +ping makes an account that can do this"
 _LOOK = "look at the service's own connection settings"
 # What Redis says by name: the error, the sentence after "Redis at …", what to do. The first that fits holds.
 _NAMED: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (

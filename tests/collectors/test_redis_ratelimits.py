@@ -179,7 +179,7 @@ def test_only_commands_that_read_are_sent(server: RedisServer) -> None:
 
 
 def test_the_account_of_the_hint_is_enough(server: RedisServer) -> None:
-    server.client.execute_command("ACL", "SETUSER", "irkit", "on", "nopass", "~*", "+@read", "+info", "+ping")
+    server.client.execute_command("ACL", "SETUSER", "irkit", "on", "nopass", "~ratelimit:*", "+@read", "+info", "+ping")
     server.client.zadd(f"{PREFIX}window", {"a": 1})
     made = look(server.target("irkit:x@"))
     assert (made.raised, made.gaps) == (None, [])
