@@ -16,7 +16,8 @@ from irkit.report.sections import Header, Impact, Likely, Measure, MilestoneRow,
 from irkit.times import format_duration
 
 _SERVER_ERROR = 500
-_OVER = (Status.MITIGATED, Status.RESOLVED, Status.CLOSED)
+_ENDED = (Status.RESOLVED, Status.CLOSED)
+_OVER = (Status.MITIGATED, *_ENDED)
 _MAX_CLAIMS = 2
 
 
@@ -138,7 +139,7 @@ def milestones(of: Material) -> Milestones | Gap:
         answered = phase.name == "time to acknowledge"
         target = severity.response_time if answered else None
         name = phase.name.capitalize()
-        state = clock.state.value if answered else "" if phase.duration is not None else _missing(phase)
+        state = clock.state.value if answered else _missing(phase, of.incident.status)
         rows.append(MilestoneRow(name, phase.definition, phase.end, phase.duration, target, state))
         if phase.duration is not None and phase.duration >= timedelta():
             bars.append(DurationBar(name, phase.duration, target))
@@ -153,8 +154,10 @@ def latency_limit(of: Material) -> Threshold | None:
     return next((limit for limit in limits if "latency" in limit.metric and limit.unit == "s"), None)
 
 
-def _missing(phase: metrics.Phase) -> str:
-    return f"{' and '.join(phase.missing)} not recorded"
+def _missing(phase: metrics.Phase, status: Status) -> str:
+    if phase.duration is not None:
+        return ""
+    return f"{' and '.join(phase.missing)} not recorded" if status in _ENDED else "not reached yet"
 
 
 def _requests(of: Material) -> list[Measure]:

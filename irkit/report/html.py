@@ -43,7 +43,9 @@ _SIGNS = {
 def mimebundle(section: Shown) -> dict[str, str]:
     """Return what a notebook shows for a section: HTML with its style, and plain text."""
     made = html(section)
-    return {"text/html": f"<style>{stylesheet()}</style>{made}" if made else "", "text/plain": plain_text(made)}
+    # the class twice: a notebook's own rules for tables and lists are as specific as ours, and must not win
+    style = stylesheet().replace(".irkit ", ".irkit.irkit ")
+    return {"text/html": f"<style>{style}</style>{made}" if made else "", "text/plain": plain_text(made)}
 
 
 def text(section: Shown) -> str:
