@@ -1,4 +1,4 @@
-"""The service's containers as the Docker Engine holds them: state, health, restarts, exit codes, images."""
+"""The service's containers as the Docker Engine holds them: state, health, exit codes, limits, mounts, images."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ CONTAINERS: Mapping[str, ColumnType] = {
     "tty": "bool",
     "log_driver": "string",
     "memory_limit_bytes": "int",
+    "cpu_limit_cores": "float",
+    "pids_limit": "int",
     "ports": "string",
     "project": "string",
 }
@@ -54,20 +56,34 @@ CONTAINER_HEALTH: Mapping[str, ColumnType] = {
     "exit_code": "int",
     "output": "string",
 }
+CONTAINER_MOUNTS: Mapping[str, ColumnType] = {
+    "service": "string",
+    "name": "string",
+    "type": "string",
+    "source": "string",
+    "destination": "string",
+    "read_only": "bool",
+}
+CONTAINER_ENVIRONMENT: Mapping[str, ColumnType] = {"service": "string", "name": "string", "variable": "string"}
+RowsOf = Callable[[Mapping[str, Any]], Iterator[Mapping[str, object]]]
+# the kernel's default, in effect where only a quota was given
+_CPU_PERIOD_US = 100_000
 
 
 @collector(
     "compose-services",
     target="docker",
-    provides=("containers", "container_health"),
+    provides=("containers", "container_health", "container_mounts", "container_environment"),
     cost=2,
     command="docker-compose ps",
 )
 def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: ARG001 (a state has no window)
     """Shows which containers run, which died and how, and which are unhealthy.
 
-    Yields one row of `containers` for each container and one row of `container_health` for each of its latest health
-    checks (the Engine keeps five). `exit_code` is None while a container runs and where none ever ran.
+    Yields one row of `containers` for each container, one of `container_health` for each of its latest health checks
+    (the Engine keeps five), one of `container_mounts` for each file system put into it, and one of
+    `container_environment` for each variable's name: no value of one is ever read out. `exit_code` is None while a
+    container runs and where none ever ran; a limit is None where there is none.
 
     Raises:
         Unreachable: no Engine answers, or it has no such containers.
@@ -75,14 +91,25 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: A
     """
     with connected(target) as client:
         ours, gaps = our_containers(client, target)
-        health: list[Mapping[str, object]] = []
-        yield Table("containers", CONTAINERS, _rows(client, ours, health, gaps))
-        yield Table("container_health", CONTAINER_HEALTH, health)
+        inspected: list[tuple[ListedContainer, Mapping[str, Any]]] = []
+
+        def of_each(rows_of: RowsOf) -> Iterator[Mapping[str, object]]:
+            for each, details in inspected:
+                for row in rows_of(details):
+                    yield {"service": each.service, "name": each.name, **row}
+
+        yield Table("containers", CONTAINERS, _rows(client, ours, inspected, gaps))
+        yield Table("container_health", CONTAINER_HEALTH, of_each(_health_rows))
+        yield Table("container_mounts", CONTAINER_MOUNTS, of_each(_mount_rows))
+        yield Table("container_environment", CONTAINER_ENVIRONMENT, of_each(_variable_rows))
         yield from gaps
 
 
 def _rows(
-    client: APIClient, ours: Sequence[ListedContainer], health: list[Mapping[str, object]], gaps: list[Gap]
+    client: APIClient,
+    ours: Sequence[ListedContainer],
+    inspected: list[tuple[ListedContainer, Mapping[str, Any]]],
+    gaps: list[Gap],
 ) -> Iterator[Mapping[str, object]]:
     digest_of = _digests(client)
 
@@ -95,7 +122,7 @@ def _rows(
             gaps.append(seen)
             continue
         each, details, digest = seen
-        health.extend(_health_rows(each, details))
+        inspected.append((each, details))
         yield {**_row(each, details), "image_digest": digest}
 
 
@@ -121,6 +148,8 @@ def _row(each: ListedContainer, details: Mapping[str, Any]) -> Mapping[str, obje
         "tty": details["Config"].get("Tty"),
         "log_driver": (host.get("LogConfig") or {}).get("Type"),
         "memory_limit_bytes": host.get("Memory") or None,
+        "cpu_limit_cores": _cpu_limit_cores(host),
+        "pids_limit": host.get("PidsLimit") if (host.get("PidsLimit") or 0) > 0 else None,
         "ports": _ports((details.get("NetworkSettings") or {}).get("Ports") or host.get("PortBindings") or {}),
         "project": each.project,
     }
@@ -157,16 +186,45 @@ def _address(published: Mapping[str, str]) -> str:
     return f"[{host}]:{published.get('HostPort')}" if ":" in host else f"{host}:{published.get('HostPort')}"
 
 
-def _health_rows(each: ListedContainer, details: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
+def _cpu_limit_cores(host: Mapping[str, Any]) -> float | None:
+    """The limit as `--cpus` gives it, or as a share of a period, which older compose files and engines write."""
+    if nano := host.get("NanoCpus"):
+        return float(nano / 10**9)
+    quota, period = host.get("CpuQuota") or 0, host.get("CpuPeriod") or _CPU_PERIOD_US
+    return quota / period if quota > 0 else None
+
+
+def _health_rows(details: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
     for check in (details["State"].get("Health") or {}).get("Log") or ():
         yield {
-            "service": each.service,
-            "name": each.name,
             "started_at": parse_time(check.get("Start")),
             "ended_at": parse_time(check.get("End")),
             "exit_code": check.get("ExitCode"),
             "output": check.get("Output"),
         }
+
+
+def _mount_rows(details: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
+    for mount in details.get("Mounts") or ():
+        yield {
+            "type": mount.get("Type"),
+            # a volume is known by its name; where the Engine keeps it is the Engine's business
+            "source": mount.get("Name") or mount.get("Source") or None,
+            "destination": mount.get("Destination"),
+            "read_only": not mount["RW"] if "RW" in mount else None,
+        }
+    for destination, options in (details["HostConfig"].get("Tmpfs") or {}).items():
+        yield {
+            "type": "tmpfs",
+            "source": None,
+            "destination": destination,
+            "read_only": "ro" in options.split(","),
+        }
+
+
+def _variable_rows(details: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
+    for entry in details["Config"].get("Env") or ():
+        yield {"variable": entry.partition("=")[0]}
 
 
 def _digests(client: APIClient) -> Callable[[str, str], str]:

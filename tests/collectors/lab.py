@@ -78,6 +78,8 @@ class Lab:
     def clean(self) -> None:
         left = {container.id for container in self.client.containers.list(all=True)}
         self.remove(container for container in self._made if container.id in left)
+        for volume in self.client.volumes.list(filters={"name": self.project}):
+            volume.remove()
 
 
 def each_at_once(call: Any, items: Iterable[Any]) -> None:  # noqa: ANN401

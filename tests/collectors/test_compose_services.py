@@ -44,6 +44,15 @@ def seen(module_lab: Lab) -> dict[str, Rows]:
         lambda: lab.run(
             "running", SLEEP, mem_limit=MEMORY_BYTES, restart_policy={"Name": "on-failure", "MaximumRetryCount": 5}
         ),
+        lambda: lab.run("limited", SLEEP, nano_cpus=250_000_000, pids_limit=32),
+        lambda: lab.run("throttled", SLEEP, cpu_quota=150_000, cpu_period=100_000, pids_limit=-1),
+        lambda: lab.run(
+            "mounted",
+            SLEEP,
+            volumes={"/etc/hostname": {"bind": "/given", "mode": "ro"}, f"{lab.project}-kept": {"bind": "/kept"}},
+            tmpfs={"/scratch": "size=64k"},
+            environment={"API_KEY": "hunter2hunter2", "EMPTY": ""},
+        ),
         lambda: lab.finish("exited", python("raise SystemExit(3)")),
         killed,
         lambda: lab.finish("oom", python("b = bytearray(2**28)"), mem_limit=MEMORY_BYTES, memswap_limit=MEMORY_BYTES),
@@ -141,6 +150,36 @@ def test_settings_of_a_container(seen: dict[str, Rows], module_lab: Lab) -> None
     assert (running["restart_policy"], terminal["restart_policy"]) == ("on-failure:5", "no")
     assert (running["tty"], terminal["tty"]) == (False, True)
     assert (running["log_driver"], terminal["log_driver"]) == ("json-file", "local")
+
+
+def test_limits_are_told_in_the_units_of_docker_run(seen: dict[str, Rows]) -> None:
+    limits = {
+        service: (row(seen, service)["cpu_limit_cores"], row(seen, service)["pids_limit"])
+        for service in ("limited", "throttled", "running")
+    }
+    assert limits == {"limited": (0.25, 32), "throttled": (1.5, None), "running": (None, None)}
+
+
+def test_mounts_are_told_with_what_they_are_and_whether_they_can_be_written(
+    seen: dict[str, Rows], module_lab: Lab
+) -> None:
+    found = {
+        (mount["type"], mount["source"], mount["destination"], mount["read_only"])
+        for mount in seen["container_mounts"]
+        if mount["service"] == "mounted"
+    }
+    assert found == {
+        ("bind", "/etc/hostname", "/given", True),
+        ("volume", f"{module_lab.project}-kept", "/kept", False),
+        ("tmpfs", None, "/scratch", False),
+    }
+    assert {mount["service"] for mount in seen["container_mounts"]} == {"mounted"}
+
+
+def test_of_the_environment_only_names_are_read(seen: dict[str, Rows]) -> None:
+    names = {each["variable"] for each in seen["container_environment"] if each["service"] == "mounted"}
+    assert {"API_KEY", "EMPTY", "PATH"} <= names
+    assert "hunter2" not in repr(seen)
 
 
 def test_ports_read_as_docker_ps_writes_them(seen: dict[str, Rows]) -> None:
