@@ -55,7 +55,7 @@ class Handler:
             f'[http]\nhealth_url = "{self.stack.url}/api/health"\n'
             f'[redis]\nurl = "{self.stack.redis_url}"\n'
             f'[sqlite]\npath = "{self.stack.database_path}"\n'
-            "[collect]\nwindow_minutes = 15\n"
+            "[collect]\nwindow_minutes = 5\n"
         )
         return workspace.load_settings(self.stack.directory)
 
