@@ -73,16 +73,34 @@ def connected(target: DockerTarget) -> Iterator[APIClient]:
         client.close()
 
 
+def local_socket(target: DockerTarget) -> str | None:
+    """Return the path of the socket the target's Engine is reached by, None where it is reached over a network.
+
+    Raises:
+        Refused: the address cannot be meant.
+    """
+    return _socket_path(_address(target)[0])
+
+
 def our_containers(client: APIClient, target: DockerTarget) -> tuple[list[ListedContainer], list[Gap]]:
-    """List the containers the target means, by service and name, with a gap for each service that has none.
+    """List the containers the target means, as `choose` does from the Engine's whole list.
+
+    Raises:
+        Unreachable: the Engine has no such container.
+    """
+    return choose(client.containers(all=True), target)
+
+
+def choose(entries: Iterable[Mapping[str, Any]], target: DockerTarget) -> tuple[list[ListedContainer], list[Gap]]:
+    """Choose the target's containers, by service and name, with a gap for each service that has none.
 
     Compose labels decide, v1 and v2 alike; one-off containers (`run`) are left out as compose itself does. A target
     without project and services means all compose containers, or simply all where compose made none.
 
     Raises:
-        Unreachable: the Engine has no such container.
+        Unreachable: there is no such container.
     """
-    listed = [(_listed(entry), _labels(entry)) for entry in client.containers(all=True)]
+    listed = [(_listed(entry), _labels(entry)) for entry in entries]
     ours = sorted(
         (each for each, labels in listed if is_ours(each, labels, target)), key=lambda each: (each.service, each.name)
     )
@@ -211,10 +229,14 @@ def _address(target: DockerTarget) -> tuple[str, dict[str, Any]]:
 
 def _knock(where: str) -> None:
     """Fail on a local socket that does not answer with the plain reason, and without what the library leaves open."""
-    address = str(parse_host(where))
-    if address.startswith("http+unix://"):
+    if path := _socket_path(where):
         with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect("/" + address.removeprefix("http+unix://").lstrip("/"))
+            probe.connect(path)
+
+
+def _socket_path(where: str) -> str | None:
+    address = str(parse_host(where))
+    return "/" + address.removeprefix("http+unix://").lstrip("/") if address.startswith("http+unix://") else None
 
 
 def _named(error: BaseException, where: str) -> Unreachable | Refused:
