@@ -20,6 +20,7 @@ _ROW_PX = 16
 _EDGE_PX = 5
 _NARROW_PX = 600
 _MAX_NAMED = 6
+_MAX_GAP_STEPS = 3
 _TICK_PX = 92
 
 
@@ -65,10 +66,11 @@ class BarLane:
 
 @dataclass(frozen=True, slots=True)
 class LineLane:
-    """A value over time in `unit`, with the limit the runbook sets, if it does."""
+    """A value for each interval of `step_s` seconds that has one, with the limit the runbook sets, if it does."""
 
     name: str
     unit: str
+    step_s: int
     points: tuple[Point, ...]
     limit: float | None = None
 
@@ -242,10 +244,21 @@ def _curve(lane: LineLane, x: Callable[[datetime], float], base: float, width: i
     if lane.limit is not None and lane.limit <= peak:
         at = base - lane.limit / peak * _LANE_PX
         parts.append(svg.line(_EDGE_PX, at, width - _EDGE_PX, at, "limit"))
-    points = [(x(point.at), base - point.value / peak * _LANE_PX) for point in lane.points]
-    if len(points) == 1:
-        return [*parts, svg.circle(*points[0], 3, "alarm")]
-    return [*parts, svg.path(points, "curve")] if points else parts
+    for piece in _pieces(lane):
+        points = [(x(point.at), base - point.value / peak * _LANE_PX) for point in piece]
+        parts.append(svg.path(points, "curve") if len(points) > 1 else svg.circle(*points[0], 2, "dot"))
+    return parts
+
+
+def _pieces(lane: LineLane) -> list[list[Point]]:
+    """Cut the curve where intervals have no value: a line across them would claim what nobody measured."""
+    pieces: list[list[Point]] = []
+    for point in lane.points:
+        if pieces and (point.at - pieces[-1][-1].at).total_seconds() <= _MAX_GAP_STEPS * lane.step_s:
+            pieces[-1].append(point)
+        else:
+            pieces.append([point])
+    return pieces
 
 
 def _marks(lane: MarkLane, x: Callable[[datetime], float], y: float, width: int) -> tuple[list[str], float]:

@@ -25,7 +25,7 @@ font-variant-numeric:tabular-nums}
 .name{fill:var(--ink);font-weight:600}.alarmed{fill:var(--alarm);font-weight:600}
 .leader{stroke:var(--alarm);stroke-width:1}.axis{stroke:var(--line);stroke-width:1}.calm{fill:var(--calm)}.alarm{fill:var(--alarm)}.shade{fill:var(--shade)}
 .milestone{stroke:var(--ink);stroke-width:1}.limit{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 3}
-.curve{fill:none;stroke:var(--ink);stroke-width:1.5;stroke-linejoin:round}.ring{fill:var(--paper);stroke:var(--calm);
+.curve{fill:none;stroke:var(--ink);stroke-width:1.5;stroke-linejoin:round}.dot{fill:var(--ink)}.ring{fill:var(--paper);stroke:var(--calm);
 stroke-width:1.5}
 """
 

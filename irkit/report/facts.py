@@ -26,7 +26,7 @@ LATE_LINE = timedelta(seconds=2)
 _SEVERE = ("CRITICAL", "FATAL", "PANIC", "EMERGENCY", "ALERT")
 _SIGNAL_BASE = 128
 _ASKED_TO_STOP = 143
-_SHOWN_LINES = 5
+_SHOWN_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,9 @@ def last_words(view: View, service: str, until: datetime | None) -> Claim | None
         return None
     own = frame[frame["service"] == service]
     if until is not None:
-        own = own[(own["at"] <= until + LATE_LINE) & (own["at"] >= until - _BEFORE_EXIT)]
+        # what an earlier run of the container said does not tell why this one ended
+        since = max((until - _BEFORE_EXIT, *(at for at in _starts(view, service) if at < until)))
+        own = own[(own["at"] <= until + LATE_LINE) & (own["at"] >= since)]
     if not len(own):
         return None
     errors = plain_records(logs.DERIVED["errors"](own))
@@ -158,15 +160,31 @@ def last_words(view: View, service: str, until: datetime | None) -> Claim | None
     return Claim(f"{service} logged at {chosen['at']:%H:%M:%S}Z", view.ids("logs"), shortened(str(chosen["line"])))
 
 
+def _starts(view: View, service: str) -> list[datetime]:
+    events = [
+        row["at"] for row in view.records("container_events") if row.get("action") == "start" and _of(row, service)
+    ]
+    return events + [row.started_at for row in containers(view) if row.service == service and row.started_at]
+
+
+def _of(row: Mapping[str, Any], service: str) -> bool:
+    return service in {row.get("service"), row.get("name")}
+
+
 def shortened(lines: str) -> str:
-    """Return a log entry of many lines as its first and its last ones: a traceback tells at its two ends."""
-    every = lines.splitlines()
-    return lines if len(every) <= _SHOWN_LINES else "\n".join((every[0], "…", *every[-_SHOWN_LINES + 2 :]))
+    """Return a log entry of many lines as its first and its last one: a traceback tells at its two ends."""
+    every = lines.strip("\n").split("\n")
+    return lines if len(every) <= _SHOWN_LINES else f"{every[0]}\n…\n{every[-1]}"
 
 
-def telling(view: View) -> Claim | None:
-    """Return the one sentence an on-call engineer would want first, or None where nothing stopped."""
+def telling(view: View, since: datetime | None = None) -> Claim | None:
+    """Return the one sentence an on-call engineer would want first, or None where nothing stopped.
+
+    An exit before `since`, when the symptoms began, was mended before they did: it belongs to the timeline only.
+    """
     for item in exits(view):
+        if since and item.at and item.at < since - LATE_LINE:
+            continue
         words = last_words(view, item.service, item.at)
         if words:
             return Claim(item.sentence, (item.evidence, *words.evidence), words.quote)

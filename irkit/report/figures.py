@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from irkit.charts import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
 from irkit.charts.svg import step_s
-from irkit.model import Incident, Threshold
+from irkit.model import Incident, Threshold, Window
 from irkit.report.facts import View, probes, whole
 from irkit.times import format_duration
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_INTERVALS = 90
+_INTERVALS = 75
+_MIN_STEP_S = 5
+_LEAD = timedelta(minutes=5)
 _MAX_MARKS = 120
 _SERVER_ERROR = 500
 _HEALTH = "health_status: "
@@ -22,10 +25,12 @@ _HEALTH = "health_status: "
 _BAD_ACTIONS = ("oom", "die", f"{_HEALTH}unhealthy", "kill")
 
 
-def incident_strip(view: View, incident: Incident, felt: Band, limit: Threshold | None) -> IncidentStrip | None:
-    """Return the strip over the window of the evidence, or None where there is nothing to draw."""
-    window = view.window
-    lanes = [*_traffic(view, limit), *_checks(view), *_events(view)]
+def incident_strip(
+    view: View, incident: Incident, felt: Band, onsets: Sequence[datetime], limit: Threshold | None
+) -> IncidentStrip | None:
+    """Return the strip around what was felt and found, or None where the evidence holds nothing to draw."""
+    shown = shown_window(view.window, felt, onsets)
+    lanes = [*_traffic(view, shown, limit), *_checks(view, shown), *_events(view, shown)]
     if not lanes:
         return None
     named = (
@@ -35,17 +40,28 @@ def incident_strip(view: View, incident: Incident, felt: Band, limit: Threshold 
         ("mitigated", incident.mitigated_at),
         ("resolved", incident.resolved_at),
     )
-    inside = tuple(Milestone(at, label) for label, at in named if at and window.start <= at <= window.end)
-    start, end = max(felt.start, window.start), min(felt.end, window.end)
-    return IncidentStrip(window.start, window.end, tuple(lanes), inside, Band(start, end) if start < end else None)
+    inside = tuple(Milestone(at, label) for label, at in named if at and shown.start <= at <= shown.end)
+    start, end = max(felt.start, shown.start), min(felt.end, shown.end)
+    return IncidentStrip(shown.start, shown.end, tuple(lanes), inside, Band(start, end) if start < end else None)
 
 
-def _traffic(view: View, limit: Threshold | None) -> list[Lane]:
-    step = step_s(view.window.duration, _INTERVALS)
+def shown_window(window: Window, felt: Band, onsets: Sequence[datetime]) -> Window:
+    """Return the part of the evidence's window that is drawn: the incident, half its length before and after it.
+
+    An hour of calm before a crash of two minutes would leave the two minutes too small to read.
+    """
+    first = min(min(max(at, window.start), window.end) for at in (felt.start, *onsets))
+    lead = max((min(felt.end, window.end) - first) / 2, _LEAD)
+    start, end = max(first - lead, window.start), min(max(felt.end, first) + lead, window.end)
+    return Window(start, end) if start < end else window
+
+
+def _traffic(view: View, shown: Window, limit: Threshold | None) -> list[Lane]:
+    step = max(step_s(shown.duration, _INTERVALS), _MIN_STEP_S)
     interval = timedelta(seconds=step)
     words = f"in {format_duration(interval)}"
     lanes: list[Lane] = []
-    requests = _inside(view, "requests")
+    requests = _inside(view, shown, "requests")
     if requests is not None and len(requests):
         failed = requests[requests["status_code"].fillna(0) >= _SERVER_ERROR]
         bad = dict(_counted(failed, interval))
@@ -56,8 +72,8 @@ def _traffic(view: View, limit: Threshold | None) -> list[Lane]:
             p95 = slow.groupby(slow["at"].dt.floor(interval))["duration_s"].quantile(0.95)
             times = p95.index.to_pydatetime()  # type: ignore[attr-defined]
             points = tuple(Point(at + interval / 2, float(value)) for at, value in zip(times, p95, strict=True))
-            lanes.append(LineLane("p95 latency", "s", points, limit.value if limit else None))
-    errors = _inside(view, "errors")
+            lanes.append(LineLane("p95 latency", "s", step, points, limit.value if limit else None))
+    errors = _inside(view, shown, "errors")
     if errors is not None and len(errors):
         bars = tuple(Bar(at, total, total) for at, total in _counted(errors, interval))
         lanes.append(BarLane("Errors in the log", words, step, bars))
@@ -71,22 +87,22 @@ def _counted(frame: pd.DataFrame, interval: timedelta) -> list[tuple[datetime, i
     return [(at, int(size)) for at, size in zip(times, sizes, strict=True)]
 
 
-def _checks(view: View) -> list[Lane]:
+def _checks(view: View, shown: Window) -> list[Lane]:
     marks = [
         Mark(row["started_at"], f"{row.get('service') or 'container'} check failed", bad=bool(row.get("exit_code")))
         for row in view.records("container_health")
         if row.get("started_at")
     ]
     marks += [Mark(row.at, row.verdict, bad=row.verdict != "healthy") for row in probes(view)]
-    marks = sorted((mark for mark in marks if _in_window(view, mark.at)), key=lambda mark: mark.at)
+    marks = sorted((mark for mark in marks if shown.start <= mark.at <= shown.end), key=lambda mark: mark.at)
     return [MarkLane("Health checks, failed filled", tuple(marks[-_MAX_MARKS:]))] if marks else []
 
 
-def _events(view: View) -> list[Lane]:
+def _events(view: View, shown: Window) -> list[Lane]:
     marks = []
     for row in view.records("container_events"):
         at, action = row.get("at"), str(row.get("action") or "")
-        if at is None or not _in_window(view, at):
+        if at is None or not shown.start <= at <= shown.end:
             continue
         code = whole(row.get("exit_code"))
         bad = action in _BAD_ACTIONS and not (action == "die" and code == 0)
@@ -97,13 +113,6 @@ def _events(view: View) -> list[Lane]:
     return [MarkLane("Container events", tuple(marks[-_MAX_MARKS:]))] if marks else []
 
 
-def _inside(view: View, kind: str) -> pd.DataFrame | None:
+def _inside(view: View, shown: Window, kind: str) -> pd.DataFrame | None:
     frame = view.table(kind)
-    if frame is None:
-        return None
-    window = view.window
-    return frame[(frame["at"] >= window.start) & (frame["at"] <= window.end)]
-
-
-def _in_window(view: View, at: datetime) -> bool:
-    return view.window.start <= at <= view.window.end
+    return None if frame is None else frame[(frame["at"] >= shown.start) & (frame["at"] <= shown.end)]

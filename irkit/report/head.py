@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from irkit import metrics
 from irkit.charts import DurationBar, MilestoneBars
-from irkit.model import Status, Threshold, VerdictState
+from irkit.model import Outcome, Status, Threshold, VerdictState
 from irkit.report import facts
 from irkit.report.figures import incident_strip
 from irkit.report.material import LOOKED_AT, PARTS, Material
@@ -69,7 +69,7 @@ def response(of: Material) -> Response:
 def likely(of: Material) -> Likely:
     """Say which incident type the evidence points at and the sentences that tell, or that it points at none."""
     ranking = of.diagnosis.ranking
-    claims = [claim] if (claim := facts.telling(of.view)) else []
+    claims = [claim] if (claim := facts.telling(of.view, of.onset)) else []
     found = ranking[0].supporting if ranking else ()
     surest = sorted(found, key=lambda item: -item.verdict.confidence)
     claims += [Claim(f"{finding.title}: {finding.verdict.sentence}", finding.evidence) for finding in surest]
@@ -109,7 +109,9 @@ def summary(of: Material) -> Summary:
         names = ", ".join(run.collector for run in missing)
         claims.append(Claim(f"{len(missing)} of {len(of.bundle.runs)} sources could not be looked at ({names})."))
     elif of.bundle.runs:
-        claims.append(Claim(f"All {len(of.bundle.runs)} sources were looked at."))
+        partly = sum(run.outcome is Outcome.PARTIAL for run in of.bundle.runs)
+        told = f", {partly} only in part" if partly else ""
+        claims.append(Claim(f"All {len(of.bundle.runs)} sources were looked at{told}."))
     else:
         claims.append(Claim("No evidence was collected."))
     return Summary(tuple(claims))
@@ -122,7 +124,8 @@ def impact(of: Material) -> Impact:
     for kind, words in (("logs", "Requests and error lines"), ("container_events", "Container events")):
         if of.view.table(kind) is None:
             gaps.append(f"{words} are unknown: {of.view.why_missing(kind)[0]}.")
-    strip = incident_strip(of.view, of.incident, of.felt, latency_limit(of))
+    onsets = [finding.verdict.onset for finding in of.diagnosis.findings if finding.verdict.onset]
+    strip = incident_strip(of.view, of.incident, of.felt, onsets, latency_limit(of))
     return Impact(of.written("impact"), tuple(measures), strip, tuple(gaps))
 
 

@@ -72,6 +72,12 @@ class Material:
         start = one.started_at or one.detected_at or one.opened_at
         return Band(start, max(one.mitigated_at or one.resolved_at or one.closed_at or self.now, start))
 
+    @property
+    def onset(self) -> datetime | None:
+        """Since when the evidence shows the symptoms of the likeliest type; None where it shows none."""
+        found = self.diagnosis.ranking[0].supporting if self.diagnosis.ranking else ()
+        return min((item.verdict.onset for item in found if item.verdict.onset), default=None)
+
     def type_title(self, slug: str) -> str:
         found = _or_none(self.runbook.incident_type, slug)
         return found.title if found else slug

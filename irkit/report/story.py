@@ -118,7 +118,8 @@ def _similar(item: Incident, of: Material) -> SimilarRow:
 
 def _told(of: Material) -> Iterator[TimelineRow]:
     known = {item.id for item in of.bundle.manifest.evidence}
-    for event in of.timeline:
+    # at the same moment, what is detected comes before what is opened
+    for event in sorted(of.timeline, key=lambda event: (event.at, list(EventKind).index(event.kind))):
         if part_of(event) is None:
             # an event may cite an older bundle, of which this one knows nothing
             cited = tuple(one for one in event.evidence if one in known)
@@ -166,7 +167,8 @@ def _checks(of: Material) -> Iterator[TimelineRow]:
         service, failed = str(row.get("service") or row.get("name")), bool(row.get("exit_code"))
         if failed != last.get(service, False):
             text = "Health check fails" if failed else "Health check passes again"
-            said = str(row.get("output") or "")
+            # a check that ends in a traceback says what went wrong in its last line
+            said = str(row.get("output") or "").strip().rpartition("\n")[2]
             yield TimelineRow(row["started_at"], "", service, text, of.view.ids("container_health"), said)
         last[service] = failed
 

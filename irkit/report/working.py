@@ -48,8 +48,8 @@ def log(of: Material) -> LogExcerpt | Gap:
 
 
 def _lines(of: Material, frame: pd.DataFrame) -> tuple[LogRow, ...]:
-    tells = facts.telling(of.view)
-    quoted = tells.quote if tells else None
+    tells = facts.telling(of.view, of.onset)
+    quoted = tells.quote.partition("\n")[0] if tells and tells.quote else None
     made = []
     for row in facts.plain_records(frame):
         line = str(row.get("line") or "")

@@ -135,7 +135,7 @@ def test_the_first_screen_answers(pages: dict[str, Path], browser: Browser) -> N
             "22 min 28 s",
             "The evidence points at: API Unresponsive",
             "jarvis-api exited with code 1 at 03:12:09Z",
-            "4 of 7 sources looked at",
+            "4 of 7 sources looked at, 1 only in part",
             "there is no file data/jarvis.db",
         ):
             box = visit.page.get_by_text(words).first.bounding_box()

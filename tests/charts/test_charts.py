@@ -37,7 +37,7 @@ def strip(*extra: Mark) -> IncidentStrip:
         END,
         (
             BarLane("Requests", "in 1 min", 60, (Bar(at(0), 10), Bar(at(1), 8, 4), Bar(at(2), 2, 2))),
-            LineLane("p95 latency", "s", (Point(at(0), 0.1), Point(at(1), 4.0)), limit=2.0),
+            LineLane("p95 latency", "s", 60, (Point(at(0), 0.1), Point(at(1), 4.0)), limit=2.0),
             MarkLane("Container events", (Mark(at(2), "api exited, code 1", bad=True, rank=0), *extra)),
         ),
         (Milestone(at(1), "started"), Milestone(at(1.2), "detected"), Milestone(at(29.9), "resolved")),
@@ -109,7 +109,7 @@ def test_the_alternative_text_and_the_table_tell_the_same_story() -> None:
 
 def test_one_point_and_no_points_can_be_drawn() -> None:
     for points in ((Point(at(1), 0.0),), ()):
-        figure = IncidentStrip(START, END, (LineLane("p95 latency", "s", points),))
+        figure = IncidentStrip(START, END, (LineLane("p95 latency", "s", 60, points),))
         ET.fromstring(figure.svg())  # noqa: S314
         figure.rows()
 
@@ -152,3 +152,10 @@ def test_an_image_is_data_and_nothing_else() -> None:
 def test_matplotlib_is_there_for_interactive_work() -> None:
     assert len(strip().matplotlib().axes) == 3
     assert len(MilestoneBars((DurationBar("Time to detect", timedelta(minutes=5)),)).matplotlib().axes) == 1
+
+
+def test_a_curve_breaks_where_nothing_was_measured() -> None:
+    points = (Point(at(0), 1.0), Point(at(1), 1.0), Point(at(20), 1.0), Point(at(21), 1.0), Point(at(29), 2.0))
+    drawn = ET.fromstring(IncidentStrip(START, END, (LineLane("p95 latency", "s", 60, points),)).svg())  # noqa: S314
+    assert len(list(drawn.iter(f"{SVG}path"))) == 2
+    assert [node.get("class") for node in drawn.iter(f"{SVG}circle")] == ["dot"]

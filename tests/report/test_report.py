@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from irkit.bundle import Bundle, Manifest
+from irkit.charts import Band
 from irkit.model import CollectorRun, Event, EventKind, Outcome, Status, VerdictState, Window
 from irkit.report import POSTMORTEM, Report, build
+from irkit.report.figures import shown_window
 from irkit.report.parts import Gap
 from tests.example_bundle import CRASH, FIRST_500, START, TELLING, example_bundle
 from tests.example_report import NOW, OPEN, RESOLVED, TIMELINE, example_report, report_of
@@ -87,6 +89,25 @@ def test_the_impact_is_counted_while_it_lasted(report: Report) -> None:
     ]
     assert report.impact.strip.impact is not None
     assert report.impact.strip.impact.start == FIRST_500
+
+
+@pytest.mark.parametrize(
+    ("felt", "onsets", "minutes"),
+    [
+        ((50, 52), (), (45, 57)),  # two minutes of crash after an hour of calm
+        ((20, 60), (), (0, 60)),  # long: all of it
+        ((50, 52), (30,), (19, 60)),  # the evidence saw it coming
+        ((-90, 52), (), (0, 60)),  # started before the evidence does
+        ((70, 80), (), (55, 60)),  # the evidence ends before it starts
+    ],
+)
+def test_the_strip_shows_the_incident_and_what_led_to_it(
+    felt: tuple[int, int], onsets: tuple[int, ...], minutes: tuple[int, int]
+) -> None:
+    window = Window(START, START + timedelta(minutes=60))
+    start, end = (START + timedelta(minutes=minute) for minute in felt)
+    shown = shown_window(window, Band(start, end), [START + timedelta(minutes=minute) for minute in onsets])
+    assert (shown.start, shown.end) == tuple(START + timedelta(minutes=minute) for minute in minutes)
 
 
 def test_the_timeline_merges_people_and_evidence_in_order(report: Report) -> None:
