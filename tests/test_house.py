@@ -53,6 +53,7 @@ ROOMS = (
     "log_stream",
     "health_body",
     "http_probe",
+    "health_verdict",
     "http_get",
     "redis_client",
     "clocks",
