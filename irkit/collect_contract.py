@@ -6,7 +6,7 @@ alone knows deadlines, size caps, redaction and the manifest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping  # noqa: TC003 (part of public signatures)
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,6 +63,10 @@ class Refused(Exception):  # noqa: N818
     def __init__(self, reason: str, *, hint: str = "") -> None:
         super().__init__(reason)
         self.hint = hint
+
+
+class NotHere(Exception):  # noqa: N818
+    """There is nothing of this kind to be looked at from here, whatever is configured; always `absent`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from irkit import settings
-from irkit.collect_contract import Collector, Gap, Refused, Unreachable, registered
+from irkit.collect_contract import Collector, Gap, NotHere, Refused, Unreachable, registered
 from irkit.evidence_writer import EvidenceWriter
 from irkit.model import Outcome, Window
 from irkit.redact import Redactor
@@ -161,6 +161,9 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
         outcome = Outcome.ABSENT if absent else Outcome.FAILED
         gaps.append(str(error))
         hint = error.hint
+    except NotHere as error:
+        outcome = Outcome.ABSENT
+        gaps.append(str(error))
     except Exception as error:  # noqa: BLE001 (one failing collector never stops the report)
         outcome = Outcome.FAILED
         gaps.append(f"{type(error).__name__}: {error}".strip().splitlines()[0])

@@ -66,6 +66,7 @@ def test_everything_at_once_each_in_its_outcome(settings: Settings) -> None:
         "raise-late",
         "killed",
         "unreachable",
+        "elsewhere",
         "chatty",
     )
     bundle = run(settings, *names)
@@ -80,6 +81,7 @@ def test_everything_at_once_each_in_its_outcome(settings: Settings) -> None:
     assert outcome(bundle, "raise-late") == (Outcome.PARTIAL, "then it broke")
     assert outcome(bundle, "killed") == (Outcome.FAILED, "the collector's process died with signal SIGKILL")
     assert outcome(bundle, "unreachable") == (Outcome.FAILED, "nobody answers")
+    assert outcome(bundle, "elsewhere") == (Outcome.ABSENT, "that is on another machine")
     assert outcome(bundle, "chatty")[0] is Outcome.PARTIAL
     assert "No module named 'no_such_module'" in outcome(bundle, "broken")[1]
     assert open_bundle(bundle.path).manifest == bundle.manifest

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from irkit.collect_contract import Document, Gap, Piece, Refused, Table, Unreachable, collector
+from irkit.collect_contract import Document, Gap, NotHere, Piece, Refused, Table, Unreachable, collector
 from irkit.model import Window
 from irkit.settings import HttpTarget
 
@@ -112,6 +112,14 @@ def unreachable(target: HttpTarget, window: Window) -> Iterator[Piece]:
     """Finds nobody at home."""
     msg = "nobody answers"
     raise Unreachable(msg, hint="start it")
+    yield
+
+
+@collector("elsewhere", target="http", provides=("elsewhere_rows",), cost=1, command="look")
+def elsewhere(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Finds that there is nothing of the kind on this machine."""
+    msg = "that is on another machine"
+    raise NotHere(msg)
     yield
 
 
