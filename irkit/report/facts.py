@@ -143,32 +143,28 @@ def exits(view: View) -> tuple[Exit, ...]:
 
 
 def last_words(view: View, service: str, until: datetime | None) -> Claim | None:
-    """Return the line of the log that says most of why `service` ended at `until`: the gravest of its last ones."""
-    frame = view.table("logs")
-    if frame is None or not len(frame):
+    """Return the entry of the log that says most of why `service` ended at `until`: the gravest of its last ones."""
+    severe: list[dict[str, Any]] = []
+    errors = _last_of(view.table("errors"), service, until)
+    if errors is not None and len(errors):
+        severe = plain_records(errors[errors["level"].astype(str).str.upper().isin(_SEVERE)].tail(1))
+    chosen = severe or plain_records(None if errors is None else errors.tail(1))
+    if not chosen:
+        lines = _last_of(view.table("logs"), service, until)
+        chosen = plain_records(None if lines is None else lines.tail(1))
+    if not chosen:
+        return None
+    [entry] = chosen
+    return Claim(f"{service} logged at {entry['at']:%H:%M:%S}Z", view.ids("logs"), shortened(str(entry["line"])))
+
+
+def _last_of(frame: pd.DataFrame | None, service: str, until: datetime | None) -> pd.DataFrame | None:
+    if frame is None:
         return None
     own = frame[frame["service"] == service]
-    if until is not None:
-        # what an earlier run of the container said does not tell why this one ended
-        since = max((until - _BEFORE_EXIT, *(at for at in _starts(view, service) if at < until)))
-        own = own[(own["at"] <= until + LATE_LINE) & (own["at"] >= since)]
-    if not len(own):
-        return None
-    errors = plain_records(logs.DERIVED["errors"](own))
-    severe = [row for row in errors if str(row.get("level") or "").upper() in _SEVERE]
-    chosen = (severe or errors or plain_records(own.tail(1)))[-1]
-    return Claim(f"{service} logged at {chosen['at']:%H:%M:%S}Z", view.ids("logs"), shortened(str(chosen["line"])))
-
-
-def _starts(view: View, service: str) -> list[datetime]:
-    events = [
-        row["at"] for row in view.records("container_events") if row.get("action") == "start" and _of(row, service)
-    ]
-    return events + [row.started_at for row in containers(view) if row.service == service and row.started_at]
-
-
-def _of(row: Mapping[str, Any], service: str) -> bool:
-    return service in {row.get("service"), row.get("name")}
+    if until is None:
+        return own
+    return own[(own["at"] <= until + LATE_LINE) & (own["at"] >= until - _BEFORE_EXIT)]
 
 
 def shortened(lines: str) -> str:

@@ -1,0 +1,112 @@
+"""What the report reads out of a bundle, whichever way a container ended and however odd the tables are."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from irkit.report import facts
+from irkit.report.facts import View
+from tests.example_bundle import CRASH, START, Row, containers, example_bundle, logs
+
+NOTHING: list[Row] = []
+
+
+def api(**changes: object) -> list[Row]:
+    """The two containers, the API's row changed."""
+    first, second = containers()
+    return [first | changes, second]
+
+
+def view(folder: Path, **instead: list[Row]) -> View:
+    return View(example_bundle(folder, instead=instead))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, "jarvis-api exited with code 1 at 03:12:09Z"),
+        (
+            {"exit_code": 137, "oom_killed": True},
+            "jarvis-api exited with code 137 (killed for its use of memory) at 03:12:09Z",
+        ),
+        ({"exit_code": 137}, "jarvis-api exited with code 137 (ended by SIGKILL) at 03:12:09Z"),
+        ({"exit_code": 139}, "jarvis-api exited with code 139 (ended by SIGSEGV) at 03:12:09Z"),
+        ({"exit_code": 255}, "jarvis-api exited with code 255 at 03:12:09Z"),
+        ({"exit_code": 127, "finished_at": None, "started_at": None}, "jarvis-api exited with code 127"),
+        ({"state": "running", "health": "unhealthy", "exit_code": None}, "jarvis-api is running but unhealthy"),
+        ({"state": "paused", "health": "none", "exit_code": None}, "jarvis-api is paused"),
+    ],
+)
+def test_each_way_to_end_is_told_apart(changes: dict[str, object], sentence: str, tmp_path: Path) -> None:
+    told = facts.telling(view(tmp_path, containers=api(**changes), container_events=NOTHING))
+    assert told is not None
+    assert told.text == sentence
+    assert "compose-services/containers" in told.evidence
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "running", "health": "healthy", "exit_code": None},
+        {"exit_code": 0},
+        {"finished_at": START - timedelta(days=3)},  # a job that failed days ago is no part of this
+    ],
+)
+def test_where_nothing_ended_badly_nothing_is_told(changes: dict[str, object], tmp_path: Path) -> None:
+    calm = {"health": "none"} | changes
+    assert facts.telling(view(tmp_path, containers=api(**calm), container_events=NOTHING)) is None
+
+
+def test_a_container_that_came_back_is_known_by_its_events(tmp_path: Path) -> None:
+    running = api(state="running", health="healthy", exit_code=None, finished_at=None)
+    (found,) = facts.exits(view(tmp_path, containers=running))
+    assert (found.service, found.exit_code, found.at) == ("jarvis-api", 1, CRASH)
+    assert found.evidence == "container-events/container_events"
+
+
+def test_one_that_was_asked_to_stop_comes_after_one_that_crashed(tmp_path: Path) -> None:
+    crashed, other = containers()
+    stopped = other | {"state": "exited", "exit_code": 143, "finished_at": CRASH + timedelta(minutes=5)}
+    found = facts.exits(view(tmp_path, containers=[crashed, stopped], container_events=NOTHING))
+    assert [(one.service, one.exit_code) for one in found] == [("jarvis-api", 1), ("redis", 143)]
+
+
+def test_the_gravest_of_the_last_lines_is_quoted_not_the_last(tmp_path: Path) -> None:
+    after = {"at": CRASH, "service": "jarvis-api", "name": "x", "stream": "stdout", "line": "INFO:jarvis:closing"}
+    told = facts.telling(view(tmp_path, logs=[*logs(), after]))
+    assert told is not None
+    assert told.quote.startswith("CRITICAL:jarvis.main")
+
+
+def test_without_an_error_the_last_line_is_quoted_and_without_a_line_none(tmp_path: Path) -> None:
+    line = {"at": CRASH, "service": "jarvis-api", "name": "x", "stream": "stdout", "line": "bye"}
+    told = facts.telling(view(tmp_path / "one", logs=[line]))
+    assert told is not None
+    assert told.quote == "bye"
+    silent = facts.telling(view(tmp_path / "none", logs=NOTHING))
+    assert silent is not None
+    assert silent.quote == ""
+
+
+def test_a_traceback_is_quoted_by_its_two_ends() -> None:
+    lines = "CRITICAL stopping\nTraceback (most recent call last):\n  File x\n    raise\nValueError: no\n"
+    assert facts.shortened(lines) == "CRITICAL stopping\n…\nValueError: no"
+    assert facts.shortened("one\ntwo") == "one\ntwo"
+
+
+def test_missing_values_of_every_kind_become_none(tmp_path: Path) -> None:
+    rows = view(tmp_path).records("containers")
+    assert [row["exit_code"] for row in rows] == [1, None]
+    assert [type(row["finished_at"]).__name__ for row in rows] == ["datetime", "NoneType"]
+    assert rows[0]["oom_killed"] is False
+
+
+def test_why_something_is_missing_is_the_collectors_own_reason(tmp_path: Path) -> None:
+    seen = view(tmp_path)
+    assert seen.why_missing("redis_info")[0].startswith("redis-info failed: Redis at")
+    assert seen.why_missing("container_stats") == (
+        "container-stats timed out: stopped at its deadline of 10 s",
+        "raise [collect] deadline_s",
+    )
+    assert seen.why_missing("heap")[0] == "no collector was asked for heap"
