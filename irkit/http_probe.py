@@ -113,7 +113,7 @@ def probe(
         while running or started < probes:
             if started < probes and (not running or time.monotonic() >= next_start):
                 attempt = _Attempt(clock(), limit_bytes)
-                curl = _prepare(url, timeout_s, attempt)
+                curl = curl_for(url, timeout_s, attempt.take)
                 running[curl] = attempt
                 multi.add_handle(curl)
                 started, next_start = started + 1, time.monotonic() + stagger_s
@@ -132,7 +132,11 @@ def probe(
         multi.close()
 
 
-def _prepare(url: str, timeout_s: float, attempt: _Attempt) -> pycurl.Curl:
+def curl_for(url: str, timeout_s: float, take: Callable[[bytes], int]) -> pycurl.Curl:
+    """Return a handle that gives up after `timeout_s` in total and hands each decoded part of the body to `take`.
+
+    Redirects are not followed, connections not shared.
+    """
     curl = pycurl.Curl()
     curl.setopt(pycurl.URL, url.encode("utf-8", "surrogateescape"))
     curl.setopt(pycurl.TIMEOUT_MS, max(1, round(timeout_s * 1000)))
@@ -142,7 +146,7 @@ def _prepare(url: str, timeout_s: float, attempt: _Attempt) -> pycurl.Curl:
     curl.setopt(pycurl.ACCEPT_ENCODING, "")
     curl.setopt(pycurl.USERAGENT, "irkit")
     curl.setopt(pycurl.HTTPHEADER, ["Accept: application/json, */*;q=0.5", "Cache-Control: no-cache"])
-    curl.setopt(pycurl.WRITEFUNCTION, attempt.take)
+    curl.setopt(pycurl.WRITEFUNCTION, take)
     host = urlsplit(url).hostname or ""
     if host in ("localhost", "::1") or host.startswith("127."):
         curl.setopt(pycurl.PROXY, "")  # no proxy could reach our own loopback
@@ -183,7 +187,7 @@ def _outcome(curl: pycurl.Curl, attempt: _Attempt, code: int, text: str, timeout
     fault: Fault | None = None
     error = ""
     if code != pycurl.E_OK and not attempt.truncated:
-        fault, error = _explain(curl, code, text, timeout_s)
+        fault, error = explain(curl, code, text, timeout_s)
     return Probe(
         at=attempt.at,
         fault=fault,
@@ -202,7 +206,7 @@ def _outcome(curl: pycurl.Curl, attempt: _Attempt, code: int, text: str, timeout
     )
 
 
-def _explain(curl: pycurl.Curl, code: int, text: str, timeout_s: float) -> tuple[Fault, str]:
+def explain(curl: pycurl.Curl, code: int, text: str, timeout_s: float) -> tuple[Fault, str]:
     """Put a failure into a class and a sentence; curl's own words are kept where they tell more."""
     if code == pycurl.E_COULDNT_CONNECT:
         if curl.getinfo(pycurl.OS_ERRNO) == errno.ECONNREFUSED:

@@ -96,6 +96,37 @@ class SqliteTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class PrometheusTarget:
+    """The Prometheus that watches the service; `queries` are PromQL expressions by name, kept for the window."""
+
+    url: Secret = Secret("")
+    queries: tuple[tuple[str, str], ...] = (("up", "up"),)
+    timeout_s: float = 3.0
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return str(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class HostTarget:
+    """This machine, with the sources whose disks it may hold and whose clocks it is compared with.
+
+    It is made of the other sections and has none of its own in `irkit.toml`.
+    """
+
+    home: str = ""
+    docker: DockerTarget = DockerTarget()
+    http: HttpTarget = HttpTarget()
+    redis: RedisTarget = RedisTarget()
+    sqlite: SqliteTarget = SqliteTarget()
+    prometheus: PrometheusTarget = PrometheusTarget()
+
+    def __str__(self) -> str:
+        return "this machine"
+
+
+@dataclass(frozen=True, slots=True)
 class CollectSettings:
     """Limits of a collection: seconds for one source and for the whole run, minutes of logs, bytes a source."""
 
@@ -118,7 +149,12 @@ class Settings:
     http: HttpTarget = HttpTarget()
     redis: RedisTarget = RedisTarget()
     sqlite: SqliteTarget = SqliteTarget()
+    prometheus: PrometheusTarget = PrometheusTarget()
     collect: CollectSettings = CollectSettings()
+
+    @property
+    def host(self) -> HostTarget:
+        return HostTarget(str(self.home), self.docker, self.http, self.redis, self.sqlite, self.prometheus)
 
 
 _TOP_LEVEL = ("home", "store_url", "runbook", "service")
@@ -132,6 +168,7 @@ _ENVIRONMENT = {
     "IRKIT_HEALTH_URL": ("http", "health_url"),
     "IRKIT_REDIS_URL": ("redis", "url"),
     "IRKIT_SQLITE_PATH": ("sqlite", "path"),
+    "IRKIT_PROMETHEUS_URL": ("prometheus", "url"),
 }
 # looser than a URL parser, which a malformed URL with a password in it would escape
 _PASSWORD = re.compile(r"[^/@]*://[^/@]*:[^/@]+@")
@@ -152,9 +189,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     start = Path.cwd() if start is None else start
     config = _find_config(start, environ)
     table = _read(config) if config else {}
-    values: dict[str, dict[str, Any]] = {
-        section: {} for section in ("", "docker", "http", "redis", "sqlite", "collect")
-    }
+    values: dict[str, dict[str, Any]] = {section: {} for section in ("", *_SECTIONS)}
     for key, value in table.items():
         section = key if isinstance(value, dict) else ""
         if section not in values or (not section and key not in _TOP_LEVEL):
@@ -182,11 +217,13 @@ class _Top:
     service: str = ""
 
 
+_NAMED_TEXTS: Any = tuple[tuple[str, str], ...]
 _SECTIONS: dict[str, type] = {
     "docker": DockerTarget,
     "http": HttpTarget,
     "redis": RedisTarget,
     "sqlite": SqliteTarget,
+    "prometheus": PrometheusTarget,
     "collect": CollectSettings,
 }
 
@@ -258,12 +295,15 @@ def _convert(raw: Any, wanted: Any, key: str, config: Path | None, environ: Mapp
         return Secret(raw)
     if wanted == tuple[str, ...] and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
         return tuple(raw)
+    if wanted == _NAMED_TEXTS and isinstance(raw, dict) and all(isinstance(item, str) for item in raw.values()):
+        return tuple(raw.items())
     if numeric and isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw < float("inf"):
         if wanted is float or isinstance(raw, int):
             return wanted(raw)
     elif wanted is str and isinstance(raw, str):
         return raw
     expected = {int: "a whole number above 0", float: "a number above 0", str: "a string", Secret: "a string"}
+    expected[_NAMED_TEXTS] = "a table of strings"
     msg = f"{_place(config, key)} should be {expected.get(wanted, 'a list of strings')}, not {type(raw).__name__}"
     raise InputError(msg, hint=f"correct {key}; the README lists every setting")
 
@@ -287,7 +327,7 @@ def _refuse_shared_secrets(settings: Settings, table: Mapping[str, Any]) -> None
     """Refuse a password in a file that others can read; `env:NAME` keeps it out of the file altogether."""
     if settings.source is None or not settings.source.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return
-    for section, key in (("redis", "url"), ("", "store_url"), ("http", "health_url")):
+    for section, key in (("redis", "url"), ("", "store_url"), ("http", "health_url"), ("prometheus", "url")):
         raw = table.get(section, {}).get(key, "") if section else table.get(key, "")
         if isinstance(raw, str) and not raw.startswith("env:") and _PASSWORD.match(raw):
             name = f"{section}.{key}".lstrip(".")
@@ -297,16 +337,25 @@ def _refuse_shared_secrets(settings: Settings, table: Mapping[str, Any]) -> None
 
 def dump_target(target: object) -> dict[str, object]:
     """Return a target's fields as JSON values, credentials revealed: for the pipe to our own child process only."""
-    values = ((item.name, getattr(target, item.name)) for item in fields(target))  # type: ignore[arg-type]
-    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in values}
+
+    def plain(value: object) -> object:
+        if isinstance(value, Secret):
+            return value.reveal()
+        return dump_target(value) if hasattr(value, "__dataclass_fields__") else value
+
+    return {item.name: plain(getattr(target, item.name)) for item in fields(target)}  # type: ignore[arg-type]
 
 
 def load_target(section: str, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 (one of the section classes)
     """Return the target that `dump_target` took apart."""
-    cls = _SECTIONS[section]
+    cls = HostTarget if section == "host" else _SECTIONS[section]
     hints = get_type_hints(cls)
-    made = {
-        name: Secret(value) if hints[name] is Secret else tuple(value) if isinstance(value, list) else value
-        for name, value in values.items()
-    }
-    return cls(**made)
+
+    def made(name: str, value: Any) -> Any:  # noqa: ANN401
+        if isinstance(value, Mapping):
+            return load_target(name, value)
+        if isinstance(value, list):
+            return tuple(tuple(item) if isinstance(item, list) else item for item in value)
+        return Secret(value) if hints[name] is Secret else value
+
+    return cls(**{name: made(name, value) for name, value in values.items()})

@@ -1,10 +1,11 @@
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from irkit.errors import InputError
-from irkit.settings import Secret, Settings, load
+from irkit.settings import Secret, Settings, dump_target, load, load_target
 
 ENVIRONMENT: Mapping[str, str] = {"HOME": "/home/ana"}
 
@@ -56,6 +57,9 @@ def test_every_setting_is_read_and_paths_are_relative_to_the_file(tmp_path: Path
         ratelimit_pattern = "quota:*"
         [sqlite]
         path = "data/shop.db"
+        [prometheus]
+        url = "http://watch:9090"
+        queries = { errors = "sum(rate(errors[1m]))", up = "up" }
         [collect]
         deadline_s = 2.5
         max_size_bytes = 1000
@@ -67,8 +71,9 @@ def test_every_setting_is_read_and_paths_are_relative_to_the_file(tmp_path: Path
     assert settings.redis.url.reveal() == "redis://:hunter2@cache:6379/1"
     assert settings.sqlite.path == str(tmp_path / "data/shop.db")
     assert (settings.http.timeout_s, settings.collect.deadline_s, settings.collect.max_size_bytes) == (1.0, 2.5, 1000)
-    targets = (settings.docker, settings.http, settings.redis, settings.sqlite)
-    assert [one.configured for one in targets] == [True] * 4
+    assert settings.prometheus.queries == (("errors", "sum(rate(errors[1m]))"), ("up", "up"))
+    targets = (settings.docker, settings.http, settings.redis, settings.sqlite, settings.prometheus)
+    assert [one.configured for one in targets] == [True] * 5
 
 
 def test_what_is_not_set_is_not_configured(tmp_path: Path) -> None:
@@ -149,6 +154,7 @@ def test_a_secret_comes_from_the_environment_by_name(tmp_path: Path) -> None:
         "[redis]\nurl = 'redis://:hunter2@cache'",
         "[redis]\nurl = 'redis://u:hunter2@cache:not-a-port'",
         "[http]\nhealth_url = 'http://u:hunter2@shop/health'",
+        "[prometheus]\nurl = 'http://u:hunter2@watch:9090'",
         "store_url = 'postgresql://u:hunter2@db/x'",
     ],
 )
@@ -198,3 +204,28 @@ def test_settings_show_no_secret(tmp_path: Path) -> None:
     )
     for shown in (repr(settings), str(settings), str(settings.redis), repr(settings.redis)):
         assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize("queries", ["'up'", "['up']", "{ up = 1 }", "{ up = { now = 'up' } }"])
+def test_queries_are_a_table_of_strings(tmp_path: Path, queries: str) -> None:
+    with pytest.raises(InputError, match=r"irkit\.toml:2: prometheus\.queries should be a table of strings"):
+        configured(tmp_path, f"[prometheus]\nqueries = {queries}")
+
+
+@pytest.mark.parametrize("section", ["docker", "http", "redis", "sqlite", "prometheus", "host"])
+def test_a_target_survives_the_way_to_the_collecting_process(tmp_path: Path, section: str) -> None:
+    settings = configured(
+        tmp_path,
+        "[docker]\nservices = ['a', 'b']\n[redis]\nurl = 'redis://:hunter2@cache'\n[http]\nhealth_url = 'http://h/'\n"
+        "[prometheus]\nurl = 'http://u:hunter2@watch'\nqueries = { a = 'b', c = 'd' }\n[sqlite]\npath = 'x.db'",
+    )
+    target = getattr(settings, section)
+    assert load_target(section, json.loads(json.dumps(dump_target(target)))) == target
+    assert "hunter2" not in f"{target} {target!r}"
+
+
+def test_the_host_is_made_of_the_others_and_not_configured(tmp_path: Path) -> None:
+    settings = configured(tmp_path, "[sqlite]\npath = 'x.db'")
+    assert (settings.host.home, settings.host.sqlite) == (str(settings.home), settings.sqlite)
+    with pytest.raises(InputError, match="host is not a setting irkit knows"):
+        configured(tmp_path, "[host]\nhome = '/'")

@@ -1,0 +1,75 @@
+"""One bounded GET: ends by its deadline whatever the other side does, and reads no more than it was told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pycurl
+
+from irkit.collect_contract import Unreachable
+from irkit.http_probe import curl_for, explain
+from irkit.model import utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, whole or cut at the limit (`truncated`); header names are in lower case.
+
+    The other side made it between `asked_at` and `answered_at` of our clock.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes
+    truncated: bool
+    asked_at: datetime
+    answered_at: datetime
+
+
+def get(
+    url: str, *, timeout_s: float, limit_bytes: int, head: bool = False, clock: Callable[[], datetime] = utc_now
+) -> Answer:
+    """GET a URL, or ask for its headers only, within `timeout_s` in total; redirects are not followed.
+
+    Raises:
+        Unreachable: no answer came, or not in time; the sentence lacks its subject.
+    """
+    body, headers, truncated = bytearray(), dict[str, str](), False
+
+    def take(chunk: bytes) -> int:
+        nonlocal truncated
+        room = limit_bytes - len(body)
+        body.extend(chunk[:room])
+        truncated = len(chunk) > room
+        return -1 if truncated else len(chunk)
+
+    def header(line: bytes) -> None:
+        name, colon, value = line.decode("latin-1").partition(":")
+        if colon:
+            headers[name.strip().lower()] = value.strip()
+
+    curl = curl_for(url, timeout_s, take)
+    try:
+        curl.setopt(pycurl.HEADERFUNCTION, header)
+        curl.setopt(pycurl.NOBODY, int(head))
+        started_at = clock()
+        try:
+            curl.perform()
+        except pycurl.error as error:
+            if not truncated:
+                raise Unreachable(explain(curl, error.args[0], str(error.args[1]), timeout_s)[1]) from None
+        sent_s, first_byte_s = (
+            curl.getinfo(phase) / 1e6 for phase in (pycurl.PRETRANSFER_TIME_T, pycurl.STARTTRANSFER_TIME_T)
+        )
+        return Answer(
+            int(curl.getinfo(pycurl.RESPONSE_CODE)),
+            headers,
+            bytes(body),
+            truncated,
+            started_at + timedelta(seconds=sent_s),
+            started_at + timedelta(seconds=max(sent_s, first_byte_s)),
+        )
+    finally:
+        curl.close()
