@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from docker import APIClient
 
+from irkit.cgroups import UNIFIED, cgroups_of, is_version_1, number, pairs, text
 from irkit.collect_contract import ColumnType, Gap, NotHere, Piece, Table, collector
 from irkit.docker_engine import ListedContainer, connected, inspect, local_socket, look_at_each, our_containers
 from irkit.model import Window
@@ -29,8 +29,6 @@ CGROUP: Mapping[str, ColumnType] = {
     "cgroup_version": "int",
 }
 _ALIVE = frozenset({"running", "paused"})
-_MOUNT = Path("/sys/fs/cgroup")
-_UNIFIED = ""
 
 
 @collector(
@@ -81,76 +79,50 @@ def _rows(client: APIClient, alive: Sequence[ListedContainer], gaps: list[Gap]) 
             yield seen
 
 
-def cgroups_of(container_id: str, listing: Path, mount: Path = _MOUNT) -> Mapping[str, Path]:
-    """Return a container's folders by controller, on version 2 all in one under an empty name.
-
-    `listing` is the `/proc/PID/cgroup` of its first process (cgroups(7)). Nothing is returned unless the container's
-    own id is in the path: the number may be some other machine's, and then stand for a stranger here.
-    """
-    try:
-        lines = listing.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return {}
-    found = {}
-    for line in lines:
-        _, names, path = line.split(":", 2)
-        if container_id in path:
-            for name in names.split(","):
-                folder = mount / name / path.lstrip("/")
-                if folder.is_dir():
-                    found[name] = folder
-    return found
-
-
 def counted(folders: Mapping[str, Path]) -> dict[str, object]:
     """Read the kernel's counts as columns (Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst)."""
-    if "memory" in folders or "cpu" in folders:
+    if is_version_1(folders):
         return _version_1(folders.get("memory"), folders.get("cpu"), folders.get("pids"))
-    return _version_2(folders[_UNIFIED])
+    return _version_2(folders[UNIFIED])
 
 
 def _version_1(memory: Path | None, cpu: Path | None, pids: Path | None) -> dict[str, object]:
-    throttling = _pairs(cpu, "cpu.stat")
+    throttling = pairs(cpu, "cpu.stat")
     waited_ns = throttling.get("throttled_time")
     return {
-        "oom_kill_count": _pairs(memory, "memory.oom_control").get("oom_kill"),
-        "memory_limit_hits": _sum(_number(memory, "memory.failcnt"), _number(memory, "memory.memsw.failcnt")),
-        "memory_peak_bytes": _number(memory, "memory.max_usage_in_bytes"),
+        "oom_kill_count": pairs(memory, "memory.oom_control").get("oom_kill"),
+        "memory_limit_hits": _sum(number(memory, "memory.failcnt"), number(memory, "memory.memsw.failcnt")),
+        "memory_peak_bytes": number(memory, "memory.max_usage_in_bytes"),
         "cpu_periods": throttling.get("nr_periods"),
         "cpu_throttled_periods": throttling.get("nr_throttled"),
         "cpu_throttled_s": None if waited_ns is None else waited_ns / 10**9,
-        "pids_limit_hits": _pairs(pids, "pids.events").get("max"),
+        "pids_limit_hits": pairs(pids, "pids.events").get("max"),
         "cgroup_version": 1,
     }
 
 
 def _version_2(folder: Path) -> dict[str, object]:
-    memory, throttling = _pairs(folder, "memory.events"), _pairs(folder, "cpu.stat")
+    memory, throttling = pairs(folder, "memory.events"), pairs(folder, "cpu.stat")
     waited_us = throttling.get("throttled_usec")
     return {
         "oom_kill_count": memory.get("oom_kill"),
         "memory_limit_hits": memory.get("max"),
-        "memory_peak_bytes": _number(folder, "memory.peak"),
+        "memory_peak_bytes": number(folder, "memory.peak"),
         "memory_stalled_s": _stalled_s(folder),
         "cpu_periods": throttling.get("nr_periods"),
         "cpu_throttled_periods": throttling.get("nr_throttled"),
         "cpu_throttled_s": None if waited_us is None else waited_us / 10**6,
-        "pids_limit_hits": _pairs(folder, "pids.events").get("max"),
+        "pids_limit_hits": pairs(folder, "pids.events").get("max"),
         "cgroup_version": 2,
     }
 
 
 def _stalled_s(folder: Path) -> float | None:
     """The total of `some avg10=0.00 avg60=0.00 avg300=0.00 total=MICROSECONDS` (Documentation/accounting/psi.rst)."""
-    for line in _text(folder, "memory.pressure").splitlines():
+    for line in text(folder, "memory.pressure").splitlines():
         if line.startswith("some "):
             return int(line.rpartition("total=")[2]) / 10**6
     return None
-
-
-def _pairs(folder: Path | None, name: str) -> dict[str, int]:
-    words = (line.split() for line in _text(folder, name).splitlines())
-    return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and pair[1].isdecimal()}  # noqa: PLR2004
 
 
 def _sum(*counts: int | None) -> int | None:
@@ -159,12 +131,3 @@ def _sum(*counts: int | None) -> int | None:
 
 
 def _number(folder: Path | None, name: str) -> int | None:
-    text = _text(folder, name).strip()
-    return int(text) if text.isdecimal() else None
-
-
-def _text(folder: Path | None, name: str) -> str:
-    """What a file says; nothing where this kernel has none, or the container ended meanwhile."""
-    with suppress(OSError):
-        return (folder / name).read_text(encoding="ascii", errors="replace") if folder else ""
-    return ""
