@@ -128,6 +128,3 @@ def _stalled_s(folder: Path) -> float | None:
 def _sum(*counts: int | None) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
-
-
-def _number(folder: Path | None, name: str) -> int | None:
