@@ -36,8 +36,10 @@ def open_questions(of: Material) -> OpenQuestions:
     """Return what is left open: what people asked, symptoms that could not be looked at, and times not recorded."""
     asked = [Claim(event.text) for event in of.timeline if event.data.get("section") == QUESTION]
     by_reason: dict[str, list[Finding]] = {}
+    if of.diagnosis.findings and not of.bundle.manifest.evidence:
+        asked.append(Claim(f"Was any of the runbook's {len(of.diagnosis.findings)} symptoms there? Nobody looked."))
     for finding in of.diagnosis.findings:
-        if finding.verdict.state is VerdictState.UNKNOWN:
+        if finding.verdict.state is VerdictState.UNKNOWN and of.bundle.manifest.evidence:
             by_reason.setdefault(finding.verdict.sentence, []).append(finding)
     for reason, findings in by_reason.items():
         titles = ", ".join(f"“{finding.title}”" for finding in findings)

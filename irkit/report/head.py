@@ -7,12 +7,12 @@ from datetime import timedelta
 
 from irkit import metrics
 from irkit.charts import DurationBar, MilestoneBars
-from irkit.model import Outcome, Status, Threshold, VerdictState
+from irkit.model import CollectorRun, Outcome, Status, Threshold, VerdictState
 from irkit.report import facts
 from irkit.report.figures import incident_strip
 from irkit.report.material import LOOKED_AT, PARTS, Material
 from irkit.report.parts import Claim, Gap
-from irkit.report.sections import Header, Impact, Likely, Measure, MilestoneRow, Milestones, Response, Summary
+from irkit.report.sections import Header, Impact, Lack, Likely, Measure, MilestoneRow, Milestones, Response, Summary
 from irkit.times import format_duration
 
 _SERVER_ERROR = 500
@@ -41,12 +41,30 @@ def header(of: Material) -> Header:
         response=response(of),
         likely=likely(of),
         coverage=of.bundle.runs,
+        lacks=lacks(of.bundle.runs),
         bundle_id=of.bundle.id,
         seal=of.bundle.manifest.seal,
         window=of.bundle.window,
         made_at=of.now,
         written=(answered, len(PARTS)),
         urgent=of.severity is not None and of.severity.rank == 0,
+    )
+
+
+def lacks(runs: Sequence[CollectorRun]) -> tuple[Lack, ...]:
+    """Return what was not wholly collected, sources with the same reason together."""
+    alike: dict[tuple[Outcome, str], list[CollectorRun]] = {}
+    for run in runs:
+        if run.outcome is not Outcome.COLLECTED:
+            alike.setdefault((run.outcome, run.reason), []).append(run)
+    return tuple(
+        Lack(
+            tuple(run.collector for run in group),
+            outcome,
+            reason,
+            tuple(dict.fromkeys(run.hint for run in group if run.hint)),
+        )
+        for (outcome, reason), group in alike.items()
     )
 
 
@@ -105,7 +123,9 @@ def summary(of: Material) -> Summary:
     else:
         claims.append(Claim(guess.note))
     missing = [run for run in of.bundle.runs if run.outcome not in LOOKED_AT]
-    if missing:
+    if missing and len(missing) == len(of.bundle.runs):
+        claims.append(Claim("None of the sources could be looked at."))
+    elif missing:
         names = ", ".join(run.collector for run in missing)
         claims.append(Claim(f"{len(missing)} of {len(of.bundle.runs)} sources could not be looked at ({names})."))
     elif of.bundle.runs:
@@ -160,7 +180,9 @@ def latency_limit(of: Material) -> Threshold | None:
 def _missing(phase: metrics.Phase, status: Status) -> str:
     if phase.duration is not None:
         return ""
-    return f"{' and '.join(phase.missing)} not recorded" if status in _ENDED else "not reached yet"
+    if phase.start and status not in _ENDED:
+        return "not reached yet"
+    return f"{' and '.join(phase.missing)} not recorded"
 
 
 def _requests(of: Material) -> list[Measure]:

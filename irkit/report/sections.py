@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from irkit.model import ActionItem, CollectorRun, Evidence, Severity, Status, Step, VerdictState, Window
+from irkit.model import ActionItem, CollectorRun, Evidence, Outcome, Severity, Status, Step, VerdictState, Window
 from irkit.report.parts import Answer, Claim, Shown, Written
 
 if TYPE_CHECKING:
@@ -22,6 +22,16 @@ class Likely:
     claims: tuple[Claim, ...]
     note: str = ""
     others: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Sources that ended alike and short of what was asked for: how, why, and what to do about it."""
+
+    sources: tuple[str, ...]
+    outcome: Outcome
+    reason: str
+    hints: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class Header(Shown):
     response: Response
     likely: Likely
     coverage: tuple[CollectorRun, ...]
+    lacks: tuple[Lack, ...]
     bundle_id: str
     seal: str
     window: Window

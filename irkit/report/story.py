@@ -31,7 +31,7 @@ def timeline(of: Material) -> Timeline:
     """Merge the people's timeline with what the evidence shows, from before the incident on."""
     rows = [*_told(of), *_containers(of), *_checks(of), *_traffic(of)]
     first = of.bundle.window.start
-    if rows and of.bundle.runs and first < min(row.at for row in rows):
+    if rows and of.bundle.manifest.evidence and first < min(row.at for row in rows):
         rows.append(TimelineRow(first, "", "irkit", "Evidence starts here."))
     placed = sorted((_placed(row, of) for row in rows), key=lambda row: row.at)
     # people's own rows are never the ones left out
