@@ -30,6 +30,7 @@ from irkit.model import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from irkit.registry import BrokenPlugin
     from irkit.runbook import Runbook
 
 DetectFunction = Callable[..., Verdict]
@@ -143,12 +144,12 @@ def registered() -> tuple[Symptom, ...]:
     return tuple(_REGISTRY[slug] for slug in sorted(_REGISTRY))
 
 
-def diagnose(source: EvidenceSource, runbook: Runbook) -> Diagnosis:
+def diagnose(source: EvidenceSource, runbook: Runbook, broken: Sequence[BrokenPlugin] = ()) -> Diagnosis:
     """Run every detector on the evidence and rank the runbook's incident types; reads nothing but the evidence.
 
     A symptom of the runbook that has no detector yet is a finding too: `unknown`, since nobody looked. A detector whose
     symptom the runbook does not list runs all the same and is shown only if it found something: a team's runbook that
-    never heard of OOM kills must not hide one.
+    never heard of OOM kills must not hide one. A plug-in that could not be loaded is `unknown` under its own name.
     """
     evidence = _Loaded(source)
     detectors = {item.slug: item for item in registered()}
@@ -168,7 +169,14 @@ def diagnose(source: EvidenceSource, runbook: Runbook) -> Diagnosis:
             types = tuple(slug for slug in item.incident_types if slug in known)
             findings[item.slug] = replace(extra, incident_types=types)
     everything = tuple(_with_next_step(item, runbook) for item in findings.values())
+    everything += tuple(_left_out(plugin) for plugin in broken)
     return Diagnosis(everything, rank(everything, runbook))
+
+
+def _left_out(plugin: BrokenPlugin) -> Finding:
+    sentence = f"Not looked at: the plug-in {plugin.name} cannot be loaded ({plugin.reason})."
+    verdict = Verdict(VerdictState.UNKNOWN, sentence, "Repair or uninstall the package that provides it.")
+    return Finding(plugin.name, (), plugin.name, verdict, ())
 
 
 def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | None = None) -> Finding:

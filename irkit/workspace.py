@@ -157,8 +157,8 @@ def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosi
     from irkit.diagnose import diagnose
     from irkit.registry import load_plugins
 
-    load_plugins("irkit.symptoms", "irkit.symptoms")
-    return diagnose(evidence, load_runbook(settings))
+    broken = load_plugins("irkit.symptoms", "irkit.symptoms")
+    return diagnose(evidence, load_runbook(settings), broken)
 
 
 def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | None = None) -> Report:

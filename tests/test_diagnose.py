@@ -14,6 +14,7 @@ from irkit import diagnose as module
 from irkit import runbook
 from irkit.diagnose import Diagnosis, Hypothesis, diagnose, rank, registered, run_detector, symptom
 from irkit.model import Finding, Outcome, Threshold, Verdict, VerdictState, Window
+from irkit.registry import BrokenPlugin
 from tests.example_bundle import example_bundle
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 
@@ -189,6 +190,16 @@ def test_advice_points_to_the_steps_of_what_the_evidence_blames(blamed: str, adv
         return Verdict(FOUND, "Fails.", "Look.", explained_by=blamed)
 
     assert of(diagnose(InMemory({"health": []}), RUNBOOK), "health-check-failing").verdict.advice == advice
+
+
+def test_a_plug_in_that_cannot_be_loaded_is_told_and_changes_no_score() -> None:
+    source = InMemory({"health": []})
+    without = diagnose(source, RUNBOOK)
+    told = diagnose(source, RUNBOOK, [BrokenPlugin("their-symptom", "ImportError: no module named theirs")])
+    finding = of(told, "their-symptom")
+    assert finding.verdict.state is UNKNOWN
+    assert "no module named theirs" in finding.verdict.sentence
+    assert told.ranking == without.ranking
 
 
 def test_why_evidence_is_missing_is_said_in_the_collectors_words() -> None:
