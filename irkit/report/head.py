@@ -57,15 +57,13 @@ def lacks(runs: Sequence[CollectorRun]) -> tuple[Lack, ...]:
     for run in runs:
         if run.outcome is not Outcome.COLLECTED:
             alike.setdefault((run.outcome, run.reason), []).append(run)
-    return tuple(
-        Lack(
-            tuple(run.collector for run in group),
-            outcome,
-            reason,
-            tuple(dict.fromkeys(run.hint for run in group if run.hint)),
+    made = []
+    for (outcome, reason), group in alike.items():
+        hints = {run.hint for run in group}
+        made.append(
+            Lack(tuple(run.collector for run in group), outcome, reason, hints.pop() if len(hints) == 1 else "")
         )
-        for (outcome, reason), group in alike.items()
-    )
+    return tuple(made)
 
 
 def response(of: Material) -> Response:

@@ -26,12 +26,12 @@ class Likely:
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """Sources that ended alike and short of what was asked for: how, why, and what to do about it."""
+    """Sources that ended alike and short of what was asked for: how, why, and what they all advise."""
 
     sources: tuple[str, ...]
     outcome: Outcome
     reason: str
-    hints: tuple[str, ...]
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
