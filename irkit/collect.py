@@ -32,6 +32,8 @@ from irkit.registry import BrokenPlugin, load_plugins
 from irkit.settings import Settings, dump_target
 
 _GRACE_S = 2.0
+# for the rules that take secrets out, which are compiled once on a machine; no source waits for it
+_PREPARE_S = 60.0
 _ABSENT_HINT = "set it in irkit.toml if the service has one"
 
 
@@ -95,7 +97,7 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
 
     Raises:
         InputError: `only` names a collector that does not exist.
-        CollectError: the collection could not be run at all.
+        CollectError: the collection could not be run at all, or a secret planted to test it was not replaced.
         BundleError: the evidence could not be sealed.
     """
     looks, broken = plan(settings, only)
@@ -208,7 +210,12 @@ def _drive(
         with contextlib.suppress(BrokenPipeError):  # a host that died on import says why on standard error
             host.stdin.write(json.dumps(job).encode("ascii") + b"\n")
             host.stdin.flush()
-        for news in _reports(host, began + job["run_deadline_s"] + _GRACE_S):
+        for news in _reports(host, job["run_deadline_s"] + _GRACE_S):
+            if news["event"] == "refused":
+                raise CollectError(news["reason"], hint=news["hint"])
+            if news["event"] == "ready":
+                began = time.monotonic()
+                continue
             state = running[news["collector"]]
             if news["event"] == "piece":
                 state.pieces[news["kind"]] = news
@@ -227,12 +234,13 @@ def _drive(
             yield state
 
 
-def _reports(host: subprocess.Popen[bytes], until: float) -> Iterator[dict[str, Any]]:
-    """Yield the host's reports until it and all its children closed the pipe, or until the time is up."""
+def _reports(host: subprocess.Popen[bytes], limit_s: float) -> Iterator[dict[str, Any]]:
+    """Yield the host's reports until it and all its children closed the pipe, or `limit_s` after it was ready."""
     assert host.stdout is not None  # noqa: S101
     descriptor = host.stdout.fileno()
     os.set_blocking(descriptor, False)
     rest = b""
+    until = time.monotonic() + _PREPARE_S
     with selectors.DefaultSelector() as selector:
         selector.register(descriptor, selectors.EVENT_READ)
         while selector.select(max(0.0, until - time.monotonic())):
@@ -242,7 +250,10 @@ def _reports(host: subprocess.Popen[bytes], until: float) -> Iterator[dict[str, 
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 with contextlib.suppress(ValueError):  # a line cut to size may not be JSON any more
-                    yield json.loads(line)
+                    news = json.loads(line)
+                    if news["event"] == "ready":
+                        until = time.monotonic() + limit_s
+                    yield news
 
 
 def _stop(host: subprocess.Popen[bytes]) -> None:

@@ -22,8 +22,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from irkit import settings
+from irkit import canary, settings
 from irkit.collect_contract import Collector, Gap, NotHere, Refused, Unreachable, registered
+from irkit.errors import CollectError
 from irkit.evidence_writer import EvidenceWriter
 from irkit.model import Outcome, Window
 from irkit.redact import Redactor
@@ -71,17 +72,14 @@ def main() -> None:
     signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     load_plugins("irkit.collectors", "irkit.collectors")
-    known = {item.name: item for item in registered()}
+    try:
+        canary.check(job.redactor, job.staging)  # loads the rules, too: once for all the children
+    except CollectError as error:
+        _report(out, "", "refused", reason=str(error), hint=error.hint)
+        return
+    _report(out, "", "ready")
     started = time.monotonic()
-    children: dict[int, tuple[str, float, float]] = {}
-    for spec in job.collectors:
-        deadline_s = min(spec["deadline_s"], job.run_deadline_s)
-        pid = os.fork()
-        if pid == 0:
-            _child(known[spec["name"]], spec, job, out)
-        with contextlib.suppress(OSError):  # the child may have done it itself, or be gone already
-            os.setpgid(pid, pid)
-        children[pid] = (spec["name"], time.monotonic(), time.monotonic() + deadline_s)
+    children = _start(job, out)
     run_ends = started + job.run_deadline_s
     while children:
         now = time.monotonic()
@@ -104,6 +102,21 @@ def main() -> None:
             return
         with contextlib.suppress(BlockingIOError):
             wake_read.recv(4096)
+
+
+def _start(job: Job, out: int) -> dict[int, tuple[str, float, float]]:
+    """Fork a child for each collector; return their names, starts and deadlines (monotonic) by process id."""
+    known = {item.name: item for item in registered()}
+    children: dict[int, tuple[str, float, float]] = {}
+    for spec in job.collectors:
+        deadline_s = min(spec["deadline_s"], job.run_deadline_s)
+        pid = os.fork()
+        if pid == 0:
+            _child(known[spec["name"]], spec, job, out)
+        with contextlib.suppress(OSError):  # the child may have done it itself, or be gone already
+            os.setpgid(pid, pid)
+        children[pid] = (spec["name"], time.monotonic(), time.monotonic() + deadline_s)
+    return children
 
 
 def _reap(children: dict[int, tuple[str, float, float]], out: int) -> None:

@@ -1,4 +1,4 @@
-"""Secrets out of evidence before it reaches disk: rules on decoded values, stable placeholders.
+"""Secrets out of evidence before it reaches disk: found on decoded values, replaced by stable placeholders.
 
 A placeholder names its rule and a keyed hash of the secret, so that the same secret is recognised across files without
 being guessable; the key stays with the installation and never enters a bundle.
@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import re
 import secrets
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from irkit import redaction_rules
 from irkit.errors import StoreError
 
 if TYPE_CHECKING:
@@ -23,92 +26,113 @@ if TYPE_CHECKING:
 KEY_NAME = "redaction.key"
 KEY_BYTES = 32
 _HASH_CHARS = 8
-
-# Every quantifier is bounded or over a class that cannot overlap its neighbour: no input makes these backtrack far.
-_TOKENS = {
-    "private-key": r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{1,20000}-----END [A-Z ]{0,30}PRIVATE KEY-----",
-    "jwt": r"\beyJ[\w-]{8,2000}\.eyJ[\w-]{8,4000}\.[\w-]{8,1000}",
-    "aws-key-id": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-    "github-token": r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{40,255})",
-    "slack-token": r"\bxox[abeoprs]-[A-Za-z0-9-]{10,250}",
-    "slack-webhook": r"hooks\.slack\.com/(?:services|workflows)/[\w/-]{10,200}",
-    "stripe-key": r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{10,200}",
-    "provider-key": r"\bsk-[A-Za-z0-9][\w-]{18,250}",
-    "google-key": r"\bAIza[\w-]{35}",
-    "gitlab-token": r"\bglpat-[\w-]{20,100}",
-}
-_WORDS = (
-    r"passw(?:or)?d|passphrase|pwd|secret|credentials?|api[_-]?key|apikey|access[_-]?key|private[_-]?key|"
-    r"(?:access|auth|refresh|session|id|bearer|csrf)[_-]?token|token"
-)
-_SENSITIVE_KEY = re.compile(rf"(?:^|[_.-])(?:{_WORDS}|authorization|cookie|requirepass|masterauth)$", re.IGNORECASE)
-_PATTERN = re.compile(
-    "|".join(
-        (
-            *(f"(?P<{name.replace('-', '_')}>{pattern})" for name, pattern in _TOKENS.items()),
-            r"(?P<userinfo>(?<=://)[^\s/@:\"'<>]{0,256}:[^\s/@\"'<>]{1,512}(?=@))",
-            r"(?:\b(?i:authorization)[\"']?\s{0,4}[:=]\s{0,4}[\"']?)(?P<authorization>(?i:(?:bearer|basic|token)\s{1,4})?[^\s\"',;]{4,4096})",
-            r"(?:\b(?i:bearer)\s{1,4})(?P<bearer>[\w.~+/-]{8,4096}=*)",
-            r"(?:\b(?i:(?:set-)?cookie)\s{0,4}:\s{0,4})(?P<cookie>[^\r\n]{4,4096})",
-            rf"(?:(?i:(?:\b|_)(?:{_WORDS}))[\"']?\s{{0,4}}[=:]\s{{0,4}})(?P<assignment>\"[^\"\r\n]{{1,1024}}\"|'[^'\r\n]{{1,1024}}'|[^\s\"',;&|)\]}}]{{1,1024}})",
-        )
-    )
-)
-_PLACEHOLDER = re.compile(r"\[redacted:[a-z-]+:[0-9a-f]{8}\]?")
-_HARMLESS = frozenset(
-    {"none", "null", "true", "false", "undefined", "''", '""', "***", "expired", "invalid", "missing"}
-)
+_PAIR_FIELDS = 4
+# one scan of many cells: large enough for its fixed cost to vanish, small enough to be held twice
+_BATCH_CHARS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Redactor:
-    """Replaces secrets in text and in decoded values; equal secrets get equal placeholders under one key."""
+    """Replaces secrets in text and in decoded values; equal secrets get equal placeholders under one key.
+
+    With `addresses`, e-mail and IP addresses and hosts are replaced as well.
+    """
 
     key: bytes
+    addresses: bool = False
 
     def text(self, text: str) -> tuple[str, int]:
         """Return the text with every recognised secret replaced, and how many were."""
-        count = 0
+        (made,), counts = self.texts((text,))
+        return made, counts.total()
 
-        def replace(match: re.Match[str]) -> str:
-            nonlocal count
-            name = match.lastgroup or "secret"
-            secret = match[name]
-            if secret.lower() in _HARMLESS or _PLACEHOLDER.fullmatch(secret):
-                return match[0]
-            count += 1
-            start, end = match.span(name)
-            whole, offset = match[0], match.start()
-            return whole[: start - offset] + self.placeholder(name, secret) + whole[end - offset :]
+    def texts(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
+        """Return texts that follow each other, such as the lines of a log, redacted, and how often each rule did it.
 
-        made = _PATTERN.sub(replace, text)
-        return made, count
+        They are read as the lines of one text, many times faster than one by one: a private key is found across them.
+        """
+        made: list[str] = []
+        counts: Counter[str] = Counter()
+        for batch in _batches(texts):
+            made += self._batch(batch, counts)
+        return made, counts
 
     def value(self, value: object) -> tuple[object, int]:
         """Return a JSON-like value with its strings redacted, also those whose key names a secret."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, Mapping):
-            made: dict[str, object] = {}
-            total = 0
-            for key, item in value.items():
-                made[str(key)], count = self._entry(str(key), item)
-                total += count
-            return made, total
-        if isinstance(value, list | tuple):
-            pairs = [self.value(item) for item in value]
-            return [item for item, _ in pairs], sum(count for _, count in pairs)
-        return value, 0
+        made, counts = self.tree(value)
+        return made, counts.total()
+
+    def tree(self, value: object) -> tuple[object, Counter[str]]:
+        """Return a JSON-like value as `value` does, and how often each rule was applied."""
+        counts: Counter[str] = Counter()
+        return self._item(value, counts), counts
 
     def placeholder(self, rule: str, secret: str) -> str:
         """Return the stable stand-in for a secret: HMAC-SHA256 under the installation's key, 8 hexadecimal digits."""
-        digest = hmac.new(self.key, secret.strip("\"'").encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
-        return f"[redacted:{rule.replace('_', '-')}:{digest[:_HASH_CHARS]}]"
+        plain = redaction_rules.unescape(secret).strip("\"'")
+        digest = hmac.new(self.key, plain.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return f"[redacted:{rule}:{digest[:_HASH_CHARS]}]"
 
-    def _entry(self, key: str, item: object) -> tuple[object, int]:
-        if isinstance(item, str) and item and item.lower() not in _HARMLESS and _SENSITIVE_KEY.search(key):
-            return self.placeholder("key", item), 1
-        return self.value(item)
+    def _batch(self, texts: Sequence[str], counts: Counter[str]) -> Iterable[str]:
+        joined = "\n".join(texts)
+        found = redaction_rules.spans(joined, addresses=self.addresses)
+        if not found:
+            return texts
+        made = list(texts)
+        starts = [0, *accumulate(len(text) + 1 for text in texts)]
+        for span in reversed(found):
+            stand_in = self.placeholder(span.rule, joined[span.start : span.end])
+            first = bisect_right(starts, span.start) - 1
+            last = bisect_right(starts, span.end - 1) - 1
+            for index in range(first, last + 1):  # more than one for a key that is printed over several lines
+                start, end = span.start - starts[index], span.end - starts[index]
+                text = made[index]
+                if part := text[max(start, 0) : max(end, 0)]:
+                    made[index] = text[: max(start, 0)] + stand_in + text[max(start, 0) + len(part) :]
+                    counts[span.rule] += 1
+        return made
+
+    def _item(self, value: object, counts: Counter[str]) -> object:
+        if isinstance(value, str):
+            return self._string(value, counts)
+        if isinstance(value, Mapping):
+            named = value.get("value", value.get("Value")) if len(value) <= _PAIR_FIELDS else None
+            name = str(value.get("name", value.get("Name", value.get("key", value.get("Key", "")))))
+            made = {}
+            for key, item in value.items():
+                owner = name if isinstance(named, str) and item is named else str(key)
+                made[self._string(str(key), counts)] = self._entry(owner, item, counts)
+            return made
+        if isinstance(value, list | tuple):
+            return [self._item(item, counts) for item in value]
+        return value
+
+    def _string(self, text: str, counts: Counter[str]) -> str:
+        (made,) = self._batch((text,), counts)
+        return made
+
+    def _entry(self, name: str, item: object, counts: Counter[str]) -> object:
+        if not redaction_rules.sensitive_name().search(name):
+            return self._item(item, counts)
+        if isinstance(item, list | tuple):
+            return [self._entry(name, one, counts) for one in item]
+        if isinstance(item, str) and item and not redaction_rules.is_placeholder(item):
+            if redaction_rules.is_harmless(item):
+                return item
+            counts["key"] += 1
+            return self.placeholder("key", item)
+        return self._item(item, counts)
+
+
+def _batches(texts: Sequence[str]) -> Iterable[Sequence[str]]:
+    start = size = 0
+    for index, text in enumerate(texts):
+        size += len(text) + 1
+        if size >= _BATCH_CHARS:
+            yield texts[start : index + 1]
+            start, size = index + 1, 0
+    if start < len(texts):
+        yield texts[start:]
 
 
 def installation_key(home: Path) -> bytes:

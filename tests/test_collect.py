@@ -17,6 +17,7 @@ from irkit.bundle import Bundle, bundles_of, open_bundle
 from irkit.collect import Progress, collect, plan
 from irkit.errors import CollectError, InputError
 from irkit.model import Outcome, Window
+from irkit.redact import KEY_NAME
 from irkit.registry import load_plugins
 from irkit.settings import CollectSettings, HttpTarget, Settings
 
@@ -113,6 +114,18 @@ def test_secrets_never_reach_the_disk_and_bytes_come_back(settings: Settings) ->
     assert rows["line"][1].encode("utf-8", "surrogateescape") == b"caf\xe9"
     assert rows["at"][0] == AT
     assert next(item for item in bundle.runs if item.collector == "good").redactions == 2
+
+
+def test_no_evidence_is_taken_when_a_planted_secret_is_not_replaced(settings: Settings, tmp_path: Path) -> None:
+    blind = tmp_path / "site" / "kingfisher_sdk.py"  # the vendors' rules, as a broken upgrade might leave them
+    blind.write_text("class Rules:\n def __init__(self, **_): pass\nclass Scanner:\n def __init__(self, _): pass\n")
+    with pytest.raises(CollectError, match="secrets cannot be taken out of evidence: AttributeError"):
+        run(settings, "good")
+    with blind.open("a") as stream:
+        stream.write(" def scan(self, _): return []\n")
+    with pytest.raises(CollectError, match=r"made-up secret through \(vendor.s token, vendor.s token in esc"):
+        run(settings, "good")
+    assert [path for path in settings.home.rglob("*") if path.is_file()] == [settings.home / KEY_NAME]
 
 
 def test_nothing_is_left_running_or_lying_about(settings: Settings) -> None:

@@ -38,8 +38,8 @@ def test_a_vendor_token_is_replaced_wherever_it_stands(secret: str) -> None:
         ("redis://:s3cr3t-pass@cache:6379/0", "redis://[redacted:userinfo:"),
         ("postgresql://app:s3cr3t-pass@db/app", "postgresql://[redacted:userinfo:"),
         ("DB_PASSWORD=s3cr3t-pass next", "DB_PASSWORD=[redacted:assignment:"),
-        ('{"api_key": "s3cr3t-pass"}', '{"api_key": [redacted:assignment:'),
-        ("Authorization: Bearer s3cr3t-pass.abc", "Authorization: [redacted:authorization:"),
+        ('{"api_key": "s3cr3t-pass"}', '{"api_key": "[redacted:assignment:'),
+        ("Authorization: Bearer s3cr3t-pass.abc", "Authorization: Bearer [redacted:authorization:"),
         ("Cookie: session=s3cr3t-pass; theme=dark", "Cookie: [redacted:cookie:"),
     ],
 )
