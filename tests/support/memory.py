@@ -1,0 +1,60 @@
+"""How much memory the processes started by this one hold, watched while a block runs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from irkit import procfs
+
+_EVERY_S = 0.05
+
+
+class Peak:
+    """The largest sum of proportional set sizes seen, and of how many processes."""
+
+    def __init__(self) -> None:
+        self.pss_bytes = 0
+        self.processes = 0
+
+
+@contextmanager
+def watched() -> Iterator[Peak]:
+    """Watch all descendants of this process; a page shared by several counts once."""
+    peak, over = Peak(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_EVERY_S):
+            sizes = [pss for pid in descendants(os.getpid()) if (pss := _pss_bytes(pid)) is not None]
+            if sum(sizes) > peak.pss_bytes:
+                peak.pss_bytes, peak.processes = sum(sizes), len(sizes)
+
+    thread = threading.Thread(target=watch, name="memory")
+    thread.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        thread.join()
+
+
+def descendants(pid: int) -> set[int]:
+    """The processes started by a process, by those, and so on."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # the name in parentheses may hold anything, also parentheses
+            parents[int(path.parent.name)] = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
+    found: set[int] = set()
+    while more := {child for child, parent in parents.items() if parent in found | {pid}} - found:
+        found |= more
+    return found
+
+
+def _pss_bytes(pid: int) -> int | None:
+    with suppress(OSError):
+        return procfs.process(pid).pss_bytes
+    return None
