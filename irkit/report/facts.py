@@ -13,6 +13,7 @@ from irkit import logs
 from irkit.model import Window
 from irkit.report.parts import Claim
 from irkit.report.working_sections import ContainerRow, PhaseRow
+from irkit.signs import HEALTH_PATH
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +70,13 @@ class View:
             given = self.source.load(origin or kind) if self.source.has(origin or kind) else None
             self._tables[kind] = logs.DERIVED[kind](given) if origin and given is not None else given
         return self._tables[kind]
+
+    def traffic(self) -> pd.DataFrame | None:
+        """Return the requests without health checks, which machines send whether anybody is there or not."""
+        requests = self.table("requests")
+        if requests is None or not len(requests):
+            return requests
+        return requests[[HEALTH_PATH.search(str(path)) is None for path in requests["path"]]]
 
     def records(self, kind: str) -> list[dict[str, Any]]:
         """Return the rows of a table as plain values; none where it was not collected."""

@@ -61,7 +61,7 @@ def _traffic(view: View, shown: Window, limit: Threshold | None) -> list[Lane]:
     interval = timedelta(seconds=step)
     words = f"in {format_duration(interval)}"
     lanes: list[Lane] = []
-    requests = _inside(view, shown, "requests")
+    requests = _inside(shown, view.traffic())
     if requests is not None and len(requests):
         failed = requests[requests["status_code"].fillna(0) >= _SERVER_ERROR]
         bad = dict(_counted(failed, interval))
@@ -73,7 +73,7 @@ def _traffic(view: View, shown: Window, limit: Threshold | None) -> list[Lane]:
             times = p95.index.to_pydatetime()  # type: ignore[attr-defined]
             points = tuple(Point(at + interval / 2, float(value)) for at, value in zip(times, p95, strict=True))
             lanes.append(LineLane("p95 latency", "s", step, points, limit.value if limit else None))
-    errors = _inside(view, shown, "errors")
+    errors = _inside(shown, view.table("errors"))
     if errors is not None and len(errors):
         bars = tuple(Bar(at, total, total) for at, total in _counted(errors, interval))
         lanes.append(BarLane("Errors in the log", words, step, bars))
@@ -113,6 +113,5 @@ def _events(view: View, shown: Window) -> list[Lane]:
     return [MarkLane("Container events", tuple(marks[-_MAX_MARKS:]))] if marks else []
 
 
-def _inside(view: View, shown: Window, kind: str) -> pd.DataFrame | None:
-    frame = view.table(kind)
+def _inside(shown: Window, frame: pd.DataFrame | None) -> pd.DataFrame | None:
     return None if frame is None else frame[(frame["at"] >= shown.start) & (frame["at"] <= shown.end)]

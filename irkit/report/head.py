@@ -184,7 +184,7 @@ def _missing(phase: metrics.Phase, status: Status) -> str:
 
 
 def _requests(of: Material) -> list[Measure]:
-    frame = of.view.table("requests")
+    frame = of.view.traffic()
     if frame is None or not len(frame):
         return []
     cited, felt = of.view.ids("requests"), of.felt
@@ -193,8 +193,8 @@ def _requests(of: Material) -> list[Measure]:
     failed = int((during["status_code"].fillna(0) >= _SERVER_ERROR).sum())
     made = []
     if len(during):
-        share = f"{100 * failed / len(during):.1f} % of {len(during):,} answered"
-        made.append(Measure("Failed requests", f"{failed:,}", f"{share}", cited))
+        share = f"{100 * failed / len(during):.1f} % of {len(during):,} answered, health checks aside"
+        made.append(Measure("Failed requests", f"{failed:,}", share, cited))
     slow, usual = during["duration_s"].dropna(), before["duration_s"].dropna()
     if len(slow):
         note = f"before: {usual.quantile(0.95):.2f} s" if len(usual) else "nothing before to compare with"

@@ -175,7 +175,7 @@ def _checks(of: Material) -> Iterator[TimelineRow]:
 
 def _traffic(of: Material) -> Iterator[TimelineRow]:
     cited = of.view.ids("logs")
-    requests = of.view.table("requests")
+    requests = of.view.traffic()
     if requests is not None and len(requests):
         failed = requests[requests["status_code"].fillna(0) >= _SERVER_ERROR]
         if len(failed):
