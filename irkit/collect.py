@@ -62,7 +62,7 @@ class _Progressing:
     """What is known of a look while it runs."""
 
     look: Look
-    pieces: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pieces: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     ended: dict[str, Any] | None = None
 
 
@@ -218,7 +218,7 @@ def _drive(
                 continue
             state = running[news["collector"]]
             if news["event"] == "piece":
-                state.pieces[news["kind"]] = news
+                state.pieces.setdefault(news["kind"], {})[news["file"]] = news
             elif state.ended is None:
                 state.ended = news
                 yield state
@@ -282,17 +282,21 @@ def _finish(state: _Progressing, staging: Path, now: datetime) -> tuple[Collecto
     outcome = Outcome(ended["outcome"])
     found: list[Evidence] = []
     reason = str(ended.get("reason", ""))
-    for kind, piece in state.pieces.items():
-        staged = staging / item.name / piece["file"]
+    for kind, parts in state.pieces.items():
+        piece, *older = parts.values()
         columns = piece["columns"]
+        cut = next((part["truncated"] for part in parts.values() if part["truncated"]), "")
+        staged = [
+            staging / item.name / part["file"] for part in (piece, *older) if part is piece or not part["truncated"]
+        ]
         table = columns is not None
         target = staging / ("tables" if table else "documents") / f"{kind}{'.parquet' if table else '.json'}"
         target.parent.mkdir(exist_ok=True)
         try:
-            rows = to_parquet(staged, columns, target) if table else None
+            rows = to_parquet(staged[::-1], columns, target) if table else None
             if not table:
-                json.loads(staged.read_bytes())
-                staged.rename(target)
+                json.loads(staged[0].read_bytes())
+                staged[0].rename(target)
         except (ValueError, OSError):
             continue  # it was stopped before anything of this piece was whole
         found.append(
@@ -308,7 +312,7 @@ def _finish(state: _Progressing, staging: Path, now: datetime) -> tuple[Collecto
                 subject=piece["subject"] or str(state.look.target),
                 command=state.look.command,
                 collected_at=now,
-                truncated=piece["truncated"],
+                truncated=cut,
             )
         )
     if outcome is Outcome.COLLECTED and len(found) < len(state.pieces):

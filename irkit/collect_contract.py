@@ -21,6 +21,10 @@ class Table:
 
     `columns` names every column and its type, so that a table without rows still has its shape. A `time` is an aware
     datetime. A value that is missing is None. Strings may hold lone surrogates for bytes that are not UTF-8.
+
+    A collector may yield a kind in parts, the newest rows first: each further table of a kind holds rows that belong
+    before those already yielded, and the sealed table has all in order. A further part that is cut, at the size cap or
+    at the deadline, is left out whole: so what is lost is the oldest, with no hole in what is there.
     """
 
     kind: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from irkit.collect_contract import ColumnType, Document, Table
@@ -36,16 +36,24 @@ class EvidenceWriter:
         self._redactor = redactor
         self._left_bytes = max_size_bytes
         self._report = report
+        self._parts: dict[str, int] = {}
+        self._full: dict[str, str] = {}
         self.redactions = 0
 
     def write(self, piece: Table | Document) -> str:
         """Write a piece and return how it was cut, or nothing; `report` is told before and after."""
+        if piece.kind in self._full:
+            return self._full[piece.kind]
+        part = self._parts.get(piece.kind, 0)
+        self._parts[piece.kind] = part + 1
         table = isinstance(piece, Table)
-        path = self._folder / f"{piece.kind}{'.jsonl' if table else '.json'}"
+        path = self._folder / f"{piece.kind}{f'.{part}' if part else ''}{'.jsonl' if table else '.json'}"
         news: dict[str, object] = {"kind": piece.kind, "file": path.name, "subject": piece.subject}
         news["columns"] = dict(piece.columns) if isinstance(piece, Table) else None
         self._report(**news, truncated="writing was cut short")
         truncated = self._write_table(piece, path) if isinstance(piece, Table) else self._write_document(piece, path)
+        if truncated:
+            self._full[piece.kind] = truncated
         self._report(**news, truncated=truncated)
         return truncated
 
@@ -89,8 +97,8 @@ class EvidenceWriter:
         return value
 
 
-def to_parquet(staged: Path, columns: Mapping[str, ColumnType], destination: Path) -> int:
-    """Turn staged rows, whole or cut anywhere, into Parquet and return their number.
+def to_parquet(staged: Sequence[Path], columns: Mapping[str, ColumnType], destination: Path) -> int:
+    """Turn staged parts, whole or cut anywhere, into Parquet in the order of the paths; return the number of rows.
 
     Text becomes a string column where all of it is UTF-8, else stays bytes, which `Bundle.load` decodes losslessly.
     """
@@ -106,7 +114,7 @@ def to_parquet(staged: Path, columns: Mapping[str, ColumnType], destination: Pat
     }
     schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
     batches = []
-    rows = _staged_rows(staged)
+    rows = chain.from_iterable(_staged_rows(path) for path in staged)
     while batch := list(islice(rows, _BATCH_ROWS)):
         cells = zip(*batch, strict=True)
         arrays = [

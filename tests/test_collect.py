@@ -103,6 +103,16 @@ def test_a_flood_is_cut_to_the_cap(settings: Settings) -> None:
     assert bundle.evidence_for("flood_rows").truncated == "flood_rows cut at the size cap"
 
 
+def test_of_parts_the_oldest_is_lost_and_what_is_there_has_no_hole(settings: Settings) -> None:
+    bundle = run(settings, "parts", "parts-hang")
+    assert list(bundle.load("parts_rows")["number"]) == list(range(8_000, 10_000))
+    assert bundle.evidence_for("parts_rows").truncated == "parts_rows cut at the size cap"
+    assert outcome(bundle, "parts") == (Outcome.PARTIAL, "parts_rows cut at the size cap")
+    assert list(bundle.load("hanging_parts_rows")["number"]) == [3, 4]
+    assert bundle.evidence_for("hanging_parts_rows").truncated
+    assert outcome(bundle, "parts-hang")[0] is Outcome.TIMED_OUT
+
+
 def test_secrets_never_reach_the_disk_and_bytes_come_back(settings: Settings) -> None:
     bundle = run(settings, "good", "raise")
     everything = b"".join(path.read_bytes() for path in bundle.path.rglob("*") if path.is_file())

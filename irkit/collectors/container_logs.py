@@ -1,14 +1,13 @@
-"""The containers' logs within the window, merged by time."""
+"""The containers' logs within the window, merged by time, the newest first had."""
 
 from __future__ import annotations
 
-import heapq
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from itertools import chain
+from datetime import datetime
 from typing import Any
 
 import requests
@@ -26,7 +25,9 @@ from irkit.docker_engine import (
     our_containers,
     parse_time,
 )
-from irkit.log_stream import MAX_LINE_BYTES, PIECE_BYTES, GarbledStreamError, LogLine, decode_lines
+from irkit.docker_events import remembered_events
+from irkit.log_stream import MAX_LINE_BYTES, GarbledStreamError
+from irkit.log_tail import LogTail, StampedLine
 from irkit.model import Window
 from irkit.settings import DockerTarget
 
@@ -38,16 +39,14 @@ LOGS: Mapping[str, ColumnType] = {
     "line": "string",
 }
 
-# Asking with `since` makes the daemon read the whole file; asking for a tail seeks from its end.
-_FIRST_TAIL = 2_000
-_TAIL_GROWTH = 10
-# what can be read, redacted and written well within the default deadline; at least the second for each container
-_MOST_LINES = 100_000
-_FEWEST_LINES = 2_000
+# one part of the logs is read into memory, then written; with it may be lost what a deadline cuts
+_PART_BYTES = 4 * 1024 * 1024
+_LEAST_BYTES = 64 * 1024
+# what can be read, redacted and written well within the default deadline and size
+_MOST_BYTES = 48 * 1024 * 1024
+_ENOUGH_S = 6.0
 _CHUNK_BYTES = 64 * 1024
-# stdout and stderr are stamped by two writers: neighbours may be swapped, and a long line starts before it ends
-_REORDER_LINES = 64
-_REORDER = timedelta(seconds=1)
+_SHOWN = 5
 _UNIT_BYTES = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
 # what these drivers do unless told otherwise; json-file without max-size never rotates
 _ROTATION = {"json-file": {"max-size": "", "max-file": "1"}, "local": {"max-size": "20m", "max-file": "5"}}
@@ -58,19 +57,19 @@ _ENVELOPE_BYTES = 128
 
 @dataclass(slots=True)
 class _Log:
-    """One container's log, opened at a tail that reaches back to the window's start, or as far as there is one."""
+    """One container's log as far as it was read, and the lines not yet given out."""
 
     container: ListedContainer
-    response: requests.Response
-    lines: Iterator[LogLine]
+    tail: LogTail
     created_at: datetime | None
     config: Mapping[str, Any]
-    first_at: datetime | None
-    tail: int
-    whole: bool
-    pieces: int = 0
-    size_bytes: int = 0
+    waiting: list[StampedLine] = field(default_factory=list)
+    failed: bool = False
     gaps: list[str] = field(default_factory=list)
+
+    @property
+    def open(self) -> bool:
+        return not (self.tail.done or self.failed)
 
 
 @collector(
@@ -83,136 +82,124 @@ class _Log:
 def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
     """Shows what the services said, line by line in the order of time.
 
-    Yields the rows of `logs` stamped within the window, of all containers, merged by time. Lines the daemon split at
-    16 KB are whole again, up to 1 MB; bytes that are not UTF-8 are lone surrogates, though the json-file driver has
-    replaced them before. Of a log with more lines in the window than can be read in time, the newest are kept.
+    Yields the rows of `logs` stamped within the window, of all containers, merged by time, in parts: the newest first,
+    so that what is not read in time, or not kept for its size, is the oldest. Lines the daemon split at 16 KB are whole
+    again, up to 1 MB; bytes that are not UTF-8 are lone surrogates, though the json-file driver has replaced them
+    before. Gaps tell of what was not read, rotated away, not kept by its driver, or lost with a container removed.
 
     Raises:
         Unreachable: no Engine answers, or it has no such containers.
         Refused: the Engine may not be asked.
     """
-    with connected(target) as client, ExitStack() as open_logs:
+    enough = time.monotonic() + _ENOUGH_S
+    with connected(target) as client:
         ours, gaps = our_containers(client, target)
-        most = max(_FEWEST_LINES, _MOST_LINES // len(ours))
         logs: list[_Log] = []
 
-        def rows() -> Iterator[Mapping[str, object]]:
-            for seen in look_at_each(ours, lambda each: _opened(client, each, window, most)):
-                if isinstance(seen, Gap):
-                    gaps.append(seen)
-                elif seen is not None:
-                    open_logs.callback(seen.response.close)
-                    logs.append(seen)
-            yield from _merged(logs, window)
+        def first_part() -> Iterator[Mapping[str, object]]:
+            for seen in look_at_each(ours, lambda each: _log_of(client, each, window)):
+                (gaps if isinstance(seen, Gap) else logs).append(seen)  # type: ignore[arg-type]
+            yield from _next_part(logs, window)
 
-        yield Table("logs", LOGS, rows())
+        yield Table("logs", LOGS, first_part())
+        while any(log.open for log in logs) and time.monotonic() < enough:
+            if sum(log.tail.size_bytes for log in logs) > _MOST_BYTES:
+                break
+            yield Table("logs", LOGS, _next_part(logs, window))
+        if left := [log for log in logs if log.waiting]:
+            yield Table("logs", LOGS, _rows(left, window.start))
         yield from gaps
-        yield from (Gap(reason) for log in logs for reason in log.gaps)
+        yield from (Gap(reason) for log in logs for reason in _amiss(log, window))
+        yield from _lost_with_their_containers(client, target, window)
 
 
-def _opened(client: APIClient, each: ListedContainer, window: Window, most: int) -> _Log | Gap | None:
-    """Open the log at the shortest tail that covers the window; None where nothing was ever written."""
+def _log_of(client: APIClient, each: ListedContainer, window: Window) -> _Log | Gap:
     details = inspect(client, each)
     config = details["HostConfig"].get("LogConfig") or {}
-    tty = bool(details["Config"].get("Tty"))
     if config.get("Type") == "none":
         return Gap(f"{each}: logs are not kept by driver none")
-    tail, before = _FIRST_TAIL, None
-    while True:
-        try:
-            response = get(client, f"/containers/{each.id}/logs", _parameters(tail), stream=True)
-        except APIError as error:
-            if "does not support reading" in str(error.explanation):
-                return Gap(f"{each}: logs are not kept by driver {config.get('Type')}")
-            raise
-        try:
-            lines = decode_lines(response.iter_content(_CHUNK_BYTES), tty=tty)
-            first = next(lines, None)
-        except GarbledStreamError:
-            response.close()
-            return Gap(f"{each}: what the Docker Engine sends is not a log stream")
-        if first is None:
-            response.close()
-            return None
-        whole = first == before
-        if whole or tail >= most or (first.at and first.at <= window.start):
-            created_at = parse_time(details.get("Created"))
-            return _Log(each, response, chain([first], lines), created_at, config, first.at, tail, whole)
-        response.close()
-        tail, before = min(tail * _TAIL_GROWTH, most), first
+
+    @contextmanager
+    def open_tail(records: int) -> Iterator[Iterator[bytes]]:
+        wanted: Mapping[str, str | int] = {"stdout": 1, "stderr": 1, "timestamps": 1, "tail": records}
+        with get(client, f"/containers/{each.id}/logs", wanted, stream=True) as response:
+            yield response.iter_content(_CHUNK_BYTES)
+
+    tail = LogTail(open_tail, window, tty=bool(details["Config"].get("Tty")))
+    return _Log(each, tail, parse_time(details.get("Created")), config)
 
 
-def _parameters(tail: int) -> Mapping[str, str | int]:
-    return {"stdout": 1, "stderr": 1, "timestamps": 1, "tail": tail}
+def _next_part(logs: Sequence[_Log], window: Window) -> Iterator[Mapping[str, object]]:
+    """Read on where little is waiting; give out what is newer than what any log may still have unread."""
+    reading = [log for log in logs if log.open]
+    room_bytes = max(_LEAST_BYTES, _PART_BYTES // max(1, len(reading)))
+    reading = [log for log in reading if sum(len(one.line.text) for one in log.waiting) < room_bytes // 2]
+    by_id = {log.container.id: log for log in reading}
+    for _ in look_at_each([log.container for log in reading], lambda each: _read_on(by_id[each.id], room_bytes)):
+        pass
+    return _rows(logs, max((log.tail.reached for log in logs if log.open), default=window.start))
 
 
-def _merged(logs: Sequence[_Log], window: Window) -> Iterator[Mapping[str, object]]:
-    streams = [_in_order(log, window) for log in logs]
-    for _, log, line in heapq.merge(*streams, key=lambda item: item[0]):
+def _read_on(log: _Log, room_bytes: int) -> None:
+    log.failed = True
+    try:
+        log.waiting = log.tail.read_older(room_bytes) + log.waiting
+        if log.tail.broken:
+            raise log.tail.broken
+        log.failed = False
+    except GarbledStreamError:
+        log.gaps.append(f"{log.container}: what the Docker Engine sends is not a log stream")
+    except APIError as error:
+        unread = "does not support reading" in str(error.explanation)
+        driver = f"{log.container}: logs are not kept by driver {log.config.get('Type')}"
+        log.gaps.append(driver if unread else failure_of(log.container, error))
+    except requests.RequestException as error:
+        log.gaps.append(failure_of(log.container, error))
+
+
+def _rows(logs: Sequence[_Log], since: datetime) -> Iterator[Mapping[str, object]]:
+    part = [(one.at, log.container, one.line) for log in logs for one in log.waiting if one.at >= since]
+    for log in logs:
+        log.waiting = [one for one in log.waiting if one.at < since]
+    for _, container, line in sorted(part, key=lambda item: item[0]):
         yield {
             "at": line.at,
-            "service": log.container.service,
-            "name": log.container.name,
+            "service": container.service,
+            "name": container.name,
             "stream": line.stream,
             "line": line.text.decode("utf-8", "surrogateescape"),
         }
 
 
-def _in_order(log: _Log, window: Window) -> Iterator[tuple[datetime, _Log, LogLine]]:
-    waiting: list[tuple[datetime, int, LogLine]] = []
-    for number, (at, line) in enumerate(_within(log, window)):
-        heapq.heappush(waiting, (at, number, line))
-        if len(waiting) > _REORDER_LINES:
-            first_at, _, first = heapq.heappop(waiting)
-            yield first_at, log, first
-    for at, _, line in sorted(waiting):
-        yield at, log, line
-
-
-def _within(log: _Log, window: Window) -> Iterator[tuple[datetime, LogLine]]:
-    """Yield the lines of the window with the time to sort by; what is amiss is left in `log.gaps`."""
-    at, cut, to_the_end = window.start, 0, False
-    try:
-        for line in log.lines:
-            at = line.at or at
-            if line.stream == "engine":
-                log.gaps.append(f"{log.container}: the Docker Engine says {line.text.decode(errors='replace').strip()}")
-                continue
-            log.pieces += 1 + (len(line.text) + line.dropped_bytes) // PIECE_BYTES
-            log.size_bytes += len(line.text) + line.dropped_bytes
-            if at >= window.end + _REORDER:
-                break
-            if window.start <= at < window.end:
-                cut += bool(line.dropped_bytes)
-                yield at, line
-        else:
-            to_the_end = True
-    except requests.RequestException as error:
-        log.gaps.append(failure_of(log.container, error))
-    except GarbledStreamError:
-        log.gaps.append(f"{log.container}: from {at:%Y-%m-%d %H:%M:%S} UTC on the log could not be decoded")
-    finally:
-        log.response.close()
-    if cut:
-        log.gaps.append(f"{log.container}: lines cut at {MAX_LINE_BYTES} bytes: {cut}")
-    if missing := _missing_beginning(log, window, to_the_end=to_the_end):
-        log.gaps.append(missing)
-
-
-def _missing_beginning(log: _Log, window: Window, *, to_the_end: bool) -> str | None:
-    """Say from when on there are logs, if the window's beginning was not read or may have been rotated away."""
+def _amiss(log: _Log, window: Window) -> Iterator[str]:
+    """Say what is missing of one container's log."""
+    yield from log.gaps
+    yield from (f"{log.container}: the Docker Engine says {remark}" for remark in log.tail.remarks)
+    if log.tail.cut_lines:
+        yield f"{log.container}: lines cut at {MAX_LINE_BYTES} bytes: {log.tail.cut_lines}"
     wanted_from = max(window.start, log.created_at or window.start)
-    if log.first_at is None or log.first_at <= wanted_from:
-        return None
-    since = f"{log.container}: logs from {log.first_at:%Y-%m-%d %H:%M:%S} UTC on"
-    if not log.whole and not (to_the_end and log.pieces < log.tail):
-        return f"{since}, the newest {log.tail} lines; older ones were not read"
-    if _may_have_rotated(log, to_the_end=to_the_end):
-        return f"{since}; older ones, if any, were rotated away ({_rotation(log.config)})"
-    return None
+    first_at = log.tail.first_at if log.tail.whole else log.tail.reached
+    if first_at is None or first_at <= wanted_from:
+        return
+    since = f"{log.container}: logs from {first_at:%Y-%m-%d %H:%M:%S} UTC on"
+    if log.open:
+        yield f"{since}; older ones were not read, they are too many"
+    elif log.tail.whole and _may_have_rotated(log):
+        yield f"{since}; older ones, if any, were rotated away ({_rotation(log.config)})"
 
 
-def _may_have_rotated(log: _Log, *, to_the_end: bool) -> bool:
+def _lost_with_their_containers(client: APIClient, target: DockerTarget, window: Window) -> Iterator[Gap]:
+    """Tell of containers removed since the window began: recreated or scaled down, their logs went with them."""
+    remembered = remembered_events(client, target)
+    removed = [event for event in remembered.events if event.action == "destroy" and event.at >= window.start]
+    for event in removed[-_SHOWN:]:
+        what = f"{event.container} of service {event.container.service}"
+        yield Gap(f"{what} was removed at {event.at:%Y-%m-%d %H:%M:%S} UTC, and its logs with it")
+    if len(removed) > _SHOWN:
+        yield Gap(f"{len(removed) - _SHOWN} more containers were removed before, and their logs with them")
+
+
+def _may_have_rotated(log: _Log) -> bool:
     """Whether the driver rotates, unless all there is would not even fill the files it keeps before it drops one."""
     driver, options = log.config.get("Type"), log.config.get("Config") or {}
     if driver == "json-file" and "max-size" not in options:
@@ -224,8 +211,8 @@ def _may_have_rotated(log: _Log, *, to_the_end: bool) -> bool:
     if not written or not str(files).isdecimal():
         return True
     kept_bytes = (int(files) - 1) * int(written[1]) * _UNIT_BYTES[written[2]]
-    most_bytes = log.size_bytes * _ESCAPED_BYTES + log.pieces * _ENVELOPE_BYTES
-    return not (to_the_end and most_bytes < kept_bytes)
+    most_bytes = log.tail.size_bytes * _ESCAPED_BYTES + log.tail.records * _ENVELOPE_BYTES
+    return not (log.tail.to_the_end and most_bytes < kept_bytes)
 
 
 def _rotation(config: Mapping[str, Any]) -> str:

@@ -32,11 +32,8 @@ def materialise(collect: Callable[[Any, Window], Iterator[Piece]], target: objec
         for piece in collect(target, WINDOW):
             match piece:
                 case Table():
-                    # a row counts as had once it was yielded, also when the next one raises
-                    rows = made.tables.setdefault(piece.kind, [])
-                    for row in piece.rows:
-                        _check(row, piece)
-                        rows.append(dict(row))
+                    # a further table of a kind holds older rows
+                    made.tables[piece.kind] = [*_taken(piece, made), *made.tables.get(piece.kind, [])]
                 case Document():
                     made.documents[piece.kind] = piece.value
                 case Gap():
@@ -44,6 +41,19 @@ def materialise(collect: Callable[[Any, Window], Iterator[Piece]], target: objec
     except (Unreachable, Refused) as error:
         made.raised = error
     return made
+
+
+def _taken(piece: Table, made: Materialised) -> list[dict[str, Any]]:
+    """Take the rows of one table; one counts as had once it was yielded, also when the next raises."""
+    rows: list[dict[str, Any]] = []
+    try:
+        for row in piece.rows:
+            _check(row, piece)
+            rows.append(dict(row))
+    except (Unreachable, Refused):
+        made.tables[piece.kind] = [*rows, *made.tables.get(piece.kind, [])]
+        raise
+    return rows
 
 
 def _check(row: Mapping[str, object], piece: Table) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from docker.models.containers import Container
 
+from irkit.collect_contract import Table
 from irkit.collectors import container_logs
 from irkit.collectors.container_logs import collect
 from irkit.model import Window
@@ -149,18 +151,31 @@ def test_the_window_is_half_open_and_found_from_the_tail(seen: Rows, module_lab:
 def test_of_too_many_lines_the_newest_are_kept_and_the_gap_says_from_when(
     seen: Rows, module_lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(container_logs, "_MOST_LINES", 3_000)
-    monkeypatch.setattr(container_logs, "_FEWEST_LINES", 3_000)
+    monkeypatch.setattr(container_logs, "_PART_BYTES", 50_000)
+    monkeypatch.setattr(container_logs, "_LEAST_BYTES", 50_000)
+    monkeypatch.setattr(container_logs, "_MOST_BYTES", 10_000)
     tables, gaps = gathered(collect, only(module_lab, "web"), recent())
-    assert [row["line"] for row in tables["logs"]] == [f"request {n}" for n in range(MANY - 3_000, MANY)]
+    kept = [row["line"] for row in tables["logs"]]
+    assert 0 < len(kept) < MANY
+    assert kept == [f"request {n}" for n in range(MANY - len(kept), MANY)]
     name = f"container {module_lab.project}-web-1"
     since = f"logs from {tables['logs'][0]['at']:%Y-%m-%d %H:%M:%S} UTC on"
-    assert gaps == [f"{name}: {since}, the newest 3000 lines; older ones were not read"]
-    # exactly as many as may be read are all of them
-    monkeypatch.setattr(container_logs, "_MOST_LINES", MANY + 1)
-    tables, gaps = gathered(collect, only(module_lab, "web"), recent())
-    assert (len(tables["logs"]), gaps) == (MANY, [])
+    assert gaps == [f"{name}: {since}; older ones were not read, they are too many"]
     assert seen
+
+
+def test_in_many_small_parts_the_logs_are_the_same(
+    seen: Rows, module_lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container_logs, "_PART_BYTES", 50_000)
+    monkeypatch.setattr(container_logs, "_LEAST_BYTES", 20_000)
+    parts = [list(piece.rows) for piece in collect(module_lab.target, recent()) if isinstance(piece, Table)]
+    assert len(parts) > 5
+    tables, gaps = gathered(collect, module_lab.target, recent())
+    assert gaps == []
+    key = operator.itemgetter("at", "service", "stream", "line")
+    assert sorted(tables["logs"], key=key) == sorted(seen, key=key)
+    assert [row["at"] for row in tables["logs"]] == sorted(row["at"] for row in seen)
 
 
 def test_a_beginning_that_was_rotated_away_is_a_gap(lab: Lab) -> None:
@@ -199,7 +214,22 @@ def test_a_container_removed_after_the_listing_is_a_gap_and_the_others_stay(lab:
     table = next(pieces)
     gone.remove()
     assert [row["line"] for row in table.rows] == ["here"]  # type: ignore[union-attr]
-    assert taken(pieces)[1] == [f"container {gone.name} of service gone vanished while it was looked at"]
+    vanished, removed = taken(pieces)[1]
+    assert vanished == f"container {gone.name} of service gone vanished while it was looked at"
+    assert removed.startswith(f"container {gone.name} of service gone was removed at ")
+
+
+def test_a_container_recreated_in_the_window_took_its_logs_with_it(lab: Lab) -> None:
+    start = datetime.now(UTC)
+    lab.finish("web", python("print('first')")).remove()
+    between = datetime.now(UTC)
+    lab.finish("web", python("print('second')"))
+    tables, gaps = gathered(collect, lab.target, Window(start, start + timedelta(hours=1)))
+    assert lines(tables["logs"], "web") == ["second"]
+    (gap,) = gaps
+    assert gap.startswith(f"container {lab.project}-web-1 of service web was removed at ")
+    assert gap.endswith(" UTC, and its logs with it")
+    assert gathered(collect, lab.target, Window(between, between + timedelta(hours=1)))[1] == []
 
 
 def test_a_log_that_breaks_off_is_a_gap_and_the_others_stay(lab: Lab, faulty_engine: FaultyEngine) -> None:
@@ -208,9 +238,9 @@ def test_a_log_that_breaks_off_is_a_gap_and_the_others_stay(lab: Lab, faulty_eng
     faulty_engine.cut(f"/containers/{broken.id}/logs", after_bytes=20_000)
     tables, gaps = gathered(collect, faulty_engine.target(lab), recent())
     assert lines(tables["logs"], "whole") == [f"line {n}" for n in range(1000)]
-    had = lines(tables["logs"], "broken")
+    had = [int(line.removeprefix("line ")) for line in lines(tables["logs"], "broken")]
     assert 0 < len(had) < 1000
-    assert had == [f"line {n}" for n in range(len(had))]
+    assert had == list(range(had[0], had[0] + len(had)))
     (gap,) = gaps
     assert gap.startswith(f"container {broken.name}: the connection to the Docker Engine broke")
 

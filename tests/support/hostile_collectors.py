@@ -84,6 +84,31 @@ def flood(target: HttpTarget, window: Window) -> Iterator[Piece]:
     yield Table("flood_rows", COLUMNS, rows())
 
 
+def numbered(start: int, count: int) -> Table:
+    return Table("parts_rows", COLUMNS, (row(number) for number in range(start, start + count)))
+
+
+@collector("parts", target="http", provides=("parts_rows",), cost=1, command="look")
+def parts(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Yields the newest rows first, and older ones without end."""
+    yield numbered(9_000, 1_000)
+    yield numbered(8_000, 1_000)
+    yield Table("parts_rows", COLUMNS, (row(number, "x" * 1000) for number in range(8_000)))
+    yield numbered(0, 1)
+
+
+@collector("parts-hang", target="http", provides=("hanging_parts_rows",), cost=1, command="look")
+def parts_hang(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Yields the newest rows, and hangs in the middle of older ones."""
+
+    def older() -> Iterator[dict[str, object]]:
+        yield row(1)
+        threading.Event().wait()
+
+    yield Table("hanging_parts_rows", COLUMNS, [row(3), row(4)])
+    yield Table("hanging_parts_rows", COLUMNS, older())
+
+
 @collector("raise", target="http", provides=("raise_rows",), cost=1, command="look")
 def raising(target: HttpTarget, window: Window) -> Iterator[Piece]:
     """Has a bug."""
