@@ -236,6 +236,20 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
 
 
 @irkit.command()
+@click.option("--unit", "show", flag_value="unit", help="Print a systemd unit that keeps it running.")
+@click.option("--compose", "show", flag_value="compose", help="Print a service for the compose file.")
+def record(show: str | None) -> None:
+    """Keep what an incident's "before" is made of: health, containers, Redis, processes, every few seconds."""
+    from irkit import recorder, recorder_service, workspace
+
+    settings = workspace.load_settings()
+    if show:
+        console.say({"unit": recorder_service.unit, "compose": recorder_service.compose}[show](settings).rstrip())
+        return
+    recorder.record(settings, say=console.say, complain=console.complain)
+
+
+@irkit.command()
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 def diagnose(incident_id: int) -> None:
     """Say which symptoms of the runbook the collected evidence shows."""

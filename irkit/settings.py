@@ -137,6 +137,34 @@ class CollectSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RecorderSettings:
+    """How the flight recorder samples, how much it keeps (bytes and days, whichever is less), and where.
+
+    With `auto_open` it opens an incident of `auto_open_type` after so many failed health probes in a row.
+    """
+
+    path: str = ""
+    interval_s: float = 5.0
+    max_size_bytes: int = 128 * 1024 * 1024
+    max_days: float = 7.0
+    auto_open: bool = False
+    auto_open_after: int = 3
+    auto_open_type: str = "api-unresponsive"
+    configured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTarget:
+    """What the flight recorder has kept; made of [recorder] and the home."""
+
+    path: str = ""
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything irkit is told from outside; targets left unset are filled from the runbook's own commands."""
 
@@ -151,6 +179,11 @@ class Settings:
     sqlite: SqliteTarget = SqliteTarget()
     prometheus: PrometheusTarget = PrometheusTarget()
     collect: CollectSettings = CollectSettings()
+    recorder: RecorderSettings = RecorderSettings()
+
+    @property
+    def recording(self) -> RecordingTarget:
+        return RecordingTarget(self.recorder.path or str(self.home / "recorder"), self.recorder.configured)
 
     @property
     def host(self) -> HostTarget:
@@ -172,7 +205,7 @@ _ENVIRONMENT = {
 }
 # looser than a URL parser, which a malformed URL with a password in it would escape
 _PASSWORD = re.compile(r"[^/@]*://[^/@]*:[^/@]+@")
-_PATHS = frozenset({("", "home"), ("", "runbook"), ("sqlite", "path")})
+_PATHS = frozenset({("", "home"), ("", "runbook"), ("sqlite", "path"), ("recorder", "path")})
 
 
 def load(start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -225,7 +258,12 @@ _SECTIONS: dict[str, type] = {
     "sqlite": SqliteTarget,
     "prometheus": PrometheusTarget,
     "collect": CollectSettings,
+    "recorder": RecorderSettings,
 }
+
+
+# targets that no section of irkit.toml is
+_MADE: dict[str, type] = {"host": HostTarget, "recording": RecordingTarget}
 
 
 def _find_config(start: Path, environ: Mapping[str, str]) -> Path | None:
@@ -300,10 +338,10 @@ def _convert(raw: Any, wanted: Any, key: str, config: Path | None, environ: Mapp
     if numeric and isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw < float("inf"):
         if wanted is float or isinstance(raw, int):
             return wanted(raw)
-    elif wanted is str and isinstance(raw, str):
+    elif wanted in (str, bool) and type(raw) is wanted:
         return raw
     expected = {int: "a whole number above 0", float: "a number above 0", str: "a string", Secret: "a string"}
-    expected[_NAMED_TEXTS] = "a table of strings"
+    expected |= {_NAMED_TEXTS: "a table of strings", bool: "true or false"}
     msg = f"{_place(config, key)} should be {expected.get(wanted, 'a list of strings')}, not {type(raw).__name__}"
     raise InputError(msg, hint=f"correct {key}; the README lists every setting")
 
@@ -348,7 +386,7 @@ def dump_target(target: object) -> dict[str, object]:
 
 def load_target(section: str, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 (one of the section classes)
     """Return the target that `dump_target` took apart."""
-    cls = HostTarget if section == "host" else _SECTIONS[section]
+    cls = _MADE.get(section) or _SECTIONS[section]
     hints = get_type_hints(cls)
 
     def made(name: str, value: Any) -> Any:  # noqa: ANN401
