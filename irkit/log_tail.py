@@ -25,7 +25,6 @@ _MOST_AT_ONCE = 20_000
 # stdout and stderr are stamped by two writers: neighbours may be swapped, and a long line starts before it ends.
 # What begins a tail is for the same reason left to the next, longer one, as may be the half of a long line.
 _REORDER_LINES = 64
-_REORDER = timedelta(seconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 _GROWTH = range(2, 65)
 # reading some lines twice is cheaper than asking once more from where to read
@@ -147,15 +146,17 @@ class LogTail:
         return taken
 
     def _until(self, upper: datetime, at: datetime, lines: Iterator[LogLine]) -> Iterator[StampedLine]:
+        beyond = 0
         try:
             for line in lines:
                 at = line.at or at
                 if line.stream == "engine":
                     self.remarks[line.text.decode(errors="replace").strip()] = None
-                elif at < upper + _REORDER:
-                    yield StampedLine(at, line)
-                else:
+                    continue
+                beyond = beyond + 1 if at >= upper else 0
+                if beyond > _REORDER_LINES:
                     return
+                yield StampedLine(at, line)
             self.to_the_end = self.to_the_end or upper == self.window.end
         except (requests.RequestException, GarbledStreamError) as error:
             self.broken = error
