@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from irkit.errors import BundleError
+from irkit.parquet_pages import PageError, page_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,8 +67,10 @@ def check_table(path: Path) -> None:
         chunks = [group.column(index) for group in groups for index in range(metadata.num_columns)]
         if strange := {name for chunk in chunks for name in chunk.encodings} - _ENCODINGS:
             raise _refused(path, f"is encoded as {', '.join(sorted(strange))}, which no collector writes")
+        if any(chunk.file_path for chunk in chunks):
+            raise _refused(path, "points to another file")
         least = sum(group.num_rows for group in groups) * 8 * len(schema)
-        if max(least, sum(chunk.total_uncompressed_size for chunk in chunks)) > limit:
+        if least > limit or _unpacked(path, chunks, limit) > limit:
             raise _too_large(path, limit)
         packed = [name for name in schema.names if _is_text(schema.field(name).type)]
     try:
@@ -78,8 +81,24 @@ def check_table(path: Path) -> None:
         raise _unreadable(path, error) from None
 
 
+def _unpacked(path: Path, chunks: list[Any], limit: int) -> int:
+    """Return what all pages take when decompressed, or a part of it that is over the limit already."""
+    total = 0
+    places = (
+        (min(chunk.dictionary_page_offset or chunk.data_page_offset, chunk.data_page_offset), chunk) for chunk in chunks
+    )
+    try:
+        for size_bytes in page_sizes(path, ((start, chunk.total_compressed_size) for start, chunk in places)):
+            total += size_bytes
+            if total > limit:
+                break
+    except (PageError, OSError) as error:
+        raise _unreadable(path, error) from None
+    return total
+
+
 def _running_size(path: Path, columns: list[str]) -> Iterator[int]:
-    """Yield what the text read so far takes when each cell holds its own copy; the metadata does not tell."""
+    """Yield what the text read so far takes when each cell holds its own copy; no header tells that."""
     import pyarrow.compute as pc
 
     total = 0

@@ -42,6 +42,7 @@ ROOMS = (
     "metrics",
     "redaction_rules",
     "redact",
+    "parquet_pages",
     "parquet",
     "bundle",
     "bundle_file",
