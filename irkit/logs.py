@@ -1,4 +1,4 @@
-"""Log lines into tables: requests and errors, from evidence of kind `logs`.
+"""Log lines into tables: requests, errors and patterns, from evidence of kind `logs`.
 
 Times are the container engine's, not those written inside the lines: one clock for all services.
 """
@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from irkit.log_formats import LevelLine, RequestLine, clean, may_be_error, parse_level, parse_request
+from irkit.patterns import mine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,9 +77,9 @@ def parse_errors(logs: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("at", kind="stable", ignore_index=True)[list(ERROR_COLUMNS)]
 
 
-ORIGIN: Mapping[str, str] = MappingProxyType({"requests": "logs", "errors": "logs"})
+ORIGIN: Mapping[str, str] = MappingProxyType({"requests": "logs", "errors": "logs", "patterns": "logs"})
 DERIVED: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = MappingProxyType(
-    {"requests": parse_requests, "errors": parse_errors}
+    {"requests": parse_requests, "errors": parse_errors, "patterns": mine}
 )
 
 

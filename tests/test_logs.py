@@ -45,7 +45,7 @@ def test_empty_logs_give_the_columns_of_their_kinds() -> None:
 
 
 def test_both_kinds_are_derived_from_logs() -> None:
-    assert dict(ORIGIN) == {"requests": "logs", "errors": "logs"}
+    assert dict(ORIGIN) == {"requests": "logs", "errors": "logs", "patterns": "logs"}
     assert set(DERIVED) == set(ORIGIN)
 
 

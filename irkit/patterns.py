@@ -1,0 +1,154 @@
+"""What the logs say, as patterns: how often, since when, and which are new, exploding or gone since the onset.
+
+A million lines hold some hundred messages. Each line is first reduced to a signature that costs next to nothing (its
+bytes without digits); only one line of each signature is masked and compared with others. One configuration for all
+logs, and a bound on what is told apart, so that memory does not grow with the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from irkit.log_formats import clean, parse_level
+from irkit.pattern_changes import rates_of
+from irkit.pattern_masks import pieces_of, unhide_status
+from irkit.pattern_signatures import Signatures
+from irkit.pattern_split import patterns_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Codes = np.ndarray[tuple[int], np.dtype[np.int64]]
+
+PATTERN_COLUMNS = ("pattern", "service", "level", "lines", "first_seen", "last_seen", "change", "since",
+                   "before_per_minute", "after_per_minute", "chance", "example")  # fmt: skip
+MINUTE_COLUMNS = ("at", "service", "pattern", "lines")
+
+
+def group(lines: Sequence[object]) -> tuple[list[str], Codes]:
+    """Return the patterns of lines, and for each line the index of its own; -1 for what is blank or no text."""
+    import numpy as np
+
+    signatures = Signatures()
+    codes = signatures.codes(lines)
+    texts, of_signature = name(signatures.examples)
+    return texts, np.where(codes >= 0, of_signature[codes], -1) if len(texts) else codes
+
+
+def name(examples: Sequence[str]) -> tuple[list[str], Codes]:
+    """Return the patterns of examples, in order of their first, and for each example the index of its own."""
+    import numpy as np
+
+    pieces = [pieces_of(example) for example in examples]
+    rows = [tuple(token for token, _ in line) for line in pieces]
+    found = patterns_of(rows)
+    texts: dict[str, int] = {}
+    indices = np.empty(len(rows), dtype=np.int64)
+    known: dict[tuple[str, ...], int] = {}
+    for at, (row, line) in enumerate(zip(rows, pieces, strict=True)):
+        pattern = found[row]
+        if pattern not in known:
+            spaces = (" " if spaced and index else "" for index, (_, spaced) in enumerate(line))
+            text = "".join(space + token for space, token in zip(spaces, pattern, strict=True))
+            known[pattern] = texts.setdefault(unhide_status(text), len(texts))
+        indices[at] = known[pattern]
+    return list(texts), indices
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """A log as patterns; `patterns` has a row for each pattern of a service, `minutes` its lines a minute."""
+
+    patterns: pd.DataFrame
+    minutes: pd.DataFrame
+
+
+def mine(logs: pd.DataFrame, onset: datetime | None = None) -> pd.DataFrame:
+    """Return one row for each pattern of a service in evidence of kind `logs`.
+
+    Columns: pattern (`<*>` for what varies), service, level ("" where none can be told), lines, first_seen, last_seen,
+    change (new | exploding | gone | steady, or unknown without an onset or with less than half a minute before it),
+    since, before_per_minute and after_per_minute (lines a minute on either side of the onset), chance (that a steady
+    pattern looks so), example (its first line, to the letter). Sorted by service and first_seen.
+    """
+    return read(logs, onset).patterns
+
+
+def read(logs: pd.DataFrame, onset: datetime | None = None) -> Patterns:
+    """Return the log's patterns as `mine` does, and the lines a minute of each: at, service, pattern, lines."""
+    import numpy as np
+    import pandas as pd
+
+    texts, codes = group(_column(logs, "line"))
+    at = pd.to_datetime(pd.Series(_column(logs, "at"), dtype=object), utc=True, errors="coerce").astype(
+        "datetime64[us, UTC]"
+    )
+    services = pd.Series(_services(logs), dtype=object)
+    table = pd.DataFrame({"code": codes, "at": at, "service": services, "row": np.arange(len(codes))})
+    table = table[table["code"] >= 0].sort_values("at", kind="stable", ignore_index=True)
+    grouped = table.groupby(["service", "code"], sort=False)
+    lines = _column(logs, "line")
+    known_s = _seconds(table["at"])
+    timed = known_s[~np.isnan(known_s)]
+    start_s, end_s = (float(timed.min()), float(timed.max())) if len(timed) else (0.0, 0.0)
+    onset_s = onset.timestamp() if onset is not None else None
+    rows: list[tuple[Any, ...]] = []
+    places_of = cast("Mapping[tuple[str, int], Codes]", grouped.indices)
+    for (service, code), places in places_of.items():
+        seconds = known_s[places]
+        seconds = seconds[~np.isnan(seconds)]
+        example = str(lines[int(table["row"].iloc[places[0]])])
+        rates = rates_of(seconds, start_s, onset_s, end_s)
+        level = parse_level(clean(example), service)
+        first, last = (seconds[0], seconds[-1]) if len(seconds) else (np.nan, np.nan)
+        rows.append((
+            texts[code], service, level.level if level else "", len(places), first, last, str(rates.change),
+            rates.since_s, rates.before_per_minute, rates.after_per_minute, rates.chance, example,
+        ))  # fmt: skip
+    # by hand: pandas cannot sort text that is not UTF-8
+    rows.sort(key=lambda row: (row[1], row[4] if row[4] == row[4] else np.inf, row[0]))
+    return Patterns(_table(rows), _minutes(table, texts))
+
+
+def _table(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = dict(zip(PATTERN_COLUMNS, zip(*rows, strict=True) if rows else [()] * len(PATTERN_COLUMNS), strict=True))
+    table = pd.DataFrame({key: pd.Series(list(values), dtype=object) for key, values in columns.items()})
+    for key in ("first_seen", "last_seen", "since"):
+        stamps = pd.to_datetime(table[key].astype("float64"), unit="s", utc=True)
+        table[key] = stamps.astype("datetime64[us, UTC]")
+    for key in ("before_per_minute", "after_per_minute", "chance"):
+        table[key] = table[key].astype("float64")
+    table["lines"] = table["lines"].astype("int64")
+    return table
+
+
+def _minutes(table: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    timed = table[table["at"].notna()]
+    counted = timed.groupby([timed["at"].dt.floor("min"), "service", "code"], sort=True).size()
+    counts = counted.rename("lines").reset_index()
+    counts["pattern"] = pd.Series([texts[code] for code in counts["code"].tolist()], dtype=object)
+    return counts[list(MINUTE_COLUMNS)]
+
+
+def _seconds(at: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    import numpy as np
+
+    stamps = at.to_numpy(dtype="datetime64[us]")
+    seconds = stamps.astype("int64") / 1e6
+    return np.where(np.isnat(stamps), np.nan, seconds)
+
+
+def _column(logs: pd.DataFrame, column: str) -> list[Any]:
+    return logs[column].tolist() if column in logs else [None] * len(logs)
+
+
+def _services(logs: pd.DataFrame) -> list[str]:
+    return [service if isinstance(service, str) else "" for service in _column(logs, "service")]
