@@ -9,9 +9,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from irkit.collect_contract import Refused
+from irkit.containers import parse_time
 from irkit.docker_engine import connected as docker_connected
 from irkit.docker_engine import get as docker_get
-from irkit.docker_engine import parse_time
 from irkit.http_get import get
 from irkit.model import utc_now
 from irkit.redis_client import connected as redis_connected

@@ -16,7 +16,8 @@ from typing import Any
 
 from irkit.cgroups import cgroups_of, process_ids, usage
 from irkit.collect_contract import Refused, Unreachable
-from irkit.docker_engine import ListedContainer, choose, local_socket, parse_time
+from irkit.containers import ListedContainer, choose, parse_time
+from irkit.docker_engine import local_socket
 from irkit.engine_socket import EngineSocket
 from irkit.history import Sample
 from irkit.settings import DockerTarget
@@ -106,7 +107,9 @@ class ContainerSampler:
             found = [figures for pid in process_ids(folders)[:_READ_PROCESSES] if (figures := _process(pid))]
             found.sort(key=lambda figures: figures["rss_bytes"], reverse=True)
             named = {"at": at, "service": each.listed.service, "name": each.listed.name}
-            rows += [named | figures | {"open_files": _open_files(figures["pid"])} for figures in found[:_MAX_PROCESSES]]
+            rows += [
+                named | figures | {"open_files": _open_files(figures["pid"])} for figures in found[:_MAX_PROCESSES]
+            ]
         return Sample(rows, (f"the processes of {', '.join(gone)} ended",) if gone else ())
 
     def _connected(self) -> EngineSocket:

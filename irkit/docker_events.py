@@ -17,15 +17,8 @@ from docker import APIClient
 from docker.errors import APIError
 
 from irkit.collect_contract import Unreachable
-from irkit.docker_engine import (
-    ListedContainer,
-    get,
-    is_ours,
-    listed_by_labels,
-    local_socket,
-    our_containers,
-    parse_time,
-)
+from irkit.containers import ListedContainer, is_ours, listed_by_labels, parse_time
+from irkit.docker_engine import get, local_socket, our_containers
 from irkit.settings import DockerTarget
 
 # the daemon keeps this many in memory, of all kinds and all containers (moby, daemon/events/events.go)

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from irkit.collect_contract import Refused, Unreachable
-from irkit.docker_engine import connected, parse_time
+from irkit.containers import parse_time
+from irkit.docker_engine import connected
 from irkit.settings import DockerTarget
 from tests.stack.engine import Images
 

@@ -51,6 +51,7 @@ ROOMS = (
     "canary",
     "collect",
     "collect_host",
+    "containers",
     "docker_engine",
     "docker_events",
     "log_stream",

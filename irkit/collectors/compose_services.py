@@ -11,15 +11,8 @@ from docker.errors import APIError
 from docker.utils import parse_repository_tag
 
 from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
-from irkit.docker_engine import (
-    ListedContainer,
-    connected,
-    get,
-    inspect,
-    look_at_each,
-    our_containers,
-    parse_time,
-)
+from irkit.containers import ListedContainer, parse_time
+from irkit.docker_engine import connected, get, inspect, look_at_each, our_containers
 from irkit.model import Window
 from irkit.settings import DockerTarget
 

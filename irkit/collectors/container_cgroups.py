@@ -10,7 +10,8 @@ from docker import APIClient
 
 from irkit.cgroups import UNIFIED, cgroups_of, is_version_1, number, pairs, text
 from irkit.collect_contract import ColumnType, Gap, NotHere, Piece, Table, collector
-from irkit.docker_engine import ListedContainer, connected, inspect, local_socket, look_at_each, our_containers
+from irkit.containers import ListedContainer
+from irkit.docker_engine import connected, inspect, local_socket, look_at_each, our_containers
 from irkit.model import Window
 from irkit.settings import DockerTarget
 

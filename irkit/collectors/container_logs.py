@@ -15,16 +15,8 @@ from docker import APIClient
 from docker.errors import APIError
 
 from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
-from irkit.docker_engine import (
-    ListedContainer,
-    connected,
-    failure_of,
-    get,
-    inspect,
-    look_at_each,
-    our_containers,
-    parse_time,
-)
+from irkit.containers import ListedContainer, parse_time
+from irkit.docker_engine import connected, failure_of, get, inspect, look_at_each, our_containers
 from irkit.docker_events import remembered_events
 from irkit.log_stream import MAX_LINE_BYTES, GarbledStreamError
 from irkit.log_tail import LogTail, StampedLine

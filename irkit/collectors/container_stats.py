@@ -8,7 +8,8 @@ from typing import Any
 from docker import APIClient
 
 from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
-from irkit.docker_engine import ListedContainer, connected, get, look_at_each, our_containers, parse_time
+from irkit.containers import ListedContainer, parse_time
+from irkit.docker_engine import connected, get, look_at_each, our_containers
 from irkit.model import Window
 from irkit.settings import DockerTarget
 

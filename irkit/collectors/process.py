@@ -11,7 +11,8 @@ from docker.errors import APIError
 
 from irkit import procfs
 from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
-from irkit.docker_engine import ListedContainer, connected, get, look_at_each, our_containers
+from irkit.containers import ListedContainer
+from irkit.docker_engine import connected, get, look_at_each, our_containers
 from irkit.model import Window, utc_now
 from irkit.settings import DockerTarget
 
