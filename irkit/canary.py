@@ -48,7 +48,7 @@ _KINDS = ("vendor's token", "vendor's token in escaped JSON", "named value", "UR
 
 
 def _planted() -> list[tuple[str, str]]:
-    """Return texts and the secret in each; the token's format is one that only the vendors' rules know."""
+    """Return texts and the secret in each; the token's format is one that our own rules do not know."""
     tokens = [f"dop_v1_{secrets.token_hex(32)}" for _ in range(2)]
     plain = ["".join(secrets.choice(string.ascii_letters) for _ in range(16)) for _ in range(3)]
     escaped = json.dumps(json.dumps({"note": f"first\n{tokens[1]}"}))

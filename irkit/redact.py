@@ -78,18 +78,23 @@ class Redactor:
         found = redaction_rules.spans(joined, addresses=self.addresses)
         if not found:
             return texts
-        made = list(texts)
         starts = [0, *accumulate(len(text) + 1 for text in texts)]
-        for span in reversed(found):
+        pieces: dict[int, list[str]] = {}
+        ends: dict[int, int] = {}
+        for span in found:
             stand_in = self.placeholder(span.rule, joined[span.start : span.end])
             first = bisect_right(starts, span.start) - 1
             last = bisect_right(starts, span.end - 1) - 1
             for index in range(first, last + 1):  # more than one for a key that is printed over several lines
-                start, end = span.start - starts[index], span.end - starts[index]
-                text = made[index]
-                if part := text[max(start, 0) : max(end, 0)]:
-                    made[index] = text[: max(start, 0)] + stand_in + text[max(start, 0) + len(part) :]
+                start = max(span.start - starts[index], 0)
+                end = min(span.end - starts[index], len(texts[index]))
+                if start < end:
+                    pieces.setdefault(index, []).extend((texts[index][ends.get(index, 0) : start], stand_in))
+                    ends[index] = end
                     counts[span.rule] += 1
+        made = list(texts)
+        for index, parts in pieces.items():
+            made[index] = "".join(parts) + texts[index][ends[index] :]
         return made
 
     def _item(self, value: object, counts: Counter[str]) -> object:

@@ -13,20 +13,29 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 _PLACEHOLDER = re.compile(rb"\[redacted:[a-z0-9-]{1,60}:[0-9a-f]{8}\]")
 # a run of backslashes before an escape is one escape, however often the text was put into JSON
-_ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|([nrtbf\"'/]))")
+_ESCAPE = re.compile(r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|([nrtbf\"'/]))")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 # parts of a vendor's rule that open no door by themselves, such as an account's name
 _NO_SECRET = re.compile(r"(?:-id|-ids|-name|-username|-url|-host|-domain|-address|-repository)(?:\.\d+)?$")
 _HARMLESS = re.compile(
     r"(?i:none|null|nil|true|false|undefined|unknown|expired|invalid|missing|required|incorrect|mismatch|empty|\{+|"
     r"authentication|unauthorized|forbidden|basic|bearer|digest|negotiate|string|str|int|bytes|object|"
-    r"[<\[{(*]*(?:redacted|filtered|masked|hidden|removed|secret|password|token)[>\]})*]*|[*x.•…-]+|%\w|\$\{?\w+\}?)"
+    r"[<\[{(*]*(?:redacted|filtered|masked|hidden|removed)[>\]})*]*|<[\w -]+>|[*x.•…-]+|%\w|\$\{?\w+\}?)"
 )
 _SHORT_WORD = 16
+_TOKEN_CHARS = 20
+_KEY_DIGITS = 4
+# a secret found by its name is looked for without it: so long, no word, and not more of them than cost little
+_REPEATED_CHARS = 8
+_MOST_REPEATED = 50
+_SEPARATORS = re.compile(r"[._~+-]")
+_HEX = re.compile(r"(?:0x)?[0-9a-fA-F]+")
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
 class Span(NamedTuple):
@@ -50,12 +59,13 @@ def spans(text: str, *, addresses: bool = False) -> list[Span]:
     """
     shadow = text.encode("ascii", "replace")
     if b"[redacted:" in shadow:
-        shadow = _PLACEHOLDER.sub(lambda match: b" " * len(match[0]), shadow)
+        shadow = _PLACEHOLDER.sub(lambda match: b"\n" * len(match[0]), shadow)
     found = list(_scan(shadow, addresses=addresses))
     if "\\" in text and _ESCAPE.search(text):
         plain, origins = _unescaped(shadow.decode("ascii"))
         found.extend(_mapped(span, origins) for span in _scan(plain, addresses=addresses))
-    return _merged(found)
+    made = _merged(found)
+    return _merged([*made, *_repeated(text, made)]) if made else made
 
 
 def unescape(text: str) -> str:
@@ -82,6 +92,12 @@ def own_rules() -> _Own:
 
 
 @cache
+def opaque_rules() -> _Own:
+    """Return the pattern of what may be a token by its looks alone."""
+    return _compiled(_table()["opaque"], {})
+
+
+@cache
 def address_rules() -> _Own:
     """Return the optional rules for addresses as one RE2 pattern."""
     return _compiled(_table()["address"], {})
@@ -102,6 +118,17 @@ def sensitive_name() -> re.Pattern[str]:
 def is_harmless(value: str) -> bool:
     """Say whether a value stands where a secret would and is none: `None`, `***`, `${PASSWORD}`."""
     return _HARMLESS.fullmatch(value) is not None
+
+
+def looks_random(value: str) -> bool:
+    """Say whether a run of letters and digits is a token by its looks: long, varied, digits all over it.
+
+    Hexadecimal numbers are not (trace, container and commit ids), nor are ULIDs, words with a number, or times.
+    """
+    run = max(_SEPARATORS.split(value), key=len)
+    changes = sum(before.isdigit() != after.isdigit() for before, after in pairwise(run))
+    varied = len(run) >= _TOKEN_CHARS and len(set(run)) >= _TOKEN_CHARS // 2
+    return varied and changes * 8 >= len(run) and not _HEX.fullmatch(run) and not _ULID.fullmatch(run)
 
 
 def is_placeholder(value: str) -> bool:
@@ -139,7 +166,7 @@ def _scan(shadow: bytes, *, addresses: bool) -> Iterator[Span]:
         if finding.visible or not _NO_SECRET.search(finding.rule_id):
             place = finding.location
             yield Span(place["start_offset"], place["end_offset"], _rule_name(finding.rule_id))
-    for own in (own_rules(), address_rules()) if addresses else (own_rules(),):
+    for own in (own_rules(), opaque_rules(), *((address_rules(),) if addresses else ())):
         for match in own.pattern.finditer(shadow):
             group = match.lastindex
             start, end = match.span(group)
@@ -148,9 +175,32 @@ def _scan(shadow: bytes, *, addresses: bool) -> Iterator[Span]:
                 yield Span(start, end, rule)
 
 
+def _repeated(text: str, found: list[Span]) -> Iterator[Span]:
+    """Yield where else in the text the secrets found in it stand."""
+    known: dict[str, str] = {}
+    for span in found:
+        secret = text[span.start : span.end]
+        if (
+            len(secret) >= _REPEATED_CHARS
+            and not secret.isalpha()
+            and not secret.isdigit()
+            and len(known) < _MOST_REPEATED
+        ):
+            known.setdefault(secret, span.rule)
+    for secret, rule in known.items():
+        start = text.find(secret)
+        while start >= 0:
+            yield Span(start, start + len(secret), rule)
+            start = text.find(secret, start + len(secret))
+
+
 def _spared(rule: str, value: str) -> bool:
     if rule == "bearer" and len(value) < _SHORT_WORD and value.isalpha():
         return True  # "bearer authentication failed"
+    if rule == "named-key" and sum(char.isdigit() for char in value) < _KEY_DIGITS:
+        return True  # a cache's key, a column's
+    if rule == "opaque":
+        return not looks_random(value)
     if rule == "ip":
         return value.startswith("127.") or value in {"0.0.0.0", "::1", "::"}  # noqa: S104 (nothing is bound)
     return is_harmless(value)
