@@ -6,11 +6,15 @@ import io
 import json
 import os
 import pickle
+import random
 import shutil
 import stat
 import struct
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -436,3 +440,26 @@ def test_a_bundle_of_format_1_opens_for_ever(home: Path) -> None:
     assert rows["at"][0].isoformat() == "2026-11-24T03:05:00+00:00"
     assert rows["code"][0] == 137
     assert rows["code"].isna()[2]
+
+
+def test_an_import_killed_anywhere_leaves_a_whole_bundle_or_none(home: Path, tmp_path: Path) -> None:
+    held = holding(tmp_path, "documents/facts.json", b'["' + b"x" * 20_000_000 + b'"]', "document")
+    file = export_bundle(held, tmp_path / "file")
+    code = (
+        "import sys; from pathlib import Path; from irkit.bundle_file import import_bundle; import jsonschema\n"
+        "print('ready', flush=True); import_bundle(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))"
+    )
+    chance, whole = random.Random(42), 0  # noqa: S311 (places to die in, not a secret)
+    for number in range(1, 16):
+        command = [sys.executable, "-c", code, str(file), str(home), str(number)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0, 0.3))
+            process.kill()
+        for folder in bundles_of(home, number):
+            assert open_bundle(folder).manifest.evidence == held.manifest.evidence
+            whole += 1
+    assert whole < 15, "none was killed in time"
+    assert import_bundle(file, home, 99).load("facts") == ["x" * 20_000_000]
