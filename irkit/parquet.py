@@ -84,17 +84,19 @@ def check_table(path: Path) -> None:
 def _unpacked(path: Path, chunks: list[Any], limit: int) -> int:
     """Return what all pages take when decompressed, or a part of it that is over the limit already."""
     total = 0
-    places = (
-        (min(chunk.dictionary_page_offset or chunk.data_page_offset, chunk.data_page_offset), chunk) for chunk in chunks
-    )
     try:
-        for size_bytes in page_sizes(path, ((start, chunk.total_compressed_size) for start, chunk in places)):
+        for size_bytes in page_sizes(path, [(_start(chunk), chunk.total_compressed_size) for chunk in chunks]):
             total += size_bytes
             if total > limit:
                 break
     except (PageError, OSError) as error:
         raise _unreadable(path, error) from None
     return total
+
+
+def _start(chunk: Any) -> int:  # noqa: ANN401
+    """Return where a column's first page begins; one without values has a dictionary's page alone."""
+    return min((offset for offset in (chunk.dictionary_page_offset, chunk.data_page_offset) if offset), default=0)
 
 
 def _running_size(path: Path, columns: list[str]) -> Iterator[int]:

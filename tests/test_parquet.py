@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -38,6 +39,16 @@ def test_a_table_comes_back_with_its_types(tmp_path: Path) -> None:
     assert frame["raw"][0].encode("utf-8", "surrogateescape") == b"caf\xe9"
     assert frame["code"][0] == 137
     assert frame.isna().iloc[1].all()
+
+
+@pytest.mark.parametrize("options", [{}, {"use_dictionary": False}, {"data_page_version": "2.0"}])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_a_table_without_rows_is_a_table(tmp_path: Path, rows: int, options: dict[str, Any]) -> None:
+    columns = {"line": pa.array(["a"] * rows, pa.string()), "raw": pa.array([b"a"] * rows, pa.large_binary())}
+    columns |= {"code": pa.array([1] * rows, pa.int64()), "never": pa.nulls(rows)}
+    pq.write_table(pa.table(columns), tmp_path / "t", compression="zstd", **options)
+    frame = read_table(tmp_path / "t")
+    assert (len(frame), list(frame)) == (rows, list(columns))
 
 
 @pytest.mark.parametrize("compression", ["none", "zstd", "snappy", "gzip"])
