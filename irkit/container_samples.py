@@ -17,8 +17,7 @@ from typing import Any
 from irkit.cgroups import cgroups_of, process_ids, usage
 from irkit.collect_contract import Refused, Unreachable
 from irkit.containers import ListedContainer, choose, parse_time
-from irkit.docker_engine import local_socket
-from irkit.engine_socket import EngineSocket
+from irkit.engine_socket import EngineSocket, socket_path
 from irkit.history import Sample
 from irkit.settings import DockerTarget
 
@@ -114,10 +113,7 @@ class ContainerSampler:
 
     def _connected(self) -> EngineSocket:
         if self._engine is None:
-            path = local_socket(self._target)
-            if path is None:
-                raise Refused("the recorder asks a Docker Engine on its own machine only: run irkit record on that one")
-            self._engine = EngineSocket(path)
+            self._engine = EngineSocket(socket_path(self._target))
         return self._engine
 
 

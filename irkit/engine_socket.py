@@ -6,16 +6,53 @@ seconds for days.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pycurl
 
 from irkit.collect_contract import Refused, Unreachable
+from irkit.settings import DockerTarget
 
+_DEFAULT = "unix:///var/run/docker.sock"
 _LIMIT_BYTES = 16 * 1024 * 1024
 _NOT_FOUND = 404
 _ERROR = 400
+
+
+def socket_path(target: DockerTarget, environ: Mapping[str, str] | None = None) -> str:
+    """Return the UNIX socket of the target's Engine, found as the docker command does, without its library.
+
+    That is `target.host`, else DOCKER_HOST, else the current context of the CLI's configuration.
+
+    Raises:
+        Refused: the Engine is on another machine, or there is no such context.
+    """
+    environ = os.environ if environ is None else environ
+    host = target.host or environ.get("DOCKER_HOST", "") or _host_of_context(environ)
+    scheme, separator, path = host.partition("://")
+    if not separator or scheme not in ("unix", "http+unix"):
+        raise Refused(f"the recorder asks the Docker Engine of its own machine only, and this one is at {host}")
+    return path
+
+
+def _host_of_context(environ: Mapping[str, str]) -> str:
+    folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME", "~")).expanduser() / ".docker")
+    name = environ.get("DOCKER_CONTEXT", "")
+    with suppress(OSError, ValueError, AttributeError):
+        name = name or json.loads((folder / "config.json").read_text(encoding="utf-8")).get("currentContext", "")
+    if name in ("", "default"):
+        return _DEFAULT
+    try:
+        meta = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
+        return str(json.loads(meta.read_text(encoding="utf-8"))["Endpoints"]["docker"]["Host"])
+    except (OSError, ValueError, LookupError, TypeError):
+        raise Refused(f"the Docker context {name} does not exist or cannot be read") from None
 
 
 class EngineSocket:

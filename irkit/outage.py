@@ -67,6 +67,7 @@ class OutageWatch:
         down = is_down(probe)
         if down is False:
             self._failed.clear()
+            self._retry_at_s = 0.0
             if self._child is None or not self._child.is_alive():
                 self._mark.unlink(missing_ok=True)
         if not down:

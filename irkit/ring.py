@@ -30,7 +30,7 @@ from irkit.model import Window
 
 MIN_SIZE_BYTES = 1024 * 1024
 _MAGIC = b"irkit-ring 1\n"
-_MAX_SEGMENT_BYTES = 2 * 1024 * 1024
+_MAX_SEGMENT_BYTES = 1024 * 1024
 _MAX_SEGMENT_AGE = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

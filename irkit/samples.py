@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
 
-from irkit.collect_contract import Unreachable
+from irkit.collect_contract import Refused, Unreachable
 from irkit.health_verdict import health_row, read_body
 from irkit.history import Sample
 from irkit.http_probe import probe, usable
+from irkit.redis_wire import RedisWire
 from irkit.settings import HttpTarget, RedisTarget
 
 # Redis looks at every key in the course of a SCAN; above this many the look would cost others too much.
 _MAX_KEYS = 10_000
 _SCAN_COUNT = 1000
+_MAX_SCANS = 50
+_FIGURES: Mapping[str, str] = {
+    "used_memory_bytes": "used_memory",
+    "max_memory_bytes": "maxmemory",
+    "connected_clients": "connected_clients",
+    "blocked_clients": "blocked_clients",
+    "ops_per_s": "instantaneous_ops_per_sec",
+    "rejected_connections": "rejected_connections",
+    "evicted_keys": "evicted_keys",
+    "uptime_s": "uptime_in_seconds",
+}
 
 
 def health(target: HttpTarget, clock: Callable[[], datetime]) -> Sample:
@@ -34,53 +44,47 @@ def health(target: HttpTarget, clock: Callable[[], datetime]) -> Sample:
 def redis(target: RedisTarget, clock: Callable[[], datetime]) -> Sample:
     """Ask Redis for its figures, and for the number of rate-limit keys where that is cheap, on a connection of its own.
 
+    `answer_s` is how long INFO took; `ratelimit_keys` is None among more keys than can be looked through in passing.
+
     Raises:
         Unreachable: nothing answers, or not all of it within `target.timeout_s`.
         Refused: it will not tell; the sentence says why.
     """
-    from irkit.redis_client import connected
-
-    at, late = clock(), threading.Event()
-    try:
-        with connected(target) as client:
-
-            def stop() -> None:
-                late.set()
-                client.connection_pool.disconnect()  # the library's own time-out never ends an answer that drips
-
-            watch = threading.Timer(target.timeout_s, stop)
-            watch.daemon = True
-            watch.start()
-            try:
-                asked = time.monotonic()
-                info: Mapping[str, Any] = client.info()
-                answered = time.monotonic()
-                keys = client.dbsize()
-                limited = _ratelimit_keys(client, target, keys)
-            finally:
-                watch.cancel()
-    except Exception:
-        if late.is_set():  # whatever the library makes of a connection closed under it
-            raise Unreachable(f"Redis at {target} gave no whole answer within {target.timeout_s:g} s") from None
-        raise
-    names = {
-        "used_memory_bytes": "used_memory",
-        "max_memory_bytes": "maxmemory",
-        "connected_clients": "connected_clients",
-        "blocked_clients": "blocked_clients",
-        "ops_per_s": "instantaneous_ops_per_sec",
-        "rejected_connections": "rejected_connections",
-        "evicted_keys": "evicted_keys",
-        "uptime_s": "uptime_in_seconds",
-        "role": "role",
-    }
-    row = {column: info.get(name) for column, name in names.items()}
+    at = clock()
+    with RedisWire(target, target.timeout_s) as wire:
+        asked_s = time.monotonic()
+        info = _fields(wire.ask("INFO"))
+        answer_s = time.monotonic() - asked_s
+        keys = wire.ask("DBSIZE")
+        limited = _ratelimit_keys(wire, target) if isinstance(keys, int) and keys <= _MAX_KEYS else None
+    if not info:
+        raise Refused(f"Redis at {target} answers INFO with nothing")
+    row: dict[str, object] = {"at": at, "answer_s": answer_s, "role": info.get("role"), "ratelimit_keys": limited}
+    row["keys"] = keys if isinstance(keys, int) else None
+    row |= {column: int(info[name]) if info.get(name, "").isdecimal() else None for column, name in _FIGURES.items()}
     row["max_memory_bytes"] = row["max_memory_bytes"] or None  # 0 is Redis' word for no limit
-    return Sample(({"at": at, "answer_s": answered - asked, "keys": keys, "ratelimit_keys": limited, **row},))
+    return Sample((row,))
 
 
-def _ratelimit_keys(client: Any, target: RedisTarget, keys: int) -> int | None:  # noqa: ANN401 (redis.Redis)
-    if not target.ratelimit_pattern or keys > _MAX_KEYS:
+def _fields(reply: object) -> dict[str, str]:
+    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else ""
+    pairs = (line.partition(":") for line in text.splitlines() if not line.startswith("#"))
+    return {name: value for name, colon, value in pairs if colon}
+
+
+def _ratelimit_keys(wire: RedisWire, target: RedisTarget) -> int | None:
+    if not target.ratelimit_pattern:
         return None
-    pattern = target.ratelimit_pattern.encode("utf-8", "surrogateescape")
-    return len(set(client.scan_iter(match=pattern, count=_SCAN_COUNT)))
+    found: set[object] = set()
+    cursor: object = b"0"
+    for _ in range(_MAX_SCANS):
+        reply = wire.ask("SCAN", str(_number(cursor)), "MATCH", target.ratelimit_pattern, "COUNT", str(_SCAN_COUNT))
+        cursor, keys = reply if isinstance(reply, list) and len(reply) == 2 else (b"0", None)  # noqa: PLR2004
+        found.update(keys if isinstance(keys, list) else ())
+        if not _number(cursor):
+            return len(found)
+    return None
+
+
+def _number(cursor: object) -> int:
+    return int(cursor) if isinstance(cursor, bytes) and cursor.isdigit() else 0

@@ -70,6 +70,7 @@ ROOMS = (
     "sqlite_readonly",
     "collectors",
     "engine_socket",
+    "redis_wire",
     "samples",
     "container_samples",
     "outage",
