@@ -76,6 +76,26 @@ def usage(folders: Mapping[str, Path]) -> Usage:
     )
 
 
+def block_bytes(folders: Mapping[str, Path]) -> tuple[int | None, int | None]:
+    """Return what was read from and written to block devices; None where the kernel keeps no count.
+
+    cgroup-v1/blkio-controller.rst: `8:0 Read 4096`; cgroup-v2.rst, io.stat: `8:0 rbytes=4096 wbytes=0 …`.
+    """
+    read: list[int] = []
+    written: list[int] = []
+    if is_version_1(folders):
+        for line in text(folders.get("blkio"), "blkio.throttle.io_service_bytes_recursive").splitlines():
+            words = line.split()
+            if words[1:2] in (["Read"], ["Write"]):
+                (read if words[1] == "Read" else written).append(int(words[2]))
+    else:
+        for line in text(folders.get(UNIFIED), "io.stat").splitlines():
+            counts = dict(word.partition("=")[::2] for word in line.split()[1:])
+            read.append(int(counts.get("rbytes", 0)))
+            written.append(int(counts.get("wbytes", 0)))
+    return (sum(read) if read else None), (sum(written) if written else None)
+
+
 def process_ids(folders: Mapping[str, Path]) -> list[int]:
     """Return the numbers of a container's processes, those in cgroups below its own left out."""
     folder = folders.get("memory") if is_version_1(folders) else folders.get(UNIFIED)

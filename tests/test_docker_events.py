@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,9 +13,7 @@ from irkit import docker_events
 from irkit.docker_engine import connected
 from irkit.docker_events import remembered_events
 from irkit.settings import DockerTarget
-from tests.stack.engine import wait_until
-
-DOCKERD = shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+from tests.stack.engine import own_engine
 
 
 @pytest.fixture
@@ -30,40 +23,15 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
-@contextmanager
-def engine(folder: Path) -> Iterator[DockerTarget]:
-    """A daemon on this folder until the block ends; its network is its own, so that no other daemon's is touched."""
-    if DOCKERD is None or os.geteuid() != 0:
-        pytest.skip("needs root and Debian's docker.io: it starts an Engine of its own")
-    host = f"unix://{folder}/docker.sock"
-    options = ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
-    options += ["-H", host, "--iptables=false", "--ip6tables=false", "--storage-driver", "vfs"]
-    with (folder / "log").open("ab") as log:
-        daemon = subprocess.Popen(["unshare", "--net", DOCKERD, *options], stdout=log, stderr=log)
-    try:
-        wait_until(lambda: answers(folder / "docker.sock"), "the Engine of our own answers", 60.0)
-        yield DockerTarget(host=host)
-    finally:
-        daemon.terminate()
-        daemon.wait(30)
-
-
-def answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
-        probe.connect(str(path))
-        probe.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
-        return b" 200 OK" in probe.recv(4096)
-    return False
-
-
 def test_a_daemon_started_within_the_window_has_forgotten_what_was_before(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = datetime.now(UTC)
-    with engine(folder):
+    with own_engine(folder):
         pass
     restarting = datetime.now(UTC)
-    with engine(folder) as target:
+    with own_engine(folder) as host:
+        target = DockerTarget(host=host)
         with connected(target) as client:
             remembered = remembered_events(client, target)
             # where the daemon's process is not to be seen, its default network tells about as much

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from docker.models.containers import Container
 
+from irkit.cgroups import block_bytes
+from irkit.collectors import container_stats
 from irkit.collectors.container_stats import collect, measured
 from tests.collectors.lab import SLEEP, Lab, Rows, gathered, python, recent, taken
 from tests.stack.engine import wait_until
@@ -14,9 +19,11 @@ HELD_BYTES = 64 * 1024 * 1024
 READ_BYTES = 48 * 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def seen(module_lab: Lab) -> Rows:
+@pytest.fixture(scope="module", params=["the kernel", "the Engine"])
+def seen(module_lab: Lab, request: pytest.FixtureRequest) -> Iterator[Rows]:
+    """What is measured by either way; both mean the same."""
     lab = module_lab
+    lab.clean()
     holds = python(f"held = b'x' * {HELD_BYTES}; print('holds'); import signal; signal.pause()")
     caches = python(
         f"f = open('/tmp/file', 'wb'); f.write(bytes({READ_BYTES})); f.close(); "
@@ -29,9 +36,13 @@ def seen(module_lab: Lab) -> Rows:
     lab.finish("exited", python("pass"))
     ready = [lab.run("holding", holds, mem_limit=LIMIT_BYTES), lab.run("caching", caches, mem_limit=LIMIT_BYTES)]
     wait_until(lambda: all(has_spoken(container) for container in ready), "memory is in use")
-    tables, gaps = gathered(collect, lab.target, recent())
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "the Engine":
+            patch.setattr(container_stats, "local_socket", lambda _: None)
+        tables, gaps = gathered(collect, lab.target, recent())
     assert gaps == []
-    return tables["container_stats"]
+    yield tables["container_stats"]
+    lab.clean()
 
 
 def has_spoken(container: Container) -> bool:
@@ -124,3 +135,13 @@ def test_what_an_engine_on_cgroup_v2_tells() -> None:
 def test_what_was_not_told_is_none_and_not_zero() -> None:
     found = measured({"read": "2026-11-24T02:05:51Z", "cpu_stats": {"cpu_usage": {"total_usage": 1}}})
     assert {name for name, value in found.items() if value is not None} == {"at"}
+
+
+def test_disk_counts_of_both_versions(tmp_path: Path) -> None:
+    (tmp_path / "io.stat").write_text("8:0 rbytes=5 wbytes=6 rios=1\n8:16 rbytes=10 wbytes=20 rios=1\n")
+    assert block_bytes({"": tmp_path}) == (15, 26)
+    (tmp_path / "blkio.throttle.io_service_bytes_recursive").write_text(
+        "8:0 Read 5\n8:0 Write 6\n8:0 Sync 11\n8:16 Read 10\nTotal 32\n"
+    )
+    assert block_bytes({"cpu": tmp_path, "blkio": tmp_path}) == (15, 6)
+    assert block_bytes({"cpu": tmp_path}) == (None, None)

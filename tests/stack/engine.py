@@ -6,11 +6,12 @@ import hashlib
 import io
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,29 @@ def docker_engine(log_path: Path) -> Iterator[None]:
         process.wait(_ENGINE_START_S)
 
 
+@contextmanager
+def own_engine(folder: Path) -> Iterator[str]:
+    """A daemon on this folder, in a network of its own so that no other daemon's is touched; yields its address.
+
+    The folder's path must be short, since those of the daemon's own sockets grow long.
+    """
+    dockerd = shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if dockerd is None or os.geteuid() != 0:
+        message = "an Engine of one's own needs root and Debian's docker.io"
+        raise StackError(message)
+    socket_path = folder / "docker.sock"
+    options = ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
+    options += ["--host", f"unix://{socket_path}", "--iptables=false", "--ip6tables=false"]
+    with (folder / "log").open("ab") as log:
+        daemon = subprocess.Popen(["unshare", "--net", dockerd, *options], stdout=log, stderr=log)
+    try:
+        wait_until(lambda: _pings(socket_path), f"dockerd answers (log: {folder / 'log'})", _ENGINE_START_S)
+        yield f"unix://{socket_path}"
+    finally:
+        daemon.terminate()
+        daemon.wait(_ENGINE_START_S)
+
+
 def ensure_images() -> Images:
     """The stack's images, without a registry where this machine has Python and Redis of its own.
 
@@ -144,6 +168,15 @@ def _engine_answers() -> bool:
             return bool(client.ping())
     except DockerException:
         return False
+
+
+def _pings(socket_path: Path) -> bool:
+    """Whether a daemon answers there; the library would leave open what it found closed."""
+    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+        probe.connect(str(socket_path))
+        probe.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+        return b" 200 OK" in probe.recv(4096)
+    return False
 
 
 def _host_python_minor() -> int:
