@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -283,8 +284,11 @@ def _plain(value: object) -> object:
         return value.isoformat()
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return dict(value)
     if hasattr(value, "__dataclass_fields__"):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]
+        made = {item.name: _plain(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]
+        return {name: item for name, item in made.items() if item != {}}  # counts came later than the first bundles
     return value
 
 

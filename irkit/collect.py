@@ -27,7 +27,7 @@ from irkit.collect_contract import Collector, registered
 from irkit.errors import CollectError, InputError
 from irkit.evidence_writer import to_parquet
 from irkit.model import CollectorRun, Evidence, Outcome, Window
-from irkit.redact import installation_key
+from irkit.redact import installation_key, placeholders_in
 from irkit.registry import BrokenPlugin, load_plugins
 from irkit.settings import Settings, dump_target
 
@@ -293,6 +293,7 @@ def _finish(state: _Progressing, staging: Path, now: datetime) -> tuple[Collecto
         target = staging / ("tables" if table else "documents") / f"{kind}{'.parquet' if table else '.json'}"
         target.parent.mkdir(exist_ok=True)
         try:
+            redactions = placeholders_in(staged if table else staged[:1])
             rows = to_parquet(staged[::-1], columns, target) if table else None
             if not table:
                 json.loads(staged[0].read_bytes())
@@ -313,6 +314,7 @@ def _finish(state: _Progressing, staging: Path, now: datetime) -> tuple[Collecto
                 command=state.look.command,
                 collected_at=now,
                 truncated=cut,
+                redactions=redactions,
             )
         )
     if outcome is Outcome.COLLECTED and len(found) < len(state.pieces):
@@ -329,7 +331,7 @@ def _finish(state: _Progressing, staging: Path, now: datetime) -> tuple[Collecto
         now,
         round(float(ended.get("duration_s", 0.0)), 3),
         sum(evidence.size_bytes for evidence in found),
-        int(ended.get("redactions", 0)),
+        sum(sum(evidence.redactions.values()) for evidence in found),
     )
     return run, found
 

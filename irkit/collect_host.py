@@ -185,8 +185,8 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
         outcome = Outcome.PARTIAL
     reason, _ = job.redactor.text("; ".join(dict.fromkeys(gaps)))
     duration_s = time.monotonic() - began
-    counts = {"redactions": writer.redactions, "duration_s": duration_s}
-    _report(out, item.name, "ended", outcome=outcome, reason=reason, hint=job.redactor.text(hint)[0], **counts)
+    hint, _ = job.redactor.text(hint)
+    _report(out, item.name, "ended", outcome=outcome, reason=reason, hint=hint, duration_s=duration_s)
 
 
 def _report(out: int, collector: str, event: str, **news: object) -> None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from irkit.collect_contract import ColumnType, Document, Table
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from irkit.redact import Redactor
 
 _BATCH_ROWS = 5000
+_BUFFERED_ROWS = 500
+_LINGER_S = 0.05
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INT64 = range(-(2**63), 2**63)
@@ -38,7 +41,6 @@ class EvidenceWriter:
         self._report = report
         self._parts: dict[str, int] = {}
         self._full: dict[str, str] = {}
-        self.redactions = 0
 
     def write(self, piece: Table | Document) -> str:
         """Write a piece and return how it was cut, or nothing; `report` is told before and after."""
@@ -58,8 +60,7 @@ class EvidenceWriter:
         return truncated
 
     def _write_document(self, piece: Document, path: Path) -> str:
-        value, count = self._redactor.value(_jsonable(piece.value))
-        self.redactions += count
+        value, _ = self._redactor.value(_jsonable(piece.value))
         body = json.dumps(value, indent=1, ensure_ascii=True).encode("ascii")
         if len(body) > self._left_bytes:
             body = json.dumps({"cut": f"{len(body)} bytes were over the size cap"}).encode("ascii")
@@ -70,31 +71,99 @@ class EvidenceWriter:
         return ""
 
     def _write_table(self, piece: Table, path: Path) -> str:
-        with path.open("wb", buffering=0) as stream:  # whatever was yielded must survive a kill
+        with (
+            path.open("wb", buffering=0) as stream,  # whatever was yielded must survive a kill
+            _RowBuffer(lambda rows: self._write_rows(rows, piece.columns, stream)) as buffer,
+        ):
             for row in piece.rows:
-                line = json.dumps([self._cell(row.get(name), kind) for name, kind in piece.columns.items()]).encode(
-                    "ascii"
-                )
-                self._left_bytes -= len(line)
-                if self._left_bytes < 0:
-                    return f"{piece.kind} cut at the size cap"
-                stream.write(line + b"\n")
-        return ""
+                if not buffer.add([row.get(name) for name in piece.columns]):
+                    break
+        return "" if buffer.open else f"{piece.kind} cut at the size cap"
 
-    def _cell(self, value: object, kind: ColumnType) -> object:
-        if value is None:
-            return None
-        if kind == "string":
-            text, count = self._redactor.text(str(value))
-            self.redactions += count
-            return text
-        if kind == "time" and isinstance(value, datetime):
-            return (value - _EPOCH) // _MICROSECOND
-        if kind == "int" and isinstance(value, int) and value not in _INT64:
-            return None  # an unsigned "no limit" of the kernel's; Arrow has no place for it
-        if kind == "float" and isinstance(value, int | float) and not math.isfinite(value):
-            return None
-        return value
+    def _write_rows(self, rows: list[list[object]], columns: Mapping[str, ColumnType], stream: IO[bytes]) -> bool:
+        """Write rows, redacted column by column as the lines of a text, and say whether there is room for more."""
+        cells = [
+            self._column(list(column), kind)
+            for column, kind in zip(zip(*rows, strict=True), columns.values(), strict=True)
+        ]
+        lines: list[bytes] = []
+        for row in zip(*cells, strict=True):
+            line = json.dumps(row).encode("ascii") + b"\n"
+            if len(line) - 1 > self._left_bytes:
+                stream.write(b"".join(lines))
+                return False
+            self._left_bytes -= len(line) - 1
+            lines.append(line)
+        stream.write(b"".join(lines))
+        return True
+
+    def _column(self, cells: list[object], kind: ColumnType) -> list[object]:
+        if kind != "string":
+            return [None if cell is None else _cell(cell, kind) for cell in cells]
+        places = [index for index, cell in enumerate(cells) if cell is not None]
+        texts, _ = self._redactor.texts([str(cells[index]) for index in places])
+        for index, text in zip(places, texts, strict=True):
+            cells[index] = text
+        return cells
+
+
+class _RowBuffer:
+    """Rows gathered so that many are redacted in one scan, and written soon also while their source is silent.
+
+    A collector may be killed at any moment with what it yielded in here, so a thread empties it every `_LINGER_S`.
+    """
+
+    def __init__(self, write: Callable[[list[list[object]]], bool]) -> None:
+        self._write = write
+        self._rows: list[list[object]] = []
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._failed: BaseException | None = None
+        self._clerk = threading.Thread(target=self._linger, daemon=True)
+        self.open = True
+
+    def __enter__(self) -> Self:
+        self._clerk.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._clerk.join()
+        with self._lock:
+            self._flush()
+        if self._failed:
+            raise self._failed
+
+    def add(self, row: list[object]) -> bool:
+        """Take a row and say whether more are wanted."""
+        with self._lock:
+            self._rows.append(row)
+            if len(self._rows) >= _BUFFERED_ROWS:
+                self._flush()
+            return self.open
+
+    def _linger(self) -> None:
+        while not self._done.wait(_LINGER_S):
+            with self._lock:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._rows and self.open:
+            rows, self._rows = self._rows, []
+            try:
+                self.open = self._write(rows)
+            except Exception as error:  # noqa: BLE001 (raised again where the rows come from)
+                self.open, self._failed = False, error
+
+
+def _cell(value: object, kind: ColumnType) -> object:
+    if kind == "time" and isinstance(value, datetime):
+        return (value - _EPOCH) // _MICROSECOND
+    if kind == "int" and isinstance(value, int) and value not in _INT64:
+        return None  # an unsigned "no limit" of the kernel's; Arrow has no place for it
+    if kind == "float" and isinstance(value, int | float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def to_parquet(staged: Sequence[Path], columns: Mapping[str, ColumnType], destination: Path) -> int:

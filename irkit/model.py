@@ -13,6 +13,7 @@ from irkit.errors import InputError
 
 MAX_INCIDENT_ID = 2**31 - 1
 _EMPTY: Mapping[str, object] = MappingProxyType({})
+_NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 
 
 class Status(StrEnum):
@@ -206,7 +207,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One sealed file of a bundle and where it came from; `id` is `collector/kind`, cited by every claim."""
+    """One sealed file of a bundle and where it came from; `id` is `collector/kind`, cited by every claim.
+
+    `redactions` counts the placeholders in it by the rule that put them there.
+    """
 
     id: str
     collector: str
@@ -220,6 +224,7 @@ class Evidence:
     command: str
     collected_at: datetime
     truncated: str = ""
+    redactions: Mapping[str, int] = field(default_factory=lambda: _NO_COUNTS, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

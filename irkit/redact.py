@@ -129,6 +129,17 @@ class Redactor:
         return self._item(item, counts)
 
 
+def placeholders_in(files: Iterable[Path]) -> Counter[str]:
+    """Count the placeholders in text or JSON files by their rules."""
+    counts: Counter[str] = Counter()
+    for file in files:
+        with file.open("rb") as stream:
+            for line in stream:
+                if b"[redacted:" in line:
+                    counts.update(match[1].decode("ascii") for match in redaction_rules.PLACEHOLDER.finditer(line))
+    return counts
+
+
 def _batches(texts: Sequence[str]) -> Iterable[Sequence[str]]:
     start = size = 0
     for index, text in enumerate(texts):

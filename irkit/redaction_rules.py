@@ -16,7 +16,7 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-_PLACEHOLDER = re.compile(rb"\[redacted:[a-z0-9-]{1,60}:[0-9a-f]{8}\]")
+PLACEHOLDER = re.compile(rb"\[redacted:([a-z0-9-]{1,60}):[0-9a-f]{8}\]")
 # a run of backslashes before an escape is one escape, however often the text was put into JSON
 _ESCAPE = re.compile(r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|([nrtbf\"'/]))")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
@@ -59,7 +59,7 @@ def spans(text: str, *, addresses: bool = False) -> list[Span]:
     """
     shadow = text.encode("ascii", "replace")
     if b"[redacted:" in shadow:
-        shadow = _PLACEHOLDER.sub(lambda match: b"\n" * len(match[0]), shadow)
+        shadow = PLACEHOLDER.sub(lambda match: b"\n" * len(match[0]), shadow)
     found = list(_scan(shadow, addresses=addresses))
     if "\\" in text and _ESCAPE.search(text):
         plain, origins = _unescaped(shadow.decode("ascii"))
@@ -133,7 +133,7 @@ def looks_random(value: str) -> bool:
 
 def is_placeholder(value: str) -> bool:
     """Say whether a value was redacted before, whole."""
-    return _PLACEHOLDER.fullmatch(value.encode("ascii", "replace")) is not None
+    return PLACEHOLDER.fullmatch(value.encode("ascii", "replace")) is not None
 
 
 @cache

@@ -124,6 +124,8 @@ def test_secrets_never_reach_the_disk_and_bytes_come_back(settings: Settings) ->
     assert rows["line"][1].encode("utf-8", "surrogateescape") == b"caf\xe9"
     assert rows["at"][0] == AT
     assert next(item for item in bundle.runs if item.collector == "good").redactions == 2
+    assert bundle.evidence_for("good_facts").redactions == {"key": 1}
+    assert open_bundle(bundle.path).evidence_for("good_rows").redactions == {"assignment": 1}
 
 
 def test_no_evidence_is_taken_when_a_planted_secret_is_not_replaced(settings: Settings, tmp_path: Path) -> None:
