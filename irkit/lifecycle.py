@@ -162,6 +162,7 @@ def _check_status(incident: Incident, kind: EventKind, events: Sequence[Event]) 
         raise InputError(f"{label} was {kind} already{who}", hint=hint)
     if kind is EventKind.CLOSED and not ended:
         raise InputError(f"{label} is {status}, not resolved", hint=f"`irkit resolve {incident.id}` comes first")
-    if kind is not EventKind.CLOSED and ended:
-        hint = f"if it is back: `irkit reopen {incident.id}`"
+    # what came before the end may be entered after it; the order of the milestones is checked besides
+    if kind not in {EventKind.CLOSED, EventKind.ACKNOWLEDGED, EventKind.MITIGATED} and ended:
+        hint = f"if it is back, or was entered by mistake: `irkit reopen {incident.id} WHY`"
         raise InputError(f"{label} is {status}, so it cannot be {kind} now", hint=hint)

@@ -12,156 +12,40 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
-from urllib.parse import urlsplit
 
 from irkit.errors import InputError
+from irkit.sections import (
+    CollectSettings,
+    DockerTarget,
+    HostTarget,
+    HttpTarget,
+    PrometheusTarget,
+    RecorderSettings,
+    RecordingTarget,
+    RedisTarget,
+    Secret,
+    SqliteTarget,
+)
+
+__all__ = [
+    "CollectSettings",
+    "DockerTarget",
+    "HostTarget",
+    "HttpTarget",
+    "PrometheusTarget",
+    "RecorderSettings",
+    "RecordingTarget",
+    "RedisTarget",
+    "Secret",
+    "Settings",
+    "SqliteTarget",
+    "dump_target",
+    "load",
+    "load_target",
+]
 
 CONFIG_NAME = "irkit.toml"
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A string that may hold a credential: shown without it, revealed only where a connection is made."""
-
-    value: str = field(repr=False)
-
-    def __str__(self) -> str:
-        try:
-            parts = urlsplit(self.value)
-            port = f":{parts.port}" if parts.port else ""
-        except ValueError:
-            return "***"
-        if parts.scheme and parts.hostname:
-            user = "***@" if parts.username or parts.password else ""
-            return f"{parts.scheme}://{user}{parts.hostname}{port}{parts.path}"
-        return "***" if self.value else ""
-
-    def __repr__(self) -> str:
-        return f"Secret({self})"
-
-    def reveal(self) -> str:
-        """Return the raw value; the caller must not log, store or show it."""
-        return self.value
-
-
-@dataclass(frozen=True, slots=True)
-class DockerTarget:
-    """Which containers are ours: by compose project, by service names, or all (both empty)."""
-
-    host: str = ""
-    project: str = ""
-    services: tuple[str, ...] = ()
-    configured: bool = False
-
-    def __str__(self) -> str:
-        where = self.host or "the local Docker Engine"
-        return f"project {self.project} on {where}" if self.project else where
-
-
-@dataclass(frozen=True, slots=True)
-class HttpTarget:
-    """The health endpoint that says whether the API answers."""
-
-    health_url: str = ""
-    probes: int = 3
-    timeout_s: float = 5.0
-    configured: bool = False
-
-    def __str__(self) -> str:
-        return str(Secret(self.health_url))
-
-
-@dataclass(frozen=True, slots=True)
-class RedisTarget:
-    """The Redis that holds the rate-limit state; `url` may carry a password."""
-
-    url: Secret = Secret("")
-    ratelimit_pattern: str = ""
-    timeout_s: float = 2.0
-    configured: bool = False
-
-    def __str__(self) -> str:
-        return str(self.url)
-
-
-@dataclass(frozen=True, slots=True)
-class SqliteTarget:
-    """The service's SQLite file; never opened for writing."""
-
-    path: str = ""
-    configured: bool = False
-
-    def __str__(self) -> str:
-        return self.path
-
-
-@dataclass(frozen=True, slots=True)
-class PrometheusTarget:
-    """The Prometheus that watches the service; `queries` are PromQL expressions by name, kept for the window."""
-
-    url: Secret = Secret("")
-    queries: tuple[tuple[str, str], ...] = (("up", "up"),)
-    timeout_s: float = 3.0
-    configured: bool = False
-
-    def __str__(self) -> str:
-        return str(self.url)
-
-
-@dataclass(frozen=True, slots=True)
-class HostTarget:
-    """This machine, with the sources whose disks it may hold and whose clocks it is compared with.
-
-    It is made of the other sections and has none of its own in `irkit.toml`.
-    """
-
-    home: str = ""
-    docker: DockerTarget = DockerTarget()
-    http: HttpTarget = HttpTarget()
-    redis: RedisTarget = RedisTarget()
-    sqlite: SqliteTarget = SqliteTarget()
-    prometheus: PrometheusTarget = PrometheusTarget()
-
-    def __str__(self) -> str:
-        return "this machine"
-
-
-@dataclass(frozen=True, slots=True)
-class CollectSettings:
-    """Limits of a collection: seconds for one source and for the whole run, minutes of logs, bytes a source."""
-
-    deadline_s: float = 10.0
-    run_deadline_s: float = 15.0
-    window_minutes: float = 60.0
-    max_size_bytes: int = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class RecorderSettings:
-    """How the flight recorder samples, how much it keeps (bytes and days, whichever is less), and where.
-
-    With `auto_open` it opens an incident of `auto_open_type` after so many failed health probes in a row.
-    """
-
-    path: str = ""
-    interval_s: float = 5.0
-    max_size_bytes: int = 128 * 1024 * 1024
-    max_days: float = 7.0
-    auto_open: bool = False
-    auto_open_after: int = 3
-    auto_open_type: str = "api-unresponsive"
-    configured: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingTarget:
-    """What the flight recorder has kept; made of [recorder] and the home."""
-
-    path: str = ""
-    configured: bool = False
-
-    def __str__(self) -> str:
-        return self.path
+HOME_NAME = ".irkit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +57,13 @@ class Settings:
     store_url: Secret | None = None
     runbook: Path | None = None
     service: str = ""
-    docker: DockerTarget = DockerTarget()
-    http: HttpTarget = HttpTarget()
-    redis: RedisTarget = RedisTarget()
-    sqlite: SqliteTarget = SqliteTarget()
-    prometheus: PrometheusTarget = PrometheusTarget()
-    collect: CollectSettings = CollectSettings()
-    recorder: RecorderSettings = RecorderSettings()
+    docker: DockerTarget = field(default_factory=DockerTarget)
+    http: HttpTarget = field(default_factory=HttpTarget)
+    redis: RedisTarget = field(default_factory=RedisTarget)
+    sqlite: SqliteTarget = field(default_factory=SqliteTarget)
+    prometheus: PrometheusTarget = field(default_factory=PrometheusTarget)
+    collect: CollectSettings = field(default_factory=CollectSettings)
+    recorder: RecorderSettings = field(default_factory=RecorderSettings)
 
     @property
     def recording(self) -> RecordingTarget:
@@ -211,7 +95,8 @@ _PATHS = frozenset({("", "home"), ("", "runbook"), ("sqlite", "path"), ("recorde
 def load(start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings that hold for `start` (default: the working directory).
 
-    `IRKIT_CONFIG` names the file; else the nearest `irkit.toml` from `start` upward is taken; else defaults.
+    `IRKIT_CONFIG` names the file; else the nearest `irkit.toml` from `start` upward is taken; else defaults, with the
+    incidents in the nearest `.irkit` folder upward, or in the user's own data folder.
     An environment variable wins over the file. Relative paths in the file are relative to the file.
 
     Raises:
@@ -234,7 +119,7 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     base = config.parent if config else start
     built = {name: _build(cls, values[name], name, config, environ, base) for name, cls in _SECTIONS.items()}
     top = _build(_Top, values[""], "", config, environ, base)
-    home = top.home or (config.parent / ".irkit" if config else _default_home(environ))
+    home = top.home or (config.parent / HOME_NAME if config else _default_home(start, environ))
     store_url = Secret(top.store_url) if top.store_url else None
     runbook = Path(top.runbook) if top.runbook else None
     settings = Settings(Path(home), config, store_url, runbook, top.service, **built)
@@ -279,15 +164,17 @@ def _find_config(start: Path, environ: Mapping[str, str]) -> Path | None:
     return None
 
 
-def _default_home(environ: Mapping[str, str]) -> Path:
-    """Return the user-wide home, per the XDG base directory specification, when no `irkit.toml` is found."""
+def _default_home(start: Path, environ: Mapping[str, str]) -> Path:
+    """Return the home where no `irkit.toml` is found: the nearest `.irkit` folder upward, as git finds `.git`.
+
+    Where there is none either, the user-wide one of the XDG base directory specification.
+    """
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / HOME_NAME).is_dir():
+            return folder / HOME_NAME
     data = environ.get("XDG_DATA_HOME", "")
-    base = (
-        Path(data)
-        if data and Path(data).is_absolute()
-        else Path(environ.get("HOME", "~")).expanduser() / ".local/share"
-    )
-    return base / "irkit"
+    own = Path(environ.get("HOME", "~")).expanduser() / ".local/share"
+    return (Path(data) if data and Path(data).is_absolute() else own) / "irkit"
 
 
 def _read(config: Path) -> dict[str, Any]:

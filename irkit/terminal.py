@@ -148,25 +148,59 @@ def plan_table(looks: Iterable[Look]) -> RenderableType:
     return table
 
 
-def diagnosis_view(diagnosis: Diagnosis, runbook: Runbook) -> RenderableType:
-    """Return the symptoms found, clear and unknown, and the incident type they speak for."""
+def diagnosis_view(diagnosis: Diagnosis, runbook: Runbook, *, brief: bool = False) -> RenderableType:
+    """Return the symptoms by verdict and the incident type they speak for; `brief` only names those not found."""
     table = _table("symptom", "verdict", "what the evidence says", title="Symptoms of the runbook")
     order = list(VerdictState)
     for finding in sorted(diagnosis.findings, key=lambda item: order.index(item.verdict.state)):
-        sentence = _plain(finding.verdict.sentence)
-        if finding.verdict.state is VerdictState.FOUND and finding.verdict.advice:
-            sentence.append(f"\n→ {cut(visible(finding.verdict.advice), _LINE_CHARS)}", "cyan")
         state = finding.verdict.state
+        if brief and state is not VerdictState.FOUND:
+            continue
+        sentence = _plain(finding.verdict.sentence)
+        if state is VerdictState.FOUND and finding.verdict.advice:
+            sentence.append(f"\n→ {cut(visible(finding.verdict.advice), _LINE_CHARS)}", "cyan")
         table.add_row(_plain(finding.title), Text(state.value, _VERDICT_STYLE[state]), sentence)
+    parts: list[RenderableType] = [table] if table.row_count else []
+    if brief:
+        parts.extend(_named_only(diagnosis, state) for state in (VerdictState.UNKNOWN, VerdictState.CLEAR))
     likely = [item for item in diagnosis.ranking if item.supporting]
     if not likely:
-        return Group(table, Text("No symptom was found; that is no proof of health where a look was not possible."))
-    lines = [Text("Likeliest incident type", "bold")]
+        parts.append(Text("No symptom was found; that is no proof of health where a look was not possible."))
+        return Group(*parts)
+    parts.append(Text("\nLikeliest incident type", "bold"))
     for item in likely:
         title = runbook.incident_type(item.incident_type).title
         counts = f"{len(item.supporting)} found, {len(item.refuting)} clear, {len(item.missing)} unknown"
-        lines.append(Text(f"  {item.score:.2f}  {title}: {counts}"))
-    return Group(table, *lines)
+        parts.append(Text(f"  {item.score:.2f}  {title}: {counts}"))
+    return Group(*parts)
+
+
+def _named_only(diagnosis: Diagnosis, state: VerdictState) -> Text:
+    names = [item.title for item in diagnosis.findings if item.verdict.state is state]
+    return Text.assemble((f"{state.value}: ", _VERDICT_STYLE[state]), _plain(", ".join(names) or "none"))
+
+
+def next_steps(incident: Incident, diagnosis: Diagnosis, runbook: Runbook) -> RenderableType:
+    """Return what the runbook says to do for the likeliest type, and what of the incident's own record is due."""
+    found = [item for item in diagnosis.ranking if item.supporting]
+    slug = found[0].incident_type if found else incident.type
+    kind = next((one for one in runbook.incident_types if one.slug == slug), None)
+    lines: list[RenderableType] = []
+    if kind and kind.resolution and incident.resolved_at is None:
+        lines.append(Text(f"\nWhat the runbook says to do: {kind.title}", "bold"))
+        for step in kind.resolution:
+            command = (f"   {visible(step.command)}", "cyan") if step.command else ""
+            lines.append(Text.assemble(f"  {step.number}. {visible(step.text)}", command))
+        lines.append(Text(f"  then record it: irkit step {incident.id} NUMBER --done", "dim"))
+    onset = (
+        min((item.verdict.onset for item in found[0].supporting if item.verdict.onset), default=None) if found else None
+    )
+    if onset and incident.started_at is None:
+        since = f"The evidence shows it since {format_time(onset)}; to record that: "
+        lines.append(Text.assemble(since, (f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}", "cyan")))
+    due = f"irkit ack {incident.id}" if incident.acknowledged_at is None else f"irkit postmortem {incident.id}"
+    lines.append(Text(f"Next: {due}"))
+    return Group(*lines)
 
 
 def runbook_view(runbook: Runbook) -> RenderableType:

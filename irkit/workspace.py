@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from irkit import runbook as runbooks
 from irkit import settings as settings_file
-from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundles_of, open_bundle
+from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundles_of, open_bundle, read_manifest
 from irkit.errors import InputError, NotFoundError
 from irkit.model import Event, EventKind, Incident, Outcome, Window, parse_incident_id, utc_now
 from irkit.runbook import Runbook
@@ -95,38 +95,43 @@ def timeline(incident: Incident, *, settings: Settings | None = None) -> tuple[E
 def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two)
     incident: Incident,
     collect: str = "auto",
+    bundle: str = "",
     *,
     settings: Settings | None = None,
     only: Iterable[str] = (),
     actor: str = "irkit",
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Bundle:
-    """Return an incident's evidence: its newest sealed bundle, or one collected now and noted on the timeline.
+    """Return an incident's evidence: a sealed bundle, or one collected now and noted on the timeline.
 
     `collect` is "auto" (collect where no bundle is), "always", or "never" (then the bundle may be empty, and says so).
+    `bundle` names one by its id; else the one that shows the breakage is taken, see `bundle_in_use`.
 
     Raises:
         InputError: `collect` is none of these.
-        BundleError: the newest bundle cannot be trusted, or a new one cannot be sealed.
+        NotFoundError: there is no bundle of that id.
+        BundleError: the bundle cannot be trusted, or a new one cannot be sealed.
         CollectError: the collection could not be run at all.
     """
     if collect not in COLLECT_CHOICES:
         raise InputError(f"collect = {collect!r} is not known", hint=f"use one of {', '.join(COLLECT_CHOICES)}")
     settings = settings or load_settings()
     existing = bundles_of(settings.home, incident.id)
+    if bundle:
+        return open_bundle(_named(bundle, existing, incident))
     if existing and collect != "always":
-        return open_bundle(existing[-1])
+        return open_bundle(bundle_in_use(incident, existing))
     now = utc_now()
     window = window_of(incident, settings, now)
     if collect == "never":
         return _empty_bundle(incident, settings, window, now)
     from irkit.collect import collect as run_collection
 
-    bundle = run_collection(
+    collected = run_collection(
         settings, incident.id, window, bundle_id=new_bundle_id(now), now=now, only=only, on_progress=on_progress
     )
-    _note_evidence(bundle, settings, actor)
-    return bundle
+    _note_evidence(collected, settings, actor)
+    return collected
 
 
 def import_bundle(file: Path, incident_id: int | None = None, *, settings: Settings, actor: str) -> tuple[Bundle, bool]:
@@ -146,6 +151,38 @@ def import_bundle(file: Path, incident_id: int | None = None, *, settings: Setti
         return bundle, False
     _note_evidence(bundle, settings, actor, "imported")
     return bundle, True
+
+
+def bundle_in_use(incident: Incident, folders: Sequence[Path]) -> Path:
+    """Return the bundle a report rests on: the last one collected before the incident was mitigated or resolved.
+
+    What is collected after the repair shows a sound service, and must not push the evidence of the breakage aside.
+    Where all were collected after it the first is taken, where it is not over yet the newest.
+
+    Raises:
+        BundleError: a manifest cannot be read.
+    """
+    ended = incident.mitigated_at or incident.resolved_at or incident.closed_at
+    before = [folder for folder in folders if ended is None or read_manifest(folder).created_at <= ended]
+    return before[-1] if before else folders[0]
+
+
+def step_record(
+    incident: Incident, number: int, outcome: str, text: str, runbook: Runbook
+) -> tuple[str, dict[str, object]]:
+    """Return the words and the data of the note that records what became of a resolution step.
+
+    Raises:
+        InputError: the runbook has no such step for this type, or a step was not done and no reason is given.
+    """
+    steps = {step.number: step for step in runbook.incident_type(incident.type).resolution}
+    if number not in steps:
+        known = "; ".join(f"{step.number}. {step.text}" for step in steps.values())
+        raise InputError(f"the runbook has no step {number} for {incident.type}", hint=f"there are: {known}")
+    if outcome != "done" and not text:
+        raise InputError(f"why was step {number} {outcome}?", hint="say so in a few words behind the step's number")
+    said = f"Step {number} ({steps[number].text}): {outcome}"
+    return f"{said}. {text}" if text else said, {"step": number, "outcome": outcome}
 
 
 def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosis:
@@ -207,6 +244,14 @@ def window_of(incident: Incident, settings: Settings, now: datetime) -> Window:
 def new_bundle_id(now: datetime) -> str:
     """Return an id that sorts by time and does not repeat, e.g. `20261124T030512Z-5f1c`."""
     return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+
+
+def _named(bundle_id: str, folders: Sequence[Path], incident: Incident) -> Path:
+    for folder in folders:
+        if folder.name == bundle_id:
+            return folder
+    known = ", ".join(folder.name for folder in folders) or "none yet"
+    raise NotFoundError(f"{incident.label} has no bundle {bundle_id!r}", hint=f"there are: {known}")
 
 
 def _note_evidence(bundle: Bundle, settings: Settings, actor: str, how: str = "collected") -> None:

@@ -76,7 +76,7 @@ def test_an_incident_goes_its_way(irkit: Run) -> None:
     assert irkit("mitigate", "42", "restarted", "--at", "5m ago").code == 0
     assert irkit("resolve", "42", "fixed").code == 0
     assert irkit("close", "42").code == 0
-    assert "reopened" not in irkit("reopen", "42", "it is back").err
+    assert irkit("reopen", "42", "it is back").code == 0
     shown = irkit("show", "42").out
     assert "[bold]logs[/bold] ␛[31m" in shown
     for name in ("opened", "acknowledged", "mitigated", "resolved", "closed", "reopened", "No evidence yet"):
@@ -123,7 +123,7 @@ def test_order_is_checked_and_twice_is_refused(irkit: Run) -> None:
     opened(irkit)
     assert irkit("ack", "42").code == 0
     assert "acknowledged already by" in irkit("ack", "42").err
-    assert "cannot be resolved at" in irkit("resolve", "42", "--at", "1h ago").err
+    assert "cannot be resolved at" in irkit("resolve", "42", "too early", "--at", "1h ago").err
     assert "exists already" in opened(irkit).err
     assert irkit("show", "43").code == 3
 
@@ -154,13 +154,38 @@ def test_an_incident_outlives_the_runbook_it_was_opened_with(irkit: Run, tmp_pat
 def test_collecting_where_nothing_answers_says_so_and_keeps_the_bundle(irkit: Run, tmp_path: Path) -> None:
     opened(irkit)
     said = irkit("collect", "42")
-    assert said.code == 0
+    assert said.code == 6
     assert "failed" in said.out
-    assert said.err == ""
+    assert "sources could not be looked at: " in said.err
     assert "Traceback" not in said.out + said.err
     assert "unknown" in said.out
     assert len(list((tmp_path / ".irkit" / "bundles" / "INC-42").iterdir())) == 1
     assert "What was looked at" in irkit("show", "42").out
+
+
+def test_what_ends_an_incident_wants_words_and_may_be_entered_late(irkit: Run) -> None:
+    opened(irkit, "--at", "30m ago")
+    said = irkit("resolve", "42")
+    assert (said.code, said.out) == (2, "")
+    assert "Missing argument 'TEXT'" in said.err
+    assert irkit("resolve", "42", "rolled back", "--at", "10m ago").code == 0
+    assert irkit("mitigate", "42", "restarted", "--at", "15m ago").code == 0
+    assert "status      resolved" in re.sub(r" +", " ", irkit("show", "42").out).replace("status ", "status      ")
+    assert "cannot be resolved at" in irkit("amend", "42", "mitigated_at", "5m ago").err
+
+
+def test_a_step_done_by_hand_is_recorded_and_one_left_out_wants_a_reason(irkit: Run) -> None:
+    opened(irkit)
+    assert "Step 1 (Restart the service): done" in irkit("step", "42", "1").out
+    assert "deviated. one was enough" in irkit("step", "42", "3", "--deviated", "one was enough").out
+    assert "why was step 2 skipped?" in irkit("step", "42", "2", "--skipped").err
+    assert "has no step 9" in irkit("step", "42", "9").err
+
+
+def test_an_incident_without_a_type_lists_the_types(irkit: Run) -> None:
+    said = irkit("open", "x")
+    assert said.code == 2
+    assert "api-unresponsive, high-latency" in said.err
 
 
 def test_a_dry_run_reads_nothing(irkit: Run, tmp_path: Path) -> None:
@@ -184,6 +209,7 @@ def test_the_runbook_is_shown_and_checked(irkit: Run, tmp_path: Path) -> None:
 
 def test_help_names_every_command(irkit: Run) -> None:
     shown = irkit("--help").out
+    assert '  Something is broken:  irkit open "Checkout is down" --type api-unresponsive\n' in shown
     for name in (
         "open",
         "ack",

@@ -30,6 +30,7 @@ ROOMS = (
     "phrase",
     "model",
     "markdown",
+    "sections",
     "settings",
     "registry",
     "runbook_reader",
@@ -107,12 +108,19 @@ ROOMS = (
     "terminal",
     "console",
     "cli_bundle",
+    "cli_incident",
     "cli",
 )
 # Rooms of plug-ins: each file stands alone, found by walking the package and never named by another module.
 PLUGINS = {"collectors", "symptoms", "actions"}
 # Who may use which library of the terminal's: `terminal` draws, `console` alone writes, commands read arguments.
-DRAWS = {"terminal": {"rich"}, "console": {"rich", "click"}, "cli": {"click"}, "cli_bundle": {"click"}}
+DRAWS = {
+    "terminal": {"rich"},
+    "console": {"rich", "click"},
+    "cli": {"click"},
+    "cli_bundle": {"click"},
+    "cli_incident": {"click"},
+}
 
 
 def modules() -> dict[str, Path]:

@@ -102,7 +102,7 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest(tmp_path: Path) -> Non
     assert caught.value.hint == "did you mean incident_id?"
     with pytest.raises(InputError) as caught:
         notebooks.run("postmortem", out, {"x = __import__('os')": 1})
-    assert caught.value.hint == "it has incident_id, collect"
+    assert caught.value.hint == "it has incident_id, collect, bundle"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -229,3 +229,14 @@ def test_the_host_is_made_of_the_others_and_not_configured(tmp_path: Path) -> No
     assert (settings.host.home, settings.host.sqlite) == (str(settings.home), settings.sqlite)
     with pytest.raises(InputError, match="host is not a setting irkit knows"):
         configured(tmp_path, "[host]\nhome = '/'")
+
+
+def test_the_nearest_irkit_folder_is_the_home_where_no_file_says_otherwise(tmp_path: Path) -> None:
+    (tmp_path / ".irkit").mkdir()
+    below = tmp_path / "project" / "notebooks"
+    below.mkdir(parents=True)
+    environ = {"HOME": str(tmp_path / "home")}
+    assert load(below, environ).home == tmp_path / ".irkit"
+    assert load(below, {**environ, "IRKIT_HOME": str(tmp_path / "own")}).home == tmp_path / "own"
+    (tmp_path / "project" / "irkit.toml").write_text("")
+    assert load(below, environ).home == tmp_path / "project" / ".irkit"

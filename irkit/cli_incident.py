@@ -1,0 +1,218 @@
+"""The commands that open, move and tell of incidents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from irkit import console
+from irkit.errors import InputError
+from irkit.model import EventKind, Incident, Status, parse_incident_id, utc_now
+from irkit.times import parse_time
+
+
+def _moment(text: str) -> datetime:
+    return parse_time(text, utc_now())
+
+
+at_option = click.option(
+    "--at",
+    metavar="TIME",
+    type=_moment,
+    help="When it happened: 03:05 (UTC), 10m ago, 2026-11-24T03:05Z. Default: now.",
+)
+by_option = click.option("--by", "actor", metavar="NAME", default=None, help="Who did it. Default: you.")
+
+
+def show_card(incident: Incident) -> None:
+    """Show an incident's state, as after each command that changes it."""
+    from irkit import terminal, workspace
+
+    console.show(terminal.incident_card(incident, workspace.load_runbook(), utc_now()))
+
+
+@click.command("open")
+@click.argument("title")
+@click.option("--type", "incident_type", help="A type of the runbook, e.g. api-unresponsive; required.")
+@click.option("--severity", help="A severity of the runbook. Default: the type's own.")
+@click.option(
+    "--id",
+    "incident_id",
+    metavar="ID",
+    type=parse_incident_id,
+    help="The id it shall have. Default: the next free one.",
+)
+@click.option("--at", "detected_at", metavar="TIME", type=_moment, help="When it was noticed. Default: now.")
+@click.option("--started", "started_at", metavar="TIME", type=_moment, help="When users were first affected, if known.")
+@click.option("--impact", help="What users cannot do, in a sentence.")
+@click.option("--owner", help="The incident commander.")
+@by_option
+def open_(
+    title: str,
+    incident_type: str | None,
+    severity: str | None,
+    incident_id: int | None,
+    detected_at: datetime | None,
+    started_at: datetime | None,
+    impact: str | None,
+    owner: str | None,
+    actor: str | None,
+) -> None:
+    """Open an incident and start its response-time clock."""
+    from irkit import workspace
+
+    settings = workspace.load_settings()
+    runbook = workspace.load_runbook(settings)
+    if incident_type is None:
+        known = ", ".join(one.slug for one in runbook.incident_types)
+        raise InputError("an incident needs a type of the runbook", hint=f"add --type with one of: {known}")
+    kind = runbook.incident_type(incident_type)
+    chosen = runbook.severity(severity or kind.severity)
+    opened = workspace.store(settings, create=True).open_incident(
+        title,
+        incident_type=kind.slug,
+        severity=chosen.name,
+        actor=actor or console.user(),
+        incident_id=incident_id,
+        opened_at=detected_at,
+        started_at=started_at,
+        detected_at=detected_at,
+        owner=owner,
+        impact=impact,
+    )
+    show_card(opened)
+    console.say(f"Next: irkit collect {opened.id}, then irkit ack {opened.id}")
+
+
+def _milestone(kind: EventKind, name: str, sentence: str, *, needs_text: bool) -> click.Command:
+    """Make the command that records one milestone: they differ in nothing but their name."""
+    text = click.argument("text") if needs_text else click.argument("text", required=False, default="")
+
+    @click.command(name, help=sentence)
+    @click.argument("incident_id", metavar="ID", type=parse_incident_id)
+    @text
+    @at_option
+    @by_option
+    def record(incident_id: int, text: str, at: datetime | None, actor: str | None) -> None:
+        from irkit import workspace
+
+        store = workspace.store(workspace.load_settings())
+        store.append(incident_id, kind, at=at, actor=actor or console.user(), text=text)
+        show_card(store.incident(incident_id))
+
+    return record
+
+
+ack = _milestone(
+    EventKind.ACKNOWLEDGED, "ack", "Say that somebody is on it; stops the response-time clock.", needs_text=False
+)
+mitigate = _milestone(
+    EventKind.MITIGATED, "mitigate", "Say that users are no longer affected, and by what means.", needs_text=True
+)
+resolve = _milestone(EventKind.RESOLVED, "resolve", "Say that the cause is gone, and what was done.", needs_text=True)
+close = _milestone(EventKind.CLOSED, "close", "Close a resolved incident; its postmortem is done.", needs_text=False)
+reopen = _milestone(
+    EventKind.REOPENED, "reopen", "Take a resolved or closed incident up again, and say why.", needs_text=True
+)
+
+
+@click.command()
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.argument("text")
+@click.option("--section", help="The part of the report it belongs to, e.g. trigger, went-well, impact.")
+@at_option
+@by_option
+def note(incident_id: int, text: str, section: str | None, at: datetime | None, actor: str | None) -> None:
+    """Add a note to the timeline, or the words for a part of the report."""
+    from irkit import workspace
+    from irkit.report.material import check_part
+
+    data = {"section": check_part(section)} if section else {}
+    event = workspace.store().append(
+        incident_id, EventKind.NOTE, at=at, actor=actor or console.user(), text=text, data=data
+    )
+    console.say(f"Noted on INC-{incident_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+@click.command()
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.argument("number", type=click.IntRange(min=1))
+@click.option(
+    "--done", "outcome", flag_value="done", default=True, help="It was done as the runbook says (the default)."
+)
+@click.option("--skipped", "outcome", flag_value="skipped", help="It was left out; say why.")
+@click.option("--deviated", "outcome", flag_value="deviated", help="Something else was done; say what and why.")
+@click.argument("text", required=False, default="")
+@at_option
+@by_option
+def step(incident_id: int, number: int, outcome: str, text: str, at: datetime | None, actor: str | None) -> None:
+    """Record what became of resolution step NUMBER of the runbook, done by hand."""
+    from irkit import workspace
+
+    settings = workspace.load_settings()
+    said, data = workspace.step_record(
+        workspace.incident(incident_id, settings=settings), number, outcome, text, workspace.load_runbook(settings)
+    )
+    event = workspace.store(settings).append(
+        incident_id, EventKind.NOTE, at=at, actor=actor or console.user(), text=said, data=data
+    )
+    console.say(f"Noted on INC-{incident_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC: {said}")
+
+
+@click.command()
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.argument("field")
+@click.argument("value")
+@by_option
+def amend(incident_id: int, field: str, value: str, actor: str | None) -> None:
+    """Correct what was recorded: title, type, severity, owner, impact, or a milestone such as acknowledged_at."""
+    from irkit import workspace
+
+    settings = workspace.load_settings()
+    said = workspace.amendment(field, value, workspace.load_runbook(settings), utc_now())
+    store = workspace.store(settings)
+    store.append(incident_id, EventKind.AMENDED, actor=actor or console.user(), text=f"{field}: {value}", data=said)
+    show_card(store.incident(incident_id))
+
+
+@click.command("list")
+@click.option("--status", type=click.Choice([item.value for item in Status]), multiple=True, help="Only these.")
+def list_(status: tuple[str, ...]) -> None:
+    """List incidents, the newest first."""
+    from irkit import terminal, workspace
+
+    settings = workspace.load_settings()
+    found = workspace.store(settings).incidents([Status(item) for item in status] or tuple(Status))
+    if not found:
+        console.say("No incidents." if not status else f"No incident is {' or '.join(status)}.")
+        return
+    console.show(terminal.incident_list(found, workspace.load_runbook(settings), utc_now()))
+
+
+@click.command()
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+def show(incident_id: int) -> None:
+    """Show an incident: its state, whom to tell, its timeline and its evidence."""
+    from irkit import terminal, workspace
+    from irkit.bundle import bundles_of, open_bundle
+
+    settings = workspace.load_settings()
+    incident = workspace.incident(incident_id, settings=settings)
+    show_card(incident)
+    console.show(terminal.timeline_table(workspace.timeline(incident, settings=settings)))
+    folders = bundles_of(settings.home, incident_id)
+    if not folders:
+        console.say(f"No evidence yet: irkit collect {incident_id}")
+        return
+    bundle = open_bundle(workspace.bundle_in_use(incident, folders))
+    console.show(terminal.coverage_table(bundle.runs))
+    console.say(
+        f"{bundle.path}\nsealed {bundle.manifest.created_at:%Y-%m-%d %H:%M:%S} UTC, sha256 {bundle.manifest.seal}"
+    )
+    others = [folder.name for folder in folders if folder != bundle.path]
+    if others:
+        console.say(f"Also collected: {', '.join(others)}; choose one with irkit postmortem {incident_id} --bundle ID")
+
+
+commands = (open_, ack, mitigate, resolve, close, reopen, note, step, amend, list_, show)

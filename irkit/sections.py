@@ -1,0 +1,151 @@
+"""Where evidence is found and how much of it is wanted: the sections of `irkit.toml` as frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A string that may hold a credential: shown without it, revealed only where a connection is made."""
+
+    value: str = field(repr=False)
+
+    def __str__(self) -> str:
+        try:
+            parts = urlsplit(self.value)
+            port = f":{parts.port}" if parts.port else ""
+        except ValueError:
+            return "***"
+        if parts.scheme and parts.hostname:
+            user = "***@" if parts.username or parts.password else ""
+            return f"{parts.scheme}://{user}{parts.hostname}{port}{parts.path}"
+        return "***" if self.value else ""
+
+    def __repr__(self) -> str:
+        return f"Secret({self})"
+
+    def reveal(self) -> str:
+        """Return the raw value; the caller must not log, store or show it."""
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class DockerTarget:
+    """Which containers are ours: by compose project, by service names, or all (both empty)."""
+
+    host: str = ""
+    project: str = ""
+    services: tuple[str, ...] = ()
+    configured: bool = False
+
+    def __str__(self) -> str:
+        where = self.host or "the local Docker Engine"
+        return f"project {self.project} on {where}" if self.project else where
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTarget:
+    """The health endpoint that says whether the API answers."""
+
+    health_url: str = ""
+    probes: int = 3
+    timeout_s: float = 5.0
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return str(Secret(self.health_url))
+
+
+@dataclass(frozen=True, slots=True)
+class RedisTarget:
+    """The Redis that holds the rate-limit state; `url` may carry a password."""
+
+    url: Secret = Secret("")
+    ratelimit_pattern: str = ""
+    timeout_s: float = 2.0
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return str(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteTarget:
+    """The service's SQLite file; never opened for writing."""
+
+    path: str = ""
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusTarget:
+    """The Prometheus that watches the service; `queries` are PromQL expressions by name, kept for the window."""
+
+    url: Secret = Secret("")
+    queries: tuple[tuple[str, str], ...] = (("up", "up"),)
+    timeout_s: float = 3.0
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return str(self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class HostTarget:
+    """This machine, with the sources whose disks it may hold and whose clocks it is compared with.
+
+    It is made of the other sections and has none of its own in `irkit.toml`.
+    """
+
+    home: str = ""
+    docker: DockerTarget = DockerTarget()
+    http: HttpTarget = HttpTarget()
+    redis: RedisTarget = RedisTarget()
+    sqlite: SqliteTarget = SqliteTarget()
+    prometheus: PrometheusTarget = PrometheusTarget()
+
+    def __str__(self) -> str:
+        return "this machine"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectSettings:
+    """Limits of a collection: seconds for one source and for the whole run, minutes of logs, bytes a source."""
+
+    deadline_s: float = 10.0
+    run_deadline_s: float = 15.0
+    window_minutes: float = 60.0
+    max_size_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderSettings:
+    """How the flight recorder samples, how much it keeps (bytes and days, whichever is less), and where.
+
+    With `auto_open` it opens an incident of `auto_open_type` after so many failed health probes in a row.
+    """
+
+    path: str = ""
+    interval_s: float = 5.0
+    max_size_bytes: int = 128 * 1024 * 1024
+    max_days: float = 7.0
+    auto_open: bool = False
+    auto_open_after: int = 3
+    auto_open_type: str = "api-unresponsive"
+    configured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTarget:
+    """What the flight recorder has kept; made of [recorder] and the home."""
+
+    path: str = ""
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return self.path

@@ -1,0 +1,107 @@
+"""The way in for notebooks and commands: which evidence a report rests on, and when none is."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from irkit import drill, workspace
+from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
+from irkit.errors import BundleError, InputError, NotFoundError
+from irkit.model import Incident, Outcome, utc_now
+from irkit.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "irkit.toml").write_text("")
+    return workspace.load_settings(tmp_path)
+
+
+@pytest.fixture
+def filed(settings: Settings) -> Incident:
+    incident, new = drill.file("api-unresponsive", settings, 42)
+    assert new
+    return incident
+
+
+def collected_after_the_repair(settings: Settings, incident: Incident) -> Path:
+    """A second bundle, with the later time in its manifest that a collection after the repair has."""
+    first = open_bundle(bundles_of(settings.home, incident.id)[0])
+    assert incident.resolved_at is not None
+    later = incident.resolved_at + timedelta(minutes=5)
+    object.__setattr__(first.manifest, "created_at", later)
+    name = f"{later:%Y%m%dT%H%M%SZ}-aaaa"
+    return copy_bundle(first, bundle_folder(settings.home, incident.id) / name, incident.id, name).path
+
+
+def test_evidence_collected_after_the_repair_does_not_push_the_breakage_aside(
+    settings: Settings, filed: Incident
+) -> None:
+    [broken] = bundles_of(settings.home, 42)
+    mended = collected_after_the_repair(settings, filed)
+    assert workspace.gather(filed, settings=settings).path == broken
+    assert workspace.gather(filed, bundle=mended.name, settings=settings).path == mended
+    reopened = Incident(
+        **{name: getattr(filed, name) for name in ("id", "title", "type", "severity", "status", "opened_at")}
+    )
+    assert workspace.gather(reopened, settings=settings).path == mended
+    shutil.rmtree(broken)
+    assert workspace.gather(filed, settings=settings).path == mended
+
+
+def test_an_unknown_bundle_and_an_unknown_choice_are_one_sentence(settings: Settings, filed: Incident) -> None:
+    with pytest.raises(NotFoundError, match="INC-42 has no bundle 'nonesuch'"):
+        workspace.gather(filed, bundle="nonesuch", settings=settings)
+    with pytest.raises(InputError, match="'sometimes' is not known"):
+        workspace.gather(filed, "sometimes", settings=settings)
+
+
+def test_a_bundle_that_was_changed_is_refused(settings: Settings, filed: Incident) -> None:
+    [folder] = bundles_of(settings.home, 42)
+    document = folder / "documents" / "redis_info.json"
+    document.write_text(document.read_text().replace("redis", "valkey", 1))
+    with pytest.raises(BundleError, match="was changed after sealing"):
+        workspace.gather(filed, settings=settings)
+
+
+def test_never_without_a_bundle_says_that_nobody_looked(settings: Settings, filed: Incident) -> None:
+    shutil.rmtree(settings.home / "bundles")
+    evidence = workspace.gather(filed, "never", settings=settings)
+    assert {run.outcome for run in evidence.runs} == {Outcome.SKIPPED}
+    assert bundles_of(settings.home, 42) == ()
+    report = workspace.postmortem(filed, evidence, settings=settings)
+    assert "never" in str(report.header)
+
+
+def test_a_drill_filed_twice_is_the_same_incident_and_another_id_is_not_taken_over(
+    settings: Settings, filed: Incident
+) -> None:
+    again, new = drill.file("api-unresponsive", settings, 42)
+    assert (again, new) == (filed, False)
+    workspace.store(settings).open_incident(
+        "own", incident_type="api-unresponsive", severity="High", actor="me", incident_id=7
+    )
+    with pytest.raises(InputError, match="INC-7 exists already and is not the drill"):
+        drill.file("api-unresponsive", settings, 7)
+    with pytest.raises(NotFoundError, match="no drill named 'api-unresponsiv'"):
+        drill.file("api-unresponsiv", settings)
+
+
+def test_the_window_begins_before_the_incident_and_ends_soon_after_it(settings: Settings, filed: Incident) -> None:
+    window = workspace.window_of(filed, settings, utc_now())
+    assert filed.started_at is not None
+    assert filed.resolved_at is not None
+    assert window.start == filed.started_at - timedelta(minutes=settings.collect.window_minutes)
+    assert window.end == filed.resolved_at + timedelta(minutes=10)
+
+
+def test_a_drill_is_small_and_names_no_path_of_whoever_recorded_it() -> None:
+    for item in drill.available():
+        files = [path for path in item.folder.rglob("*") if path.is_file()]
+        assert sum(path.stat().st_size for path in files) < 1_000_000
+        assert not [path for path in files if b"/tmp/" in path.read_bytes() or b"/root/" in path.read_bytes()]
