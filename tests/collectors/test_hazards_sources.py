@@ -16,6 +16,7 @@ import pytest
 from docker.types import LogConfig
 
 from irkit.bundle import Bundle, open_bundle
+from irkit.bundle_file import verify
 from irkit.collect import collect
 from irkit.model import CollectorRun, Outcome, Window
 from irkit.settings import (
@@ -45,6 +46,7 @@ def gathered(settings: Settings, *only: str) -> Bundle:
     now = datetime.now(UTC)
     window = Window(now - timedelta(minutes=10), now + timedelta(minutes=10))
     bundle = collect(settings, 42, window, bundle_id="one", now=now, only=only)
+    verify(bundle)
     return open_bundle(bundle.path)
 
 
@@ -173,7 +175,6 @@ def test_a_line_of_100_mb_is_cut_and_its_neighbours_stay(lab: Lab, settings: Set
     run = runs_of(bundle)["container-logs"]
     assert run.outcome is Outcome.PARTIAL
     assert "cut" in run.reason, run.reason
-    print(run)
     lines = bundle.load("logs")
     assert {"before", "after", "here"} <= set(lines["line"])
     assert lines["line"].str.len().max() < 2_000_000
