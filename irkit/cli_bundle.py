@@ -69,6 +69,23 @@ def export(name: str, file: Path | None) -> None:
     console.say(f"{made.absolute()}\nsha256 {sha256_of(made)}")
 
 
+@click.command("redact")
+@click.argument("name", metavar="BUNDLE")
+@click.option("--addresses", is_flag=True, help="Replace e-mail and IP addresses and hosts, too.")
+def redact(name: str, addresses: bool) -> None:
+    """Make a copy of BUNDLE with every secret replaced that today's rules know; the original stays as it is."""
+    from irkit import bundle_file, redact_bundle, workspace
+    from irkit.redact import Redactor, installation_key
+
+    home = workspace.load_settings().home
+    redactor = Redactor(installation_key(home), addresses=addresses)
+    with bundle_file.opened(bundle_file.find_bundle(name, home)) as found:
+        made = redact_bundle.redact_bundle(found, redactor, home)
+        before, after = (sum(run.redactions for run in one.runs) for one in (found, made))
+    console.say(f"{made.path}\nsha256 {made.manifest.seal}")
+    console.say(f"{after} placeholders, {before} before. The original still stands at {found.path}.")
+
+
 @bundle.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--id", "incident_id", metavar="ID", type=parse_incident_id, help="File it under this incident instead.")

@@ -134,10 +134,14 @@ def placeholders_in(files: Iterable[Path]) -> Counter[str]:
     counts: Counter[str] = Counter()
     for file in files:
         with file.open("rb") as stream:
-            for line in stream:
-                if b"[redacted:" in line:
-                    counts.update(match[1].decode("ascii") for match in redaction_rules.PLACEHOLDER.finditer(line))
+            counts += count_placeholders(stream)
     return counts
+
+
+def count_placeholders(lines: Iterable[bytes]) -> Counter[str]:
+    """Count the placeholders in lines of ASCII by their rules."""
+    found = (redaction_rules.PLACEHOLDER.finditer(line) for line in lines if b"[redacted:" in line)
+    return Counter(match[1].decode("ascii") for matches in found for match in matches)
 
 
 def _batches(texts: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -1,0 +1,105 @@
+"""A sealed bundle redacted once more: a copy with today's rules and this installation's key, sealed anew."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from irkit.bundle import Bundle, bundle_folder, read_document, seal_bundle, sha256_of
+from irkit.evidence_writer import to_bytes
+from irkit.model import CollectorRun, Evidence
+from irkit.parquet import check_table
+from irkit.redact import Redactor, count_placeholders, placeholders_in
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from pathlib import Path
+
+SUFFIX = "-redacted"
+
+
+def redact_bundle(bundle: Bundle, redactor: Redactor, home: Path) -> Bundle:
+    """File a redacted copy of an opened bundle beside its incident's others, named by its id and `-redacted`.
+
+    Text in evidence and in what the collectors said is redacted; numbers, times and placeholders stay as they are.
+
+    Raises:
+        BundleError: such a copy stands there already, the disk refuses, or a file is not what its form says.
+    """
+    manifest = bundle.manifest
+    bundle_id = f"{manifest.bundle_id}{SUFFIX}"
+    destination = bundle_folder(home, manifest.incident_id) / bundle_id
+    staging = destination.parent / f".{bundle_id}.partial"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        evidence = tuple(_redacted(bundle.path / item.path, item, redactor, staging) for item in manifest.evidence)
+        runs = tuple(_rerun(run, evidence, redactor) for run in manifest.runs)
+        made = replace(
+            manifest, irkit_version=version("irkit"), bundle_id=bundle_id, runs=runs, evidence=evidence, seal=""
+        )
+        return seal_bundle(staging, made, destination)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _redacted(source: Path, item: Evidence, redactor: Redactor, staging: Path) -> Evidence:
+    target = staging / item.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if item.form == "table":
+        counts = _redact_table(source, redactor, target)
+    else:
+        value, _ = redactor.value(read_document(source))
+        target.write_text(json.dumps(value, indent=1, ensure_ascii=True), encoding="ascii")
+        counts = placeholders_in([target])
+    subject, command = (redactor.text(text)[0] for text in (item.subject, item.command))
+    return replace(
+        item,
+        sha256=sha256_of(target),
+        size_bytes=target.stat().st_size,
+        subject=subject,
+        command=command,
+        redactions=counts,
+    )
+
+
+def _redact_table(source: Path, redactor: Redactor, target: Path) -> Counter[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    check_table(source)
+    table = pq.ParquetFile(source).read(use_threads=False)
+    counts = count_placeholders(())
+    for index, column in enumerate(table.schema):
+        raw = pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)
+        if not (raw or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            continue
+        cells: list[Any] = table.column(index).to_pylist()
+        places = [place for place, cell in enumerate(cells) if cell is not None]
+        texts = [cells[place].decode("utf-8", "surrogateescape") if raw else cells[place] for place in places]
+        made, _ = redactor.texts(texts)
+        counts += count_placeholders(text.encode("ascii", "replace") for text in made)
+        for place, text in zip(places, made, strict=True):
+            cells[place] = to_bytes(text) if raw else text
+        table = table.set_column(index, column, pa.chunked_array([pa.array(cells, type=column.type)]))
+    pq.write_table(table, target, compression="zstd")
+    return counts
+
+
+def _rerun(run: CollectorRun, evidence: tuple[Evidence, ...], redactor: Redactor) -> CollectorRun:
+    own = [item for item in evidence if item.id in run.evidence]
+    reason, hint, subject, command = (
+        redactor.text(text)[0] for text in (run.reason, run.hint, run.subject, run.command)
+    )
+    return replace(
+        run,
+        reason=reason,
+        hint=hint,
+        subject=subject,
+        command=command,
+        size_bytes=sum(item.size_bytes for item in own),
+        redactions=sum(sum(item.redactions.values()) for item in own),
+    )
