@@ -201,6 +201,7 @@ def doctor(context: click.Context) -> None:
 
 
 irkit.add_command(cli_bundle.bundle)
+irkit.add_command(cli_bundle.redact)
 for _command in cli_incident.commands:
     irkit.add_command(_command)
 

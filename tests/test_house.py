@@ -50,6 +50,7 @@ ROOMS = (
     "collect_contract",
     "evidence_writer",
     "canary",
+    "redact_bundle",
     "collect",
     "collect_host",
     "containers",
