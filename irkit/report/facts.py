@@ -28,6 +28,8 @@ _SEVERE = ("CRITICAL", "FATAL", "PANIC", "EMERGENCY", "ALERT")
 _SIGNAL_BASE = 128
 _ASKED_TO_STOP = 143
 _SHOWN_LINES = 3
+# as `docker ps` writes it: 127.0.0.1:8000->8000/tcp, but 6379/tcp where only exposed
+_PUBLISHED = "->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,23 @@ class View:
         return self._tables[kind]
 
     def traffic(self) -> pd.DataFrame | None:
-        """Return the requests without health checks, which machines send whether anybody is there or not."""
+        """Return the requests that came from outside.
+
+        Left out are health checks, which machines send whether anybody is there or not, and requests to services that
+        publish no port, which others of the stack sent; all services count where none with a port logs requests.
+        """
         requests = self.table("requests")
         if requests is None or not len(requests):
             return requests
-        return requests[[HEALTH_PATH.search(str(path)) is None for path in requests["path"]]]
+        outside = requests[requests["service"].isin(self.reached)]
+        counted = outside if len(outside) else requests
+        return counted[[HEALTH_PATH.search(str(path)) is None for path in counted["path"]]]
+
+    @property
+    def reached(self) -> frozenset[str]:
+        """The services of which a container publishes a port on the host."""
+        rows = self.records("containers")
+        return frozenset(str(row.get("service")) for row in rows if _PUBLISHED in str(row.get("ports") or ""))
 
     def records(self, kind: str) -> list[dict[str, Any]]:
         """Return the rows of a table as plain values; none where it was not collected."""
@@ -148,6 +162,14 @@ def exits(view: View) -> tuple[Exit, ...]:
     recent = [item for item in found.values() if item.at is None or item.at >= view.window.start]
     recent.sort(key=lambda item: item.at or view.window.start, reverse=True)
     return tuple(sorted(recent, key=lambda item: item.exit_code == _ASKED_TO_STOP))
+
+
+def stopped(view: View, start: datetime, end: datetime) -> frozenset[str]:
+    """Return the services of which a container stopped between `start` and `end`, whatever its exit code."""
+    died = ((row, row.get("at")) for row in view.records("container_events") if row.get("action") == "die")
+    ended = ((row, row.get("finished_at")) for row in view.records("containers") if row.get("state") in _STOPPED)
+    both = (*died, *ended)
+    return frozenset(str(row.get("service") or row.get("name")) for row, at in both if at and start <= at <= end)
 
 
 def last_words(view: View, service: str, until: datetime | None) -> Claim | None:

@@ -19,6 +19,7 @@ _SERVER_ERROR = 500
 _ENDED = (Status.RESOLVED, Status.CLOSED)
 _OVER = (Status.MITIGATED, *_ENDED)
 _MAX_CLAIMS = 2
+_MAX_NAMED = 3
 
 
 def header(of: Material) -> Header:
@@ -193,7 +194,11 @@ def _requests(of: Material) -> list[Measure]:
     failed = int((during["status_code"].fillna(0) >= _SERVER_ERROR).sum())
     made = []
     if len(during):
-        share = f"{100 * failed / len(during):.1f} % of {len(during):,} answered, health checks aside"
+        services = tuple(dict.fromkeys(str(name) for name in during["service"]))
+        named = _named(services)
+        share = f"{100 * failed / len(during):.1f} % of {len(during):,} requests to {named}, health checks aside"
+        if down := sorted(facts.stopped(of.view, felt.start, felt.end).intersection(services)):
+            share += f"; those refused while {_named(down)} was down are in no log"
         made.append(Measure("Failed requests", f"{failed:,}", share, cited))
     slow, usual = during["duration_s"].dropna(), before["duration_s"].dropna()
     if len(slow):
@@ -231,6 +236,12 @@ def _restarts(of: Material) -> list[Measure]:
         return []
     note = ", ".join(f"{row.service} {row.restarts}" for row in rows)
     return [Measure("Container restarts", f"{sum(row.restarts or 0 for row in rows)}", note, of.view.ids("containers"))]
+
+
+def _named(services: Sequence[str]) -> str:
+    if len(services) > _MAX_NAMED:
+        return f"{len(services)} services"
+    return " and ".join(", ".join(services).rsplit(", ", 1))
 
 
 def _counted(words: Sequence[str]) -> str:

@@ -95,6 +95,41 @@ def test_a_traceback_is_quoted_by_its_two_ends() -> None:
     assert facts.shortened("one\ntwo") == "one\ntwo"
 
 
+def upstream(count: int) -> list[Row]:
+    """Requests that the API sends to a provider, which publishes no port."""
+    text = 'INFO:provider.access:"POST /v1/complete HTTP/1.1" 200 0.010s'
+    shared: Row = {"service": "provider-alpha", "name": "jarvis-provider-alpha-1", "stream": "stdout", "line": text}
+    return [shared | {"at": START + timedelta(seconds=step)} for step in range(count)]
+
+
+def test_only_requests_from_outside_are_traffic(tmp_path: Path) -> None:
+    provider = containers()[1] | {"service": "provider-alpha", "name": "jarvis-provider-alpha-1", "ports": "8001/tcp"}
+    seen = view(tmp_path, logs=[*upstream(40), *logs()], containers=[*containers(), provider])
+    traffic = seen.traffic()
+    assert traffic is not None
+    assert set(traffic["service"]) == {"jarvis-api"}
+    assert not any("/api/health" in path for path in traffic["path"])
+
+
+@pytest.mark.parametrize("ports", [None, "8000/tcp", "127.0.0.1:6379->6379/tcp"])
+def test_where_no_service_with_a_port_logs_requests_all_are_traffic(ports: str | None, tmp_path: Path) -> None:
+    api, redis = containers()
+    rows = [api | {"ports": None}, redis | {"ports": ports}]
+    traffic = view(tmp_path, logs=[*upstream(40), *logs()], containers=rows).traffic()
+    assert traffic is not None
+    assert set(traffic["service"]) == {"jarvis-api", "provider-alpha"}
+
+
+@pytest.mark.parametrize(("minutes", "services"), [((-1, 1), {"jarvis-api"}), ((1, 5), set()), ((-5, -1), set())])
+def test_which_containers_stopped_is_asked_for_a_time(
+    minutes: tuple[int, int], services: set[str], tmp_path: Path
+) -> None:
+    start, end = (CRASH + timedelta(minutes=minute) for minute in minutes)
+    calm = api(exit_code=0)
+    assert facts.stopped(view(tmp_path / "state", containers=calm, container_events=NOTHING), start, end) == services
+    assert facts.stopped(view(tmp_path / "events", containers=NOTHING), start, end) == services
+
+
 def test_missing_values_of_every_kind_become_none(tmp_path: Path) -> None:
     rows = view(tmp_path).records("containers")
     assert [row["exit_code"] for row in rows] == [1, None]

@@ -81,7 +81,9 @@ def test_the_impact_is_counted_while_it_lasted(report: Report) -> None:
     assert not isinstance(report.impact, Gap)
     measures = {measure.name: measure for measure in report.impact.measures}
     assert measures["Failed requests"].value == "16"  # its 15 failed health checks are no user's
-    assert measures["Failed requests"].note.endswith("answered, health checks aside")
+    assert measures["Failed requests"].note.endswith(
+        "requests to jarvis-api, health checks aside; those refused while jarvis-api was down are in no log"
+    )
     assert measures["Failed health probes"].value == "3 of 3"
     assert measures["No request answered"].value == "9 min 26 s"
     assert all(measure.evidence for measure in measures.values()), "a number without a source"
