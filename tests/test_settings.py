@@ -63,6 +63,10 @@ def test_every_setting_is_read_and_paths_are_relative_to_the_file(tmp_path: Path
         [collect]
         deadline_s = 2.5
         max_size_bytes = 1000
+        [recorder]
+        path = "ring"
+        interval_s = 2
+        auto_open = true
         """,
     )
     assert settings.home == tmp_path / "state"
