@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irkit.model import Finding, VerdictState
-from irkit.report.material import LOOKED_AT, QUESTION, Material
+from irkit.report.material import LOOKED_AT, QUESTION, Material, start_command
 from irkit.report.parts import Claim
 from irkit.report.sections import Appendix, OpenQuestions, RankRow, RuledOut, SymptomRow, Symptoms
 
@@ -47,7 +47,11 @@ def open_questions(of: Material) -> OpenQuestions:
         asked.append(Claim(f"{'Were' if len(findings) > 1 else 'Was'} there {titles}? {reason}", tuple(cited)))
     one = of.incident
     for name, at in (("start", one.started_at), ("get detected", one.detected_at)):
-        if at is None:
+        if at is None and name == "start" and of.start_by_evidence:
+            when = f"{of.start_by_evidence:%H:%M:%S} UTC"
+            question = f"When did it start? The timeline does not say; by the evidence, at {when}. If that is right:"
+            asked.append(Claim(question, command=start_command(of)))
+        elif at is None:
             asked.append(Claim(f"When did it {name}? The timeline does not say."))
     return OpenQuestions(tuple(asked))
 

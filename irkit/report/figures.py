@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from irkit.charts import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
 from irkit.charts.svg import step_s
-from irkit.model import Incident, Threshold, Window
+from irkit.model import Threshold, Window
 from irkit.report.facts import View, probes, whole
 from irkit.times import format_duration
 
@@ -26,20 +26,20 @@ _BAD_ACTIONS = ("oom", "die", f"{_HEALTH}unhealthy", "kill")
 
 
 def incident_strip(
-    view: View, incident: Incident, felt: Band, onsets: Sequence[datetime], limit: Threshold | None
+    view: View,
+    named: Sequence[tuple[str, datetime | None]],
+    felt: Band,
+    onsets: Sequence[datetime],
+    limit: Threshold | None,
 ) -> IncidentStrip | None:
-    """Return the strip around what was felt and found, or None where the evidence holds nothing to draw."""
+    """Return the strip around what was felt and found, or None where the evidence holds nothing to draw.
+
+    Of the `named` times, those that are known and fall inside become its milestones.
+    """
     shown = shown_window(view.window, felt, onsets)
     lanes = [*_traffic(view, shown, limit), *_checks(view, shown), *_events(view, shown)]
     if not lanes:
         return None
-    named = (
-        ("started", incident.started_at),
-        ("detected", incident.detected_at),
-        ("acknowledged", incident.acknowledged_at),
-        ("mitigated", incident.mitigated_at),
-        ("resolved", incident.resolved_at),
-    )
     inside = tuple(Milestone(at, label) for label, at in named if at and shown.start <= at <= shown.end)
     start, end = max(felt.start, shown.start), min(felt.end, shown.end)
     return IncidentStrip(shown.start, shown.end, tuple(lanes), inside, Band(start, end) if start < end else None)

@@ -36,7 +36,8 @@ def header(of: Material) -> Header:
         filed_as=of.type_title(one.type),
         owner=one.owner,
         opened_at=one.opened_at,
-        started_at=one.started_at,
+        started_at=one.started_at or of.start_by_evidence,
+        started_by_evidence=of.start_by_evidence is not None,
         ended_at=felt.end if over else None,
         lasted=felt.end - felt.start,
         response=response(of),
@@ -106,11 +107,15 @@ def summary(of: Material) -> Summary:
     """The incident in three sentences: when and how long, what the evidence points at, and what is not known."""
     one, felt, guess = of.incident, of.felt, likely(of)
     title, lasted = one.title.rstrip("."), format_duration(felt.end - felt.start)
+    start, end = f"{felt.start:%Y-%m-%d %H:%M:%S} UTC", f"{felt.end:%H:%M:%S} UTC"
+    if felt.start.date() != felt.end.date():
+        end = f"{felt.end:%Y-%m-%d} {end}"
+    if of.start_by_evidence:
+        start += " (by the evidence)"
     if one.status in _OVER:
-        first = f"“{title}” lasted from {felt.start:%Y-%m-%d %H:%M:%S} to {felt.end:%H:%M:%S} UTC, {lasted}."
+        claims = [Claim(f"“{title}” lasted from {start} to {end}, {lasted}.")]
     else:
-        first = f"“{title}” has lasted since {felt.start:%Y-%m-%d %H:%M:%S} UTC, {lasted} so far."
-    claims = [Claim(first)]
+        claims = [Claim(f"“{title}” has lasted since {start}, {lasted} so far.")]
     if guess.title and guess.claims:
         claims.append(
             Claim(f"The evidence points at {guess.title}: {_inner(guess.claims[0].text)}", guess.claims[0].evidence)
@@ -144,8 +149,19 @@ def impact(of: Material) -> Impact:
         if of.view.table(kind) is None:
             gaps.append(f"{words} are unknown: {of.view.why_missing(kind)[0]}.")
     onsets = [finding.verdict.onset for finding in of.diagnosis.findings if finding.verdict.onset]
-    strip = incident_strip(of.view, of.incident, of.felt, onsets, latency_limit(of))
-    return Impact(of.written("impact"), tuple(measures), strip, tuple(gaps))
+    one, inferred = of.incident, of.start_by_evidence
+    named = (
+        ("start by the evidence", inferred),
+        *(
+            (name, getattr(one, f"{name}_at"))
+            for name in ("started", "detected", "acknowledged", "mitigated", "resolved")
+        ),
+    )
+    strip = incident_strip(of.view, named, of.felt, onsets, latency_limit(of))
+    since = ""
+    if inferred:
+        since = f"Counted from {inferred:%H:%M:%S} UTC, the start by the evidence: nobody recorded when it started."
+    return Impact(of.written("impact"), tuple(measures), strip, tuple(gaps), since)
 
 
 def milestones(of: Material) -> Milestones | Gap:
@@ -162,6 +178,8 @@ def milestones(of: Material) -> Milestones | Gap:
         target = severity.response_time if answered else None
         name = phase.name.capitalize()
         state = clock.state.value if answered else _missing(phase, of.incident.status)
+        if phase.missing == ("started",) and phase.end and of.start_by_evidence:
+            state += f"; {format_duration(phase.end - of.start_by_evidence)} by the evidence"
         rows.append(MilestoneRow(name, phase.definition, phase.end, phase.duration, target, state))
         if phase.duration is not None and phase.duration >= timedelta():
             bars.append(DurationBar(name, phase.duration, target))

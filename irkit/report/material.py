@@ -69,8 +69,24 @@ class Material:
     def felt(self) -> Band:
         """Since when and until when users felt it; until `now` where nothing has ended it yet."""
         one = self.incident
-        start = one.started_at or one.detected_at or one.opened_at
-        return Band(start, max(one.mitigated_at or one.resolved_at or one.closed_at or self.now, start))
+        start = one.started_at or self.start_by_evidence or self.noticed_at
+        return Band(start, max(self._ended_at, start))
+
+    @property
+    def noticed_at(self) -> datetime:
+        """When it was detected; when it was opened, where the timeline does not say."""
+        return self.incident.detected_at or self.incident.opened_at
+
+    @property
+    def start_by_evidence(self) -> datetime | None:
+        """The onset, where nobody recorded the start and the evidence shows one before anybody noticed."""
+        one, onset = self.incident, self.onset
+        return onset if one.started_at is None and onset and onset < min(self.noticed_at, self._ended_at) else None
+
+    @property
+    def _ended_at(self) -> datetime:
+        one = self.incident
+        return one.mitigated_at or one.resolved_at or one.closed_at or self.now
 
     @property
     def onset(self) -> datetime | None:
@@ -90,6 +106,11 @@ class Material:
         if slug == "impact" and self.incident.impact and not answers:
             answers = [Answer(self.incident.impact, self.incident.owner or "", self.incident.opened_at)]
         return Written(slug, title, question, tuple(answers))
+
+
+def start_command(of: Material) -> str:
+    """Return the command that records the start the evidence shows; with its date, to be right on any day."""
+    return f"irkit amend {of.incident.id} started_at {of.start_by_evidence:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def check_part(slug: str) -> str:

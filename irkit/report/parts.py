@@ -34,11 +34,15 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One sentence with the evidence it rests on; `quote` is a line of evidence, verbatim."""
+    """One sentence with the evidence it rests on; `quote` is a line of evidence, verbatim.
+
+    `command` is what to type to settle what the sentence leaves open.
+    """
 
     text: str
     evidence: tuple[str, ...] = ()
     quote: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ class Header(Shown):
     owner: str | None
     opened_at: datetime
     started_at: datetime | None
+    started_by_evidence: bool
     ended_at: datetime | None
     lasted: timedelta
     response: Response
@@ -89,7 +90,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Impact(Shown):
-    """The impact in words and numbers, and the incident strip."""
+    """The impact in words and numbers, and the incident strip; `since` says what its start rests on, if no record."""
 
     heading: ClassVar[str] = "Impact"
     anchor: ClassVar[str] = "impact"
@@ -97,6 +98,7 @@ class Impact(Shown):
     measures: tuple[Measure, ...]
     strip: IncidentStrip | None
     gaps: tuple[str, ...] = ()
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +139,16 @@ class TimelineRow:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Timeline(Shown):
-    """The people's timeline and the evidence's, merged, starting before the incident; times are UTC."""
+    """The people's timeline and the evidence's, merged, starting before the incident; times are UTC.
+
+    Where nobody recorded the start of the impact, it is `by_evidence`.
+    """
 
     heading: ClassVar[str] = "Timeline"
     anchor: ClassVar[str] = "timeline"
     rows: tuple[TimelineRow, ...]
     left_out: int = 0
+    by_evidence: bool = False
 
     @property
     def empty(self) -> bool:

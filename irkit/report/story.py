@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from irkit.model import ActionItem, Event, EventKind, Incident, Status
 from irkit.report import facts
-from irkit.report.material import Material, part_of
+from irkit.report.material import Material, part_of, start_command
 from irkit.report.parts import Answer, Claim
 from irkit.report.sections import (
     ActionItems,
@@ -29,7 +29,7 @@ _STEP_STATES = ("done", "skipped", "deviated")
 
 def timeline(of: Material) -> Timeline:
     """Merge the people's timeline with what the evidence shows, from before the incident on."""
-    rows = [*_told(of), *_containers(of), *_checks(of), *_traffic(of)]
+    rows = [*_told(of), *_onset(of), *_containers(of), *_checks(of), *_traffic(of)]
     first = of.bundle.window.start
     if rows and of.bundle.manifest.evidence and first < min(row.at for row in rows):
         rows.append(TimelineRow(first, "", "irkit", "Evidence starts here."))
@@ -37,7 +37,8 @@ def timeline(of: Material) -> Timeline:
     # people's own rows are never the ones left out
     spare = max(len(placed) - _MAX_ROWS, 0)
     dropped = {id(row) for row in [row for row in placed if not row.person][_MAX_ROWS // 2 :][:spare]}
-    return Timeline(tuple(row for row in placed if id(row) not in dropped), len(dropped))
+    kept = tuple(row for row in placed if id(row) not in dropped)
+    return Timeline(kept, len(dropped), by_evidence=of.start_by_evidence is not None)
 
 
 def what_happened(of: Material) -> Narrative:
@@ -57,10 +58,14 @@ def detection(of: Material) -> Narrative:
     if one.started_at and one.detected_at:
         taken = format_duration(one.detected_at - one.started_at)
         claims.append(Claim(f"Detected {taken} after it started, at {one.detected_at:%H:%M:%S} UTC."))
+    elif inferred := of.start_by_evidence:
+        taken, word = format_duration(of.noticed_at - inferred), "detected" if one.detected_at else "opened"
+        sentence = f"{word.capitalize()} at {of.noticed_at:%H:%M:%S} UTC, {taken} after it started by the evidence."
+        claims.append(Claim(f"{sentence} Nobody recorded the start; if that is right:", command=start_command(of)))
     else:
         claims.append(Claim("How long detection took is unknown: the timeline lacks when it started or was detected."))
     onsets = [finding for finding in of.diagnosis.findings if finding.verdict.onset]
-    noticed = one.detected_at or one.opened_at
+    noticed = of.noticed_at
     for finding in sorted(onsets, key=lambda item: item.verdict.onset or noticed)[:1]:
         onset = finding.verdict.onset
         if onset and onset < noticed:
@@ -125,6 +130,15 @@ def _told(of: Material) -> Iterator[TimelineRow]:
             cited = tuple(one for one in event.evidence if one in known)
             person = event.kind is not EventKind.EVIDENCE
             yield TimelineRow(event.at, "", event.actor or "unknown", _words(event), cited, person=person)
+
+
+def _onset(of: Material) -> Iterator[TimelineRow]:
+    if not (at := of.start_by_evidence):
+        return
+    shown = [item for item in of.diagnosis.ranking[0].supporting if item.verdict.onset == at]
+    cited = tuple(dict.fromkeys(one for item in shown for one in item.evidence))
+    titles = " and ".join(f"“{item.title}”" for item in shown)
+    yield TimelineRow(at, "", "irkit", f"Start of the impact by the evidence: {titles}", cited)
 
 
 def _words(event: Event) -> str:

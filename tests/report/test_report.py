@@ -72,7 +72,7 @@ def test_the_header_shows_every_look_and_how_it_ended(report: Report) -> None:
 def test_the_summary_is_three_sentences(report: Report) -> None:
     assert not isinstance(report.summary, Gap)
     lasted, points, looked = (claim.text for claim in report.summary.claims)
-    assert lasted.endswith("lasted from 2026-11-23 03:08:41 to 03:31:09 UTC, 22 min 28 s.")
+    assert lasted.endswith("lasted from 2026-11-23 03:08:41 UTC to 03:31:09 UTC, 22 min 28 s.")
     assert points == "The evidence points at API Unresponsive: jarvis-api exited with code 1 at 03:12:09Z."
     assert looked == "3 of 7 sources could not be looked at (redis-info, sqlite-statistics, container-stats)."
 
@@ -98,6 +98,68 @@ def test_the_impact_is_counted_while_it_lasted(report: Report) -> None:
     ]
     assert report.impact.strip.impact is not None
     assert report.impact.strip.impact.start == FIRST_500
+
+
+@pytest.fixture(scope="module")
+def unrecorded(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Nobody recorded when it started; the evidence shows it."""
+    return example_report(tmp_path_factory.mktemp("unrecorded"), incident=replace(RESOLVED, started_at=None))
+
+
+def test_a_start_that_nobody_recorded_is_taken_from_the_evidence_and_marked(unrecorded: Report) -> None:
+    header, summary, impact = unrecorded.header, unrecorded.summary, unrecorded.impact
+    assert not isinstance(header, Gap)
+    assert not isinstance(summary, Gap)
+    assert not isinstance(impact, Gap)
+    assert header.started_at is not None
+    assert abs(header.started_at - FIRST_500) < timedelta(seconds=30)
+    assert header.started_by_evidence
+    assert header.lasted == CRASH + timedelta(minutes=19) - header.started_at
+    start = f"{header.started_at:%H:%M:%S} UTC"
+    assert f"from 2026-11-23 {start} (by the evidence) to 03:31:09 UTC" in summary.claims[0].text
+    assert "UTC, by the evidence</dd>" in html(header)
+    assert impact.since.startswith(f"Counted from {start}, the start by the evidence")
+    assert "impact shaded from its start by the evidence" in html(impact)
+    assert impact.strip is not None
+    assert impact.strip.impact is not None
+    assert impact.strip.impact.start == header.started_at
+    assert "start by the evidence" in [item.label for item in impact.strip.milestones]
+
+
+def test_the_timeline_is_split_at_the_start_by_the_evidence(unrecorded: Report) -> None:
+    timeline, milestones = unrecorded.timeline, unrecorded.milestones
+    assert not isinstance(timeline, Gap)
+    assert not isinstance(milestones, Gap)
+    (row,) = [row for row in timeline.rows if row.text.startswith("Start of the impact by the evidence: “")]
+    assert row.phase == "during"
+    assert row.evidence
+    assert {row.phase for row in timeline.rows if row.at < FIRST_500 - timedelta(minutes=1)} == {"before"}
+    assert "Before the impact, which started by the evidence" in html(timeline)
+    assert milestones.rows[0].verdict.startswith("started not recorded; ")
+    assert milestones.rows[0].duration is None
+
+
+def test_the_command_that_records_the_start_is_given(unrecorded: Report, report: Report) -> None:
+    header, questions = unrecorded.header, unrecorded.open_questions
+    assert not isinstance(header, Gap)
+    assert not isinstance(questions, Gap)
+    command = f"irkit amend 42 started_at {header.started_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert command in [claim.command for claim in questions.questions]
+    assert f"<code>{command}</code>" in html(unrecorded.detection)
+    assert "irkit amend" not in html(report)
+    assert "by the evidence" not in html(report)
+
+
+def test_a_recorded_start_wins_and_an_onset_after_detection_is_no_start(tmp_path: Path) -> None:
+    bundle = example_bundle(tmp_path)
+    recorded = CRASH - timedelta(seconds=30)
+    late = report_of(bundle, replace(RESOLVED, started_at=recorded)).header
+    early = report_of(bundle, replace(RESOLVED, started_at=None, detected_at=START)).header
+    assert not isinstance(late, Gap)
+    assert not isinstance(early, Gap)
+    assert (late.started_at, late.started_by_evidence) == (recorded, False)
+    assert (early.started_at, early.started_by_evidence) == (None, False)
+    assert early.lasted == CRASH + timedelta(minutes=19) - START
 
 
 @pytest.mark.parametrize(
