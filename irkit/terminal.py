@@ -36,7 +36,7 @@ _OUTCOME_STYLE = {
 }
 _VERDICT_STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
 _CHECK_STYLE = {"ok": "green", "limited": "yellow", "absent": "dim", "broken": "bold red"}
-_LINE_CHARS = 300
+_LINE_CHARS = 700
 _PATTERNS = 20
 
 
@@ -198,9 +198,18 @@ def next_steps(incident: Incident, diagnosis: Diagnosis, runbook: Runbook) -> Re
     if onset and incident.started_at is None:
         since = f"The evidence shows it since {format_time(onset)}; to record that: "
         lines.append(Text.assemble(since, (f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}", "cyan")))
-    due = f"irkit ack {incident.id}" if incident.acknowledged_at is None else f"irkit postmortem {incident.id}"
-    lines.append(Text(f"Next: {due}"))
+    lines.append(Text(f"Next: {_due(incident)}"))
     return Group(*lines)
+
+
+def _due(incident: Incident) -> str:
+    if incident.acknowledged_at is None and incident.resolved_at is None:
+        return f"irkit ack {incident.id}"
+    if incident.mitigated_at is None and incident.resolved_at is None:
+        return f'irkit mitigate {incident.id} "what made it well again"'
+    if incident.resolved_at is None:
+        return f'irkit resolve {incident.id} "what removed the cause"'
+    return f"irkit postmortem {incident.id}"
 
 
 def runbook_view(runbook: Runbook) -> RenderableType:
