@@ -77,8 +77,9 @@ def redact(name: str, addresses: bool) -> None:
     from irkit import bundle_file, redact_bundle, workspace
     from irkit.redact import Redactor, installation_key
 
-    home = workspace.load_settings().home
-    redactor = Redactor(installation_key(home), addresses=addresses)
+    settings = workspace.load_settings()
+    home = settings.home
+    redactor = Redactor(installation_key(home), addresses=addresses or settings.redact.addresses)
     with bundle_file.opened(bundle_file.find_bundle(name, home)) as found:
         made = redact_bundle.redact_bundle(found, redactor, home)
         before, after = (sum(run.redactions for run in one.runs) for one in (found, made))

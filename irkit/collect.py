@@ -179,6 +179,7 @@ def _run(settings: Settings, window: Window, staging: Path, running: dict[str, _
         "staging": str(staging),
         "window": [window.start.isoformat(), window.end.isoformat()],
         "redaction_key": installation_key(settings.home).hex(),
+        "redact_addresses": settings.redact.addresses,
         "max_size_bytes": limits.max_size_bytes,
         "run_deadline_s": limits.run_deadline_s,
         "collectors": [

@@ -54,7 +54,7 @@ def read_job(line: str) -> Job:
     return Job(
         Path(body["staging"]),
         Window(start, end),
-        Redactor(bytes.fromhex(body["redaction_key"])),
+        Redactor(bytes.fromhex(body["redaction_key"]), addresses=body["redact_addresses"]),
         body["max_size_bytes"],
         body["run_deadline_s"],
         tuple(body["collectors"]),

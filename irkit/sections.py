@@ -124,6 +124,13 @@ class CollectSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RedactSettings:
+    """What is taken out of evidence besides secrets: with `addresses`, e-mail and IP addresses and hosts."""
+
+    addresses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RecorderSettings:
     """How the flight recorder samples, how much it keeps (bytes and days, whichever is less), and where.
 

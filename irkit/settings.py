@@ -22,6 +22,7 @@ from irkit.sections import (
     PrometheusTarget,
     RecorderSettings,
     RecordingTarget,
+    RedactSettings,
     RedisTarget,
     Secret,
     SqliteTarget,
@@ -35,6 +36,7 @@ __all__ = [
     "PrometheusTarget",
     "RecorderSettings",
     "RecordingTarget",
+    "RedactSettings",
     "RedisTarget",
     "Secret",
     "Settings",
@@ -63,6 +65,7 @@ class Settings:
     sqlite: SqliteTarget = field(default_factory=SqliteTarget)
     prometheus: PrometheusTarget = field(default_factory=PrometheusTarget)
     collect: CollectSettings = field(default_factory=CollectSettings)
+    redact: RedactSettings = field(default_factory=RedactSettings)
     recorder: RecorderSettings = field(default_factory=RecorderSettings)
 
     @property
@@ -143,6 +146,7 @@ _SECTIONS: dict[str, type] = {
     "sqlite": SqliteTarget,
     "prometheus": PrometheusTarget,
     "collect": CollectSettings,
+    "redact": RedactSettings,
     "recorder": RecorderSettings,
 }
 

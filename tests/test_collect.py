@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from irkit.errors import CollectError, InputError
 from irkit.model import Outcome, Window
 from irkit.redact import KEY_NAME
 from irkit.registry import load_plugins
-from irkit.settings import CollectSettings, HttpTarget, Settings
+from irkit.settings import CollectSettings, HttpTarget, RedactSettings, Settings
 
 AT = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)  # as in the file below, which must not be imported: it registers
 WINDOW = Window(AT - timedelta(minutes=5), AT + timedelta(minutes=5))
@@ -126,6 +127,13 @@ def test_secrets_never_reach_the_disk_and_bytes_come_back(settings: Settings) ->
     assert next(item for item in bundle.runs if item.collector == "good").redactions == 2
     assert bundle.evidence_for("good_facts").redactions == {"key": 1}
     assert open_bundle(bundle.path).evidence_for("good_rows").redactions == {"assignment": 1}
+
+
+def test_addresses_go_only_where_that_is_asked_for(settings: Settings) -> None:
+    assert run(settings, "addresses").load("address_rows")["line"][0] == "jo@example.com from 10.1.2.3"
+    shutil.rmtree(settings.home / "bundles")
+    line = run(replace(settings, redact=RedactSettings(addresses=True)), "addresses").load("address_rows")["line"][0]
+    assert re.fullmatch(r"\[redacted:email:[0-9a-f]{8}\] from \[redacted:ip:[0-9a-f]{8}\]", line)
 
 
 def test_no_evidence_is_taken_when_a_planted_secret_is_not_replaced(settings: Settings, tmp_path: Path) -> None:

@@ -34,6 +34,12 @@ def good(target: HttpTarget, window: Window) -> Iterator[Piece]:
     )
 
 
+@collector("addresses", target="http", provides=("address_rows",), cost=1, command="look")
+def addresses(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Names a person and a machine."""
+    yield Table("address_rows", COLUMNS, [row(1, "jo@example.com from 10.1.2.3")])
+
+
 @collector("empty", target="http", provides=("empty_rows",), cost=1, command="look")
 def empty(target: HttpTarget, window: Window) -> Iterator[Piece]:
     """Looks and finds nothing."""
