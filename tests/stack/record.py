@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
+import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -165,6 +168,17 @@ def _toml(value: object) -> str:
     return f'"{escaped}"'
 
 
+@contextmanager
+def flight_recorder() -> Iterator[None]:
+    """`irkit record` beside the stack for the block, so that the incident has a before."""
+    command = [str(Path(sys.executable).parent / "irkit"), "record"]
+    with subprocess.Popen(command, cwd=DIRECTORY, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
 def main() -> int:
     """Record one scenario into the package."""
     parser = argparse.ArgumentParser(prog="python -m tests.stack.record", description=__doc__)
@@ -182,8 +196,9 @@ def main() -> int:
             running_stack(DIRECTORY, ensure_images(), project="jarvis") as stack,
         ):
             began = datetime.now(UTC)
-            with stack.steady_traffic(0.5):
-                recording = SCENARIOS[arguments.scenario](Handler(stack, arguments.pace))
+            handler = Handler(stack, arguments.pace)
+            with flight_recorder(), stack.steady_traffic(0.5):
+                recording = SCENARIOS[arguments.scenario](handler)
             save(recording, arguments.to or DRILLS / arguments.scenario)
             print(f"recorded {datetime.now(UTC) - began} of {arguments.scenario}")
     finally:
