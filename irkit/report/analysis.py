@@ -15,7 +15,12 @@ def symptoms(of: Material) -> Symptoms:
     findings = sorted(of.diagnosis.findings, key=lambda item: _ORDER.index(item.verdict.state))
     ranking = tuple(
         RankRow(
-            of.type_title(item.incident_type), item.score, *map(len, (item.supporting, item.refuting, item.missing))
+            of.type_title(item.incident_type),
+            item.score,
+            len(item.supporting),
+            len(item.refuting),
+            len(item.missing),
+            item.reasons,
         )
         for item in of.diagnosis.ranking
     )

@@ -170,13 +170,17 @@ class SymptomRow:
 
 @dataclass(frozen=True, slots=True)
 class RankRow:
-    """An incident type's place: its score (0 to 1) and how many symptoms were found, clear, and unknown."""
+    """An incident type's place: its score (0 to 1) and how many symptoms were found, clear, and unknown.
+
+    `reasons` says which of those found count for less than one, and why.
+    """
 
     title: str
     score: float
     found: int
     clear: int
     unknown: int
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -205,7 +209,7 @@ class Narrative(Shown):
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A resolution step of the runbook: `done`, `skipped`, `deviated` or `not recorded`."""
+    """A resolution step of the runbook: `done`, `skipped`, `deviated` or `not recorded`, and by what record."""
 
     step: Step
     state: str

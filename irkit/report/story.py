@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from irkit.model import ActionItem, Event, EventKind, Incident, Status
+from irkit.model import ActionItem, Event, EventKind, Incident, Status, Step
 from irkit.report import facts
 from irkit.report.material import Material, part_of, start_command
 from irkit.report.parts import Answer, Claim
@@ -24,6 +25,8 @@ from irkit.times import format_duration
 _MAX_ROWS = 80
 _SERVER_ERROR = 500
 _MAX_SIMILAR = 10
+_ACTING = (EventKind.ACTION, EventKind.NOTE)
+_RESOLVING = (EventKind.ACTION, EventKind.MITIGATED, EventKind.RESOLVED)
 _STEP_STATES = ("done", "skipped", "deviated")
 
 
@@ -78,14 +81,30 @@ def detection(of: Material) -> Narrative:
 def resolution(of: Material) -> Resolution:
     """Return the actions taken and how the runbook's steps fared, as far as the timeline records it."""
     kind = of.incident_type
-    actions = tuple(Answer(e.text, e.actor, e.at) for e in of.timeline if e.kind is EventKind.ACTION)
-    states: dict[int, tuple[str, str]] = {}
+    told = [event for event in of.timeline if event.kind in _RESOLVING and event.text.strip()]
+    actions = tuple(Answer(_words(event), event.actor, event.at) for event in sorted(told, key=lambda event: event.at))
+    states = _quoted_steps(of, kind.resolution) if kind else {}
     for event in of.timeline:
         number, state = event.data.get("step"), str(event.data.get("outcome") or "done")
-        if isinstance(number, int) and event.kind in (EventKind.ACTION, EventKind.NOTE):
+        if isinstance(number, int) and event.kind in _ACTING:
             states[number] = (state if state in _STEP_STATES else "done", event.text)
     steps = [StepRow(step, *states.get(step.number, ("not recorded", ""))) for step in kind.resolution] if kind else []
     return Resolution(kind.title if kind else of.incident.type, tuple(steps), actions)
+
+
+def _quoted_steps(of: Material, steps: Sequence[Step]) -> dict[int, tuple[str, str]]:
+    """Return the steps whose command a note or an action has verbatim: who writes it down has typed it."""
+    found: dict[int, tuple[str, str]] = {}
+    plain = [e for e in of.timeline if e.kind in _ACTING and part_of(e) is None and "step" not in e.data]
+    for step in steps:
+        if not (words := (step.command or "").split()):
+            continue
+        # a longer word is another command: restart api is not restart api-2
+        command = re.compile(rf"(?<![\w-]){re.escape(' '.join(words))}(?![\w-])")
+        for event in sorted(plain, key=lambda event: event.at):
+            if command.search(" ".join(event.text.split())):
+                found.setdefault(step.number, ("done", f"by the {event.kind.value} of {event.at:%H:%M:%S} UTC"))
+    return found
 
 
 def lessons(of: Material) -> Narrative:
@@ -110,7 +129,7 @@ def action_items(of: Material) -> ActionItems:
 def similar(of: Material) -> Similar:
     """Return earlier incidents of the same type, the latest first."""
     one = of.incident
-    past = [item for item in of.others if item.id != one.id and item.type == one.type and item.opened_at <= of.now]
+    past = [item for item in of.others if item.type == one.type and item.opened_at < one.opened_at]
     past.sort(key=lambda item: item.opened_at, reverse=True)
     return Similar(tuple(_similar(item, of) for item in past[:_MAX_SIMILAR]))
 

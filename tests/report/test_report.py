@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from irkit import runbook
 from irkit.bundle import Bundle, Manifest
 from irkit.charts import Band
+from irkit.diagnose import Diagnosis, Hypothesis
 from irkit.model import CollectorRun, Event, EventKind, Outcome, Status, VerdictState, Window
 from irkit.report import POSTMORTEM, Report, build
 from irkit.report.figures import shown_window
 from irkit.report.html import html
 from irkit.report.parts import Gap
 from tests.example_bundle import CRASH, FIRST_500, START, TELLING, example_bundle
-from tests.example_report import NOW, OPEN, RESOLVED, TIMELINE, example_report, report_of
+from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, example_report, report_of
 
 EVERYTHING = ("containers", "container_health", "container_events", "logs", "health")
 
@@ -270,12 +272,73 @@ def test_sources_that_failed_alike_are_told_once(dockerless: Report) -> None:
 def test_the_runbooks_steps_say_what_was_done(report: Report) -> None:
     assert not isinstance(report.resolution, Gap)
     assert [row.state for row in report.resolution.steps] == ["done", "not recorded", "not recorded"]
-    assert report.resolution.actions[0].by == "jon"
+    assert [(one.by, one.text) for one in report.resolution.actions] == [
+        ("jon", "Restarted jarvis-api after remounting data/"),
+        ("jon", "Mitigated: the health endpoint answers 200"),
+        ("maria", "Resolved: no 5xx for 20 minutes"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "state", "note"),
+    [
+        ("ran docker-compose  restart\njarvis-api", {}, "done", "by the note of 03:24:09 UTC"),
+        ("`docker-compose restart jarvis-api`: up again", {}, "done", "by the note of 03:24:09 UTC"),
+        ("docker-compose restart jarvis-api-2", {}, "not recorded", ""),
+        ("docker-compose restart jarvis-worker", {}, "not recorded", ""),
+        ("never docker-compose restart jarvis-api blindly", {"section": "went-badly"}, "not recorded", ""),
+        ("docker-compose restart jarvis-api would lose it", {"step": 1, "outcome": "skipped"}, "skipped", None),
+        ("scaled up, not docker-compose restart jarvis-api", {"step": 3, "outcome": "deviated"}, "not recorded", ""),
+    ],
+)
+def test_a_step_is_done_by_a_note_that_has_its_command(
+    text: str, data: dict[str, object], state: str, note: str | None, tmp_path: Path
+) -> None:
+    at = CRASH + timedelta(minutes=12)
+    noted = Event(1, 42, at, at, EventKind.NOTE, "jon", text, data=data)
+    resolution = report_of(example_bundle(tmp_path), RESOLVED, (noted,)).resolution
+    assert not isinstance(resolution, Gap)
+    first = resolution.steps[0]
+    assert (first.state, first.note) == (state, text if note is None else note)
+
+
+def test_the_table_of_scores_says_what_counts_less_and_the_headline_leads_there(tmp_path: Path) -> None:
+    shared = "Timeout errors counts 1/2: 2 types share it"
+    hypothesis = Hypothesis("api-unresponsive", 0.8, (), (), (), (shared,))
+    bundle = example_bundle(tmp_path)
+    made = build(
+        incident=RESOLVED,
+        timeline=TIMELINE,
+        runbook=runbook.load(),
+        bundle=bundle,
+        diagnosis=Diagnosis((), (hypothesis,)),
+        now=NOW,
+    )
+    assert '<a href="#scores">Score 0.80 of 1</a>' in html(made.header)
+    assert 'id="scores"' in html(made.symptoms)
+    assert shared in html(made.symptoms)
 
 
 def test_similar_incidents_are_of_the_same_type(report: Report) -> None:
     assert not isinstance(report.similar, Gap)
     assert [(row.label, row.common) for row in report.similar.rows] == [("INC-17", "also API Unresponsive")]
+
+
+def test_an_incident_opened_later_is_no_precedent(tmp_path: Path) -> None:
+    later = replace(RESOLVED, id=43, opened_at=RESOLVED.opened_at + timedelta(minutes=1))
+    other = replace(EARLIER, id=18, type="high-latency")
+    diagnosis, book, bundle = Diagnosis((), ()), runbook.load(), example_bundle(tmp_path)
+    similar = build(
+        incident=RESOLVED,
+        timeline=TIMELINE,
+        runbook=book,
+        bundle=bundle,
+        diagnosis=diagnosis,
+        now=NOW,
+        others=(RESOLVED, later, EARLIER, other),
+    ).similar
+    assert not isinstance(similar, Gap)
+    assert [row.label for row in similar.rows] == ["INC-17"]
 
 
 def test_the_log_is_shown_where_it_began_and_where_it_ended(report: Report) -> None:
@@ -331,9 +394,6 @@ def test_a_bundle_that_was_never_collected_still_makes_a_report() -> None:
 def test_one_failing_section_does_not_stop_the_others(tmp_path: Path) -> None:
     bundle = example_bundle(tmp_path)
     (bundle.path / "container-logs" / "logs.parquet").write_bytes(b"not parquet")
-    from irkit import runbook
-    from irkit.diagnose import Diagnosis
-
     made = build(
         incident=RESOLVED,
         timeline=TIMELINE,
