@@ -1,0 +1,263 @@
+"""Since when a series is different: a step, a ramp, an episode that passed, or no clear onset.
+
+Each shape is fitted with errors that follow one another (AR(1)) and have heavy tails (Student's t), and so is what a
+healthy series does by itself: stay level, drift, go up and down with the day, climb and fall at each restart. The best
+shape must beat the best of these by `_MARGIN` nats after each has paid for its parameters, half a logarithm of the
+number of samples for a size and a whole one for a place in time. That is the Bayesian information criterion with
+changepoints at their own price, as in Zhang and Siegmund (2007).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from irkit.ar_fit import LEAST_VARIANCE, Fit, best_episode, episode_errors, hinge_errors, step_errors
+from irkit.ar_fit import fit as fit_ar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Values = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
+    Columns = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
+
+LEAST_SAMPLES = 30
+_MARGIN = 8.0
+_LEAST_SIZE = 2.0
+_EDGE = 3
+_LEAST_EPISODE = 6
+_SUSTAINED = 0.75
+_PLAUSIBLE = 3.0
+_PASSES = 2
+_SETTLING = (0.02, 0.05, 0.1, 0.2)
+_MOST_RESTARTS = 8
+_MOST_CYCLES = 12
+
+
+Fitter = Callable[["Values", "Columns"], Fit]
+
+
+class Shape(StrEnum):
+    """How a series changes; `NONE` is no clear onset."""
+
+    STEP = "step"
+    RAMP = "ramp"
+    EPISODE = "episode"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """The change of one series: `index` is its first changed sample, `earliest` to `latest` are as likely as not.
+
+    `until` is the first sample after an episode. `size` is the change in the series' own units: the step's height, or
+    what the ramp has gained by the end. `strength` is by how many nats it beats what a healthy series does.
+    """
+
+    shape: Shape
+    index: int | None = None
+    earliest: int | None = None
+    latest: int | None = None
+    until: int | None = None
+    size: float = 0.0
+    strength: float = 0.0
+
+
+NO_ONSET = Onset(Shape.NONE)
+
+
+def find(values: Sequence[float] | Values) -> Onset:
+    """Return the onset of a series sampled at even steps; NaN are samples that are missing.
+
+    Fewer than `LEAST_SAMPLES` samples, a constant series, and a change that lies in its first or last three samples
+    have no clear onset. `earliest` to `latest` is where the profile likelihood is within three nats of its best.
+    """
+    import numpy as np
+
+    given = np.asarray(values, dtype=np.float64)
+    places = np.flatnonzero(np.isfinite(given))
+    if len(places) < LEAST_SAMPLES:
+        return NO_ONSET
+    raw = given[places]
+    even, least_sd = _even_noise(raw)
+    middle = float(np.median(even))
+    scale = 1.4826 * float(np.median(np.abs(even - middle))) or float(even.std())
+    if not scale > 1e-12 * max(1.0, abs(middle)):
+        return NO_ONSET
+    fit = partial(fit_ar, least_variance=max(LEAST_VARIANCE, (least_sd / scale) ** 2))
+    scaled = (even - middle) / scale
+    smooth = _without_spikes(scaled)
+    if not float(np.ptp(smooth)) > 0:
+        return NO_ONSET
+    level = fit(smooth, np.ones((len(smooth), 1)))
+    usual = max(_usual(smooth, level, fit), _restarts(scaled, fit))
+    found = max((_candidate(shape, smooth, level, fit) for shape in _SHAPES), key=lambda item: item.score)
+    strength = found.score - usual
+    if not strength >= _MARGIN or not found.is_plain:
+        return NO_ONSET
+    first, last = _plausible(found, smooth)
+    return Onset(
+        found.shape,
+        int(places[found.start]),
+        int(places[first]),
+        int(places[last]),
+        int(places[found.end]) if found.end is not None else None,
+        _size(raw, found),
+        strength,
+    )
+
+
+def _even_noise(values: Values) -> tuple[Values, float]:
+    """Return the series with noise that does not grow with its level, and the least that noise can be.
+
+    Counts get Anscombe's root (1948), after which a Poisson count has a standard deviation of about 1, and of a half
+    where it is nearly always 0. Others stay as they are.
+    """
+    import numpy as np
+
+    if float(values.min()) < 0 or not np.equal(values, np.round(values)).all():
+        return values, 0.0
+    return 2 * np.sqrt(values + 0.375), 0.5
+
+
+def _size(values: Values, found: _Candidate) -> float:
+    """Return by how much the series is higher after the onset than before, for a ramp at its end."""
+    import numpy as np
+
+    before = float(np.median(values[: found.start]))
+    if found.shape is Shape.RAMP:
+        return float(np.median(values[-max(3, (len(values) - found.start) // 10) :])) - before
+    return float(np.median(values[found.start : found.end])) - before
+
+
+_SHAPES = (Shape.STEP, Shape.RAMP, Shape.EPISODE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """The best fit of one shape; `is_plain` where it is large beside the noise and sustained, not a few spikes."""
+
+    shape: Shape
+    score: float
+    start: int = 0
+    end: int | None = None
+    rho: float = 0.0
+    is_plain: bool = False
+
+
+def _candidate(shape: Shape, values: Values, level: Fit, fit: Fitter) -> _Candidate:
+    """Find the best place of a shape, twice: the second time with the autocorrelation that the first leaves over."""
+    import numpy as np
+
+    count, rho = len(values), min(level.rho, 0.5)
+    price = math.log(count) * (3.0 if shape is Shape.EPISODE else 2.0)
+    for _ in range(_PASSES):
+        end: int | None = None
+        if shape is Shape.EPISODE:
+            place = best_episode(values, rho, _LEAST_EPISODE, _EDGE)
+            if place is None:
+                return _Candidate(shape, -math.inf)
+            start, end = place
+        else:
+            errors = (step_errors if shape is Shape.STEP else hinge_errors)(values, rho)
+            start = int(errors[_EDGE : count - _EDGE].argmin()) + _EDGE
+        column = _column(shape, count, start, end)
+        fitted = fit(values, np.column_stack([np.ones(count), column]))
+        rho = fitted.rho
+    base, size = fitted.coefficients
+    gained = float(size * column.max())
+    halfway = (values[start:end] - base) * size > 0.5 * size * size
+    sustained = shape is Shape.RAMP or float(halfway.mean()) >= _SUSTAINED
+    plain = abs(gained) > _LEAST_SIZE * float(fitted.residuals.std()) and sustained
+    return _Candidate(shape, fitted.log_likelihood - price, start, end, rho, plain)
+
+
+def _column(shape: Shape, count: int, start: int, end: int | None) -> Values:
+    import numpy as np
+
+    at = np.arange(count)
+    if shape is Shape.RAMP:
+        return np.maximum(at - start, 0) / count
+    return ((at >= start) & (at < (count if end is None else end))).astype(np.float64)
+
+
+def _plausible(found: _Candidate, values: Values) -> tuple[int, int]:
+    """Return the first and last start whose profile likelihood is close to the best, in one piece around it."""
+    import numpy as np
+
+    if found.shape is Shape.EPISODE and found.end is not None:
+        errors = episode_errors(values, found.rho, found.end)
+        errors[max(found.end - 1, 0) :] = np.inf
+    else:
+        errors = (step_errors if found.shape is Shape.STEP else hinge_errors)(values, found.rho)
+    worse = 0.5 * len(values) * np.log(errors / errors[found.start])
+    far = np.flatnonzero(~(worse <= _PLAUSIBLE))
+    below, above = far[far < found.start], far[far > found.start]
+    first = int(below[-1]) + 1 if len(below) else _EDGE
+    last = int(above[0]) - 1 if len(above) else len(values) - 1
+    return max(first, 1), last
+
+
+def _usual(values: Values, level: Fit, fit: Fitter) -> float:
+    """Return the best score of what a healthy series does: level, drift, settling, and the cycle that explains most."""
+    import numpy as np
+
+    count = len(values)
+    at, price = np.arange(count), math.log(count)
+    ones = np.ones(count)
+    drift = fit(values, np.column_stack([ones, at / count]))
+    scores = [level.log_likelihood - 0.5 * price, drift.log_likelihood - price]
+    power = np.abs(np.fft.rfft(values - values.mean(), 4 * count))
+    most = min(4 * _MOST_CYCLES, len(power) - 1)
+    strongest = (3 + int(power[3 : most + 1].argmax())) / 4
+    for cycles in (strongest - 0.15, strongest, strongest + 0.15):
+        turn = 2 * np.pi * cycles * at / count
+        cycle = fit(values, np.column_stack([ones, np.cos(turn), np.sin(turn)]))
+        scores.append(cycle.log_likelihood - 2.5 * price)
+    for part in _SETTLING:
+        settling = fit(values, np.column_stack([ones, np.exp(-at / (part * count))]))
+        scores.append(settling.log_likelihood - 2 * price)
+    return max(scores)
+
+
+def _restarts(values: Values, fit: Fitter) -> float:
+    """Return the score of a climb that starts anew at each sudden fall, as memory does with restarts.
+
+    A fall without a climb that makes up for a third of it is no saw-tooth but a step.
+    """
+    import numpy as np
+
+    count = len(values)
+    moves = np.diff(values)
+    usual = 1.4826 * float(np.median(np.abs(moves - np.median(moves))))
+    least = max(5 * usual, 0.25 * float(values.max() - values.min()))
+    falls = np.sort(np.argsort(moves)[:_MOST_RESTARTS])
+    falls = falls[moves[falls] < -least]
+    if not len(falls):
+        return -math.inf
+    at = np.arange(count)
+    begun = np.concatenate([[0], falls + 1])
+    age = at - begun[np.searchsorted(begun, at, side="right") - 1]
+    first = (at <= falls[0]).astype(np.float64)
+    fitted = fit(values, np.column_stack([np.ones(count), age / count, first]))
+    longest = float(np.diff(np.concatenate([begun, [count]])).max())
+    climbed = float(fitted.coefficients[1]) * longest / count
+    if climbed <= 0.35 * float(-moves[falls].mean()):
+        return -math.inf
+    return fitted.log_likelihood - math.log(count) * (1.5 + len(falls))
+
+
+def _without_spikes(values: Values) -> Values:
+    """Return the series with single samples far from those around them (one or two in five) set to their median."""
+    import numpy as np
+
+    padded = np.concatenate([[values[0]] * 2, values, [values[-1]] * 2])
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+    distance = np.abs(values - middle)
+    # the mean where the series is quiet for more than half of the time
+    far = distance > 5 * 1.4826 * max(float(np.median(distance)), float(distance.mean()))
+    return np.where(far, middle, values)
