@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.model import CollectorRun, Evidence, Outcome, Window
+from irkit.staging import is_staging, staging_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,7 +159,7 @@ def bundles_of(home: Path, incident_id: int) -> tuple[Path, ...]:
     """Return the folders of an incident's sealed bundles, oldest first."""
     folder = bundle_folder(home, incident_id)
     found = [path.parent for path in folder.glob(f"*/{MANIFEST}")] if folder.is_dir() else []
-    return tuple(sorted(found))
+    return tuple(sorted(path for path in found if not is_staging(path)))
 
 
 def bundle_folder(home: Path, incident_id: int) -> Path:
@@ -168,10 +169,11 @@ def bundle_folder(home: Path, incident_id: int) -> Path:
 
 def copy_bundle(source: Bundle, destination: Path, incident_id: int, bundle_id: str) -> Bundle:
     """File a copy of a bundle under another incident, sealed anew; the evidence itself is not touched."""
-    staging = destination.parent / f".{destination.name}.partial"
-    staging.parent.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
+    with staging_folder(destination) as staging:
+        return _copied(source, staging, destination, incident_id, bundle_id)
+
+
+def _copied(source: Bundle, staging: Path, destination: Path, incident_id: int, bundle_id: str) -> Bundle:
     for item in source.manifest.evidence:
         target = staging / item.path
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import selectors
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from irkit.model import CollectorRun, Evidence, Outcome, Window
 from irkit.redact import installation_key, placeholders_in
 from irkit.registry import BrokenPlugin, load_plugins
 from irkit.settings import Settings, dump_target
+from irkit.staging import staging_folder
 
 _GRACE_S = 2.0
 # for the rules that take secrets out, which are compiled once on a machine; no source waits for it
@@ -66,6 +66,15 @@ class _Progressing:
     ended: dict[str, Any] | None = None
 
 
+@dataclass(slots=True)
+class _Host:
+    """The process that runs collectors, what it complains of, and whether it was given anything to do."""
+
+    process: subprocess.Popen[bytes]
+    complaints: IO[bytes]
+    asked: bool = False
+
+
 def plan(settings: Settings, only: Iterable[str] = ()) -> tuple[tuple[Look, ...], tuple[BrokenPlugin, ...]]:
     """Return the looks a collection would take, cheap first, and the third-party collectors that are broken.
 
@@ -100,15 +109,15 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
         CollectError: the collection could not be run at all, or a secret planted to test it was not replaced.
         BundleError: the evidence could not be sealed.
     """
-    looks, broken = plan(settings, only)
     destination = bundle_folder(settings.home, incident_id) / bundle_id
-    staging = destination.parent / f".{bundle_id}.partial"
-    try:
-        staging.mkdir(parents=True)
-    except OSError as error:
-        msg = f"no evidence can be written to {staging.parent}: {error.strerror or error}"
-        raise CollectError(msg, hint="make the folder writable, or set another home in irkit.toml") from None
-    try:
+    with contextlib.ExitStack() as stack:
+        host = stack.enter_context(_host_process())  # it loads the collectors while we do
+        looks, broken = plan(settings, only)
+        try:
+            staging = stack.enter_context(staging_folder(destination))
+        except OSError as error:
+            msg = f"no evidence can be written to {destination.parent}: {error.strerror or error}"
+            raise CollectError(msg, hint="make the folder writable, or set another home in irkit.toml") from None
         running = {look.collector.name: _Progressing(look) for look in looks if look.skipped is None}
         runs: list[CollectorRun] = []
         evidence: list[Evidence] = []
@@ -119,7 +128,7 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
         runs.extend(_broken_run(item, now) for item in broken)
         for name in running:
             on_progress(Progress(name))
-        for state in _run(settings, window, staging, running):
+        for state in _run(host, settings, window, staging, running):
             run, found = _finish(state, staging, now)
             runs.append(run)
             evidence.extend(found)
@@ -132,8 +141,6 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
             FORMAT_VERSION, version("irkit"), bundle_id, incident_id, window, now, tuple(runs), tuple(evidence)
         )
         return seal_bundle(staging, manifest, destination)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _look(item: Collector, settings: Settings, wanted: frozenset[str]) -> Look:
@@ -170,7 +177,33 @@ def _broken_run(plugin: BrokenPlugin, now: datetime) -> CollectorRun:
     return CollectorRun(plugin.name, Outcome.FAILED, reason, hint, "", "", (), (), now, duration_s=0.0, size_bytes=0)
 
 
-def _run(settings: Settings, window: Window, staging: Path, running: dict[str, _Progressing]) -> Iterator[_Progressing]:
+@contextlib.contextmanager
+def _host_process() -> Iterator[_Host]:
+    """Start the process that runs collectors; nothing of it lives after the block."""
+    # OpenBLAS and OpenMP start threads on import, which a forking process must not have
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryFile() as complaints:  # a pipe nobody reads would block who complains much
+        # -P: a docker.py or redis.py in the working directory must not stand in for the library
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "irkit.collect_host"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=environment,
+            start_new_session=True,
+        )
+        host = _Host(process, complaints)
+        try:
+            yield host
+        finally:
+            if not host.asked:
+                process.kill()
+            _stop(process)
+
+
+def _run(
+    host: _Host, settings: Settings, window: Window, staging: Path, running: dict[str, _Progressing]
+) -> Iterator[_Progressing]:
     """Run the looks in the host process and yield each as it ends; after the run's deadline nothing of it lives."""
     if not running:
         return
@@ -187,49 +220,38 @@ def _run(settings: Settings, window: Window, staging: Path, running: dict[str, _
             for name, state in running.items()
         ],
     }
-    # OpenBLAS and OpenMP start threads on import, which a forking process must not have
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile() as complaints:  # a pipe nobody reads would block who complains much
-        yield from _drive(job, environment, complaints, running)
+    host.asked = True
+    assert host.process.stdin is not None  # noqa: S101 (asked for above; tells mypy)
+    with contextlib.suppress(BrokenPipeError):  # a host that died on import says why on standard error
+        host.process.stdin.write(json.dumps(job).encode("ascii") + b"\n")
+        host.process.stdin.flush()
+    # what comes next needs these, and loads them for nothing while the sources are asked
+    import pandas as pd  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+
+    yield from _ended(host, limits.run_deadline_s, running)
 
 
-def _drive(
-    job: dict[str, Any], environment: dict[str, str], complaints: IO[bytes], running: dict[str, _Progressing]
-) -> Iterator[_Progressing]:
-    # -P: a docker.py or redis.py in the working directory must not stand in for the library
-    host = subprocess.Popen(
-        [sys.executable, "-P", "-m", "irkit.collect_host"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=complaints,
-        env=environment,
-        start_new_session=True,
-    )
+def _ended(host: _Host, run_deadline_s: float, running: dict[str, _Progressing]) -> Iterator[_Progressing]:
     began = time.monotonic()
-    try:
-        assert host.stdin is not None  # noqa: S101 (asked for above; tells mypy)
-        with contextlib.suppress(BrokenPipeError):  # a host that died on import says why on standard error
-            host.stdin.write(json.dumps(job).encode("ascii") + b"\n")
-            host.stdin.flush()
-        for news in _reports(host, job["run_deadline_s"] + _GRACE_S):
-            if news["event"] == "refused":
-                raise CollectError(news["reason"], hint=news["hint"])
-            if news["event"] == "ready":
-                began = time.monotonic()
-                continue
-            state = running[news["collector"]]
-            if news["event"] == "piece":
-                state.pieces.setdefault(news["kind"], {})[news["file"]] = news
-            elif state.ended is None:
-                state.ended = news
-                yield state
-    finally:
-        _stop(host)
+    for news in _reports(host.process, run_deadline_s + _GRACE_S):
+        if news["event"] == "refused":
+            raise CollectError(news["reason"], hint=news["hint"])
+        if news["event"] == "ready":
+            began = time.monotonic()
+            continue
+        state = running[news["collector"]]
+        if news["event"] == "piece":
+            state.pieces.setdefault(news["kind"], {})[news["file"]] = news
+        elif state.ended is None:
+            state.ended = news
+            yield state
+    _stop(host.process)
     for state in running.values():
         if state.ended is None:
             duration_s = time.monotonic() - began
-            late = duration_s >= job["run_deadline_s"]
-            reason = "the collecting process was stopped" if late else _last_words(host, complaints)
+            late = duration_s >= run_deadline_s
+            reason = "the collecting process was stopped" if late else _last_words(host.process, host.complaints)
             outcome = Outcome.TIMED_OUT if late else Outcome.FAILED
             state.ended = {"outcome": outcome, "reason": reason, "duration_s": duration_s}
             yield state

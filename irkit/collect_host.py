@@ -28,6 +28,7 @@ from irkit.errors import CollectError
 from irkit.evidence_writer import EvidenceWriter
 from irkit.model import Outcome, Window
 from irkit.redact import Redactor
+from irkit.redaction_rules import vendor_rules
 from irkit.registry import load_plugins
 
 _LINE_BYTES = select.PIPE_BUF
@@ -63,7 +64,12 @@ def read_job(line: str) -> Job:
 
 def main() -> None:
     """Run the job on standard input to its end, or until the parent is gone."""
-    job = read_job(sys.stdin.readline())
+    load_plugins("irkit.collectors", "irkit.collectors")
+    vendor_rules()  # as dear to load; our parent has as much to do meanwhile
+    line = sys.stdin.readline()
+    if not line:
+        return  # it has changed its mind, or is gone
+    job = read_job(line)
     out = os.dup(1)
     os.dup2(2, 1)  # what a library prints must not be taken for a report
     wake_read, wake_write = socket.socketpair()
@@ -71,9 +77,8 @@ def main() -> None:
         end.settimeout(0.0)
     signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    load_plugins("irkit.collectors", "irkit.collectors")
     try:
-        canary.check(job.redactor, job.staging)  # loads the rules, too: once for all the children
+        canary.check(job.redactor, job.staging)  # loads the rest of the rules, too: once for all the children
     except CollectError as error:
         _report(out, "", "refused", reason=str(error), hint=error.hint)
         return
