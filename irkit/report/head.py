@@ -42,8 +42,9 @@ def header(of: Material) -> Header:
         lasted=felt.end - felt.start,
         response=response(of),
         likely=likely(of),
-        coverage=of.bundle.runs,
-        lacks=lacks(of.bundle.runs),
+        coverage=of.runs,
+        not_configured=tuple(run.collector for run in of.bundle.runs if run not in of.runs),
+        lacks=lacks(of.runs),
         bundle_id=of.bundle.id,
         seal=of.bundle.manifest.seal,
         window=of.bundle.window,
@@ -126,16 +127,16 @@ def summary(of: Material) -> Summary:
         )
     else:
         claims.append(Claim(guess.note))
-    missing = [run for run in of.bundle.runs if run.outcome not in LOOKED_AT]
-    if missing and len(missing) == len(of.bundle.runs):
+    missing = [run for run in of.runs if run.outcome not in LOOKED_AT]
+    if missing and len(missing) == len(of.runs):
         claims.append(Claim("None of the sources could be looked at."))
     elif missing:
         names = ", ".join(run.collector for run in missing)
-        claims.append(Claim(f"{len(missing)} of {len(of.bundle.runs)} sources could not be looked at ({names})."))
-    elif of.bundle.runs:
-        partly = sum(run.outcome is Outcome.PARTIAL for run in of.bundle.runs)
+        claims.append(Claim(f"{len(missing)} of {len(of.runs)} sources could not be looked at ({names})."))
+    elif of.runs:
+        partly = sum(run.outcome is Outcome.PARTIAL for run in of.runs)
         told = f", {partly} only in part" if partly else ""
-        claims.append(Claim(f"All {len(of.bundle.runs)} sources were looked at{told}."))
+        claims.append(Claim(f"All {len(of.runs)} sources were looked at{told}."))
     else:
         claims.append(Claim("No evidence was collected."))
     return Summary(tuple(claims))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from irkit.charts.svg import data_uri
 from irkit.model import Outcome, VerdictState
+from irkit.report.material import is_configured
 from irkit.report.parts import Shown
 from irkit.report.plain import plain_text
 from irkit.report.sections import Narrative
@@ -93,6 +94,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "anchor": evidence_anchor,
         "clock": _clock,
+        "configured": is_configured,
         "cut": cut,
         "data_uri": data_uri,
         "day": _day,

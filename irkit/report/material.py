@@ -13,7 +13,7 @@ from irkit.bundle import Bundle
 from irkit.charts import Band
 from irkit.diagnose import Diagnosis
 from irkit.errors import InputError
-from irkit.model import Event, EventKind, Incident, IncidentType, Outcome, Severity
+from irkit.model import CollectorRun, Event, EventKind, Incident, IncidentType, Outcome, Severity
 from irkit.report.facts import View
 from irkit.report.parts import Answer, Written
 from irkit.runbook import Runbook
@@ -66,6 +66,11 @@ class Material:
         return _or_none(self.runbook.incident_type, self.incident.type)
 
     @property
+    def runs(self) -> tuple[CollectorRun, ...]:
+        """How the looks at the sources ended that the service has; one that is not configured is no gap."""
+        return tuple(run for run in self.bundle.runs if is_configured(run))
+
+    @property
     def felt(self) -> Band:
         """Since when and until when users felt it; until `now` where nothing has ended it yet."""
         one = self.incident
@@ -106,6 +111,11 @@ class Material:
         if slug == "impact" and self.incident.impact and not answers:
             answers = [Answer(self.incident.impact, self.incident.owner or "", self.incident.opened_at)]
         return Written(slug, title, question, tuple(answers))
+
+
+def is_configured(run: CollectorRun) -> bool:
+    """Say whether there was a source to look at: without a target, nobody claims that the service has one."""
+    return run.outcome is not Outcome.ABSENT or bool(run.subject)
 
 
 def start_command(of: Material) -> str:

@@ -44,7 +44,10 @@ class Response:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Header(Shown):
-    """What broke, how bad, since when, the likely type, and which sources were and were not looked at."""
+    """What broke, how bad, since when, the likely type, and which sources were and were not looked at.
+
+    Sources in `not_configured` are none of the service's: they are in neither `coverage` nor `lacks`.
+    """
 
     label: str
     title: str
@@ -67,6 +70,7 @@ class Header(Shown):
     made_at: datetime
     written: tuple[int, int]
     urgent: bool = False
+    not_configured: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

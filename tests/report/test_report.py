@@ -71,6 +71,33 @@ def test_the_header_shows_every_look_and_how_it_ended(report: Report) -> None:
     assert outcomes["container-logs"] is Outcome.PARTIAL
 
 
+def test_a_source_that_is_not_configured_is_no_gap(tmp_path: Path) -> None:
+    whole = example_bundle(tmp_path)
+    reason = "no [prometheus] is configured"
+    shared = {"command": "", "provides": ("metrics",), "evidence": (), "started_at": NOW}
+    absent = CollectorRun(
+        "prometheus",
+        Outcome.ABSENT,
+        reason,
+        "set it",
+        "",
+        **shared,
+        duration_s=0.0,
+        size_bytes=0,  # type: ignore[arg-type]
+    )
+    bundle = replace(whole, manifest=replace(whole.manifest, runs=(*whole.manifest.runs, absent)))
+    made = report_of(bundle)
+    assert not isinstance(made.header, Gap)
+    assert not isinstance(made.summary, Gap)
+    assert made.header.not_configured == ("prometheus",)
+    assert "prometheus" not in [run.collector for run in made.header.coverage]
+    assert not any("prometheus" in lack.sources for lack in made.header.lacks)
+    assert "4 of 7 sources looked at" in html(made.header)
+    assert '<li class="muted">prometheus not configured</li>' in html(made.header)
+    assert made.summary.claims[2].text.startswith("3 of 7 sources could not be looked at (redis-info,")
+    assert '<span class="muted">not configured</span>' in html(made.appendix)
+
+
 def test_the_summary_is_three_sentences(report: Report) -> None:
     assert not isinstance(report.summary, Gap)
     lasted, points, looked = (claim.text for claim in report.summary.claims)
