@@ -158,7 +158,8 @@ def _sources(settings: Settings, now: datetime, on_progress: Callable[[Progress]
         run_deadline_s=min(_RUN_DEADLINE_S, settings.collect.run_deadline_s),
     )
     with tempfile.TemporaryDirectory(prefix="irkit-doctor-") as folder:
-        aside = replace(settings, home=Path(folder), collect=limits)
+        recorder = replace(settings.recorder, path=settings.recording.path)  # which lies in the real home
+        aside = replace(settings, home=Path(folder), collect=limits, recorder=recorder)
         try:
             bundle = collect(aside, 1, window, bundle_id="doctor", now=now, only=cheap, on_progress=on_progress)
         except IrkitError as error:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from irkit.doctor import Check, State, examine, healthy
+from irkit.history import Sample, encode
+from irkit.redact import Redactor
+from irkit.ring import Record, Ring
 from tests.stack.stack import Stack
 from tests.test_cli import Run, irkit
 
@@ -77,6 +80,16 @@ def test_a_source_that_hangs_is_broken_and_the_others_are_still_told(examined: E
 
 def test_what_is_only_a_default_and_does_not_answer_is_no_fault(examined: Examined) -> None:
     assert examined()["sqlite-statistics"].state is State.ABSENT
+
+
+def test_a_recorder_that_runs_is_seen(examined: Examined, tmp_path: Path) -> None:
+    assert examined()["recorder-history"].state is State.ABSENT
+    now = datetime.now(UTC)
+    with Ring(tmp_path / ".irkit" / "recorder", max_size_bytes=1 << 20, max_age=timedelta(days=1)) as ring:
+        for age_s in range(240, 0, -5):
+            at = now - timedelta(seconds=age_s)
+            ring.append(Record(at, "health", encode("health", Sample([{"at": at}]), Redactor(b"k" * 32))))
+    assert examined()["recorder-history"].state in {State.OK, State.LIMITED}
 
 
 def test_settings_that_cannot_be_read_are_named_and_the_rest_is_told(examined: Examined) -> None:
