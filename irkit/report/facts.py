@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from irkit import logs
 from irkit.model import Window
+from irkit.report.excerpt import quoted
 from irkit.report.parts import Claim
 from irkit.report.working_sections import ContainerRow, PhaseRow
 from irkit.signs import HEALTH_PATH
@@ -27,7 +28,6 @@ LATE_LINE = timedelta(seconds=2)
 _SEVERE = ("CRITICAL", "FATAL", "PANIC", "EMERGENCY", "ALERT")
 _SIGNAL_BASE = 128
 _ASKED_TO_STOP = 143
-_SHOWN_LINES = 3
 # as `docker ps` writes it: 127.0.0.1:8000->8000/tcp, but 6379/tcp where only exposed
 _PUBLISHED = "->"
 
@@ -49,7 +49,7 @@ class Exit:
             how += " (killed for its use of memory)"
         elif self.exit_code is not None and (name := _signal_name(self.exit_code)):
             how += f" (ended by {name})"
-        when = f" at {self.at:%H:%M:%S}Z" if self.at else ""
+        when = f" at {self.at:%H:%M:%S} UTC" if self.at else ""
         return f"{self.service} {how}{when}"
 
 
@@ -185,7 +185,8 @@ def last_words(view: View, service: str, until: datetime | None) -> Claim | None
     if not chosen:
         return None
     [entry] = chosen
-    return Claim(f"{service} logged at {entry['at']:%H:%M:%S}Z", view.ids("logs"), shortened(str(entry["line"])))
+    quote, full = quoted(str(entry["line"]))
+    return Claim(f"{service} logged at {entry['at']:%H:%M:%S} UTC", view.ids("logs"), quote, full)
 
 
 def _last_of(frame: pd.DataFrame | None, service: str, until: datetime | None) -> pd.DataFrame | None:
@@ -195,12 +196,6 @@ def _last_of(frame: pd.DataFrame | None, service: str, until: datetime | None) -
     if until is None:
         return own
     return own[(own["at"] <= until + LATE_LINE) & (own["at"] >= until - _BEFORE_EXIT)]
-
-
-def shortened(lines: str) -> str:
-    """Return a log entry of many lines as its first and its last one: a traceback tells at its two ends."""
-    every = lines.strip("\n").split("\n")
-    return lines if len(every) <= _SHOWN_LINES else f"{every[0]}\n…\n{every[-1]}"
 
 
 def telling(view: View, since: datetime | None = None) -> Claim | None:
@@ -213,7 +208,7 @@ def telling(view: View, since: datetime | None = None) -> Claim | None:
             continue
         words = last_words(view, item.service, item.at)
         if words:
-            return Claim(item.sentence, (item.evidence, *words.evidence), words.quote)
+            return Claim(item.sentence, (item.evidence, *words.evidence), words.quote, words.full)
         return Claim(item.sentence, (item.evidence,))
     for row in containers(view):
         if row.health == "unhealthy" or row.state == "paused":

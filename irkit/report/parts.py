@@ -34,14 +34,16 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One sentence with the evidence it rests on; `quote` is a line of evidence, verbatim.
+    """One sentence with the evidence it rests on; `quote` is an entry of the log, verbatim.
 
+    Where the quote leaves lines out, `full` is the whole entry.
     `command` is what to type to settle what the sentence leaves open.
     """
 
     text: str
     evidence: tuple[str, ...] = ()
     quote: str = ""
+    full: str = ""
     command: str = ""
 
 

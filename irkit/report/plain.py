@@ -8,6 +8,8 @@ _BLOCKS = frozenset({"p", "div", "section", "header", "li", "tr", "dt", "figure"
                      "summary", "pre", "blockquote", "dl", "ul", "ol", "table", "nav"})  # fmt: skip
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4"})
 _SILENT = frozenset({"style", "script", "title"})
+# the class of details that hold more of what stands above them
+_REPEATS = "whole"
 
 
 class _Reader(HTMLParser):
@@ -18,10 +20,13 @@ class _Reader(HTMLParser):
         self.lines: list[str] = [""]
         self._silent = 0
         self._pre = 0
+        self._folded = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in _SILENT:
             self._silent += 1
+        elif tag == "details" and ("class", _REPEATS) in attrs:
+            self._folded += 1
         elif tag in _HEADINGS:
             self.lines += ["", ""]
         elif tag == "pre":
@@ -41,6 +46,8 @@ class _Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in _SILENT:
             self._silent -= 1
+        elif tag == "details" and self._folded:
+            self._folded -= 1
         elif tag in _HEADINGS:
             self.lines += ["-" * len(self.lines[-1]) if tag != "h1" else "=" * len(self.lines[-1]), ""]
         elif tag in _BLOCKS:
@@ -48,7 +55,7 @@ class _Reader(HTMLParser):
             self.lines.append("")
 
     def handle_data(self, data: str) -> None:
-        if self._silent:
+        if self._silent or self._folded:
             return
         if self._pre:
             first, *others = data.split("\n")

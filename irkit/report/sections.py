@@ -130,7 +130,10 @@ class Milestones(Shown):
 
 @dataclass(frozen=True, slots=True)
 class TimelineRow:
-    """What happened when; `phase` is before, during or after the impact, `who` a person or a source."""
+    """What happened when; `phase` is before, during or after the impact, `who` a person or a source.
+
+    Where the quote leaves lines out, `full` is the whole entry.
+    """
 
     at: datetime
     phase: str
@@ -138,6 +141,7 @@ class TimelineRow:
     text: str
     evidence: tuple[str, ...] = ()
     quote: str = ""
+    full: str = ""
     person: bool = False
 
 

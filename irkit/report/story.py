@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from irkit.model import ActionItem, Event, EventKind, Incident, Status, Step
 from irkit.report import facts
+from irkit.report.excerpt import quoted
 from irkit.report.material import Material, part_of, start_command
 from irkit.report.parts import Answer, Claim
 from irkit.report.sections import (
@@ -174,22 +176,27 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
         if row.get("at") is None:
             continue
         service, action = str(row.get("service") or row.get("name")), str(row.get("action") or "")
-        text, quote, evidence = f"Container {action}", "", cited
+        text, evidence = f"Container {action}", cited
+        words: Claim | None = None
         if action == "die":
             code = facts.whole(row.get("exit_code"))
             text = f"Exited with code {code}"
             named.add((service, code))
             if code and (words := facts.last_words(of.view, service, row["at"])):
-                quote, evidence = words.quote, (*cited, *words.evidence)
+                evidence = (*cited, *words.evidence)
         elif action.startswith("health_status"):
             text = f"Became {action.partition(':')[2].strip() or action}"
-        yield TimelineRow(row["at"], "", service, text, evidence, quote)
+        yield _quoting(TimelineRow(row["at"], "", service, text, evidence), words)
     for item in facts.exits(of.view):
         if item.at and (item.service, item.exit_code) not in named:
             words = facts.last_words(of.view, item.service, item.at)
             evidence = (item.evidence, *(words.evidence if words else ()))
             text = f"Exited with code {item.exit_code}" + (", killed for its use of memory" if item.oom_killed else "")
-            yield TimelineRow(item.at, "", item.service, text, evidence, words.quote if words else "")
+            yield _quoting(TimelineRow(item.at, "", item.service, text, evidence), words)
+
+
+def _quoting(row: TimelineRow, words: Claim | None) -> TimelineRow:
+    return replace(row, quote=words.quote, full=words.full) if words else row
 
 
 def _checks(of: Material) -> Iterator[TimelineRow]:
@@ -201,8 +208,10 @@ def _checks(of: Material) -> Iterator[TimelineRow]:
         if failed != last.get(service, False):
             text = "Health check fails" if failed else "Health check passes again"
             # a check that ends in a traceback says what went wrong in its last line
-            said = str(row.get("output") or "").strip().rpartition("\n")[2]
-            yield TimelineRow(row["started_at"], "", service, text, of.view.ids("container_health"), said)
+            whole = str(row.get("output") or "").strip()
+            said = whole.rpartition("\n")[2]
+            full = whole if said != whole else ""
+            yield TimelineRow(row["started_at"], "", service, text, of.view.ids("container_health"), said, full)
         last[service] = failed
 
 
@@ -222,14 +231,15 @@ def _traffic(of: Material) -> Iterator[TimelineRow]:
     errors = of.view.table("errors")
     if errors is not None and len(errors):
         first = facts.plain_records(errors.head(1))[0]
-        quote = facts.shortened(str(first["line"]))
-        yield TimelineRow(first["at"], "", str(first["service"]), "First error in the log", cited, quote)
+        yield TimelineRow(
+            first["at"], "", str(first["service"]), "First error in the log", cited, *quoted(str(first["line"]))
+        )
 
 
 def _placed(row: TimelineRow, of: Material) -> TimelineRow:
     felt = of.felt
     phase = "before" if row.at < felt.start else "during" if row.at <= felt.end else "after"
-    return TimelineRow(row.at, phase, row.who, row.text, row.evidence, row.quote, row.person)
+    return replace(row, phase=phase)
 
 
 def _time(value: object) -> datetime | None:

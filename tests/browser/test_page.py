@@ -134,7 +134,7 @@ def test_the_first_screen_answers(pages: dict[str, Path], browser: Browser) -> N
             "Critical",
             "22 min 28 s",
             "The evidence points at: API Unresponsive",
-            "jarvis-api exited with code 1 at 03:12:09Z",
+            "jarvis-api exited with code 1 at 03:12:09 UTC",
             "4 of 7 sources looked at, 1 only in part",
             "there is no file data/jarvis.db",
         ):

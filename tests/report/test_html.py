@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import fields, replace
+from datetime import timedelta
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from irkit.report import Report
 from irkit.report.html import evidence_anchor, html, mimebundle, text
 from irkit.report.plain import plain_text
 from irkit.report.sections import Similar
-from tests.example_bundle import HOSTILE, example_bundle
+from tests.example_bundle import CRASH, HOSTILE, TELLING, Row, example_bundle
 from tests.example_report import RESOLVED, TIMELINE, event, example_report, report_of
 
 
@@ -129,7 +130,7 @@ def test_outcomes_are_words_not_only_colours(report: Report) -> None:
 
 def test_plain_text_tells_the_same(report: Report) -> None:
     said = text(report.header)
-    assert "jarvis-api exited with code 1 at 03:12:09Z" in said
+    assert "jarvis-api exited with code 1 at 03:12:09 UTC" in said
     assert "CRITICAL:jarvis.main:unhandled exception" in said
     assert "redis-info ✕ failed" in said
     assert "<" not in said
@@ -146,6 +147,27 @@ def test_a_notebook_gets_html_with_its_style_and_plain_text(report: Report) -> N
 def test_plain_text_keeps_the_lines_of_a_quote_and_the_cells_of_a_row() -> None:
     given = "<h2>A</h2><pre>one\n  two</pre><table><tr><th>x</th><td>1</td></tr><tr><td>y &amp; z</td></tr></table>"
     assert plain_text(given) == "A\n-\n\none\n  two\n\nx | 1\n\ny & z"
+
+
+def test_a_traceback_shows_its_frames_and_unfolds_to_the_whole(tmp_path: Path) -> None:
+    frames = "\n".join(f'  File "/srv/jarvis/part{n}.py", line {n}, in f{n}\n    f{n + 1}()' for n in range(9))
+    entry = f"{TELLING}\nTraceback (most recent call last):\n{frames}\nValueError: <b>no</b>"
+    at = CRASH - timedelta(milliseconds=180)
+    rows: list[Row] = [
+        {"at": at, "service": "jarvis-api", "name": "jarvis-api-1", "stream": "stderr", "line": line}
+        for line in entry.split("\n")
+    ]
+    made = report_of(example_bundle(tmp_path, instead={"logs": rows}))
+    header, said = html(made.header), text(made.header)
+    quote, _, whole = header.partition('<details class="whole">')
+    assert "part8.py" in quote
+    assert "part5.py" not in quote
+    assert "The whole entry, 21 lines" in whole
+    assert "part0.py" in whole
+    assert "ValueError: &lt;b&gt;no&lt;/b&gt;" in whole
+    assert "part8.py" in said
+    assert "part0.py" not in said
+    assert "The whole entry, 21 lines" in html(made.timeline)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_the_header_answers_what_broke_since_when_and_why(report: Report) -> Non
     assert (header.response.state, header.response.sentence) == ("kept", "acknowledged after 4 min, 15 min allowed")
     assert header.likely.title == "API Unresponsive"
     first = header.likely.claims[0]
-    assert first.text == "jarvis-api exited with code 1 at 03:12:09Z"
+    assert first.text == "jarvis-api exited with code 1 at 03:12:09 UTC"
     assert first.quote == TELLING
     assert first.evidence == ("compose-services/containers", "container-logs/logs")
 
@@ -102,7 +102,7 @@ def test_the_summary_is_three_sentences(report: Report) -> None:
     assert not isinstance(report.summary, Gap)
     lasted, points, looked = (claim.text for claim in report.summary.claims)
     assert lasted.endswith("lasted from 2026-11-23 03:08:41 UTC to 03:31:09 UTC, 22 min 28 s.")
-    assert points == "The evidence points at API Unresponsive: jarvis-api exited with code 1 at 03:12:09Z."
+    assert points == "The evidence points at API Unresponsive: jarvis-api exited with code 1 at 03:12:09 UTC."
     assert looked == "3 of 7 sources could not be looked at (redis-info, sqlite-statistics, container-stats)."
 
 
