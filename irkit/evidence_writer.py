@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _BATCH_ROWS = 5000
 _BUFFERED_ROWS = 500
 _LINGER_S = 0.05
+_OFTEN = 4
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INT64 = range(-(2**63), 2**63)
@@ -101,8 +102,15 @@ class EvidenceWriter:
         if kind != "string":
             return [None if cell is None else _cell(cell, kind) for cell in cells]
         places = [index for index, cell in enumerate(cells) if cell is not None]
-        texts, _ = self._redactor.texts([str(cells[index]) for index in places])
-        for index, text in zip(places, texts, strict=True):
+        raw = [str(cells[index]) for index in places]
+        unique = list(dict.fromkeys(raw))
+        if len(unique) * _OFTEN <= len(raw):  # a service's name, a level: not lines that follow each other
+            texts, _ = self._redactor.texts(unique)
+            known = dict(zip(unique, texts, strict=True))
+            raw = [known[text] for text in raw]
+        else:
+            raw, _ = self._redactor.texts(raw)
+        for index, text in zip(places, raw, strict=True):
             cells[index] = text
         return cells
 

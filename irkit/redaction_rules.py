@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 PLACEHOLDER = re.compile(rb"\[redacted:([a-z0-9-]{1,60}):[0-9a-f]{8}\]")
 # a run of backslashes before an escape is one escape, however often the text was put into JSON
-_ESCAPE = re.compile(r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|([nrtbf\"'/]))")
+_ESCAPE = re.compile(r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|([nrtbf\"'`/]))")
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 # parts of a vendor's rule that open no door by themselves, such as an account's name
 _NO_SECRET = re.compile(r"(?:-id|-ids|-name|-username|-url|-host|-domain|-address|-repository)(?:\.\d+)?$")
@@ -47,8 +47,10 @@ class Span(NamedTuple):
 
 
 class _Own(NamedTuple):
+    """A pattern, and by the group that matched: the rule and the group that holds the secret."""
+
     pattern: Any
-    rules: tuple[str, ...]
+    rules: dict[int, tuple[str, int]]
 
 
 def spans(text: str, *, addresses: bool = False) -> list[Span]:
@@ -89,6 +91,28 @@ def own_rules() -> _Own:
     """Return the rules of `redaction_rules.toml` as one RE2 pattern."""
     table = _table()
     return _compiled(table["rule"], {name: table[name] for name in ("secrets", "tokens")})
+
+
+@cache
+def lone_rules() -> _Own:
+    """Return the vendors' rules that want two secrets near each other, as RE2 and content with the one."""
+    import re2
+
+    catalogue = vendor_rules().rules
+    parts: list[str] = []
+    rules: dict[int, tuple[str, int]] = {}
+    group = 1
+    for detail in (catalogue.detail(row["id"]) for row in catalogue.metadata() if row["visible"]):
+        if all(other["optional"] for other in detail["depends_on_rule"] or ()):
+            continue
+        try:
+            groups = re2.compile(detail["pattern"].encode(), _options()).groups
+        except re2.error:
+            continue  # a construct that RE2 lacks
+        parts.append(f"({detail['pattern']})")
+        rules[group] = (_rule_name(detail["id"]), group + (detail["betterleaks_secret_group"] or min(groups, 1)))
+        group += groups + 1
+    return _Own(re2.compile("|".join(parts).encode(), _options()), rules)
 
 
 @cache
@@ -156,9 +180,17 @@ def _compiled(rules: list[dict[str, str]], names: dict[str, str]) -> _Own:
         for name, words in names.items():
             pattern = pattern.replace(f"%{name}%", words)
         parts.append(re.sub(r"\(\?P<secret>", own_group, pattern))
+    pattern = re2.compile(("(?im)" + "|".join(parts)).encode("ascii"), _options())
+    return _Own(pattern, {group: (rule, group) for group, rule in enumerate(owners, 1)})
+
+
+def _options() -> Any:  # noqa: ANN401 (RE2's)
+    import re2
+
     options = re2.Options()
-    options.max_mem = 64 << 20
-    return _Own(re2.compile(("(?im)" + "|".join(parts)).encode("ascii"), options), tuple(owners))
+    options.max_mem = 64 << 20  # its automata are made as texts need them
+    options.log_errors = False
+    return options
 
 
 def _scan(shadow: bytes, *, addresses: bool) -> Iterator[Span]:
@@ -166,11 +198,10 @@ def _scan(shadow: bytes, *, addresses: bool) -> Iterator[Span]:
         if finding.visible or not _NO_SECRET.search(finding.rule_id):
             place = finding.location
             yield Span(place["start_offset"], place["end_offset"], _rule_name(finding.rule_id))
-    for own in (own_rules(), opaque_rules(), *((address_rules(),) if addresses else ())):
+    for own in (own_rules(), lone_rules(), opaque_rules(), *((address_rules(),) if addresses else ())):
         for match in own.pattern.finditer(shadow):
-            group = match.lastindex
+            rule, group = own.rules[match.lastindex]
             start, end = match.span(group)
-            rule = own.rules[group - 1]
             if not _spared(rule, shadow[start:end].decode("ascii")):
                 yield Span(start, end, rule)
 
