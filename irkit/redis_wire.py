@@ -38,12 +38,14 @@ class RedisWire:
         self._read_bytes = 0
         url = urlsplit(target.url.reveal())
         options = {name: values[-1] for name, values in parse_qs(url.query).items()}
+        path = "" if url.scheme == "unix" else url.path.strip("/")
+        self.database = options.get("db") or path or "0"
         try:
             self._socket = self._connect(url, options)
         except (OSError, ValueError) as error:
             raise self._named(error) from None
         try:
-            self._log_in(url, options)
+            self._log_in(url)
         except BaseException:
             self._socket.close()
             raise
@@ -98,12 +100,11 @@ class RedisWire:
             plain.close()
             raise
 
-    def _log_in(self, url: SplitResult, options: dict[str, str]) -> None:
+    def _log_in(self, url: SplitResult) -> None:
         if url.password:
             self.ask("AUTH", *([unquote(url.username)] if url.username else []), unquote(url.password))
-        database = options.get("db") or ("" if url.scheme == "unix" else url.path.strip("/"))
-        if database and database != "0":
-            self.ask("SELECT", database)
+        if self.database != "0":
+            self.ask("SELECT", self.database)
 
     def _reply(self) -> Reply:
         line = self._line()

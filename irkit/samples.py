@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -51,19 +52,27 @@ def redis(target: RedisTarget, clock: Callable[[], datetime]) -> Sample:
         Refused: it will not tell; the sentence says why.
     """
     at = clock()
+    gaps = []
+    limited = None
     with RedisWire(target, target.timeout_s) as wire:
         asked_s = time.monotonic()
         info = _fields(wire.ask("INFO"))
         answer_s = time.monotonic() - asked_s
-        keys = wire.ask("DBSIZE")
-        limited = _ratelimit_keys(wire, target) if isinstance(keys, int) and keys <= _MAX_KEYS else None
-    if not info:
-        raise Refused(f"Redis at {target} answers INFO with nothing")
-    row: dict[str, object] = {"at": at, "answer_s": answer_s, "role": info.get("role"), "ratelimit_keys": limited}
-    row["keys"] = keys if isinstance(keys, int) else None
+        if not info:
+            raise Refused(f"Redis at {target} answers INFO with nothing")
+        # a database without keys has no line
+        found = re.match(r"keys=(\d+)", info.get(f"db{wire.database}", "keys=0"), re.ASCII)
+        keys = int(found[1]) if found else None
+        if keys is not None and keys <= _MAX_KEYS:
+            try:
+                limited = _ratelimit_keys(wire, target)
+            except Refused as error:
+                gaps.append(f"the rate-limit keys were not counted: {error}")
+    row: dict[str, object] = {"at": at, "answer_s": answer_s, "role": info.get("role")}
+    row |= {"keys": keys, "ratelimit_keys": limited}
     row |= {column: int(info[name]) if info.get(name, "").isdecimal() else None for column, name in _FIGURES.items()}
     row["max_memory_bytes"] = row["max_memory_bytes"] or None  # 0 is Redis' word for no limit
-    return Sample((row,))
+    return Sample((row,), tuple(gaps))
 
 
 def _fields(reply: object) -> dict[str, str]:

@@ -117,3 +117,20 @@ def test_keys_are_counted_where_that_is_cheap_and_unknown_elsewhere(tmp_path: Pa
         server.client.mset({f"more:{n}": 1 for n in range(5000)})
         [row] = sample(target, utc_now).rows
         assert (row["keys"], row["ratelimit_keys"]) == (11000, None)
+
+
+def test_an_account_that_may_only_read_figures_leaves_the_rest_open(tmp_path: Path) -> None:
+    account = ["--user", "irkit", "on", ">s3cret", "~*", "-@all", "+info"]
+    with redis_server(tmp_path, *account) as server:
+        server.client.set("a", "b")
+        found = sample(server.target("irkit:s3cret@"), utc_now)
+    assert (found.rows[0]["keys"], found.rows[0]["ratelimit_keys"]) == (1, None)
+    assert "the rate-limit keys were not counted" in found.gaps[0]
+    assert "NOPERM" in found.gaps[0]
+
+
+def test_only_the_named_database_s_keys_are_counted(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        server.client.mset({"ratelimit:provider:a": 1, "b": 2})
+        [row] = sample(server.target(path="/5"), utc_now).rows
+    assert (row["keys"], row["ratelimit_keys"]) == (0, 0)
