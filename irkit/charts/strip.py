@@ -56,12 +56,17 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class BarLane:
-    """Counts in intervals of `step_s` seconds."""
+    """Counts in intervals of `step_s` seconds; `legend` says what the colours mean.
+
+    Where everything counted is a failure (`all_failed`), "3 of 3 failed" would say nothing.
+    """
 
     name: str
     unit: str
     step_s: int
     bars: tuple[Bar, ...]
+    legend: str = ""
+    all_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,11 @@ class LineLane:
 
 @dataclass(frozen=True, slots=True)
 class MarkLane:
-    """Single events over time."""
+    """Single events over time; `legend` says how the bad ones look."""
 
     name: str
     marks: tuple[Mark, ...]
+    legend: str = ""
 
 
 Lane = BarLane | LineLane | MarkLane
@@ -127,7 +133,7 @@ class IncidentStrip:
         made: list[tuple[datetime, str, str]] = [(item.at, "milestone", item.label) for item in self.milestones]
         for lane in self.lanes:
             if isinstance(lane, BarLane):
-                made += [(b.at, lane.name, f"{b.failed:g} failed of {b.total:g}") for b in lane.bars if b.failed]
+                made += [(bar.at, lane.name, _counted(bar, lane)) for bar in lane.bars if bar.failed]
             elif isinstance(lane, LineLane):
                 highest = sorted(lane.points, key=lambda point: -point.value)[:1]
                 made += [(p.at, f"{lane.name}, highest", f"{p.value:.3g} {lane.unit}") for p in highest]
@@ -204,7 +210,8 @@ class IncidentStrip:
 
 def _draw(lane: Lane, x: Callable[[datetime], float], y: float, width: int) -> tuple[list[str], float]:
     """Return a lane's parts and its height; `y` is its upper edge."""
-    title = svg.text(_EDGE_PX, y + 14, lane.name, "name")
+    legend = "" if isinstance(lane, LineLane) else lane.legend
+    title = svg.text(_EDGE_PX, y + 14, f"{lane.name}, {legend}" if legend else lane.name, "name")
     plot = y + _HEAD_PX
     if isinstance(lane, MarkLane):
         drawn, height = _marks(lane, x, plot, width)
@@ -214,6 +221,10 @@ def _draw(lane: Lane, x: Callable[[datetime], float], y: float, width: int) -> t
     side = svg.text(width - _EDGE_PX, y + 14, _peak(lane), anchor="end")
     axis = svg.line(_EDGE_PX, base, width - _EDGE_PX, base, "axis")
     return [*drawn, axis, title, side], _HEAD_PX + _LANE_PX + _GAP_PX
+
+
+def _counted(bar: Bar, lane: BarLane) -> str:
+    return f"{bar.total:g} {lane.unit}" if lane.all_failed else f"{bar.failed:g} of {bar.total:g} failed {lane.unit}"
 
 
 def _peak(lane: BarLane | LineLane) -> str:

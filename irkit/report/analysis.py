@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from irkit.model import Finding, VerdictState
+from datetime import datetime
+
+from irkit.model import Finding, Incident, VerdictState
 from irkit.report.material import LOOKED_AT, QUESTION, Material, start_command
 from irkit.report.parts import Claim
 from irkit.report.sections import Appendix, OpenQuestions, RankRow, RuledOut, SymptomRow, Symptoms
 
+_MILESTONES = (
+    ("detected", "detection"),
+    ("acknowledged", "acknowledgement"),
+    ("mitigated", "mitigation"),
+    ("resolved", "resolution"),
+)
 _ORDER = (VerdictState.FOUND, VerdictState.UNKNOWN, VerdictState.CLEAR)
 
 
@@ -74,7 +82,18 @@ def appendix(of: Material) -> Appendix:
         bundle_id=of.bundle.id,
         seal=manifest.seal,
         irkit_version=manifest.irkit_version,
+        collected_at=manifest.created_at,
+        placed=_placed(manifest.created_at, of.incident),
     )
+
+
+def _placed(at: datetime, one: Incident) -> str:
+    """Say between which milestones a time lies: what was collected after the mitigation shows a mended service."""
+    known = [(word, reached) for name, word in _MILESTONES if (reached := getattr(one, f"{name}_at"))]
+    before = [word for word, reached in known if reached <= at]
+    after = [word for word, reached in known if reached > at]
+    told = [f"after {before[-1]}"] if before else []
+    return " and ".join([*told, *([f"before {after[0]}"] if after else [])])
 
 
 def _row(finding: Finding, of: Material) -> SymptomRow:

@@ -66,7 +66,7 @@ def _traffic(view: View, shown: Window, limit: Threshold | None) -> list[Lane]:
         failed = requests[requests["status_code"].fillna(0) >= _SERVER_ERROR]
         bad = dict(_counted(failed, interval))
         bars = tuple(Bar(at, total, bad.get(at, 0)) for at, total in _counted(requests, interval))
-        lanes.append(BarLane("Requests, failed in red", words, step, bars))
+        lanes.append(BarLane("Requests", words, step, bars, legend="failed in red"))
         slow = requests.dropna(subset=["duration_s"])
         if len(slow):
             p95 = slow.groupby(slow["at"].dt.floor(interval))["duration_s"].quantile(0.95)
@@ -76,7 +76,7 @@ def _traffic(view: View, shown: Window, limit: Threshold | None) -> list[Lane]:
     errors = _inside(shown, view.table("errors"))
     if errors is not None and len(errors):
         bars = tuple(Bar(at, total, total) for at, total in _counted(errors, interval))
-        lanes.append(BarLane("Errors in the log", words, step, bars))
+        lanes.append(BarLane("Errors in the log", words, step, bars, all_failed=True))
     return lanes
 
 
@@ -93,9 +93,12 @@ def _checks(view: View, shown: Window) -> list[Lane]:
         for row in view.records("container_health")
         if row.get("started_at")
     ]
-    marks += [Mark(row.at, row.verdict, bad=row.verdict != "healthy") for row in probes(view)]
+    marks += [
+        Mark(row.at, f"probe from outside {row.verdict.replace('_', ' ')}", bad=row.verdict != "healthy")
+        for row in probes(view)
+    ]
     marks = sorted((mark for mark in marks if shown.start <= mark.at <= shown.end), key=lambda mark: mark.at)
-    return [MarkLane("Health checks, failed filled", tuple(marks[-_MAX_MARKS:]))] if marks else []
+    return [MarkLane("Health checks", tuple(marks[-_MAX_MARKS:]), legend="failed filled")] if marks else []
 
 
 def _events(view: View, shown: Window) -> list[Lane]:

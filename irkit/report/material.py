@@ -109,7 +109,12 @@ class Material:
         notes = [event for event in self.timeline if part_of(event) == slug]
         answers = [Answer(event.text, event.actor, event.at) for event in notes]
         if slug == "impact" and self.incident.impact and not answers:
-            answers = [Answer(self.incident.impact, self.incident.owner or "", self.incident.opened_at)]
+            told = [event for event in self.timeline if "impact" in event.data]
+            opened = [event for event in self.timeline if event.kind is EventKind.OPENED]
+            # a correction of the impact is signed by who made it
+            by = next(iter([*reversed(told), *opened]), None)
+            signed = (by.actor, by.at) if by else (self.incident.owner or "", self.incident.opened_at)
+            answers = [Answer(self.incident.impact, *signed)]
         return Written(slug, title, question, tuple(answers))
 
 

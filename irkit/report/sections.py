@@ -302,7 +302,10 @@ class Similar(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Appendix(Shown):
-    """The evidence index that every claim links to, what could not be had, and how to make this report again."""
+    """The evidence index that every claim links to, what could not be had, and how to make this report again.
+
+    The bundle's time of collection is `placed` among the incident's milestones, in words.
+    """
 
     heading: ClassVar[str] = "Evidence"
     anchor: ClassVar[str] = "evidence"
@@ -315,3 +318,5 @@ class Appendix(Shown):
     bundle_id: str
     seal: str
     irkit_version: str
+    collected_at: datetime
+    placed: str = ""

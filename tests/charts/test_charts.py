@@ -102,9 +102,19 @@ def test_the_alternative_text_and_the_table_tell_the_same_story() -> None:
     assert "started at 03:01:00" in figure.alt
     columns, rows = figure.rows()
     assert columns == ("Time (UTC)", "What", "Value")
-    assert ("03:01:00", "Requests", "4 failed of 8") in rows
+    assert ("03:01:00", "Requests", "4 of 8 failed in 1 min") in rows
     assert ("03:02:00", "Container events", "api exited, code 1") in rows
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+
+
+def test_what_only_counts_failures_is_no_share_and_the_legend_is_drawn_only() -> None:
+    errors = BarLane("Errors in the log", "in 5 s", 5, (Bar(at(1), 3, 3),), all_failed=True)
+    checks = MarkLane("Health checks", (Mark(at(2), "api check failed", bad=True),), legend="failed filled")
+    figure = IncidentStrip(START, END, (errors, checks))
+    rows = figure.rows()[1]
+    assert rows == (("03:01:00", "Errors in the log", "3 in 5 s"), ("03:02:00", "Health checks", "api check failed"))
+    assert "Health checks, failed filled" in texts(figure.svg())
+    assert "filled" not in figure.alt
 
 
 def test_one_point_and_no_points_can_be_drawn() -> None:

@@ -1,7 +1,8 @@
 """The report as data: what each section says of the example incident, and what it says when evidence is missing."""
 
+import re
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from irkit.report import POSTMORTEM, Report, build
 from irkit.report.figures import shown_window
 from irkit.report.html import html
 from irkit.report.parts import Gap
-from tests.example_bundle import CRASH, FIRST_500, START, TELLING, example_bundle
-from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, example_report, report_of
+from tests.example_bundle import COLLECTED, CRASH, FIRST_500, START, TELLING, example_bundle
+from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, TITLE, example_report, report_of
 
 EVERYTHING = ("containers", "container_health", "container_events", "logs", "health")
 
@@ -119,14 +120,18 @@ def test_the_impact_is_counted_while_it_lasted(report: Report) -> None:
     assert report.impact.strip is not None
     names = [lane.name for lane in report.impact.strip.lanes]
     assert names == [
-        "Requests, failed in red",
+        "Requests",
         "p95 latency",
         "Errors in the log",
-        "Health checks, failed filled",
+        "Health checks",
         "Container events",
     ]
     assert report.impact.strip.impact is not None
     assert report.impact.strip.impact.start == FIRST_500
+    shown = {what: value for _, what, value in report.impact.strip.rows()[1]}
+    assert re.fullmatch(r"\d+ of \d+ failed in \d+ s", shown["Requests"])
+    assert re.fullmatch(r"\d+ in \d+ s", shown["Errors in the log"])
+    assert shown["Health checks"] == "probe from outside refused"
 
 
 @pytest.fixture(scope="module")
@@ -344,6 +349,37 @@ def test_the_table_of_scores_says_what_counts_less_and_the_headline_leads_there(
     assert '<a href="#scores">Score 0.80 of 1</a>' in html(made.header)
     assert 'id="scores"' in html(made.symptoms)
     assert shared in html(made.symptoms)
+
+
+@pytest.mark.parametrize(
+    ("milestones", "placed"),
+    [
+        ({}, "after acknowledgement and before mitigation"),
+        ({"mitigated_at": None, "resolved_at": None}, "after acknowledgement"),
+        ({"mitigated_at": COLLECTED - timedelta(seconds=1)}, "after mitigation and before resolution"),
+        (dict.fromkeys(("detected_at", "acknowledged_at", "mitigated_at")), "before resolution"),
+    ],
+)
+def test_the_appendix_says_between_which_milestones_it_was_collected(
+    milestones: dict[str, datetime | None], placed: str, tmp_path: Path
+) -> None:
+    made = report_of(example_bundle(tmp_path), replace(RESOLVED, **milestones))  # type: ignore[arg-type]
+    assert not isinstance(made.appendix, Gap)
+    assert (made.appendix.collected_at, made.appendix.placed) == (COLLECTED, placed)
+    assert re.search(rf"collected <time[^>]*>2026-11-23 03:21:30</time> UTC, {placed}, sealed", html(made.appendix))
+
+
+def test_the_impact_is_signed_by_who_gave_it(tmp_path: Path) -> None:
+    at = RESOLVED.opened_at
+    opened = Event(1, 42, at, at, EventKind.OPENED, "pager", TITLE, data={"impact": "nobody can chat"})
+    later = at + timedelta(minutes=9)
+    amended = Event(2, 42, later, later, EventKind.AMENDED, "jon", "", data={"impact": "half cannot chat"})
+    bundle = example_bundle(tmp_path)
+    for timeline, signed in (((opened,), ("pager", at)), ((opened, amended), ("jon", later))):
+        impact = report_of(bundle, replace(RESOLVED, impact="nobody can chat"), timeline).impact
+        assert not isinstance(impact, Gap)
+        (answer,) = impact.told.answers
+        assert (answer.by, answer.at) == signed
 
 
 def test_similar_incidents_are_of_the_same_type(report: Report) -> None:
