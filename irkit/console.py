@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from irkit.collect import Progress
+    from irkit.model import CollectorRun
+
+
+# enough for seconds to tick, too few to flicker
+_FRAMES_A_SECOND = 4
 
 
 def say(text: str) -> None:
@@ -45,22 +51,32 @@ def status(text: str) -> Iterator[None]:
 
 @contextmanager
 def progress() -> Iterator[Callable[[Progress], None]]:
-    """Show each look while it runs and its outcome when it ends, on standard error."""
-    from rich.progress import Progress as Bars
-    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+    """Show each look while it runs and its outcome when it ends, on standard error; nothing of it stays.
+
+    Where that is no terminal nothing is shown: the table of outcomes that follows tells the same.
+    """
+    from rich.live import Live
+
+    from irkit import terminal
+
+    began: dict[str, float] = {}
+    ended: dict[str, CollectorRun] = {}
+
+    def drawn() -> RenderableType:
+        now = time.monotonic()
+        return terminal.looks_under_way([(name, now - began[name], ended.get(name)) for name in began])
+
+    def on_progress(news: Progress) -> None:
+        if news.run is None:
+            began[news.collector] = time.monotonic()
+        elif news.collector in began:
+            ended[news.collector] = news.run
 
     console = _console(stderr=True)
-    columns = (SpinnerColumn(finished_text=" "), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks: dict[str, int] = {}
-
-        def on_progress(news: Progress) -> None:
-            if news.run is None:
-                tasks[news.collector] = int(bars.add_task(f"{news.collector:<20} looking", total=1))
-            elif news.collector in tasks:
-                told = f"{news.collector:<20} {news.run.outcome.replace('_', ' ')}"
-                bars.update(bars.task_ids[list(tasks).index(news.collector)], description=told, completed=1)
-
+    if not console.is_terminal:
+        yield on_progress
+        return
+    with Live(get_renderable=drawn, console=console, transient=True, refresh_per_second=_FRAMES_A_SECOND):
         yield on_progress
 
 

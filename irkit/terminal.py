@@ -137,6 +137,24 @@ def coverage_table(runs: Iterable[CollectorRun]) -> RenderableType:
     return table
 
 
+def looks_under_way(looks: Sequence[tuple[str, float, CollectorRun | None]]) -> RenderableType:
+    """Return one line for each look of a running collection, by name, seconds since its start, and how it ended."""
+    grid = Table.grid(padding=(0, 2), expand=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, min_width=len("timed out"))
+    grid.add_column(no_wrap=True, min_width=len("10.0 s"), justify="right")
+    grid.add_column(no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
+    for name, elapsed_s, run in looks:
+        if run is None:
+            grid.add_row(name, Text("looking", "cyan"), f"{elapsed_s:.0f} s", "")
+        else:
+            outcome = Text(run.outcome.replace("_", " "), _OUTCOME_STYLE[run.outcome])
+            grid.add_row(name, outcome, f"{run.duration_s:.1f} s", Text(visible(run.reason)))
+    waiting = [name for name, _, run in looks if run is None]
+    told = f"{len(looks) - len(waiting)} of {len(looks)} sources looked at"
+    return Group(grid, Text(told if looks else "Preparing to look", "dim"))
+
+
 def plan_table(looks: Iterable[Look]) -> RenderableType:
     """Return what a collection would read, why, and with which command a human would."""
     table = _table(
