@@ -19,6 +19,7 @@ from typing import Any
 import docker
 import pytest
 
+from irkit.collect import collect
 from irkit.collect_contract import Refused
 from irkit.errors import InputError
 from irkit.history import Missed, Sample, decode
@@ -26,13 +27,14 @@ from irkit.model import EventKind, Status, Window, utc_now
 from irkit.recorder import Recording, Source, check, sources
 from irkit.redact import Redactor
 from irkit.ring import Record, Ring, read
-from irkit.settings import DockerTarget, HttpTarget, RecorderSettings, RedisTarget, Secret, Settings
+from irkit.settings import DockerTarget, HttpTarget, RecorderSettings, RedisTarget, Secret, Settings, load
 from irkit.store import open_store
 from tests.collectors.faulty_engine import FaultyEngine
 from tests.collectors.lab import SLEEP, Lab
 from tests.http_servers import Behaviour, answer, drip, free_port, hang, serving
 from tests.redis_servers import redis_server
 from tests.stack.engine import Images, wait_until
+from tests.stack.stack import Stack
 
 IRKIT = Path(sys.executable).parent / "irkit"
 HEALTHY = answer(b'{"status": "healthy"}')
@@ -374,6 +376,32 @@ def test_an_outage_opens_one_incident_however_often_the_recorder_dies(tmp_path: 
     told = store.timeline(first.id)
     assert {event.actor for event in told if event.kind is not EventKind.RESOLVED} == {"irkit recorder"}
     assert [event.kind for event in told].count(EventKind.EVIDENCE) == 1
+
+
+def test_a_breakdown_is_in_the_evidence_with_its_before(stack: Stack, tmp_path: Path) -> None:
+    settings = replace(load(stack.directory), home=tmp_path)
+    ring = Path(settings.recording.path)
+
+    def verdicts() -> list[str]:
+        return [str(row["verdict"]) for rows in samples(ring, "health") for row in rows]
+
+    with recording(sources(settings), ring, 0.25):
+        wait_until(lambda: verdicts().count("healthy") > 3, "it is healthy")
+        with stack.broken("redis-down"):
+            wait_until(lambda: len(misses(ring, "redis")) > 3, "Redis is missed")
+            wait_until(lambda: verdicts()[-1] != "healthy", "the API says so")
+            now = utc_now()
+            window = Window(now - timedelta(minutes=1), now)
+            bundle = collect(settings, 7, window, bundle_id="one", now=now, only=["recorder-history"])
+    kinds = ("health_history", "container_history", "history_gaps")
+    health, containers, gaps = (bundle.load(kind) for kind in kinds)
+    assert health["verdict"].iloc[0] == "healthy"
+    assert health["verdict"].iloc[-1] != "healthy"
+    states = containers[containers["service"] == "redis"].sort_values("at")["state"]
+    assert (states.iloc[0], states.iloc[-1]) == ("running", "exited")
+    lost = gaps[gaps["source"] == "redis"]
+    assert lost["missed"].sum() > 3
+    assert lost["started_at"].iloc[0] > health["at"].iloc[0]
 
 
 def nowhere(folder: Path) -> DockerTarget:
