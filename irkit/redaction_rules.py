@@ -27,6 +27,7 @@ _HARMLESS = re.compile(
     r"authentication|unauthorized|forbidden|basic|bearer|digest|negotiate|string|str|int|bytes|object|"
     r"[<\[{(*]*(?:redacted|filtered|masked|hidden|removed)[>\]})*]*|<[\w -]+>|[*x.•…-]+|%\w|\$\{?\w+\}?)"
 )
+_NOTHING = r"[^\x00-\x{10FFFF}]"
 _SHORT_WORD = 16
 _TOKEN_CHARS = 20
 _KEY_DIGITS = 4
@@ -112,7 +113,7 @@ def lone_rules() -> _Own:
         parts.append(f"({detail['pattern']})")
         rules[group] = (_rule_name(detail["id"]), group + (detail["betterleaks_secret_group"] or min(groups, 1)))
         group += groups + 1
-    return _Own(re2.compile("|".join(parts).encode(), _options()), rules)
+    return _Own(re2.compile("|".join(parts or [_NOTHING]).encode(), _options()), rules)
 
 
 @cache

@@ -138,7 +138,10 @@ def test_addresses_go_only_where_that_is_asked_for(settings: Settings) -> None:
 
 def test_no_evidence_is_taken_when_a_planted_secret_is_not_replaced(settings: Settings, tmp_path: Path) -> None:
     blind = tmp_path / "site" / "kingfisher_sdk.py"  # the vendors' rules, as a broken upgrade might leave them
-    blind.write_text("class Rules:\n def __init__(self, **_): pass\nclass Scanner:\n def __init__(self, _): pass\n")
+    blind.write_text(
+        "class Rules:\n def __init__(self, **_): pass\n def metadata(self): return []\n"
+        "class Scanner:\n def __init__(self, rules): self.rules = rules\n"
+    )
     with pytest.raises(CollectError, match="secrets cannot be taken out of evidence: AttributeError"):
         run(settings, "good")
     with blind.open("a") as stream:
