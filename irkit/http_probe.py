@@ -132,6 +132,23 @@ def probe(
         multi.close()
 
 
+def probe_once(
+    url: str, *, timeout_s: float, limit_bytes: int = MAX_BODY_BYTES, clock: Callable[[], datetime] = utc_now
+) -> Probe:
+    """Probe a usable URL once within `timeout_s`, waiting without a wake-up: for who does it all day."""
+    attempt = _Attempt(clock(), limit_bytes)
+    curl = curl_for(url, timeout_s, attempt.take)
+    code, text = pycurl.E_OK, ""
+    try:
+        try:
+            curl.perform()
+        except pycurl.error as error:
+            code, text = error.args
+        return _outcome(curl, attempt, code, text, timeout_s)
+    finally:
+        curl.close()
+
+
 def curl_for(url: str, timeout_s: float, take: Callable[[bytes], int]) -> pycurl.Curl:
     """Return a handle that gives up after `timeout_s` in total and hands each decoded part of the body to `take`.
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from irkit.collect_contract import Refused, Unreachable
 from irkit.health_verdict import health_row, read_body
 from irkit.history import Sample
-from irkit.http_probe import probe, usable
+from irkit.http_probe import probe_once, usable
 from irkit.redis_wire import RedisWire
 from irkit.settings import HttpTarget, RedisTarget
 
@@ -38,7 +38,7 @@ def health(target: HttpTarget, clock: Callable[[], datetime]) -> Sample:
     """
     if not usable(target.health_url):
         raise Unreachable("the health_url is not an HTTP address")
-    [ended] = probe(target.health_url, probes=1, timeout_s=target.timeout_s, clock=clock)
+    ended = probe_once(target.health_url, timeout_s=target.timeout_s, clock=clock)
     return Sample((health_row(str(target), ended, read_body(ended)),))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit.http_probe import Probe, probe, usable
+from irkit.http_probe import Probe, probe, probe_once, usable
 from tests import http_servers as servers
 
 
@@ -162,6 +162,24 @@ def test_headers_without_end_are_an_error() -> None:
 
     with servers.serving(flood) as port:
         assert ask(port).fault in ("error", "reset")
+
+
+@pytest.mark.parametrize("behave", [servers.answer(b"OK"), servers.hang, servers.drip, servers.reset, servers.close])
+def test_a_single_probe_ends_as_one_of_several_does(behave: servers.Behaviour) -> None:
+    with servers.serving(behave) as port:
+        url = f"http://127.0.0.1:{port}/"
+        [of_several] = probe(url, probes=1, timeout_s=0.3)
+        single = probe_once(url, timeout_s=0.3)
+    told = [(one.fault, one.status_code, one.content_type, one.truncated) for one in (of_several, single)]
+    assert told[0] == told[1]
+    assert single.error == of_several.error
+    assert bool(single.first_byte_s) == bool(of_several.first_byte_s)
+
+
+def test_a_single_probe_is_cut_at_its_limit() -> None:
+    with servers.serving(servers.answer(b"x" * 5000)) as port:
+        single = probe_once(f"http://127.0.0.1:{port}/", timeout_s=5, limit_bytes=1000)
+    assert (single.body, single.truncated, single.fault) == (b"x" * 1000, True, None)
 
 
 def test_several_probes_follow_one_another() -> None:
