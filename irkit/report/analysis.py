@@ -62,8 +62,8 @@ def open_questions(of: Material) -> OpenQuestions:
     for name, at in (("start", one.started_at), ("get detected", one.detected_at)):
         if at is None and name == "start" and of.start_by_evidence:
             when = f"{of.start_by_evidence:%H:%M:%S} UTC"
-            question = f"When did it start? The timeline does not say; by the evidence, at {when}. If that is right:"
-            asked.append(Claim(question, command=start_command(of)))
+            question = f"When did it start? The timeline does not say; by the evidence, at {when}."
+            asked.append(Claim(f"{question} Where that is right, record it:", command=start_command(of)))
         elif at is None:
             asked.append(Claim(f"When did it {name}? The timeline does not say."))
     return OpenQuestions(tuple(asked))

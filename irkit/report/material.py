@@ -84,9 +84,11 @@ class Material:
 
     @property
     def start_by_evidence(self) -> datetime | None:
-        """The onset, where nobody recorded the start and the evidence shows one before anybody noticed."""
-        one, onset = self.incident, self.onset
-        return onset if one.started_at is None and onset and onset < min(self.noticed_at, self._ended_at) else None
+        """The onset's full second, where nobody recorded the start and the evidence shows it before anybody noticed."""
+        onset = self.onset
+        if self.incident.started_at or onset is None or onset >= min(self.noticed_at, self._ended_at):
+            return None
+        return onset.replace(microsecond=0)
 
     @property
     def _ended_at(self) -> datetime:

@@ -217,10 +217,14 @@ class Narrative(Shown):
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A resolution step of the runbook: `done`, `skipped`, `deviated` or `not recorded`, and by what record."""
+    """A resolution step of the runbook: `done`, `skipped`, `deviated` or `not recorded`.
+
+    `by` names the record that says so, `note` is what it adds.
+    """
 
     step: Step
     state: str
+    by: str = ""
     note: str = ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from irkit.model import ActionItem, Event, EventKind, Incident, Status, Step
+from irkit.model import ActionItem, Event, EventKind, Finding, Incident, IncidentType, Status, Step
 from irkit.report import facts
 from irkit.report.excerpt import quoted
 from irkit.report.material import Material, part_of, start_command
@@ -66,14 +66,19 @@ def detection(of: Material) -> Narrative:
     elif inferred := of.start_by_evidence:
         taken, word = format_duration(of.noticed_at - inferred), "detected" if one.detected_at else "opened"
         sentence = f"{word.capitalize()} at {of.noticed_at:%H:%M:%S} UTC, {taken} after it started by the evidence."
-        claims.append(Claim(f"{sentence} Nobody recorded the start; if that is right:", command=start_command(of)))
+        shown = _starting(of)
+        cited = tuple(dict.fromkeys(one for item in shown for one in item.evidence))
+        claims.append(Claim(f"{sentence} It showed as {_titles(shown)}.", cited))
+        claims.append(
+            Claim("Nobody recorded the start. Where this one is right, record it:", command=start_command(of))
+        )
     else:
         claims.append(Claim("How long detection took is unknown: the timeline lacks when it started or was detected."))
     onsets = [finding for finding in of.diagnosis.findings if finding.verdict.onset]
     noticed = of.noticed_at
     for finding in sorted(onsets, key=lambda item: item.verdict.onset or noticed)[:1]:
         onset = finding.verdict.onset
-        if onset and onset < noticed:
+        if onset and onset < noticed and not of.start_by_evidence:
             lead = format_duration(noticed - onset)
             sentence = f"“{finding.title}” was visible from {onset:%H:%M:%S} UTC, {lead} before that."
             claims.append(Claim(sentence, finding.evidence))
@@ -89,14 +94,28 @@ def resolution(of: Material) -> Resolution:
     for event in of.timeline:
         number, state = event.data.get("step"), str(event.data.get("outcome") or "done")
         if isinstance(number, int) and event.kind in _ACTING:
-            states[number] = (state if state in _STEP_STATES else "done", event.text)
-    steps = [StepRow(step, *states.get(step.number, ("not recorded", ""))) for step in kind.resolution] if kind else []
+            states[number] = (state if state in _STEP_STATES else "done", _record(event), _beyond(event, number, kind))
+    steps = (
+        [StepRow(step, *states.get(step.number, ("not recorded", "", ""))) for step in kind.resolution] if kind else []
+    )
     return Resolution(kind.title if kind else of.incident.type, tuple(steps), actions)
 
 
-def _quoted_steps(of: Material, steps: Sequence[Step]) -> dict[int, tuple[str, str]]:
+def _record(event: Event) -> str:
+    return f"the {event.kind.value} of {event.at:%H:%M:%S} UTC"
+
+
+def _beyond(event: Event, number: int, kind: IncidentType | None) -> str:
+    """Return what a record of a step says beyond the step's own words, which stand beside it."""
+    steps = kind.resolution if kind else ()
+    text = next((step.text for step in steps if step.number == number), "")
+    opening = f"Step {number} ({text}): {event.data.get('outcome')}"
+    return event.text.removeprefix(opening).lstrip(". ") if event.text.startswith(opening) else event.text
+
+
+def _quoted_steps(of: Material, steps: Sequence[Step]) -> dict[int, tuple[str, str, str]]:
     """Return the steps whose command a note or an action has verbatim: who writes it down has typed it."""
-    found: dict[int, tuple[str, str]] = {}
+    found: dict[int, tuple[str, str, str]] = {}
     plain = [e for e in of.timeline if e.kind in _ACTING and part_of(e) is None and "step" not in e.data]
     for step in steps:
         if not (words := (step.command or "").split()):
@@ -105,7 +124,7 @@ def _quoted_steps(of: Material, steps: Sequence[Step]) -> dict[int, tuple[str, s
         command = re.compile(rf"(?<![\w-]){re.escape(' '.join(words))}(?![\w-])")
         for event in sorted(plain, key=lambda event: event.at):
             if command.search(" ".join(event.text.split())):
-                found.setdefault(step.number, ("done", f"by the {event.kind.value} of {event.at:%H:%M:%S} UTC"))
+                found.setdefault(step.number, ("done", _record(event), ""))
     return found
 
 
@@ -156,10 +175,18 @@ def _told(of: Material) -> Iterator[TimelineRow]:
 def _onset(of: Material) -> Iterator[TimelineRow]:
     if not (at := of.start_by_evidence):
         return
-    shown = [item for item in of.diagnosis.ranking[0].supporting if item.verdict.onset == at]
+    shown = _starting(of)
     cited = tuple(dict.fromkeys(one for item in shown for one in item.evidence))
-    titles = " and ".join(f"“{item.title}”" for item in shown)
-    yield TimelineRow(at, "", "irkit", f"Start of the impact by the evidence: {titles}", cited)
+    yield TimelineRow(at, "", "irkit", f"Start of the impact by the evidence: {_titles(shown)}", cited)
+
+
+def _starting(of: Material) -> list[Finding]:
+    """Return the findings that show the onset."""
+    return [item for item in of.diagnosis.ranking[0].supporting if item.verdict.onset == of.onset]
+
+
+def _titles(found: Sequence[Finding]) -> str:
+    return " and ".join(f"“{item.title}”" for item in found)
 
 
 def _words(event: Event) -> str:

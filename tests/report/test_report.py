@@ -148,6 +148,7 @@ def test_a_start_that_nobody_recorded_is_taken_from_the_evidence_and_marked(unre
     assert header.started_at is not None
     assert abs(header.started_at - FIRST_500) < timedelta(seconds=30)
     assert header.started_by_evidence
+    assert header.started_at.microsecond == 0, "the command records full seconds"
     assert header.lasted == CRASH + timedelta(minutes=19) - header.started_at
     start = f"{header.started_at:%H:%M:%S} UTC"
     assert f"from 2026-11-23 {start} (by the evidence) to 03:31:09 UTC" in summary.claims[0].text
@@ -168,7 +169,7 @@ def test_the_timeline_is_split_at_the_start_by_the_evidence(unrecorded: Report) 
     assert row.phase == "during"
     assert row.evidence
     assert {row.phase for row in timeline.rows if row.at < FIRST_500 - timedelta(minutes=1)} == {"before"}
-    assert "Before the impact, which started by the evidence" in html(timeline)
+    assert "Before the impact, its start taken from the evidence" in html(timeline)
     assert milestones.rows[0].verdict.startswith("started not recorded; ")
     assert milestones.rows[0].duration is None
 
@@ -314,12 +315,14 @@ def test_the_runbooks_steps_say_what_was_done(report: Report) -> None:
 @pytest.mark.parametrize(
     ("text", "data", "state", "note"),
     [
-        ("ran docker-compose  restart\njarvis-api", {}, "done", "by the note of 03:24:09 UTC"),
-        ("`docker-compose restart jarvis-api`: up again", {}, "done", "by the note of 03:24:09 UTC"),
+        ("ran docker-compose  restart\njarvis-api", {}, "done", ""),
+        ("`docker-compose restart jarvis-api`: up again", {}, "done", ""),
         ("docker-compose restart jarvis-api-2", {}, "not recorded", ""),
         ("docker-compose restart jarvis-worker", {}, "not recorded", ""),
         ("never docker-compose restart jarvis-api blindly", {"section": "went-badly"}, "not recorded", ""),
         ("docker-compose restart jarvis-api would lose it", {"step": 1, "outcome": "skipped"}, "skipped", None),
+        ("Step 1 (Restart the service): skipped. It hangs", {"step": 1, "outcome": "skipped"}, "skipped", "It hangs"),
+        ("Step 1 (Restart the service): done", {"step": 1, "outcome": "done"}, "done", ""),
         ("scaled up, not docker-compose restart jarvis-api", {"step": 3, "outcome": "deviated"}, "not recorded", ""),
     ],
 )
@@ -332,6 +335,7 @@ def test_a_step_is_done_by_a_note_that_has_its_command(
     assert not isinstance(resolution, Gap)
     first = resolution.steps[0]
     assert (first.state, first.note) == (state, text if note is None else note)
+    assert first.by == ("" if state == "not recorded" else "the note of 03:24:09 UTC")
 
 
 def test_the_table_of_scores_says_what_counts_less_and_the_headline_leads_there(tmp_path: Path) -> None:
