@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from irkit.errors import BundleError
-from irkit.parquet_pages import PageError, page_sizes
+from irkit.parquet_pages import page_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,16 +35,15 @@ def read_table(path: Path) -> pd.DataFrame:
     import pyarrow as pa
 
     check_table(path)
-    with _opened(path) as file:
-        try:
-            table = file.read(use_threads=False)
-        except (pa.ArrowException, OSError) as error:
-            raise _unreadable(path, error) from None
-    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): _nullable_integer()}.get, ignore_metadata=True)
-    for column in table.schema:
-        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-            cells = [None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in frame[column.name]]
-            frame[column.name] = _objects(cells, frame.index)
+    with _readable(path), _opened(path) as file:
+        table = file.read(use_threads=False)
+        frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): _nullable_integer()}.get, ignore_metadata=True)
+        for column in table.schema:
+            if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+                cells = [
+                    None if cell is None else cell.decode("utf-8", "surrogateescape") for cell in frame[column.name]
+                ]
+                frame[column.name] = _objects(cells, frame.index)
     return frame
 
 
@@ -53,16 +53,11 @@ def check_table(path: Path) -> None:
     Raises:
         BundleError: as `read_table`.
     """
-    import pyarrow as pa
-
-    limit = min(MOST_READ_BYTES, max(ALWAYS_READ_BYTES, MOST_RATIO * path.stat().st_size))
-    with _opened(path) as file:
-        schema, metadata = file.schema_arrow, file.metadata
-        if len(schema) > _MOST_COLUMNS or metadata.num_columns != len(schema):
-            raise _refused(path, "has columns inside of columns, or too many of them")
-        for column in schema:
-            if not _plain(column):
-                raise _refused(path, f"has a column of type {column.type}, which no collector writes")
+    with _readable(path):
+        limit = min(MOST_READ_BYTES, max(ALWAYS_READ_BYTES, MOST_RATIO * path.stat().st_size))
+        with _opened(path) as file:
+            schema, metadata = file.schema_arrow, file.metadata
+        _check_columns(path, schema, metadata)
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
         chunks = [group.column(index) for group in groups for index in range(metadata.num_columns)]
         if strange := {name for chunk in chunks for name in chunk.encodings} - _ENCODINGS:
@@ -72,25 +67,41 @@ def check_table(path: Path) -> None:
         least = sum(group.num_rows for group in groups) * 8 * len(schema)
         if least > limit or _unpacked(path, chunks, limit) > limit:
             raise _too_large(path, limit)
-        packed = [name for name in schema.names if _is_text(schema.field(name).type)]
-    try:
-        for size_bytes in _running_size(path, packed):
+        for size_bytes in _running_size(path, [name for name in schema.names if _is_text(schema.field(name).type)]):
             if least + size_bytes > limit:
                 raise _too_large(path, limit)
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from None
+
+
+def _check_columns(path: Path, schema: Any, metadata: Any) -> None:  # noqa: ANN401 (Arrow has no types)
+    if len(schema) > _MOST_COLUMNS or metadata.num_columns != len(schema):
+        raise _refused(path, "has columns inside of columns, or too many of them")
+    if len(set(schema.names)) < len(schema):
+        raise _refused(path, "has two columns of one name")
+    for column in schema:
+        if not _plain(column):
+            raise _refused(path, f"has a column of type {column.type}, which no collector writes")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn whatever Arrow raises on a damaged file into a BundleError: its kinds are many and not documented."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, ValueError, TypeError, KeyError, OverflowError, MemoryError, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        sentence = f"the table {path.name} cannot be read as Parquet: {reason}"
+        raise BundleError(sentence, hint="use an untouched copy") from None
 
 
 def _unpacked(path: Path, chunks: list[Any], limit: int) -> int:
     """Return what all pages take when decompressed, or a part of it that is over the limit already."""
     total = 0
-    try:
-        for size_bytes in page_sizes(path, [(_start(chunk), chunk.total_compressed_size) for chunk in chunks]):
-            total += size_bytes
-            if total > limit:
-                break
-    except (PageError, OSError) as error:
-        raise _unreadable(path, error) from None
+    for size_bytes in page_sizes(path, [(_start(chunk), chunk.total_compressed_size) for chunk in chunks]):
+        total += size_bytes
+        if total > limit:
+            break
     return total
 
 
@@ -115,19 +126,15 @@ def _running_size(path: Path, columns: list[str]) -> Iterator[int]:
                     yield total
 
 
-def _opened(path: Path, read_dictionary: list[str] | None = None) -> Any:  # noqa: ANN401 (Arrow has no types)
-    import pyarrow as pa
+def _opened(path: Path, read_dictionary: list[str] | None = None) -> Any:  # noqa: ANN401
     import pyarrow.parquet as pq
 
-    try:
-        return pq.ParquetFile(
-            path,
-            read_dictionary=read_dictionary,
-            thrift_string_size_limit=_FOOTER_BYTES,
-            thrift_container_size_limit=_FOOTER_BYTES // 16,
-        )
-    except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from None
+    return pq.ParquetFile(
+        path,
+        read_dictionary=read_dictionary,
+        thrift_string_size_limit=_FOOTER_BYTES,
+        thrift_container_size_limit=_FOOTER_BYTES // 16,
+    )
 
 
 def _plain(column: Any) -> bool:  # noqa: ANN401
@@ -170,8 +177,3 @@ def _refused(path: Path, what: str) -> BundleError:
 def _too_large(path: Path, limit_bytes: int) -> BundleError:
     file_bytes = path.stat().st_size
     return _refused(path, f"unpacks from {file_bytes:,} bytes to more than the {limit_bytes:,} that may be read of it")
-
-
-def _unreadable(path: Path, error: Exception) -> BundleError:
-    reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-    return BundleError(f"the table {path.name} cannot be read as Parquet: {reason}", hint="use an untouched copy")

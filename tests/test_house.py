@@ -49,6 +49,7 @@ ROOMS = (
     "bundle",
     "bundle_file",
     "collect_contract",
+    "host_process",
     "evidence_writer",
     "canary",
     "redact_bundle",
