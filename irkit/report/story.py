@@ -28,6 +28,12 @@ _MAX_ROWS = 80
 _SERVER_ERROR = 500
 _MAX_SIMILAR = 10
 _ACTING = (EventKind.ACTION, EventKind.NOTE)
+_RECORDS = {
+    EventKind.ACTION: "action",
+    EventKind.NOTE: "note",
+    EventKind.MITIGATED: "mitigation",
+    EventKind.RESOLVED: "resolution",
+}
 _RESOLVING = (EventKind.ACTION, EventKind.MITIGATED, EventKind.RESOLVED)
 _STEP_STATES = ("done", "skipped", "deviated")
 
@@ -102,7 +108,7 @@ def resolution(of: Material) -> Resolution:
 
 
 def _record(event: Event) -> str:
-    return f"the {event.kind.value} of {event.at:%H:%M:%S} UTC"
+    return f"the {_RECORDS[event.kind]} of {event.at:%H:%M:%S} UTC"
 
 
 def _beyond(event: Event, number: int, kind: IncidentType | None) -> str:
@@ -114,9 +120,9 @@ def _beyond(event: Event, number: int, kind: IncidentType | None) -> str:
 
 
 def _quoted_steps(of: Material, steps: Sequence[Step]) -> dict[int, tuple[str, str, str]]:
-    """Return the steps whose command a note or an action has verbatim: who writes it down has typed it."""
+    """Return the steps whose command a record has verbatim: who writes it down has typed it."""
     found: dict[int, tuple[str, str, str]] = {}
-    plain = [e for e in of.timeline if e.kind in _ACTING and part_of(e) is None and "step" not in e.data]
+    plain = [e for e in of.timeline if e.kind in _RECORDS and part_of(e) is None and "step" not in e.data]
     for step in steps:
         if not (words := (step.command or "").split()):
             continue

@@ -338,6 +338,14 @@ def test_a_step_is_done_by_a_note_that_has_its_command(
     assert first.by == ("" if state == "not recorded" else "the note of 03:24:09 UTC")
 
 
+def test_the_words_of_a_mitigation_tell_of_a_step_too(tmp_path: Path) -> None:
+    at = CRASH + timedelta(minutes=19)
+    mitigated = Event(1, 42, at, at, EventKind.MITIGATED, "jon", "docker-compose restart jarvis-api: healthy again")
+    resolution = report_of(example_bundle(tmp_path), RESOLVED, (mitigated,)).resolution
+    assert not isinstance(resolution, Gap)
+    assert (resolution.steps[0].state, resolution.steps[0].by) == ("done", "the mitigation of 03:31:09 UTC")
+
+
 def test_the_table_of_scores_says_what_counts_less_and_the_headline_leads_there(tmp_path: Path) -> None:
     shared = "Timeout errors counts 1/2: 2 types share it"
     hypothesis = Hypothesis("api-unresponsive", 0.8, (), (), (), (shared,))
