@@ -8,32 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import selectors
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundle_folder, seal_bundle, sha256_of
 from irkit.collect_contract import Collector, registered
 from irkit.errors import CollectError, InputError
 from irkit.evidence_writer import to_parquet
+from irkit.host_process import HostProcess, host_process, introduced, last_words, stop
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 from irkit.redact import installation_key, placeholders_in
 from irkit.registry import BrokenPlugin, load_plugins
 from irkit.settings import Settings, dump_target
 from irkit.staging import staging_folder
 
-_GRACE_S = 2.0
-# for the rules that take secrets out, which are compiled once on a machine; no source waits for it
-_PREPARE_S = 60.0
 _ABSENT_HINT = "set it in irkit.toml if the service has one"
 
 
@@ -66,15 +59,6 @@ class _Progressing:
     ended: dict[str, Any] | None = None
 
 
-@dataclass(slots=True)
-class _Host:
-    """The process that runs collectors, what it complains of, and whether it was given anything to do."""
-
-    process: subprocess.Popen[bytes]
-    complaints: IO[bytes]
-    asked: bool = False
-
-
 def plan(settings: Settings, only: Iterable[str] = ()) -> tuple[tuple[Look, ...], tuple[BrokenPlugin, ...]]:
     """Return the looks a collection would take, cheap first, and the third-party collectors that are broken.
 
@@ -82,11 +66,16 @@ def plan(settings: Settings, only: Iterable[str] = ()) -> tuple[tuple[Look, ...]
         InputError: `only` names a collector that does not exist.
     """
     broken = load_plugins("irkit.collectors", "irkit.collectors")
-    wanted = frozenset(only)
-    if unknown := wanted - {item.name for item in registered()}:
+    return _looks(registered(), settings, only), broken
+
+
+def _looks(known: Iterable[Collector], settings: Settings, only: Iterable[str]) -> tuple[Look, ...]:
+    known, wanted = tuple(known), frozenset(only)
+    names = [item.name for item in known]
+    if unknown := wanted - set(names):
         msg = f"there is no collector named {', '.join(sorted(unknown))}"
-        raise InputError(msg, hint=f"there are: {', '.join(item.name for item in registered())}")
-    return tuple(_look(item, settings, wanted) for item in registered()), broken
+        raise InputError(msg, hint=f"there are: {', '.join(names)}")
+    return tuple(_look(item, settings, wanted) for item in known)
 
 
 def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
@@ -111,8 +100,13 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
     """
     destination = bundle_folder(settings.home, incident_id) / bundle_id
     with contextlib.ExitStack() as stack:
-        host = stack.enter_context(_host_process())  # it loads the collectors while we do
-        looks, broken = plan(settings, only)
+        host = stack.enter_context(host_process())
+        # what comes later needs these, and loads them for nothing while the host loads the collectors
+        import pandas as pd  # noqa: F401
+        import pyarrow.parquet  # noqa: F401
+
+        known, broken = introduced(host)
+        looks = _looks(known, settings, only)
         try:
             staging = stack.enter_context(staging_folder(destination))
         except OSError as error:
@@ -177,32 +171,8 @@ def _broken_run(plugin: BrokenPlugin, now: datetime) -> CollectorRun:
     return CollectorRun(plugin.name, Outcome.FAILED, reason, hint, "", "", (), (), now, duration_s=0.0, size_bytes=0)
 
 
-@contextlib.contextmanager
-def _host_process() -> Iterator[_Host]:
-    """Start the process that runs collectors; nothing of it lives after the block."""
-    # OpenBLAS and OpenMP start threads on import, which a forking process must not have
-    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile() as complaints:  # a pipe nobody reads would block who complains much
-        # -P: a docker.py or redis.py in the working directory must not stand in for the library
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "irkit.collect_host"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            env=environment,
-            start_new_session=True,
-        )
-        host = _Host(process, complaints)
-        try:
-            yield host
-        finally:
-            if not host.asked:
-                process.kill()
-            _stop(process)
-
-
 def _run(
-    host: _Host, settings: Settings, window: Window, staging: Path, running: dict[str, _Progressing]
+    host: HostProcess, settings: Settings, window: Window, staging: Path, running: dict[str, _Progressing]
 ) -> Iterator[_Progressing]:
     """Run the looks in the host process and yield each as it ends; after the run's deadline nothing of it lives."""
     if not running:
@@ -225,16 +195,12 @@ def _run(
     with contextlib.suppress(BrokenPipeError):  # a host that died on import says why on standard error
         host.process.stdin.write(json.dumps(job).encode("ascii") + b"\n")
         host.process.stdin.flush()
-    # what comes next needs these, and loads them for nothing while the sources are asked
-    import pandas as pd  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-
     yield from _ended(host, limits.run_deadline_s, running)
 
 
-def _ended(host: _Host, run_deadline_s: float, running: dict[str, _Progressing]) -> Iterator[_Progressing]:
+def _ended(host: HostProcess, run_deadline_s: float, running: dict[str, _Progressing]) -> Iterator[_Progressing]:
     began = time.monotonic()
-    for news in _reports(host.process, run_deadline_s + _GRACE_S):
+    for news in host.reports:
         if news["event"] == "refused":
             raise CollectError(news["reason"], hint=news["hint"])
         if news["event"] == "ready":
@@ -246,57 +212,15 @@ def _ended(host: _Host, run_deadline_s: float, running: dict[str, _Progressing])
         elif state.ended is None:
             state.ended = news
             yield state
-    _stop(host.process)
+    stop(host.process)
     for state in running.values():
         if state.ended is None:
             duration_s = time.monotonic() - began
             late = duration_s >= run_deadline_s
-            reason = "the collecting process was stopped" if late else _last_words(host.process, host.complaints)
+            reason = "the collecting process was stopped" if late else last_words(host.process, host.complaints)
             outcome = Outcome.TIMED_OUT if late else Outcome.FAILED
             state.ended = {"outcome": outcome, "reason": reason, "duration_s": duration_s}
             yield state
-
-
-def _reports(host: subprocess.Popen[bytes], limit_s: float) -> Iterator[dict[str, Any]]:
-    """Yield the host's reports until it and all its children closed the pipe, or `limit_s` after it was ready."""
-    assert host.stdout is not None  # noqa: S101
-    descriptor = host.stdout.fileno()
-    os.set_blocking(descriptor, False)
-    rest = b""
-    until = time.monotonic() + _PREPARE_S
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while selector.select(max(0.0, until - time.monotonic())):
-            chunk = os.read(descriptor, 1 << 16)
-            if not chunk:
-                return
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                with contextlib.suppress(ValueError):  # a line cut to size may not be JSON any more
-                    news = json.loads(line)
-                    if news["event"] == "ready":
-                        until = time.monotonic() + limit_s
-                    yield news
-
-
-def _stop(host: subprocess.Popen[bytes]) -> None:
-    """End the host; closing its input tells it to kill its children first, and Linux kills any that are left."""
-    assert host.stdin is not None  # noqa: S101
-    with contextlib.suppress(BrokenPipeError):
-        host.stdin.close()
-    try:
-        host.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
-        host.kill()
-        host.wait()
-    assert host.stdout is not None  # noqa: S101
-    host.stdout.close()
-
-
-def _last_words(host: subprocess.Popen[bytes], complaints: IO[bytes]) -> str:
-    complaints.seek(0)
-    words = complaints.read().decode("utf-8", "replace").strip().splitlines()
-    return f"the collecting process ended early: {words[-1] if words else f'exit code {host.returncode}'}"
 
 
 def _finish(state: _Progressing, staging: Path, now: datetime) -> tuple[CollectorRun, list[Evidence]]:

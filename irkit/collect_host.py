@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from irkit.evidence_writer import EvidenceWriter
 from irkit.model import Outcome, Window
 from irkit.redact import Redactor
 from irkit.redaction_rules import vendor_rules
-from irkit.registry import load_plugins
+from irkit.registry import BrokenPlugin, load_plugins
 
 _LINE_BYTES = select.PIPE_BUF
 _REASON_CHARS = 400
@@ -64,14 +64,14 @@ def read_job(line: str) -> Job:
 
 def main() -> None:
     """Run the job on standard input to its end, or until the parent is gone."""
-    load_plugins("irkit.collectors", "irkit.collectors")
+    out = os.dup(1)
+    os.dup2(2, 1)  # what a library prints must not be taken for a report
+    _introduce(load_plugins("irkit.collectors", "irkit.collectors"), out)
     vendor_rules()  # as dear to load; our parent has as much to do meanwhile
     line = sys.stdin.readline()
     if not line:
         return  # it has changed its mind, or is gone
     job = read_job(line)
-    out = os.dup(1)
-    os.dup2(2, 1)  # what a library prints must not be taken for a report
     wake_read, wake_write = socket.socketpair()
     for end in (wake_read, wake_write):
         end.settimeout(0.0)
@@ -82,7 +82,7 @@ def main() -> None:
     except CollectError as error:
         _report(out, "", "refused", reason=str(error), hint=error.hint)
         return
-    _report(out, "", "ready")
+    _report(out, "", "ready", run_deadline_s=job.run_deadline_s)
     started = time.monotonic()
     children = _start(job, out)
     run_ends = started + job.run_deadline_s
@@ -107,6 +107,18 @@ def main() -> None:
             return
         with contextlib.suppress(BlockingIOError):
             wake_read.recv(4096)
+
+
+def _introduce(broken: tuple[BrokenPlugin, ...], out: int) -> None:
+    """Tell the parent which collectors there are, before there is a child: the one line that may be long."""
+    named = [field.name for field in fields(Collector) if field.name != "function"]
+    body = {
+        "event": "introduced",
+        "collectors": [{name: getattr(item, name) for name in named} for item in registered()],
+        "broken": [asdict(item) for item in broken],
+    }
+    with os.fdopen(os.dup(out), "wb") as stream:
+        stream.write(json.dumps(body).encode("ascii") + b"\n")
 
 
 def _start(job: Job, out: int) -> dict[int, tuple[str, float, float]]:

@@ -92,6 +92,7 @@ ROOMS = (
     "onset",
     "ar_fit",
     "changepoint",
+    "onset_interval",
     "latency",
     "bundle_diff",
     "memory",
