@@ -1,0 +1,156 @@
+"""What a collection costs with 3, 20 and 100 containers, against its slowest source and the runbook's own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from tests.bench.memory import peak_bytes
+from tests.bench.plot import growth
+from tests.redis_servers import redis_server
+from tests.sqlite_files import create
+from tests.stack.engine import ensure_images, own_engine
+from tests.stack.stack import compose_command
+
+ROUNDS = 3
+COUNTS = (3, 20, 100)
+IRKIT = str(Path(sys.executable).parent / "irkit")
+FOLDER = Path(__file__).parents[2] / ".bench"
+HEALTH = """
+import http.server
+class Health(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b'{"status": "healthy", "services": {"providers": {"alpha": "healthy"}}}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Health)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+SPEAKS = (
+    "import time\nfor n in range(300): print('GET /api/health 200 in', n, 'ms')\nwhile True: time.sleep(1); print('up')"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A service to collect from, and what the runbook would have a person type."""
+
+    folder: Path
+    environment: dict[str, str]
+    commands: Sequence[Sequence[str]]
+
+    def run(self, *command: str) -> float:
+        began = time.perf_counter()
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        return time.perf_counter() - began
+
+    def scale(self, count: int) -> None:
+        self.run(*compose_command(), "up", "--detach", "--scale", f"web={count}")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """An Engine of our own with a compose project, a Redis, a health endpoint and a database."""
+    health = subprocess.Popen([sys.executable, "-c", HEALTH], stdout=subprocess.PIPE, text=True)
+    with (
+        health,
+        tempfile.TemporaryDirectory(prefix="irkit-", dir="/var/tmp") as short,
+        own_engine(Path(short)) as host,
+        redis_server(tmp_path / "redis") as redis,
+    ):
+        monkeypatch.setenv("DOCKER_HOST", host)
+        assert health.stdout
+        url = f"http://127.0.0.1:{health.stdout.readline().strip()}/api/health"
+        database = create(tmp_path / "jarvis.db")
+        (tmp_path / "docker-compose.yml").write_text(
+            json.dumps(
+                {
+                    "version": "2.4",
+                    "services": {
+                        "web": {
+                            "image": ensure_images().python,
+                            "command": ["python3", "-uc", SPEAKS],
+                            "network_mode": "none",
+                            "stop_grace_period": "0s",
+                        }
+                    },
+                }
+            )
+        )
+        (tmp_path / "irkit.toml").write_text(
+            f'home = "home"\n[docker]\nhost = "{host}"\n[http]\nhealth_url = "{url}"\n'
+            f'[redis]\nurl = "redis://127.0.0.1:{redis.port}/0"\n[sqlite]\npath = "{database}"\n'
+        )
+        docker = ("docker-compose",) if compose_command() == ("docker-compose",) else compose_command()
+        commands = [
+            [*docker, "ps"],
+            [*docker, "logs", "--tail=100"],
+            ["docker", "stats", "--no-stream"],
+            ["curl", "--silent", url],
+            ["redis-cli", "-p", str(redis.port), "GET", "ratelimit:provider:*"],
+            ["sqlite3", str(database), "SELECT name FROM sqlite_master"],
+            ["sqlite3", str(database), "PRAGMA integrity_check"],
+        ]
+        made = Place(tmp_path, {**os.environ, "DOCKER_HOST": host}, commands)
+        made.run(IRKIT, "open", "bench", "--type", "api-unresponsive", "--id", "42")
+        try:
+            yield made
+        finally:
+            made.run(*compose_command(), "down", "--timeout", "0")
+            health.kill()
+
+
+def newest_runs(place: Place) -> dict[str, tuple[str, float]]:
+    newest = max((place.folder / "home" / "bundles" / "INC-42").glob("*/manifest.json"))
+    manifest = json.loads(newest.read_text())
+    return {run["collector"]: (run["outcome"], run["duration_s"]) for run in manifest["runs"]}
+
+
+@pytest.mark.bench
+def test_a_collection_against_its_slowest_source_and_the_runbooks_commands(place: Place) -> None:
+    whole: list[float] = []
+    slowest: list[float] = []
+    by_hand: list[float] = []
+    for count in COUNTS:
+        place.scale(count)
+        place.run(IRKIT, "collect", "42")
+        runs = newest_runs(place)
+        source = max(runs, key=lambda name: runs[name][1])
+        seconds: dict[str, list[float]] = {"whole": [], "one": [], "hand": []}
+        for _ in range(ROUNDS):  # interleaved, so that a slow moment of the machine hits all alike
+            seconds["whole"].append(place.run(IRKIT, "collect", "42"))
+            seconds["one"].append(place.run(IRKIT, "collect", "42", "--only", source))
+            seconds["hand"].append(sum(place.run(*command) for command in place.commands))
+        whole.append(median(seconds["whole"]))
+        slowest.append(median(seconds["one"]))
+        by_hand.append(median(seconds["hand"]))
+        print(f"\n{count} containers, median of {ROUNDS}, interleaved")
+        print(f"  irkit collect{'':<21}{whole[-1]:6.2f} s")
+        print(f"  … only {source:<27}{slowest[-1]:6.2f} s  {whole[-1] / slowest[-1]:5.2f} × slower with all")
+        print(f"  the runbook's commands{'':<12}{by_hand[-1]:6.2f} s  {by_hand[-1] / whole[-1]:5.2f} × as long by hand")
+        print("  " + ", ".join(f"{name} {took:.2f}" for name, (_, took) in newest_runs_sorted(runs)))
+        print(f"  peak memory of all its processes {peak_bytes([IRKIT, 'collect', '42'], place) / 1e6:.0f} MB (PSS)")
+    series = {"irkit collect": whole, "its slowest source alone": slowest, "the runbook's commands": by_hand}
+    print(f"  drawn: {growth(COUNTS, series, FOLDER / 'collection-growth.svg')}")
+    assert all(one < 2 * source for one, source in zip(whole, slowest, strict=True)), "the sources wait for each other"
+
+
+def newest_runs_sorted(runs: dict[str, tuple[str, float]]) -> list[tuple[str, tuple[str, float]]]:
+    return sorted(runs.items(), key=lambda item: -item[1][1])
