@@ -29,7 +29,7 @@ _NOISE = ("exec_", "attach", "detach", "top", "resize", "archive-path", "extract
     target="docker",
     provides=("container_events",),
     cost=3,
-    command="docker events --since 1h --until 0s --filter type=container",
+    command="docker events --since 2000-01-01 --until 0s --filter type=container",
 )
 def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
     """Shows when containers started, died, ran out of memory or turned unhealthy.

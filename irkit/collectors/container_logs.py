@@ -69,7 +69,7 @@ class _Log:
     target="docker",
     provides=("logs",),
     cost=5,
-    command="docker-compose logs --timestamps --tail=1000",
+    command="docker-compose logs --timestamps",
 )
 def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
     """Shows what the services said, line by line in the order of time.
