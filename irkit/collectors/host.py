@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -52,12 +52,26 @@ _DISK: Mapping[str, ColumnType] = {
     "inodes_free": "int",
     "read_only": "bool",
 }
-_SKEW: Mapping[str, ColumnType] = {"source": "string", "skew_s": "float", "uncertainty_s": "float"}
+_SKEW: Mapping[str, ColumnType] = {
+    "source": "string",
+    "skew_s": "float",
+    "uncertainty_s": "float",
+    "reason": "string",
+}
+_CALLED = {"docker": "the Docker Engine", "http": "the health endpoint", "prometheus": "Prometheus", "redis": "Redis"}
 # a clock that takes longer than this to tell the time is of no use, and must not keep the others from being heard
 _CLOCK_S = 2.0
 _CLOCKS_S = 4.0
 
 Told = tuple[Skew | None, Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Silent:
+    """Why a clock was not heard; `down` where its source does not answer at all."""
+
+    reason: str
+    down: bool
 
 
 @collector(
@@ -72,7 +86,8 @@ def collect(target: HostTarget, _window: Window) -> Iterator[Piece]:
 
     Yields one row of `host`, one of `host_pressure` for each resource and share, one of `disk_usage` for each place
     that matters (irkit's home, the database, Docker's root), and one of `clock_skew` for each source that tells the
-    time: `skew_s` is positive where its clock is ahead of ours, and true to within `uncertainty_s`.
+    time: `skew_s` is positive where its clock is ahead of ours, and true to within `uncertainty_s`. Of a configured
+    source that does not answer it says so in `reason`, and no gap does: its own collector has that to tell.
     """
     gaps: list[Gap] = []
     yield Table("host", _HOST, _host(gaps))
@@ -138,14 +153,17 @@ def _skews(target: HostTarget, engine: dict[str, object], gaps: list[Gap]) -> It
     """Ask all clocks at once; one that only the runbook names and that does not answer is none of ours."""
     configured, asks = _clocks(target)
     for source, told in _heard(asks):
-        if isinstance(told, str):
-            if source in configured:
-                gaps.append(Gap(f"the clock of {source} was not told: {told}"))
+        if isinstance(told, _Silent):
+            reason = f"the clock of {_CALLED[source]} could not be compared: {told.reason}"
+            if source in configured and told.down:
+                yield {"source": source, "reason": reason}
+            elif source in configured:
+                gaps.append(Gap(reason))
             continue
         skew, info = told
         engine.update(info)
         if skew is None:
-            gaps.append(Gap(f"the clock of {source} was not told"))
+            gaps.append(Gap(f"the clock of {_CALLED[source]} could not be compared: it does not tell its time"))
         else:
             yield {"source": source, **asdict(skew)}
     name = engine.get("Name")
@@ -157,29 +175,36 @@ def _clocks(target: HostTarget) -> tuple[set[str], dict[str, Callable[[], Told]]
     asks: dict[str, Callable[[], Told]] = {"docker": lambda: docker_skew(target.docker)}
     prometheus_url = target.prometheus.url.reveal()
     if usable(target.http.health_url):
-        asks["http"] = lambda: (http_skew(target.http.health_url, timeout_s=_CLOCK_S), {})
+        asks["http"] = lambda: (_http_skew(target.http.health_url, str(target.http)), {})
     if usable(prometheus_url):
-        asks["prometheus"] = lambda: (http_skew(prometheus_url, timeout_s=_CLOCK_S), {})
+        asks["prometheus"] = lambda: (_http_skew(prometheus_url, str(target.prometheus)), {})
     if target.redis.url.reveal():
         quick = replace(target.redis, timeout_s=min(_CLOCK_S, target.redis.timeout_s))
         asks["redis"] = lambda: (redis_skew(quick), {})
     return {name for name in asks if getattr(target, name).configured}, asks
 
 
-def _heard(asks: Mapping[str, Callable[[], Told]]) -> Iterator[tuple[str, Told | str]]:
+def _http_skew(url: str, shown: str) -> Skew:
+    try:
+        return http_skew(url, timeout_s=_CLOCK_S)
+    except Unreachable as error:
+        raise Unreachable(f"{shown} did not answer ({error})") from None
+
+
+def _heard(asks: Mapping[str, Callable[[], Told]]) -> Iterator[tuple[str, Told | _Silent]]:
     """Yield each clock's answer as it comes, or why there is none; at the deadline the silent ones are given up.
 
     Their threads are not waited for: they end with this collector's process.
     """
-    answers: queue.SimpleQueue[tuple[str, Told | str]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[str, Told | _Silent]] = queue.SimpleQueue()
 
     def ask(source: str, call: Callable[[], Told]) -> None:
         try:
             answers.put((source, call()))
         except (Unreachable, Refused) as error:
-            answers.put((source, str(error)))
+            answers.put((source, _Silent(str(error), down=isinstance(error, Unreachable))))
         except Exception as error:  # noqa: BLE001 (whatever else a library raises is no reason to lose the others)
-            answers.put((source, f"{type(error).__name__}: {error}"))
+            answers.put((source, _Silent(f"{type(error).__name__}: {error}", down=False)))
 
     for source, call in asks.items():
         threading.Thread(target=ask, args=(source, call), name=f"clock of {source}", daemon=True).start()
@@ -188,7 +213,7 @@ def _heard(asks: Mapping[str, Callable[[], Told]]) -> Iterator[tuple[str, Told |
         try:
             source, told = answers.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
-            yield from ((source, f"no answer within {_CLOCKS_S:g} s") for source in silent)
+            yield from ((source, _Silent(f"no answer within {_CLOCKS_S:g} s", down=True)) for source in silent)
             return
         del silent[source]
         yield source, told
