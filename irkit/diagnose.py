@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 DetectFunction = Callable[..., Verdict]
 EXPLAINED_WEIGHT = 0.25
-_CONTEXT = ("window", "threshold", "cut")
+_CONTEXT = ("window", "threshold", "cut", "missing")
 
 
 class EvidenceSource(Protocol):
@@ -113,7 +113,7 @@ def symptom(slug: str, *, incident: str | tuple[str, ...]) -> Callable[[DetectFu
     Parameters without a default are evidence it cannot do without; those with a default of None it can. `window` (the
     window of the evidence) and `threshold` (the limit in the runbook's own words, or None) are handed in by name.
     Evidence that was cut never ends in `clear`; a detector that takes `cut` (how, by kind) sees to that itself, where
-    some of what it reads only adds detail.
+    some of what it reads only adds detail. One that takes `missing` (why, by kind) tells of what is not there itself.
 
     Raises:
         ValueError: the slug is already taken.
@@ -288,7 +288,9 @@ def _run(item: Symptom, evidence: _Loaded, threshold: Threshold | None) -> Findi
         verdict = Verdict(VerdictState.UNKNOWN, f"Not looked at: {'; '.join(reasons)}.", _hint(evidence, wanted))
         return Finding(item.slug, item.incident_types, _title(item), verdict, ())
     cut = {kind: how for kind in present if (how := evidence.how_cut(kind))}
-    context: dict[str, object] = {"window": evidence.source.window, "threshold": threshold, "cut": cut}
+    lacking = {kind: _why_missing(evidence, kind) for kind in kinds if kind not in present}
+    window = evidence.source.window
+    context: dict[str, object] = {"window": window, "threshold": threshold, "cut": cut, "missing": lacking}
     try:
         arguments = {kind: evidence.load(kind) if kind in present else None for kind in kinds}
         verdict = item.function(**arguments, **{name: context[name] for name in item.context})

@@ -25,8 +25,9 @@ class Latency:
     """The p95 of `total` requests of a service with its 95 % interval, in seconds, and how many were over the limit.
 
     Where `over` is true these are the requests of the slow stretch: `onset` is when the first slow one was asked for,
-    `until` when the last was answered, or None where the stretch goes on to the end. `confidence` is of that judgement,
-    in either direction. `silence_s` is how long the service answered nothing at all, then much at once: it hung, and
+    `last` when its last was answered, `later` how many came after that, `until` is `last` or None where those are too
+    few to end it. `confidence` is of that judgement, in either direction. `silence_s` is how long the service answered
+    nothing at all, then much at once: it hung, and
     was not slow; 0.0 where it answered something meanwhile.
     """
 
@@ -39,6 +40,8 @@ class Latency:
     confidence: float
     onset: datetime | None = None
     until: datetime | None = None
+    last: datetime | None = None
+    later: int = 0
     silence_s: float = 0.0
 
 
@@ -88,6 +91,8 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         interval=quantile_interval(values, 1 - _SLOW_SHARE),
         confidence=confidence,
         onset=onset.to_pydatetime(warn=False),
+        last=answered.iloc[-1].to_pydatetime(warn=False),
+        later=total - 1 - last,
         until=answered.iloc[-1].to_pydatetime(warn=False) if total - last > FEWEST else None,
         silence_s=0.0 if spoke or silence_s < (answered.iloc[-1] - onset).total_seconds() / 2 else silence_s,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from irkit.estimate import Interval
 from irkit.visible import visible
 
 _MANY = 4
+_SILENCE = timedelta(seconds=5)
 
 
 def clock(at: datetime) -> str:
@@ -19,6 +20,32 @@ def clock(at: datetime) -> str:
 def since(at: datetime | None) -> str:
     """Write ` since 03:05:07 UTC`, or nothing where the time is not known."""
     return f" since {clock(at)}" if at else ""
+
+
+def between(first: datetime | None, last: datetime | None) -> str:
+    """Write ` from 03:05:07 UTC to 03:06:00 UTC`, ` at 03:05:07 UTC` of one moment, nothing of an unknown one.
+
+    For what was counted: `since` would claim that it still goes on.
+    """
+    if first is None or last is None:
+        return ""
+    return f" at {clock(first)}" if clock(first) == clock(last) else f" from {clock(first)} to {clock(last)}"
+
+
+def lasting(first: datetime, last: datetime, *, later: int, end: datetime) -> str:
+    """Write ` since …` of a stretch with nothing `later` than its last event, else from when to when.
+
+    Where the evidence, which goes to `end`, falls silent after the last event, its time is told too.
+    """
+    if later:
+        return between(first, last)
+    silent = end - last > _SILENCE and clock(first) != clock(last)
+    return f"{since(first)}{f' (the last on record at {clock(last)})' if silent else ''}"
+
+
+def were(number: int) -> str:
+    """Write the verb that goes with a number: 1 was, 2 were."""
+    return "was" if number == 1 else "were"
 
 
 def count(number: int, noun: str) -> str:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from irkit.records import rows_where
+from irkit.phrase import between, clock, count
+from irkit.records import Row, integer_of, rows_where, text_of, time_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +64,7 @@ DASHBOARD_PATH = re.compile(r"dashboard", re.IGNORECASE)
 
 _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
             11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}  # fmt: skip
+STOPPED = frozenset({"exited", "dead", "restarting"})
 _TRACEBACK = "Traceback (most recent call last)"
 _MAIN_SHARE = 0.5
 _GRACE = timedelta(seconds=5)
@@ -115,6 +117,12 @@ def near(errors: pd.DataFrame, service: str | None, start: datetime, end: dateti
     return errors[mask]
 
 
+def during(errors: pd.DataFrame) -> str:
+    """Write from when to when the errors were logged, ` from 03:05:07 UTC to 03:06:00 UTC`."""
+    times = errors["at"].dropna()
+    return between(times.min(), times.max()) if len(times) else ""
+
+
 def incident_of(message: object) -> str:
     """Return the incident type an error's words speak for, "" where they speak for none."""
     return next((incident for sign, incident in _SPEAKS_FOR if has(sign, message)), "")
@@ -152,3 +160,22 @@ def exit_meaning(exit_code: int | None, *, oom_killed: bool | None) -> str:
                 125: "the engine could not run it", 126: "its command is not executable",
                 127: "its command was not found"}  # fmt: skip
     return f"exit code {exit_code} ({meanings.get(exit_code, 'an error of its own')})"
+
+
+def container_told(row: Row) -> str:
+    """Say of a row of `containers` whether it runs, how it ended (`died_at`: of one that runs again) and how often."""
+    name, state = text_of(row, "name") or text_of(row, "service"), text_of(row, "state")
+    restarts = integer_of(row, "restart_count") or 0
+    again = f", restarted {count(restarts, 'time')} by the engine" if restarts else ""
+    if state in STOPPED:
+        ended = time_of(row, "finished_at")
+        meaning = exit_meaning(integer_of(row, "exit_code"), oom_killed=row.get("oom_killed"))
+        how = "is in a restart loop, last ended" if state == "restarting" else state
+        return f"container {name} {how}{f' at {clock(ended)}' if ended else ''}: {meaning}{again}"
+    if died := time_of(row, "died_at"):
+        meaning = exit_meaning(integer_of(row, "exit_code"), oom_killed=row.get("oom_killed"))
+        again = f"{again}, after it died at {clock(died)}: {meaning}"
+    streak = integer_of(row, "health_failing_streak") or 0
+    health = f", {text_of(row, 'health')}" if text_of(row, "health") not in {"", "none"} else ""
+    failed = f" after {count(streak, 'failed check')}" if streak else ""
+    return f"container {name} is {state or 'in an unknown state'}{health}{failed}{again}"

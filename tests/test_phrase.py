@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -42,6 +42,22 @@ def test_times_and_intervals() -> None:
     at = datetime(2026, 11, 24, 3, 5, 7, tzinfo=UTC)
     assert phrase.since(at) == " since 03:05:07 UTC"
     assert phrase.since(None) == ""
+
+
+def test_since_is_said_only_of_what_nothing_came_after() -> None:
+    first = datetime(2026, 11, 24, 3, 5, 7, tzinfo=UTC)
+    last = first + timedelta(seconds=20)
+    told = phrase.lasting(first, last, later=1, end=last)
+    assert told == phrase.between(first, last) == " from 03:05:07 UTC to 03:05:27 UTC"
+    assert phrase.lasting(first, last, later=0, end=last) == " since 03:05:07 UTC"
+    silent = phrase.lasting(first, last, later=0, end=last + timedelta(minutes=1))
+    assert silent == " since 03:05:07 UTC (the last on record at 03:05:27 UTC)"
+    assert phrase.between(first, first) == " at 03:05:07 UTC"
+    assert phrase.between(None, None) == ""
+
+
+def test_a_verb_goes_with_its_number() -> None:
+    assert [phrase.were(number) for number in (0, 1, 2)] == ["were", "was", "were"]
     assert phrase.seconds_between(Interval(2.9, 4.1)) == "95 % interval 2.9 s to 4.1 s"
     assert phrase.seconds_between(Interval(2.9, None)) == "95 % interval from 2.9 s, no upper bound"
     assert phrase.seconds_between(Interval(None, None)) == "too few for an interval"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.estimate import share_interval
-from irkit.model import Verdict, VerdictState
+from irkit.model import Verdict, VerdictState, Window
 from irkit.onset import Stretch, worst_stretch
-from irkit.phrase import clock, count, quoted, share_between, since
+from irkit.phrase import count, lasting, quoted, share_between
 from irkit.records import rows_where
-from irkit.signs import AI_PATH, HEALTH_PATH, Sign, bearing, near, telling_message
+from irkit.signs import AI_PATH, HEALTH_PATH, Sign, bearing, during, near, telling_message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,19 +25,19 @@ _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
 @symptom("ai-responses-failing", incident="provider-failures")
-def detect(requests: pd.DataFrame | None = None, errors: pd.DataFrame | None = None) -> Verdict:
+def detect(window: Window, requests: pd.DataFrame | None = None, errors: pd.DataFrame | None = None) -> Verdict:
     """Found when a stretch of AI requests failed (5xx, 429), or the log tells of three failed provider calls."""
     said = bearing(errors, Sign.PROVIDER, Sign.RATE_LIMIT)
     asked = _of_ai(requests)
     numbers: dict[str, object] = {"requests": len(asked) if asked is not None else 0, "errors": len(said)}
     stretch = worst_stretch(_failed(asked), _USUAL_SHARE, _FAILING_SHARE) if asked is not None and len(asked) else None
     if asked is not None and stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE:
-        return _found(asked, stretch, errors, requests, numbers)
+        return _found(asked, stretch, errors, requests, numbers, window.end)
     if len(said) >= _FEWEST_ERRORS:
         onset = next(iter(said["at"].dropna().tolist()), None)
         numbers["line"] = line = telling_message(said)
         sentence = (
-            f"The log tells of {count(len(said), 'failed call')} to providers{since(onset)}, mostly {quoted(line)}."
+            f"The log tells of {count(len(said), 'failed call')} to providers{during(said)}, mostly {quoted(line)}."
         )
         return Verdict(VerdictState.FOUND, sentence, _ADVICE, onset, 0.8, numbers)
     if asked is None or not len(asked):
@@ -61,18 +61,19 @@ def _found(
     errors: pd.DataFrame | None,
     requests: pd.DataFrame | None,
     numbers: dict[str, object],
+    end: datetime,
 ) -> Verdict:
     inside = asked.iloc[stretch.first : stretch.last + 1]
     onset, last = (at.to_pydatetime(warn=False) for at in inside["at"].iloc[[0, -1]].tolist())
     meanwhile = near(errors, None, onset, last) if errors is not None else None
     related = bearing(meanwhile, Sign.PROVIDER, Sign.RATE_LIMIT)
-    goes_on = len(asked) - 1 - stretch.last < 10  # noqa: PLR2004 (so many good ones in a row end it)
-    span = f"since {clock(onset)}" if goes_on else f"from {clock(onset)} to {clock(last)}"
+    later = len(asked) - 1 - stretch.last
+    span = lasting(onset, last, later=later, end=end)
     sentence = (
-        f"{stretch.bad} of {count(stretch.total, 'AI request')} failed {span} "
+        f"{stretch.bad} of {count(stretch.total, 'AI request')} failed{span} "
         f"({share_between(share_interval(stretch.bad, stretch.total))})"
     )
-    numbers |= {"failed": stretch.bad, "requests": stretch.total, "until": None if goes_on else last}
+    numbers |= {"failed": stretch.bad, "requests": stretch.total, "until": last if later >= 10 else None}  # noqa: PLR2004 (so many good ones in a row end it)
     explained_by = ""
     if len(related):
         numbers["line"] = line = telling_message(related)

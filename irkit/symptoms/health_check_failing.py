@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from irkit.diagnose import Example, symptom, unless_cut
 from irkit.model import Verdict, VerdictState
 from irkit.onset import Episode, episode_of
-from irkit.phrase import clock, count, listing, quoted, since
+from irkit.phrase import between, clock, count, listing, quoted, since, were
 from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
-from irkit.signs import HEALTH_PATH, Sign, exit_meaning, has, incident_of_most, near, telling_message
+from irkit.signs import HEALTH_PATH, STOPPED, Sign, container_told, has, incident_of_most, near, telling_message
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_STOPPED = frozenset({"exited", "dead", "restarting"})
 _ENDED_ON_PURPOSE = frozenset({0, 143})
 _BAD = frozenset({"down", "unhealthy", "error", "fail", "failed", "failing", "unavailable", "critical"})
 _BEFORE = timedelta(seconds=60)
 _AFTER = timedelta(seconds=5)
+_MOMENT = timedelta(seconds=1)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @symptom("health-check-failing", incident="api-unresponsive")
@@ -69,8 +70,8 @@ def detect(
     numbers |= {"also_down": [text_of(row, "name") for row in also_down]} if also_down else {}
     return Verdict(
         VerdictState.FOUND,
-        _sentence(probes, failing, subject, episode, [told, *map(_container, also_down)], recovered=recovered),
-        _advice(subject, explained_by, recovered=recovered),
+        _sentence(probes, failing, subject, episode, checks, [told, *map(container_told, also_down)]),
+        _advice(subject, explained_by, recovered=recovered, logs_kept=logs is not None and len(logs) > 0),
         episode.onset,
         _confidence(probes, failing, recovered=recovered),
         numbers,
@@ -101,7 +102,7 @@ def _port(url: str) -> int | None:
 
 def _badness(row: Row) -> tuple[bool, bool, bool, int]:
     """Order containers by trouble: crashed, called unhealthy, stopped at all, restarted most often."""
-    stopped = text_of(row, "state") in _STOPPED
+    stopped = text_of(row, "state") in STOPPED
     crashed = stopped and integer_of(row, "exit_code") not in _ENDED_ON_PURPOSE
     unhealthy = text_of(row, "health") == "unhealthy" and not stopped
     return crashed, unhealthy, stopped, integer_of(row, "restart_count") or 0
@@ -109,7 +110,7 @@ def _badness(row: Row) -> tuple[bool, bool, bool, int]:
 
 def _is_failing(row: Row, *, without_probes: bool = False) -> bool:
     """Say whether the engine calls a container unhealthy or, where nothing probes it, that it crashed."""
-    if text_of(row, "state") in _STOPPED:
+    if text_of(row, "state") in STOPPED:
         return without_probes and integer_of(row, "exit_code") not in {None, *_ENDED_ON_PURPOSE}
     return text_of(row, "health") == "unhealthy"
 
@@ -138,7 +139,7 @@ def _ends(subject: Row | None, events: list[Row]) -> list[datetime]:
     own = [row for row in in_order(events) if text_of(row, "service") == text_of(subject, "service")]
     ends = [row["at"] for row in own if text_of(row, "action") == "health_status: unhealthy"]
     ends += [row["at"] for row in own if row.get("action") == "die" and _crashed(row, own)]
-    if text_of(subject, "state") in _STOPPED and (stopped := time_of(subject, "finished_at")):
+    if text_of(subject, "state") in STOPPED and (stopped := time_of(subject, "finished_at")):
         ends.append(stopped)
     return ends
 
@@ -151,11 +152,14 @@ def _crashed(die: Row, events: list[Row]) -> bool:
 
 
 def _around(errors: pd.DataFrame | None, subject: Row | None, episode: Episode) -> pd.DataFrame | None:
-    """Return the service's errors from a minute before the onset until the checks passed again."""
+    """Return the service's errors from a minute before the onset, of this run of it, until the checks passed again."""
     if errors is None or subject is None or episode.onset is None:
         return None
-    end = episode.until or (time_of(subject, "finished_at") if text_of(subject, "state") in _STOPPED else None)
-    return near(errors, text_of(subject, "service"), episode.onset - _BEFORE, end)
+    end = episode.until or (time_of(subject, "finished_at") if text_of(subject, "state") in STOPPED else None)
+    start, started = episode.onset - _BEFORE, time_of(subject, "started_at")
+    if started is not None and start < started <= episode.onset:
+        start = started + _AFTER  # `near` looks five seconds back
+    return near(errors, text_of(subject, "service"), start, end)
 
 
 def _as_it_ended(subject: Row, events: list[Row], episode: Episode) -> Row:
@@ -163,7 +167,7 @@ def _as_it_ended(subject: Row, events: list[Row], episode: Episode) -> Row:
     own = [row for row in in_order(events) if row.get("name") == subject.get("name")]
     since_onset = [row for row in own if episode.onset is None or row["at"] >= episode.onset - _AFTER]
     ends = [row for row in since_onset if row.get("action") == "die" and _crashed(row, own)]
-    if text_of(subject, "state") in _STOPPED or not ends:
+    if text_of(subject, "state") in STOPPED or not ends:
         return subject
     killed = any(row.get("action") == "oom" and abs(row["at"] - ends[-1]["at"]) <= _AFTER for row in own)
     return {**subject, "exit_code": ends[-1].get("exit_code"), "oom_killed": killed, "died_at": ends[-1]["at"]}
@@ -176,68 +180,83 @@ def _telling_line(
 
     Where it logged no error and fell silent with the onset, its last line is what there is: it went without a word.
     """
-    stopped = subject is not None and text_of(subject, "state") in _STOPPED
+    stopped = subject is not None and text_of(subject, "state") in STOPPED
     if related is not None and len(related):
-        line = str(related["message"].tolist()[-1]) if stopped else telling_message(related)
-        return line, f"its log says {quoted(line)}"
+        if not stopped:
+            line = telling_message(related)
+            return line, f"its log says {quoted(line)}"
+        last = rows_of(related)[-1]
+        line = text_of(last, "message")
+        return line, f"the last error it logged, at {clock(last['at'])}, says {quoted(line)}"
     if logs is None or subject is None or episode.until is not None or (episode.onset is None and not stopped):
         return "", ""
     own = in_order(rows_of(logs[logs["service"] == text_of(subject, "service")]))
-    last = next((row for row in reversed(own) if row.get("line")), None)
-    if last is None or (episode.onset is not None and last["at"] > episode.onset + _AFTER):
+    final = next((row for row in reversed(own) if row.get("line")), None)
+    if final is None or (episode.onset is not None and final["at"] > episode.onset + _AFTER):
         return "", ""
-    return text_of(last, "line"), f"its last log line, at {clock(last['at'])}, is {quoted(text_of(last, 'line'))}"
+    return text_of(final, "line"), f"its last log line, at {clock(final['at'])}, is {quoted(text_of(final, 'line'))}"
 
 
 def _sentence(
-    probes: list[Row], failing: list[Row], subject: Row | None, episode: Episode, more: list[str], *, recovered: bool
+    probes: list[Row],
+    failing: list[Row],
+    subject: Row | None,
+    episode: Episode,
+    checks: list[tuple[datetime, bool]],
+    more: list[str],
 ) -> str:
-    parts: list[str] = []
-    when = (
-        f" from {clock(episode.onset)} to {clock(episode.until)}, and pass now"
-        if episode.until and episode.onset
-        else ""
-    )
-    if failing:
-        how = listing(_how(row) for row in failing)
-        where = text_of(failing[-1], "url") or "the health endpoint"
-        parts.append(f"{len(failing)} of {count(len(probes), 'probe')} of {where} failed ({how}){since(episode.onset)}")
-    elif recovered:
-        parts.append(f"health checks failed{when}")
+    """Tell what irkit's own probes met apart from since when other checks have failed: only the latter go back."""
+    name = text_of(subject, "service") or text_of(subject, "name") if subject is not None else ""
+    parts = [_probed(probes, failing)] if failing else []
+    began = _began_to_fail(checks, episode)
+    if episode.until is not None and episode.onset is not None:
+        of_whom = "" if failing or not name else f" of {name}"
+        what = f"health checks{of_whom}" if began else f"the service {name}".rstrip()
+        span = between(began or episode.onset, episode.until)
+        parts.append(f"{what} failed{span}{_since_then(checks, episode, passing='' if began else 'its checks ')}")
     else:
-        name = text_of(subject or {}, "service") or text_of(subject or {}, "name")
-        down = subject is not None and text_of(subject, "state") in _STOPPED
-        what = f"the service {name} does not run" if down else f"the engine's health check of {name} fails"
-        parts.append(f"{what}{since(episode.onset)}")
+        down = subject is not None and text_of(subject, "state") in STOPPED
+        if not failing:
+            parts.append(f"the service {name} does not run" if down else f"the engine's health check of {name} fails")
+        if began is not None and began < min((row["at"] for row in in_order(failing)), default=_NEVER) - _MOMENT:
+            parts.append(f"health checks have failed{since(began)}")
     if subject is not None:
-        parts.append(_container(subject))
-    parts += more
-    text = "; ".join(part for part in parts if part)
+        parts.append(container_told(subject))
+    text = "; ".join(part for part in [*parts, *more] if part)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _probed(probes: list[Row], failing: list[Row]) -> str:
+    url = text_of(failing[-1], "url") or "the health endpoint"
+    times = [row["at"] for row in in_order(failing)]
+    when = between(min(times, default=None), max(times, default=None))
+    met = {text_of(row, "verdict") for row in failing}
+    how = f"failed ({listing(_how(row) for row in failing)})"
+    if met == {"refused"}:
+        how = f"{were(len(failing))} refused"
+    elif met == {"timed_out"}:
+        how = "timed out"
+    return f"{len(failing)} of {count(len(probes), 'probe')} of {url}{when} {how}"
+
+
+def _began_to_fail(checks: list[tuple[datetime, bool]], episode: Episode) -> datetime | None:
+    """Return when checks began to fail: an episode may begin with the end of the container, and hold none at all."""
+    first, end = episode.onset, episode.until or _NEVER
+    return min((at for at, passed in checks if not passed and first is not None and first <= at < end), default=None)
+
+
+def _since_then(checks: list[tuple[datetime, bool]], episode: Episode, *, passing: str) -> str:
+    later = [passed for at, passed in checks if episode.until is not None and at >= episode.until]
+    failed = later.count(False)
+    return (
+        f"; {failed} of the {count(len(later), 'check')} since then failed" if failed else f" and {passing}pass since"
+    )
 
 
 def _how(row: Row) -> str:
     code = integer_of(row, "status_code")
     verdict = text_of(row, "verdict").replace("_", " ")
     return f"{verdict}, HTTP {code}" if code else verdict
-
-
-def _container(row: Row) -> str:
-    name, state = text_of(row, "name") or text_of(row, "service"), text_of(row, "state")
-    restarts = integer_of(row, "restart_count") or 0
-    again = f", restarted {count(restarts, 'time')} by the engine" if restarts else ""
-    if state in _STOPPED:
-        ended = time_of(row, "finished_at")
-        meaning = exit_meaning(integer_of(row, "exit_code"), oom_killed=row.get("oom_killed"))
-        how = "is in a restart loop, last ended" if state == "restarting" else state
-        return f"container {name} {how}{f' at {clock(ended)}' if ended else ''}: {meaning}{again}"
-    if died := time_of(row, "died_at"):
-        meaning = exit_meaning(integer_of(row, "exit_code"), oom_killed=row.get("oom_killed"))
-        again = f"{again}, after it died at {clock(died)}: {meaning}"
-    streak = integer_of(row, "health_failing_streak") or 0
-    health = f", {text_of(row, 'health')}" if text_of(row, "health") not in {"", "none"} else ""
-    failed = f" after {count(streak, 'failed check')}" if streak else ""
-    return f"container {name} is {state or 'in an unknown state'}{health}{failed}{again}"
 
 
 def _explained_by(body: Any, failing: list[Row], related: pd.DataFrame | None) -> str:  # noqa: ANN401
@@ -271,14 +290,15 @@ def _ran_out_of_memory(subject: Row | None, episode: Episode) -> bool:
     return abs(ended - episode.onset) <= _BEFORE
 
 
-def _advice(subject: Row | None, explained_by: str, *, recovered: bool) -> str:
+def _advice(subject: Row | None, explained_by: str, *, recovered: bool, logs_kept: bool) -> str:
     if recovered:
         return "It passes again; find out why it failed before it does so once more."
     if explained_by:
         return f"The service blames {explained_by.replace('-', ' ')}; mend that first, a restart will not."
-    if subject is not None and text_of(subject, "state") in _STOPPED:
-        return "Read why it ended before starting it again; its logs go with the container."
-    return "Keep its logs and memory before a restart destroys them."
+    if subject is not None and text_of(subject, "state") in STOPPED:
+        kept = "this evidence holds those of its window" if logs_kept else "this evidence has none of them"
+        return f"Read why it ended. Restarting it keeps its logs, removing or recreating it loses them; {kept}."
+    return "A restart loses what is in its memory, so look there first; its logs stay until the container is removed."
 
 
 def _confidence(probes: list[Row], failing: list[Row], *, recovered: bool) -> float:

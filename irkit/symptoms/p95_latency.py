@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.latency import FEWEST, slowest_service
-from irkit.model import Threshold, Verdict, VerdictState
-from irkit.phrase import clock, count, seconds, seconds_between
+from irkit.model import Threshold, Verdict, VerdictState, Window
+from irkit.phrase import count, lasting, seconds, seconds_between
 from irkit.records import number_of, rows_of, text_of
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _EVEN = 0.5
 @symptom("p95-latency", incident="high-latency")
 def detect(
     threshold: Threshold | None,
+    window: Window,
     requests: pd.DataFrame | None = None,
     health: pd.DataFrame | None = None,
 ) -> Verdict:
@@ -41,10 +42,11 @@ def detect(
         "limit_s": limit_s,
         "until": found.until,
     }
-    counted = f"p95 {seconds(found.p95_s)} from {count(found.total, 'request')} to {found.service or 'the service'}"
+    counted = f"p95 of {count(found.total, 'request')} to {found.service or 'the service'}"
+    p95 = seconds(found.p95_s)
     if found.over and found.onset:
-        span = f"from {clock(found.onset)} to {clock(found.until)}" if found.until else f"since {clock(found.onset)}"
-        sentence = f"{counted} {span} ({seconds_between(found.interval)}); {limit}"
+        span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end)
+        sentence = f"{counted}{span} is {p95} ({seconds_between(found.interval)}); {limit}"
         if found.silence_s >= max(_HANG_S, 2 * limit_s):
             sentence += f". For {seconds(found.silence_s)} it answered nothing at all and then everything at once."
             advice = "It hung rather than being slow: see what it waited for."
@@ -57,10 +59,11 @@ def detect(
         return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers)
     if found.total < FEWEST or found.confidence < _EVEN:
         sentence = (
-            f"{counted}, {found.slow} over the limit: too few to tell ({seconds_between(found.interval)}; {limit})."
+            f"{counted} is {p95}, {found.slow} over the limit: too few to tell "
+            f"({seconds_between(found.interval)}; {limit})."
         )
         return Verdict(VerdictState.UNKNOWN, sentence, "Look at a longer window.", numbers=numbers)
-    sentence = f"{counted} ({seconds_between(found.interval)}); {limit}."
+    sentence = f"{counted} is {p95} ({seconds_between(found.interval)}); {limit}."
     return Verdict(VerdictState.CLEAR, sentence, confidence=found.confidence, numbers=numbers)
 
 
@@ -72,7 +75,8 @@ def _from_probes(health: pd.DataFrame | None, limit_s: float, limit: str) -> Ver
     times = [number_of(row, "total_s") or 0.0 for row in answered]
     numbers: dict[str, object] = {"probes": len(times), "limit_s": limit_s}
     if times and min(times) > limit_s:
-        sentence = f"All {count(len(times), 'probe')} of {text_of(answered[-1], 'url') or 'the health endpoint'} took "
+        probes = "The one probe" if len(times) == 1 else f"All {count(len(times), 'probe')}"
+        sentence = f"{probes} of {text_of(answered[-1], 'url') or 'the health endpoint'} took "
         sentence += f"{seconds(min(times))} or longer; {limit}. No request durations are logged to take a p95 from."
         onset = answered[0].get("at")
         return Verdict(VerdictState.FOUND, sentence, "Have the API log each request's duration.", onset, 0.6, numbers)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState, Window
 from irkit.onset import worst_stretch
-from irkit.phrase import clock, count, listing, quoted, since
+from irkit.phrase import between, clock, count, listing, quoted, were
 from irkit.records import Row, number_of, rows_of, text_of, time_of
 from irkit.signs import Sign, bearing, spoken, telling_message
 
@@ -32,14 +32,16 @@ def detect(
     """Found when a stretch of requests was answered 429, or three or more errors tell of a rate limit."""
     said = bearing(errors, Sign.RATE_LIMIT)
     limits = rows_of(rate_limits)
-    refused, onset, confidence = _refused(requests)
+    refusals, onset, confidence = _refused(requests)
+    refused = len(refusals)
     numbers: dict[str, object] = {"refused": refused, "errors": len(said), "keys": len(limits)}
     if confidence or len(said) >= _FEWEST_ERRORS:
-        first_said = next(iter(said["at"].dropna().tolist()), None)
-        onset = min((at for at in (onset, first_said) if at), default=None)
+        told_at = said["at"].dropna().tolist()
+        onset = min([*([onset] if onset else []), *told_at[:1]], default=None)
+        span = between(min([*refusals, *told_at], default=None), max([*refusals, *told_at], default=None))
         told = (count(refused, "request") + " refused with 429" if refused else "",
                 count(len(said), "error") + " in the log" if len(said) else "")  # fmt: skip
-        sentence = f"Rate limits were hit{since(onset)}: {listing(told)}"
+        sentence = f"Rate limits were hit{span}: {listing(told)}"
         if len(said):
             numbers["line"] = line = telling_message(said)
             sentence += f", mostly {quoted(line)}"
@@ -49,26 +51,28 @@ def detect(
         advice = "Send less or elsewhere until the limit resets; retries without back-off keep it full."
         return Verdict(VerdictState.FOUND, f"{sentence}.", advice, onset, max(confidence, 0.85), numbers)
     if requests is None and errors is None:
-        keys = f"{count(len(limits), 'rate-limit key')} in Redis" if limits else "no rate-limit key in Redis"
-        sentence = f"There is {keys}, but without logs nothing tells whether anybody was refused."
+        keys = count(len(limits), "rate-limit key") if limits else "no rate-limit key"
+        sentence = f"Redis holds {keys}, but without logs nothing tells whether anybody was refused."
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
     asked = len(requests) if requests is not None else 0
-    share = f"{refused} of {count(asked, 'request')} were refused with 429" if asked else "No requests"
-    sentence = f"{share}, and {count(len(said), 'error') if len(said) else 'no error'} tells of a rate limit."
+    share = f"{refused} of {count(asked, 'request')} {were(refused)} refused with 429" if asked else "No requests"
+    errors_told = f"{count(len(said), 'error')} in the log" if len(said) else "no error in the log"
+    sentence = f"{share}, and {errors_told} {'tell' if len(said) > 1 else 'tells'} of a rate limit."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.9, numbers=numbers)
 
 
-def _refused(requests: pd.DataFrame | None) -> tuple[int, datetime | None, float]:
-    """Return how many requests were refused, since when, and how surely that is no chance (0.0: it may be)."""
+def _refused(requests: pd.DataFrame | None) -> tuple[list[datetime], datetime | None, float]:
+    """Return when requests were refused, since when often, and how surely that is no chance (0.0: it may be)."""
     if requests is None:
-        return 0, None, 0.0
+        return [], None, 0.0
     ordered = requests[requests["at"].notna()].sort_values("at", kind="stable")
     mask = (ordered["status_code"] == _TOO_MANY_REQUESTS).to_numpy(dtype=bool)
+    times = ordered["at"][mask].tolist()
     stretch = worst_stretch(mask, _USUAL_SHARE, _LIMITED_SHARE)
     if stretch is None or stretch.expected_by_chance >= _HARDLY_CHANCE:
-        return int(mask.sum()), None, 0.0
+        return times, None, 0.0
     onset = ordered["at"].iloc[stretch.first].to_pydatetime(warn=False)
-    return int(mask.sum()), onset, 1.0 - stretch.expected_by_chance
+    return times, onset, 1.0 - stretch.expected_by_chance
 
 
 def _named(limits: list[Row], said: pd.DataFrame) -> list[Row]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import count, quoted, since
-from irkit.signs import Sign, bearing, telling_message
+from irkit.phrase import count, quoted
+from irkit.signs import Sign, bearing, during, telling_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def detect(
     onset = next(iter(said["at"].dropna().tolist()), None)
     numbers: dict[str, object] = {"errors": len(said), "read_by_us": isinstance(database, dict) and not error}
     if len(said) or ours:
-        told = [f"{count(len(said), 'read')} failed{since(onset)}" if len(said) else ""]
+        told = [f"{count(len(said), 'read')} failed{during(said)}" if len(said) else ""]
         if len(said):
             numbers["line"] = line = telling_message(said)
             told[0] += f", mostly with {quoted(line)}"
@@ -47,7 +47,8 @@ def detect(
         sentence = "The schema could be read, but the logs, where failed reads would be, were not collected."
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
     read = ", and irkit read its schema" if isinstance(database, dict) else ""
-    sentence = f"None of {count(len(errors), 'error')} in the log tells of a read that failed{read}."
+    logged = f"None of {count(len(errors), 'error')} in the log tells" if len(errors) else "No error in the log tells"
+    sentence = f"{logged} of a read that failed{read}."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.85 if read else 0.7, numbers=numbers)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.estimate import share_interval
-from irkit.model import Verdict, VerdictState
+from irkit.model import Verdict, VerdictState, Window
 from irkit.onset import worst_stretch
-from irkit.phrase import clock, count, listing, quoted, share_between
+from irkit.phrase import count, lasting, listing, quoted, share_between, were
 from irkit.records import rows_of
 from irkit.signs import HEALTH_PATH, incident_of_most, near, telling_message
 
@@ -26,30 +26,34 @@ _FEWEST = 10
 
 
 @symptom("5xx-error-spike", incident="api-unresponsive")
-def detect(requests: pd.DataFrame, errors: pd.DataFrame | None = None) -> Verdict:
+def detect(requests: pd.DataFrame, window: Window, errors: pd.DataFrame | None = None) -> Verdict:
     """Found where a usual share of 1 % would bring so thick a stretch of server errors in one of 100 windows."""
     timed = requests[requests["at"].notna()]
     if timed.empty:
         sentence = "The logs hold no request lines that irkit can read, so no server error can be counted."
         return Verdict(VerdictState.UNKNOWN, sentence, "Have the API write an access log.")
-    asked = _users_requests(timed)
+    asked, aside = _users_requests(timed)
     spikes = [spike for service, rows in asked.groupby("service", sort=True) if (spike := _worst(str(service), rows))]
     found = sorted(spikes, key=lambda spike: (spike.expected_by_chance, -spike.failed))
     if found and found[0].expected_by_chance < _HARDLY_CHANCE:
-        return _found(found, errors)
+        return _found(found, errors, aside, window.end)
     failed, total = int((asked["status_code"] >= _SERVER_ERROR).sum()), len(asked)
     numbers = {"requests": total, "failed": failed}
     if failed and total < _FEWEST:
-        sentence = f"{failed} of only {count(total, 'request')} failed: too few to tell a spike from bad luck."
+        only = f"{failed} of only {count(total, 'request')}{aside}"
+        sentence = f"{only} failed: too few to tell a spike from bad luck."
         return Verdict(VerdictState.UNKNOWN, sentence, "Look at a longer window.", numbers=numbers)
-    share = f"{failed} of {count(total, 'request')}"
-    sentence = f"{share} were answered with a server error ({share_between(share_interval(failed, total))})."
+    share = f"{failed} of {count(total, 'request')}{aside} {were(failed)} answered with a server error"
+    sentence = f"{share} ({share_between(share_interval(failed, total))})."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.95 if total >= _FEWEST else 0.6, numbers=numbers)
 
 
 @dataclass(frozen=True, slots=True)
 class _Spike:
-    """The worst stretch of one service's requests, `failed` of `rows` in it; `until` is None where it goes on."""
+    """The worst stretch of one service's requests, `failed` of `rows` in it, the last at `last`.
+
+    `later` more came after it, `later_failed` of them failed; where they are too few to end it, `until` is None.
+    """
 
     service: str
     rows: pd.DataFrame
@@ -57,30 +61,39 @@ class _Spike:
     onset: datetime
     last: datetime
     until: datetime | None
+    later: int
+    later_failed: int
     expected_by_chance: float
 
 
-def _users_requests(requests: pd.DataFrame) -> pd.DataFrame:
+def _users_requests(requests: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Leave out what machines ask about health: a degraded provider makes those fail while users are served.
 
-    Where hardly anybody else asks they are all there is, and count.
+    Where hardly anybody else asks they are all there is, and count. What was done with them is returned in words.
     """
     checks = requests["path"].map(lambda path: HEALTH_PATH.search(path) is not None).astype(bool)
-    return requests[~checks] if int((~checks).sum()) >= _FEWEST else requests
+    if not checks.any():
+        return requests, ""
+    if int((~checks).sum()) < _FEWEST:
+        return requests, ", health checks included,"
+    return requests[~checks], ", health checks aside,"
 
 
 def _worst(service: str, rows: pd.DataFrame) -> _Spike | None:
     ordered = rows.sort_values("at", kind="stable")
-    stretch = worst_stretch((ordered["status_code"] >= _SERVER_ERROR).to_numpy(), _USUAL_SHARE, _SPIKE_SHARE)
+    bad = (ordered["status_code"] >= _SERVER_ERROR).to_numpy()
+    stretch = worst_stretch(bad, _USUAL_SHARE, _SPIKE_SHARE)
     if stretch is None:
         return None
     inside = ordered.iloc[stretch.first : stretch.last + 1]
     onset, last = (at.to_pydatetime(warn=False) for at in inside["at"].iloc[[0, -1]].tolist())
-    until = last if len(ordered) - 1 - stretch.last >= _FEWEST else None
-    return _Spike(service, inside, stretch.bad, onset, last, until, stretch.expected_by_chance)
+    later = bad[stretch.last + 1 :]
+    until = last if len(later) >= _FEWEST else None
+    chance = stretch.expected_by_chance
+    return _Spike(service, inside, stretch.bad, onset, last, until, len(later), int(later.sum()), chance)
 
 
-def _found(spikes: list[_Spike], errors: pd.DataFrame | None) -> Verdict:
+def _found(spikes: list[_Spike], errors: pd.DataFrame | None, aside: str, end: datetime) -> Verdict:
     worst = spikes[0]
     failed = worst.rows[worst.rows["status_code"] >= _SERVER_ERROR]
     routes = dict(Counter(f"{row['method']} {row['path']}" for row in rows_of(failed)).most_common(5))
@@ -94,11 +107,11 @@ def _found(spikes: list[_Spike], errors: pd.DataFrame | None) -> Verdict:
         "services": [spike.service for spike in spikes if spike.expected_by_chance < _HARDLY_CHANCE],
         "until": worst.until,
     }
-    span = f"from {clock(worst.onset)} to {clock(worst.until)}" if worst.until else f"since {clock(worst.onset)}"
     sentence = (
-        f"{worst.failed} of {count(len(worst.rows), 'request')} to {worst.service or 'the service'} failed {span} "
-        f"with {listing(str(code) for code in codes)} "
+        f"{worst.failed} of {count(len(worst.rows), 'request')} to {worst.service or 'the service'}{aside} failed"
+        f"{lasting(worst.onset, worst.last, later=worst.later, end=end)} with {listing(str(code) for code in codes)} "
         f"({share_between(share_interval(worst.failed, len(worst.rows)))}), most on {listing(list(routes)[:3])}"
+        f"{_afterwards(worst)}"
     )
     explained_by = ""
     related = _errors_of(worst, errors)
@@ -111,6 +124,13 @@ def _found(spikes: list[_Spike], errors: pd.DataFrame | None) -> Verdict:
         advice = f"The errors blame {explained_by.replace('-', ' ')}; follow that first."
     confidence = 1.0 - worst.expected_by_chance
     return Verdict(VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers, explained_by)
+
+
+def _afterwards(spike: _Spike) -> str:
+    if not spike.later:
+        return ""
+    told = f"{spike.later_failed} of them failed" if spike.later_failed else "did not fail"
+    return f"; {count(spike.later, 'request')} came later and {told}"
 
 
 def _errors_of(spike: _Spike, errors: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from irkit.diagnose import Example, symptom
 from irkit.estimate import quantile
 from irkit.latency import FEWEST, slowest_service
-from irkit.model import Threshold, Verdict, VerdictState
-from irkit.phrase import clock, count, listing, seconds, seconds_between
+from irkit.model import Threshold, Verdict, VerdictState, Window
+from irkit.phrase import count, lasting, listing, seconds, seconds_between
 from irkit.signs import DASHBOARD_PATH
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _EVEN = 0.5
 
 
 @symptom("slow-dashboard-loading", incident="high-latency")
-def detect(requests: pd.DataFrame, threshold: Threshold | None) -> Verdict:
+def detect(requests: pd.DataFrame, threshold: Threshold | None, window: Window) -> Verdict:
     """Found when requests to paths with `dashboard` in them are over the limit, in a stretch or the whole window."""
     if threshold is None or threshold.unit != "s":
         sentence = "The runbook names no limit in seconds for this incident type, so slow cannot be told from quick."
@@ -46,14 +46,14 @@ def detect(requests: pd.DataFrame, threshold: Threshold | None) -> Verdict:
     }
     limit = f"the limit is {seconds(threshold.value)}"
     if found.over and found.onset:
-        span = f"from {clock(found.onset)} to {clock(found.until)}" if found.until else f"since {clock(found.onset)}"
+        span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end)
         sentence = (
-            f"Dashboard p95 {seconds(found.p95_s)} from {count(found.total, 'load')} {span} "
+            f"The p95 of {count(found.total, 'dashboard load')}{span} is {seconds(found.p95_s)} "
             f"({seconds_between(found.interval)}; {limit}), slowest {listing(list(routes)[:3])}."
         )
         advice = "See whether other routes are slow too; if not, look at the queries behind these."
         return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers)
-    sentence = f"Dashboard p95 {seconds(found.p95_s)} from {count(found.total, 'load')}"
+    sentence = f"The p95 of {count(found.total, 'dashboard load')} is {seconds(found.p95_s)}"
     if found.total < FEWEST or found.confidence < _EVEN:
         sentence += f", {found.slow} over the limit: too few to tell ({seconds_between(found.interval)}; {limit})."
         return Verdict(VerdictState.UNKNOWN, sentence, "Load it some twenty times and look again.", numbers=numbers)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import count, quoted, since
-from irkit.signs import Sign, bearing, has, telling_message
+from irkit.phrase import count, quoted
+from irkit.signs import Sign, bearing, during, has, telling_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,9 @@ def detect(
     onset = next(iter((damage if len(damage) else said)["at"].dropna().tolist()), None)
     numbers: dict[str, object] = {"errors": len(said), "errors_of_damage": len(damage)}
     if len(damage) or on_opening:
-        told = [f"{count(len(damage), 'error')} of a damaged database in the log{since(onset)}" if len(damage) else ""]
+        told = [
+            f"{count(len(damage), 'error')} of a damaged database in the log{during(damage)}" if len(damage) else ""
+        ]
         if len(damage):
             numbers["line"] = line = telling_message(damage)
             told[0] += f", mostly {quoted(line)}"
@@ -37,7 +39,7 @@ def detect(
         numbers["line"] = line = telling_message(said)
         locked = len(bearing(said, Sign.CONTENTION)) == len(said)
         kind = "all of them of a locked database, none of damage" if locked else "none of them of damage"
-        sentence = f"{count(len(said), 'SQLite error')} in the log{since(onset)}, {kind}: {quoted(line)}."
+        sentence = f"{count(len(said), 'SQLite error')} in the log{during(said)}, {kind}: {quoted(line)}."
         advice = (
             "Find who holds the lock: a long transaction, a backup." if locked else "Read them; damage looks different."
         )
@@ -49,7 +51,8 @@ def detect(
         )
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
     opened = ", and the file opened without complaint" if database is not None and not _error(database) else ""
-    sentence = f"None of {count(len(errors), 'error')} in the log is SQLite's{opened}."
+    logged = f"None of {count(len(errors), 'error')} in the log is" if len(errors) else "No error in the log is"
+    sentence = f"{logged} SQLite's{opened}."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.9 if opened else 0.8, numbers=numbers)
 
 

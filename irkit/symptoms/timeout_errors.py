@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import count, listing, quoted, since
+from irkit.phrase import between, count, listing, quoted
 from irkit.records import in_order, integer_of, rows_of
 from irkit.signs import Sign, bearing, has, incident_of_most, last_words, telling_message
 
@@ -45,13 +44,15 @@ def detect(
         "requests": in_log - len(said),
     }
     if probes or checks or in_log >= _FEWEST_IN_LOG:
-        onset = _earliest(
-            [row["at"] for row in in_order(probes)][:1],
-            [row["started_at"] for row in in_order(checks, "started_at")][:1],
-            said["at"].dropna().tolist()[:1],
-            answered["at"].dropna().tolist()[:1] if answered is not None else [],
-        )
-        sentence = f"Timeouts{since(onset)}: {listing(text for text, number in parts.items() if number)}"
+        times = [
+            *(row["at"] for row in in_order(probes)),
+            *(row["started_at"] for row in in_order(checks, "started_at")),
+            *said["at"].dropna().tolist(),
+            *(answered["at"].dropna().tolist() if answered is not None else []),
+        ]
+        onset = min(times, default=None)
+        when = between(onset, max(times, default=None))
+        sentence = f"Timeouts{when}: {listing(text for text, number in parts.items() if number)}"
         if len(said):
             numbers["line"] = telling_message(said)
             sentence += f"; the log says {quoted(str(numbers['line']))}"
@@ -72,11 +73,6 @@ def detect(
 def _timed_out(output: object, exit_code: int | None) -> bool:
     """Docker gives a check it gave up on the exit code -1 and says so in its output."""
     return exit_code != 0 and has(Sign.TIMEOUT, last_words(output))
-
-
-def _earliest(*times: list[datetime]) -> datetime | None:
-    known = [at for column in times for at in column]
-    return min(known, default=None)
 
 
 def _error(second: int, message: str) -> dict[str, object]:

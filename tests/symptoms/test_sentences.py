@@ -1,0 +1,199 @@
+"""What sentences claim: since when, how many of what, and what was looked at must be literally true."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from irkit.diagnose import run_detector
+from irkit.model import Outcome, Verdict, VerdictState
+from tests.symptoms.evidence import WINDOW, InMemory, detectors
+from tests.symptoms.test_symptoms import LIMIT
+
+DETECTORS = detectors()
+URL = "http://localhost:8000/api/health"
+API = {"service": "jarvis-api", "name": "jarvis-api-1", "state": "running", "health": "healthy", "oom_killed": False}
+
+
+def told(slug: str, evidence: dict[str, Any], outcome: Outcome = Outcome.COLLECTED) -> Verdict:
+    return run_detector(DETECTORS[slug], InMemory(evidence, outcome), LIMIT).verdict
+
+
+def at(second: int) -> str:
+    return f"2026-11-24T03:{second // 60:02d}:{second % 60:02d}Z"
+
+
+def request(second: int, status_code: int, path: str = "/api/chat", service: str = "jarvis-api") -> dict[str, object]:
+    row = {"at": at(second), "service": service, "method": "GET", "path": path, "status_code": status_code}
+    return row | {"duration_s": 0.1}
+
+
+def check(second: int, exit_code: int) -> dict[str, object]:
+    return {"service": "jarvis-api", "name": "jarvis-api-1", "started_at": at(second), "exit_code": exit_code}
+
+
+def test_errors_are_said_to_go_on_only_where_no_request_came_after_them() -> None:
+    served = [request(second, 200) for second in range(30)]
+    failed = [request(second, 500) for second in range(30, 47)]
+    went_on = told("5xx-error-spike", {"requests": [*served, *failed]}).sentence
+    assert went_on.startswith(
+        "17 of 17 requests to jarvis-api failed since 03:00:30 UTC (the last on record at 03:00:46"
+    )
+    one_more = told("5xx-error-spike", {"requests": [*served, *failed, request(50, 200)]})
+    assert one_more.sentence.startswith("17 of 17 requests to jarvis-api failed from 03:00:30 UTC to 03:00:46 UTC with")
+    assert "; 1 request came later and did not fail" in one_more.sentence
+    assert one_more.numbers["until"] is None  # one success ends nothing
+
+
+def test_errors_up_to_the_end_of_the_window_are_said_to_go_on() -> None:
+    end = int((WINDOW.end - WINDOW.start).total_seconds()) - 1800  # seconds after 03:00
+    rows = [request(second, 500 if second > end - 20 else 200) for second in range(end - 60, end)]
+    sentence = told("5xx-error-spike", {"requests": rows}).sentence
+    assert "failed since 03:29:41 UTC with 500" in sentence
+
+
+def test_what_was_done_with_health_checks_is_said() -> None:
+    rows = [request(second, 200) for second in range(30)]
+    checks = [request(second, 503, "/api/health") for second in range(5)]
+    aside = told("5xx-error-spike", {"requests": [*rows, *checks]})
+    assert aside.sentence.startswith("0 of 30 requests, health checks aside, were answered with a server error")
+    included = told("5xx-error-spike", {"requests": [*checks, request(9, 500)]})
+    assert included.sentence.startswith("6 of 6 requests to jarvis-api, health checks included, failed")
+    assert "health checks" not in told("5xx-error-spike", {"requests": rows}).sentence
+
+
+def test_a_count_covers_the_span_it_is_said_of() -> None:
+    """Of refusals long before the bad stretch too, since they are counted."""
+    rows = [request(second, 429 if second == 5 or second >= 100 else 200) for second in range(120)]
+    sentence = told("rate-limit-errors", {"requests": [*rows, request(130, 200)]}).sentence
+    assert sentence.startswith("Rate limits were hit from 03:00:05 UTC to 03:01:59 UTC: 21 requests refused with 429")
+    errors = [
+        {"at": at(second), "service": "jarvis-api", "message": "TimeoutError", "line": "TimeoutError"}
+        for second in (1, 2, 9)
+    ]
+    assert told("timeout-errors", {"errors": errors}).sentence.startswith(
+        "Timeouts from 03:00:01 UTC to 03:00:09 UTC: 3 errors in the log"
+    )
+
+
+def test_probes_are_told_apart_from_the_checks_before_them() -> None:
+    stopped = {**API, "state": "exited", "exit_code": 1, "finished_at": at(40), "ports": "127.0.0.1:8000->8000/tcp"}
+    probes = [{"at": at(72), "url": URL, "verdict": "refused"}] * 3
+    evidence = {
+        "health": probes,
+        "containers": [stopped],
+        "container_health": [check(30, 0), check(32, 1), check(34, 1)],
+    }
+    found = told("health-check-failing", evidence)
+    assert found.sentence.startswith(
+        f"3 of 3 probes of {URL} at 03:01:12 UTC were refused; health checks have failed since 03:00:32 UTC; "
+        "container jarvis-api-1 exited at 03:00:40 UTC: exit code 1"
+    )
+    assert found.advice.startswith(
+        "Read why it ended. Restarting it keeps its logs, removing or recreating it loses them"
+    )
+    assert "this evidence has none of them" in found.advice
+    logs = [{"at": at(39), "service": "jarvis-api", "line": "CRITICAL the end"}]
+    assert "this evidence holds those of its window" in told("health-check-failing", {**evidence, "logs": logs}).advice
+
+
+def test_no_check_is_said_to_fail_where_the_container_was_killed_while_it_passed() -> None:
+    stopped = {**API, "state": "exited", "exit_code": 137, "finished_at": at(40), "ports": "127.0.0.1:8000->8000/tcp"}
+    probe = {"at": at(72), "url": URL, "verdict": "refused"}
+    checks = [check(30, 0), check(38, 0)]
+    found = told("health-check-failing", {"health": [probe], "containers": [stopped], "container_health": checks})
+    assert found.sentence.startswith(
+        f"1 of 1 probe of {URL} at 03:01:12 UTC was refused; container jarvis-api-1 exited"
+    )
+    assert found.onset is not None
+    assert f"{found.onset:%H:%M:%S}" == "03:00:40"
+
+
+def test_what_a_service_logged_before_it_was_restarted_is_not_its_last_word() -> None:
+    def sentence(started: int) -> str:
+        stopped = {**API, "state": "exited", "exit_code": 1, "started_at": at(started), "finished_at": at(60)}
+        errors = [{"at": at(20), "service": "jarvis-api", "message": "pool exhausted", "line": "ERROR pool exhausted"}]
+        probe = {"at": at(72), "url": URL, "verdict": "refused"}
+        return told("health-check-failing", {"containers": [stopped], "errors": errors, "health": [probe]}).sentence
+
+    assert "the last error it logged, at 03:00:20 UTC, says “pool exhausted”" in sentence(started=10)
+    assert "pool exhausted" not in sentence(started=30)
+
+
+def test_an_episode_that_is_over_is_told_as_past_in_the_first_clause() -> None:
+    probes = [{"at": at(90), "url": URL, "verdict": "healthy", "status_code": 200}]
+    checks = [check(10, 0), check(12, 1), check(14, 1), check(16, 0)]
+    evidence = {"health": probes, "containers": [API], "container_health": checks}
+    over = told("health-check-failing", evidence).sentence
+    assert over.startswith("Health checks of jarvis-api failed from 03:00:12 UTC to 03:00:16 UTC and pass since; ")
+    hiccup = {**evidence, "container_health": [*checks, check(30, 1), check(32, 0)]}
+    assert "; 1 of the 4 checks since then failed;" in told("health-check-failing", hiccup).sentence
+
+
+def test_no_check_is_said_to_have_failed_where_it_was_the_container_that_died() -> None:
+    events = [
+        {"at": at(second), "service": "jarvis-api", "name": "jarvis-api-1", "action": action, "exit_code": code}
+        for second, action, code in ((20, "die", 1), (30, "start", None))
+    ]
+    evidence = {"containers": [API], "container_health": [check(10, 0), check(40, 0)], "container_events": events}
+    over = told("health-check-failing", evidence).sentence
+    assert over.startswith(
+        "The service jarvis-api failed from 03:00:20 UTC to 03:00:40 UTC and its checks pass since; container "
+    )
+    failed = told("health-check-failing", {**evidence, "container_health": [check(10, 0), check(25, 1), check(40, 0)]})
+    assert failed.sentence.startswith("Health checks of jarvis-api failed from 03:00:25 UTC to 03:00:40 UTC and pass")
+
+
+@pytest.mark.parametrize(("verdict", "word"), [("refused", "refused"), ("timed_out", "timed out")])
+def test_providers_that_could_not_be_asked_are_unknown_with_the_reason_and_what_is_known(
+    verdict: str, word: str
+) -> None:
+    containers = [
+        {"service": name, "name": name, "state": state}
+        for name, state in (("jarvis-api", "exited"), ("provider-alpha", "running"), ("provider-beta", "exited"))
+    ]
+    requests = [request(second, 200, "/health", "provider-alpha") for second in (1, 9)]
+    evidence = {"health": [{"at": at(20), "verdict": verdict}] * 3, "containers": containers, "requests": requests}
+    asked = told("provider-health-check-failing", evidence)
+    assert asked.state is VerdictState.UNKNOWN
+    assert asked.sentence == (
+        f"The health endpoint did not answer ({word}), so it could not be asked about the providers; "
+        "provider-alpha runs as a container, provider-beta (exited) does not run; "
+        "by the logs, health requests were last answered by provider-alpha with 200 at 03:00:09 UTC."
+    )
+
+
+def test_a_health_answer_without_providers_is_not_taken_for_silence() -> None:
+    answered = told(
+        "provider-health-check-failing", {"health": [{"at": at(20), "verdict": "unhealthy", "status_code": 500}]}
+    )
+    assert answered.state is VerdictState.UNKNOWN
+    assert answered.sentence == "The health endpoint answered 500 and named no providers."
+
+
+def test_without_a_probe_the_collectors_reason_is_told() -> None:
+    nothing = told("provider-health-check-failing", {"containers": []}, Outcome.TIMED_OUT)
+    assert nothing.sentence == "Not looked at: example timed out: cut for the test."
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"), [(1, "Redis holds 1 rate-limit key, "), (2, "Redis holds 2 rate-limit keys, ")]
+)
+def test_verbs_go_with_numbers(number: int, sentence: str) -> None:
+    limits = [{"key": f"ratelimit:provider:{n}", "provider": str(n)} for n in range(number)]
+    assert told("rate-limit-errors", {"rate_limits": limits}).sentence.startswith(sentence)
+
+
+def test_no_error_at_all_is_not_none_of_0() -> None:
+    for slug in ("sqlite-errors", "read-failures"):
+        assert told(slug, {"errors": [], "database": {"error": None}}).sentence.startswith("No error in the log ")
+
+
+def test_slow_requests_are_said_to_go_on_only_where_none_came_after_them() -> None:
+    rows = [{**request(second, 200), "duration_s": 3.0 if 60 <= second < 100 else 0.1} for second in range(105)]
+    assert told("p95-latency", {"requests": rows}).sentence.startswith(
+        "p95 of 40 requests to jarvis-api from 03:00:57 UTC to 03:01:39 UTC is 3.0 s ("
+    )
+    assert "from 03:00:57 UTC since" not in told("p95-latency", {"requests": rows[:100]}).sentence
+    assert "to jarvis-api since 03:00:57 UTC" in told("p95-latency", {"requests": rows[:100]}).sentence
