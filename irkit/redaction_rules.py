@@ -31,9 +31,9 @@ _NOTHING = r"[^\x00-\x{10FFFF}]"
 _SHORT_WORD = 16
 _TOKEN_CHARS = 20
 _KEY_DIGITS = 4
-# a secret found by its name is looked for without it: so long, no word, and not more of them than cost little
+# a secret found by its name is looked for without it: so long, no word, and all of them no longer than this
 _REPEATED_CHARS = 8
-_MOST_REPEATED = 50
+_REPEATED_TOTAL = 20_000
 _SEPARATORS = re.compile(r"[._~+-]")
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]+")
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
@@ -68,7 +68,7 @@ def spans(text: str, *, addresses: bool = False) -> list[Span]:
         plain, origins = _unescaped(shadow.decode("ascii"))
         found.extend(_mapped(span, origins) for span in _scan(plain, addresses=addresses))
     made = _merged(found)
-    return _merged([*made, *_repeated(text, made)]) if made else made
+    return _merged([*made, *_repeated(shadow, made)]) if made else made
 
 
 def unescape(text: str) -> str:
@@ -207,23 +207,25 @@ def _scan(shadow: bytes, *, addresses: bool) -> Iterator[Span]:
                 yield Span(start, end, rule)
 
 
-def _repeated(text: str, found: list[Span]) -> Iterator[Span]:
+def _repeated(shadow: bytes, found: list[Span]) -> Iterator[Span]:
     """Yield where else in the text the secrets found in it stand."""
-    known: dict[str, str] = {}
+    import re2
+
+    known: dict[bytes, str] = {}
+    left = _REPEATED_TOTAL
     for span in found:
-        secret = text[span.start : span.end]
-        if (
-            len(secret) >= _REPEATED_CHARS
-            and not secret.isalpha()
-            and not secret.isdigit()
-            and len(known) < _MOST_REPEATED
-        ):
-            known.setdefault(secret, span.rule)
-    for secret, rule in known.items():
-        start = text.find(secret)
-        while start >= 0:
-            yield Span(start, start + len(secret), rule)
-            start = text.find(secret, start + len(secret))
+        secret = shadow[span.start : span.end]
+        if len(secret) < _REPEATED_CHARS or secret.isalpha() or secret.isdigit() or b"?" in secret or secret in known:
+            continue  # a question mark may stand for any character beyond ASCII
+        left -= len(secret)
+        if left < 0:
+            break
+        known[secret] = span.rule
+    if known:
+        pattern = re2.compile(b"|".join(re2.escape(secret) for secret in known), _options())
+        for match in pattern.finditer(shadow):
+            start, end = match.span()
+            yield Span(start, end, known[match[0]])
 
 
 def _spared(rule: str, value: str) -> bool:
