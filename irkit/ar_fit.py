@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Values = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
     Columns = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 
-_MOST_RHO = 0.97
+MOST_RHO = 0.97
 # heavy enough for logs' and latencies' outliers, light enough to stay close to least squares
 _FREEDOM = 5.0
 LEAST_VARIANCE = 1e-4
@@ -34,11 +34,11 @@ class Fit:
     residuals: Values
 
 
-def autocorrelation(errors: Values) -> float:
+def autocorrelation(errors: Values, least_variance: float = 0.0) -> float:
     """Return the correlation of each error with the one before, from 0 to 0.97, corrected for short series.
 
     Errors beyond three standard deviations (by the median or the mean size) are drawn in to it. The correction
-    is Kendall's (1954).
+    is Kendall's (1954). Errors are taken to hold `least_variance` of noise that does not follow itself.
     """
     import numpy as np
 
@@ -46,9 +46,9 @@ def autocorrelation(errors: Values) -> float:
     sizes = np.abs(centred)
     limit = 3 * max(1.4826 * float(np.median(sizes)), float(sizes.mean()))
     held = np.clip(centred, -limit, limit)
-    whole = float(held @ held)
+    whole = float(held @ held) + least_variance * len(held)
     raw = float(held[:-1] @ held[1:]) / whole if whole > 0 else 0.0
-    return min(max(raw + (1 + 3 * raw) / len(errors), 0.0), _MOST_RHO)
+    return min(max(raw + (1 + 3 * raw) / len(errors), 0.0), MOST_RHO)
 
 
 def whiten(values: Values, rho: float) -> Values:
@@ -59,7 +59,7 @@ def whiten(values: Values, rho: float) -> Values:
     return white
 
 
-def fit(values: Values, columns: Columns, least_variance: float = LEAST_VARIANCE) -> Fit:
+def fit(values: Values, columns: Columns, least_variance: float = LEAST_VARIANCE, most_rho: float = MOST_RHO) -> Fit:
     """Fit the columns to a series with AR(1) errors of Student's t, by reweighted least squares.
 
     No noise is taken to be less than `least_variance`: a series that is constant for long would make any change of it
@@ -69,16 +69,23 @@ def fit(values: Values, columns: Columns, least_variance: float = LEAST_VARIANCE
 
     coefficients = np.linalg.lstsq(columns, values, rcond=None)[0]
     for _ in range(_STEPS):
-        rho = autocorrelation(values - columns @ coefficients)
+        rho = min(autocorrelation(values - columns @ coefficients, least_variance), most_rho)
         white = whiten(values, rho)
         design = np.column_stack([whiten(column, rho) for column in columns.T])
         errors = white - design @ coefficients
         weights = np.sqrt(_weights(errors, _variance_guess(errors, least_variance)))
         coefficients = np.linalg.lstsq(design * weights[:, None], white * weights, rcond=None)[0]
     residuals = values - columns @ coefficients
-    rho = autocorrelation(residuals)
+    rho = min(autocorrelation(residuals, least_variance), most_rho)
     likelihood = _log_likelihood(whiten(residuals, rho), least_variance) + 0.5 * math.log(1 - rho * rho)
     return Fit(likelihood, rho, coefficients, residuals)
+
+
+def leftover_rho(values: Values, columns: Columns, least_variance: float = LEAST_VARIANCE) -> float:
+    """Return the autocorrelation of what ordinary least squares leaves of a series."""
+    import numpy as np
+
+    return autocorrelation(values - columns @ np.linalg.lstsq(columns, values, rcond=None)[0], least_variance)
 
 
 def _variance_guess(errors: Values, least: float) -> float:

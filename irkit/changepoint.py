@@ -16,7 +16,16 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from irkit.ar_fit import LEAST_VARIANCE, Fit, best_episode, episode_errors, hinge_errors, step_errors
+from irkit.ar_fit import (
+    LEAST_VARIANCE,
+    MOST_RHO,
+    Fit,
+    best_episode,
+    episode_errors,
+    hinge_errors,
+    leftover_rho,
+    step_errors,
+)
 from irkit.ar_fit import fit as fit_ar
 
 if TYPE_CHECKING:
@@ -33,12 +42,13 @@ _LEAST_EPISODE = 6
 _SUSTAINED = 0.75
 _PLAUSIBLE = 3.0
 _PASSES = 2
+_RHO_SLACK = 0.1
 _SETTLING = (0.02, 0.05, 0.1, 0.2)
 _MOST_RESTARTS = 8
 _MOST_CYCLES = 12
 
 
-Fitter = Callable[["Values", "Columns"], Fit]
+Fitter = Callable[..., Fit]
 
 
 class Shape(StrEnum):
@@ -88,15 +98,16 @@ def find(values: Sequence[float] | Values) -> Onset:
     scale = 1.4826 * float(np.median(np.abs(even - middle))) or float(even.std())
     if not scale > 1e-12 * max(1.0, abs(middle)):
         return NO_ONSET
-    fit = partial(fit_ar, least_variance=max(LEAST_VARIANCE, (least_sd / scale) ** 2))
+    least_variance = max(LEAST_VARIANCE, (least_sd / scale) ** 2)
+    fit = partial(fit_ar, least_variance=least_variance)
     scaled = (even - middle) / scale
     smooth = _without_spikes(scaled)
     if not float(np.ptp(smooth)) > 0:
         return NO_ONSET
     level = fit(smooth, np.ones((len(smooth), 1)))
-    usual = max(_usual(smooth, level, fit), _restarts(scaled, fit))
-    found = max((_candidate(shape, smooth, level, fit) for shape in _SHAPES), key=lambda item: item.score)
-    strength = found.score - usual
+    found = max((_candidate(shape, smooth, level, least_variance) for shape in _SHAPES), key=lambda item: item.score)
+    usually = partial(fit, most_rho=found.most_rho)
+    strength = found.score - max(_usual(smooth, usually), _restarts(scaled, usually))
     if not strength >= _MARGIN or not found.is_plain:
         return NO_ONSET
     first, last = _plausible(found, smooth)
@@ -115,10 +126,12 @@ def _even_noise(values: Values) -> tuple[Values, float]:
     """Return the series with noise that does not grow with its level, and the least that noise can be.
 
     Counts get Anscombe's root (1948), after which a Poisson count has a standard deviation of about 1, and of a half
-    where it is nearly always 0. Others stay as they are.
+    where it is nearly always 0. What is only ever 0 or 1 is no count but an answer, and others stay as they are.
     """
     import numpy as np
 
+    if np.isin(values, (0.0, 1.0)).all():
+        return values, 0.2
     if float(values.min()) < 0 or not np.equal(values, np.round(values)).all():
         return values, 0.0
     return 2 * np.sqrt(values + 0.375), 0.5
@@ -147,9 +160,10 @@ class _Candidate:
     end: int | None = None
     rho: float = 0.0
     is_plain: bool = False
+    most_rho: float = MOST_RHO
 
 
-def _candidate(shape: Shape, values: Values, level: Fit, fit: Fitter) -> _Candidate:
+def _candidate(shape: Shape, values: Values, level: Fit, least_variance: float) -> _Candidate:
     """Find the best place of a shape, twice: the second time with the autocorrelation that the first leaves over."""
     import numpy as np
 
@@ -166,14 +180,16 @@ def _candidate(shape: Shape, values: Values, level: Fit, fit: Fitter) -> _Candid
             errors = (step_errors if shape is Shape.STEP else hinge_errors)(values, rho)
             start = int(errors[_EDGE : count - _EDGE].argmin()) + _EDGE
         column = _column(shape, count, start, end)
-        fitted = fit(values, np.column_stack([np.ones(count), column]))
+        columns = np.column_stack([np.ones(count), column])
+        most_rho = min(leftover_rho(values, columns, least_variance) + _RHO_SLACK, MOST_RHO)
+        fitted = fit_ar(values, columns, least_variance, most_rho)
         rho = fitted.rho
     base, size = fitted.coefficients
     gained = float(size * column.max())
     halfway = (values[start:end] - base) * size > 0.5 * size * size
     sustained = shape is Shape.RAMP or float(halfway.mean()) >= _SUSTAINED
     plain = abs(gained) > _LEAST_SIZE * float(fitted.residuals.std()) and sustained
-    return _Candidate(shape, fitted.log_likelihood - price, start, end, rho, plain)
+    return _Candidate(shape, fitted.log_likelihood - price, start, end, rho, plain, most_rho)
 
 
 def _column(shape: Shape, count: int, start: int, end: int | None) -> Values:
@@ -202,13 +218,14 @@ def _plausible(found: _Candidate, values: Values) -> tuple[int, int]:
     return max(first, 1), last
 
 
-def _usual(values: Values, level: Fit, fit: Fitter) -> float:
+def _usual(values: Values, fit: Fitter) -> float:
     """Return the best score of what a healthy series does: level, drift, settling, and the cycle that explains most."""
     import numpy as np
 
     count = len(values)
     at, price = np.arange(count), math.log(count)
     ones = np.ones(count)
+    level = fit(values, ones[:, None])
     drift = fit(values, np.column_stack([ones, at / count]))
     scores = [level.log_likelihood - 0.5 * price, drift.log_likelihood - price]
     power = np.abs(np.fft.rfft(values - values.mean(), 4 * count))

@@ -7,6 +7,7 @@ logs, and a bound on what is told apart, so that memory does not grow with the l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     Codes = np.ndarray[tuple[int], np.dtype[np.int64]]
+    Seconds = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 PATTERN_COLUMNS = ("pattern", "service", "level", "lines", "first_seen", "last_seen", "change", "since",
                    "before_per_minute", "after_per_minute", "chance", "example")  # fmt: skip
+_INNER = re.compile(r"\s|Traceback \(most recent call last\):|\^+$|$")
+_LEVEL_RANK = {"critical": 0, "error": 1, "warning": 2}
 MINUTE_COLUMNS = ("at", "service", "pattern", "lines")
 
 
@@ -61,10 +65,14 @@ def name(examples: Sequence[str]) -> tuple[list[str], Codes]:
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """A log as patterns; `patterns` has a row for each pattern of a service, `minutes` its lines a minute."""
+    """A log as patterns: `patterns` has a row for each pattern of a service, `minutes` its lines a minute.
+
+    `at_s` holds the times of each row's lines (seconds since 1970, sorted).
+    """
 
     patterns: pd.DataFrame
     minutes: pd.DataFrame
+    at_s: tuple[Seconds, ...]
 
 
 def mine(logs: pd.DataFrame, onset: datetime | None = None) -> pd.DataFrame:
@@ -96,7 +104,7 @@ def read(logs: pd.DataFrame, onset: datetime | None = None) -> Patterns:
     timed = known_s[~np.isnan(known_s)]
     start_s, end_s = (float(timed.min()), float(timed.max())) if len(timed) else (0.0, 0.0)
     onset_s = onset.timestamp() if onset is not None else None
-    rows: list[tuple[Any, ...]] = []
+    rows: list[tuple[tuple[Any, ...], Seconds]] = []
     places_of = cast("Mapping[tuple[str, int], Codes]", grouped.indices)
     for (service, code), places in places_of.items():
         seconds = known_s[places]
@@ -105,13 +113,27 @@ def read(logs: pd.DataFrame, onset: datetime | None = None) -> Patterns:
         rates = rates_of(seconds, start_s, onset_s, end_s)
         level = parse_level(clean(example), service)
         first, last = (seconds[0], seconds[-1]) if len(seconds) else (np.nan, np.nan)
-        rows.append((
+        row = (
             texts[code], service, level.level if level else "", len(places), first, last, str(rates.change),
             rates.since_s, rates.before_per_minute, rates.after_per_minute, rates.chance, example,
-        ))  # fmt: skip
+        )  # fmt: skip
+        rows.append((row, seconds))
     # by hand: pandas cannot sort text that is not UTF-8
-    rows.sort(key=lambda row: (row[1], row[4] if row[4] == row[4] else np.inf, row[0]))
-    return Patterns(_table(rows), _minutes(table, texts))
+    rows.sort(key=lambda item: (item[0][1], item[0][4] if len(item[1]) else np.inf, item[0][0]))
+    return Patterns(_table([row for row, _ in rows]), _minutes(table, texts), tuple(seconds for _, seconds in rows))
+
+
+def telling(table: pd.DataFrame, most: int = 12) -> pd.DataFrame:
+    """Return the patterns that are new, exploding or gone, most telling first: errors, then the least by chance.
+
+    The inner lines of tracebacks, which say nothing by themselves, are left out.
+    """
+    changed = table[table["change"].isin(["new", "exploding", "gone"])]
+    inner = changed["example"].map(lambda line: not isinstance(line, str) or _INNER.match(line) is not None)
+    changed = changed[~inner.astype(bool)]
+    rank = changed["level"].map(_LEVEL_RANK.get).fillna(len(_LEVEL_RANK))
+    ordered = changed.assign(rank=rank).sort_values(["rank", "chance", "first_seen"], kind="stable")
+    return ordered.drop(columns="rank").head(most).reset_index(drop=True)
 
 
 def _table(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
@@ -138,7 +160,7 @@ def _minutes(table: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
     return counts[list(MINUTE_COLUMNS)]
 
 
-def _seconds(at: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _seconds(at: pd.Series) -> Seconds:
     import numpy as np
 
     stamps = at.to_numpy(dtype="datetime64[us]")

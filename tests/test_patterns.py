@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from irkit.patterns import MINUTE_COLUMNS, PATTERN_COLUMNS, group, mine, read
+from irkit.patterns import MINUTE_COLUMNS, PATTERN_COLUMNS, group, mine, read, telling
 
 OUR_OWN = Path(__file__).parent / "data" / "log_patterns.tsv"
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -112,3 +112,27 @@ def test_whatever_the_lines_each_has_one_pattern_or_is_blank(lines: list[str | N
     for line, code in zip(lines, codes.tolist(), strict=True):
         assert (code >= 0) == bool(line and line.strip())
         assert code < len(texts)
+
+
+def test_what_changed_is_told_errors_first_and_without_the_inner_lines_of_tracebacks() -> None:
+    lines = [(second, "api", f"served {second}") for second in range(0, 900, 5)]
+    for second in range(600, 900, 7):
+        lines += [
+            (second, "api", f"retrying in {second} ms"),
+            (second, "api", f"ERROR lost {second} rows"),
+            (second, "api", "Traceback (most recent call last):"),
+            (second, "api", f'  File "main.py", line {second}, in get'),
+            (second, "api", "KeyError: 'rows'"),
+        ]
+    table = telling(mine(log(*lines), START + timedelta(seconds=600)))
+    assert table["pattern"].tolist() == ["ERROR lost <*> rows", "KeyError: 'rows'", "retrying in <*>"]
+    assert telling(mine(log())).empty
+    assert len(telling(mine(log(*lines), START + timedelta(seconds=600)), most=1)) == 1
+
+
+def test_times_of_each_pattern_are_those_of_its_lines() -> None:
+    found = read(log((7, "api", "a 1"), (3, "api", "b"), (1, "api", "a 2")))
+    assert found.patterns["pattern"].tolist() == ["a <*>", "b"]
+    assert [times.tolist() for times in found.at_s] == [
+        [(START + timedelta(seconds=second)).timestamp() for second in seconds] for seconds in ((1, 7), (3,))
+    ]

@@ -1,0 +1,144 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import irkit
+from irkit import logs as log_tables
+from irkit.bundle import open_bundle
+from irkit.changepoint import Shape
+from irkit.onset_interval import Began, agree, began_of, interval_of, onset_interval, signals
+
+START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+ONSET_S = 420
+DRILL = Path(irkit.__file__).parent / "drills" / "api-unresponsive" / "bundle"
+
+
+def at(second: float) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def table(rows: list[dict[str, object]]) -> pd.DataFrame:
+    frame = pd.DataFrame({key: pd.Series([row[key] for row in rows], dtype=object) for key in rows[0]})
+    frame["at"] = pd.to_datetime(frame["at"], utc=True).astype("datetime64[us, UTC]")
+    return frame
+
+
+def service_log(*, broken: bool, seed: int = 1) -> dict[str, pd.DataFrame | None]:
+    """Ten minutes of a service that, if broken, fails every other request from the seventh minute on."""
+    random = np.random.default_rng(seed)
+    rows: list[dict[str, object]] = []
+    for second in np.sort(random.uniform(0, 600, 3000)):
+        fails = broken and second >= ONSET_S and random.random() < 0.5
+        took = random.lognormal(-3, 0.3) * (6 if fails else 1)
+        line = f'10.0.0.7:1 - "GET /items HTTP/1.1" {500 if fails else 200} rt={took:.6f}'
+        rows.append({"at": at(second), "service": "api", "name": "api-1", "stream": "stdout", "line": line})
+        if fails:
+            rows.append({**rows[-1], "line": f"ERROR: pool exhausted after {random.integers(1, 99)} ms"})
+    logs = table(rows)
+    requests, errors = log_tables.parse_requests(logs), log_tables.parse_errors(logs)
+    return {"logs": logs, "requests": requests, "errors": errors}
+
+
+def samples(*, leaking: bool) -> pd.DataFrame:
+    random = np.random.default_rng(2)
+    levels = 1e8 + 2e5 * random.standard_normal(200) + (5e5 * np.maximum(np.arange(200) - 120, 0) if leaking else 0)
+    return table([
+        {"at": at(3 * index), "name": "api-1", "memory_usage_bytes": int(level), "cpu_percent": 3 + random.random()}
+        for index, level in enumerate(levels)
+    ])  # fmt: skip
+
+
+def test_requests_errors_and_patterns_agree_on_when_it_began() -> None:
+    found = onset_interval(service_log(broken=True))
+    assert found is not None
+    assert at(ONSET_S - 10) <= found.earliest <= at(ONSET_S + 3)
+    assert at(ONSET_S - 3) <= found.latest <= at(ONSET_S + 10)
+    named = {item.signal for item in found.agreeing}
+    assert {"failed requests to api", "errors logged"} <= named
+    assert any(name.startswith("log pattern “ERROR: pool exhausted after") for name in named)
+
+
+def test_of_a_drill_the_interval_holds_the_moment_of_the_first_failure() -> None:
+    bundle = open_bundle(DRILL)
+    errors = log_tables.parse_errors(bundle.load("logs"))
+    found = interval_of(bundle)
+    assert found is not None
+    assert found.earliest <= errors["at"].iloc[0] <= found.latest
+    assert found.latest - found.earliest < timedelta(seconds=15)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_healthy_service_has_no_clear_onset(seed: int) -> None:
+    assert onset_interval(service_log(broken=False, seed=seed)) is None
+
+
+def test_one_signal_alone_is_no_onset_and_is_named_beside_one() -> None:
+    leak = {"container_stats": samples(leaking=True)}
+    assert [began.signal for signal in signals(leak) if (began := began_of(signal))] == ["memory of api-1"]
+    assert onset_interval(leak) is None
+    both = onset_interval({**service_log(broken=True), "container_stats": samples(leaking=True)})
+    assert both is not None
+    assert [item.signal for item in both.others] == ["memory of api-1"]
+
+
+def test_memory_that_falls_is_no_trouble() -> None:
+    stats = samples(leaking=True)
+    stats["memory_usage_bytes"] = stats["memory_usage_bytes"].tolist()[::-1]
+    assert [began_of(signal) for signal in signals({"container_stats": stats})] == [None, None]
+
+
+def test_a_history_is_asked_before_a_single_look() -> None:
+    named = [signal.name for signal in signals({"container_stats": samples(leaking=False).head(1),
+                                                "container_history": samples(leaking=True)})]  # fmt: skip
+    assert named == ["memory of api-1", "CPU of api-1"]
+
+
+def test_probes_that_fail_since_a_moment_are_a_signal() -> None:
+    random = np.random.default_rng(3)
+    health = table([
+        {"at": at(2 * index), "url": "http://api/health", "verdict": "healthy" if index < 150 else "timed_out",
+         "total_s": float(random.lognormal(-4, 0.2)) if index < 150 else 5.0}
+        for index in range(200)
+    ])  # fmt: skip
+    found = onset_interval({"health": health})
+    assert found is not None
+    assert found.earliest == at(298)
+    assert found.latest == at(300)
+    assert len(found.agreeing) == 2
+
+
+def test_too_short_a_log_has_no_signals() -> None:
+    tables = service_log(broken=True)
+    few = {kind: frame.head(20) for kind, frame in tables.items() if frame is not None}
+    assert list(signals(few)) == []
+    assert onset_interval({}) is None
+
+
+def change(name: str, earliest_s: float, latest_s: float) -> Began:
+    return Began(name, Shape.STEP, at(earliest_s), at(latest_s), None, 20.0)
+
+
+def test_most_signals_decide_and_the_earliest_of_equals() -> None:
+    early, late = [change("a", 0, 10), change("b", 5, 12)], [change("c", 300, 310), change("d", 301, 305)]
+    found = agree([*late, *early])
+    assert found is not None
+    assert (found.earliest, found.latest) == (at(5), at(10))
+    found = agree([*early, *late, change("e", 302, 303)])
+    assert found is not None
+    assert (found.earliest, found.latest) == (at(302), at(303))
+    assert [item.signal for item in found.others] == ["a", "b"]
+
+
+def test_signals_that_follow_one_another_closely_agree_on_both() -> None:
+    found = agree([change("a", 10, 11), change("b", 13, 14)])
+    assert found is not None
+    assert found.earliest <= at(11)
+    assert found.latest >= at(13)
+
+
+def test_signals_that_are_far_apart_agree_on_nothing() -> None:
+    assert agree([change("a", 0, 1), change("b", 60, 61)]) is None
+    assert agree([]) is None
