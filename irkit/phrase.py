@@ -40,7 +40,7 @@ def lasting(first: datetime, last: datetime, *, later: int, end: datetime) -> st
     if later:
         return between(first, last)
     silent = end - last > _SILENCE and clock(first) != clock(last)
-    return f"{since(first)}{f' (the last on record at {clock(last)})' if silent else ''}"
+    return f"{since(first)}{f', the last on record at {clock(last)}' if silent else ''}"
 
 
 def were(number: int) -> str:

@@ -51,7 +51,7 @@ def test_since_is_said_only_of_what_nothing_came_after() -> None:
     assert told == phrase.between(first, last) == " from 03:05:07 UTC to 03:05:27 UTC"
     assert phrase.lasting(first, last, later=0, end=last) == " since 03:05:07 UTC"
     silent = phrase.lasting(first, last, later=0, end=last + timedelta(minutes=1))
-    assert silent == " since 03:05:07 UTC (the last on record at 03:05:27 UTC)"
+    assert silent == " since 03:05:07 UTC, the last on record at 03:05:27 UTC"
     assert phrase.between(first, first) == " at 03:05:07 UTC"
     assert phrase.between(None, None) == ""
 

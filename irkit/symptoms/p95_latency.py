@@ -46,7 +46,7 @@ def detect(
     p95 = seconds(found.p95_s)
     if found.over and found.onset:
         span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end)
-        sentence = f"{counted}{span} is {p95} ({seconds_between(found.interval)}); {limit}"
+        sentence = f"{counted} is {p95}{span} ({seconds_between(found.interval)}); {limit}"
         if found.silence_s >= max(_HANG_S, 2 * limit_s):
             sentence += f". For {seconds(found.silence_s)} it answered nothing at all and then everything at once."
             advice = "It hung rather than being slow: see what it waited for."

@@ -108,8 +108,9 @@ def _found(spikes: list[_Spike], errors: pd.DataFrame | None, aside: str, end: d
         "until": worst.until,
     }
     sentence = (
-        f"{worst.failed} of {count(len(worst.rows), 'request')} to {worst.service or 'the service'}{aside} failed"
-        f"{lasting(worst.onset, worst.last, later=worst.later, end=end)} with {listing(str(code) for code in codes)} "
+        f"{worst.failed} of {count(len(worst.rows), 'request')} to {worst.service or 'the service'}{aside} failed "
+        f"with {listing(str(code) for code in codes)}"
+        f"{lasting(worst.onset, worst.last, later=worst.later, end=end)} "
         f"({share_between(share_interval(worst.failed, len(worst.rows)))}), most on {listing(list(routes)[:3])}"
         f"{_afterwards(worst)}"
     )

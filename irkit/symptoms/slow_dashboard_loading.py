@@ -48,7 +48,7 @@ def detect(requests: pd.DataFrame, threshold: Threshold | None, window: Window) 
     if found.over and found.onset:
         span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end)
         sentence = (
-            f"The p95 of {count(found.total, 'dashboard load')}{span} is {seconds(found.p95_s)} "
+            f"The p95 of {count(found.total, 'dashboard load')} is {seconds(found.p95_s)}{span} "
             f"({seconds_between(found.interval)}; {limit}), slowest {listing(list(routes)[:3])}."
         )
         advice = "See whether other routes are slow too; if not, look at the queries behind these."
