@@ -17,7 +17,7 @@ from docker.errors import APIError
 from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
 from irkit.containers import ListedContainer, parse_time
 from irkit.docker_engine import connected, failure_of, get, inspect, look_at_each, our_containers
-from irkit.docker_events import remembered_events
+from irkit.docker_events import Remembered, remembered_events
 from irkit.log_stream import MAX_LINE_BYTES, GarbledStreamError
 from irkit.log_tail import LogTail, StampedLine
 from irkit.model import Window
@@ -102,7 +102,7 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
             yield Table("logs", LOGS, _rows(left, window.start))
         yield from gaps
         yield from (Gap(reason) for log in logs for reason in _amiss(log, window))
-        yield from _lost_with_their_containers(client, target, window)
+        yield from _lost_with_their_containers(remembered_events(client, target), logs, window)
 
 
 def _log_of(client: APIClient, each: ListedContainer, window: Window) -> _Log | Gap:
@@ -180,15 +180,18 @@ def _amiss(log: _Log, window: Window) -> Iterator[str]:
         yield f"{since}; older ones, if any, were rotated away ({_rotation(log.config)})"
 
 
-def _lost_with_their_containers(client: APIClient, target: DockerTarget, window: Window) -> Iterator[Gap]:
+def _lost_with_their_containers(remembered: Remembered, logs: Sequence[_Log], window: Window) -> Iterator[Gap]:
     """Tell of containers removed since the window began: recreated or scaled down, their logs went with them."""
-    remembered = remembered_events(client, target)
     removed = [event for event in remembered.events if event.action == "destroy" and event.at >= window.start]
     for event in removed[-_SHOWN:]:
         what = f"{event.container} of service {event.container.service}"
         yield Gap(f"{what} was removed at {event.at:%Y-%m-%d %H:%M:%S} UTC, and its logs with it")
     if len(removed) > _SHOWN:
         yield Gap(f"{len(removed) - _SHOWN} more containers were removed before, and their logs with them")
+    for log in logs:
+        if remembered.since and log.created_at and window.start < log.created_at < remembered.since:
+            made = f"{log.container} was made at {log.created_at:%Y-%m-%d %H:%M:%S} UTC"
+            yield Gap(f"{made}; the Docker Engine has forgotten whether in place of another, whose logs would be lost")
 
 
 def _may_have_rotated(log: _Log) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -230,6 +231,18 @@ def test_a_container_recreated_in_the_window_took_its_logs_with_it(lab: Lab) -> 
     assert gap.startswith(f"container {lab.project}-web-1 of service web was removed at ")
     assert gap.endswith(" UTC, and its logs with it")
     assert gathered(collect, lab.target, Window(between, between + timedelta(hours=1)))[1] == []
+
+
+def test_whether_a_container_is_the_first_is_unknown_where_the_engine_has_forgotten(lab: Lab) -> None:
+    start = datetime.now(UTC)
+    lab.finish("web", python("print('here')"))
+    other = lab.create("other", SLEEP)
+    for number in range(256):
+        other.rename(f"{lab.project}-{number}")
+    (gap,) = gathered(collect, only(lab, "web"), Window(start, start + timedelta(hours=1)))[1]
+    assert re.fullmatch(
+        rf"container {lab.project}-web-1 was made at [-\d]+ [:\d]+ UTC; the Docker Engine has forgotten .*", gap
+    )
 
 
 def test_a_log_that_breaks_off_is_a_gap_and_the_others_stay(lab: Lab, faulty_engine: FaultyEngine) -> None:
