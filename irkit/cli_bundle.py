@@ -71,8 +71,11 @@ def export(name: str, file: Path | None) -> None:
 
 @click.command("redact")
 @click.argument("name", metavar="BUNDLE")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), help="The folder to make. Default: named by its id, here."
+)
 @click.option("--addresses", is_flag=True, help="Replace e-mail and IP addresses and hosts, too.")
-def redact(name: str, addresses: bool) -> None:
+def redact(name: str, folder: Path | None, addresses: bool) -> None:
     """Make a copy of BUNDLE with every secret replaced that today's rules know; the original stays as it is."""
     from irkit import bundle_file, redact_bundle, workspace
     from irkit.redact import Redactor, installation_key
@@ -81,10 +84,11 @@ def redact(name: str, addresses: bool) -> None:
     home = settings.home
     redactor = Redactor(installation_key(home), addresses=addresses or settings.redact.addresses)
     with bundle_file.opened(bundle_file.find_bundle(name, home)) as found:
-        made = redact_bundle.redact_bundle(found, redactor, home)
+        folder = folder or Path(f"INC-{found.manifest.incident_id}-{found.id}{redact_bundle.SUFFIX}")
+        made = redact_bundle.redact_bundle(found, redactor, folder.absolute())
         before, after = (sum(run.redactions for run in one.runs) for one in (found, made))
     console.say(f"{made.path}\nsha256 {made.manifest.seal}")
-    console.say(f"{after} placeholders, {before} before. The original still stands at {found.path}.")
+    console.say(f"{after} placeholders, {before} before. Next: irkit bundle export {folder}")
 
 
 @bundle.command("import")

@@ -8,7 +8,8 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from irkit.bundle import Bundle, bundle_folder, read_document, seal_bundle, sha256_of
+from irkit.bundle import Bundle, read_document, seal_bundle, sha256_of
+from irkit.errors import BundleError
 from irkit.evidence_writer import to_bytes
 from irkit.model import CollectorRun, Evidence
 from irkit.parquet import check_table
@@ -21,27 +22,31 @@ if TYPE_CHECKING:
 SUFFIX = "-redacted"
 
 
-def redact_bundle(bundle: Bundle, redactor: Redactor, home: Path) -> Bundle:
-    """File a redacted copy of an opened bundle beside its incident's others, named by its id and `-redacted`.
+def redact_bundle(bundle: Bundle, redactor: Redactor, destination: Path) -> Bundle:
+    """Write a redacted copy of an opened bundle to a new folder and return it; its id ends in `-redacted`.
 
     Text in evidence and in what the collectors said is redacted; numbers, times and placeholders stay as they are.
 
     Raises:
-        BundleError: such a copy stands there already, the disk refuses, or a file is not what its form says.
+        BundleError: the destination is taken, the disk refuses, or a file is not what its form says.
     """
     manifest = bundle.manifest
-    bundle_id = f"{manifest.bundle_id}{SUFFIX}"
-    destination = bundle_folder(home, manifest.incident_id) / bundle_id
-    staging = destination.parent / f".{bundle_id}.partial"
+    bundle_id = f"{manifest.bundle_id.removesuffix(SUFFIX)}{SUFFIX}"
+    if destination.exists():
+        raise BundleError(f"{destination} exists already", hint="choose another name with --to, or move it away")
+    staging = destination.parent / f".{destination.name}.partial"
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
     try:
+        staging.mkdir(parents=True)
         evidence = tuple(_redacted(bundle.path / item.path, item, redactor, staging) for item in manifest.evidence)
         runs = tuple(_rerun(run, evidence, redactor) for run in manifest.runs)
         made = replace(
             manifest, irkit_version=version("irkit"), bundle_id=bundle_id, runs=runs, evidence=evidence, seal=""
         )
         return seal_bundle(staging, made, destination)
+    except OSError as error:
+        reason = error.strerror or error
+        raise BundleError(f"{destination} cannot be written: {reason}", hint="choose another with --to") from None
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -74,7 +74,7 @@ def item(staging: Path, kind: str, form: str) -> Evidence:
 
 
 def test_the_copy_verifies_and_no_file_of_it_holds_the_secret(sealed: Bundle, tmp_path: Path) -> None:
-    made = redact_bundle(sealed, REDACTOR, tmp_path / "home")
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy")
     verify(open_bundle(made.path))
     facts, lines = made.load("facts"), made.load("lines")
     texts = [json.dumps(facts), *lines["line"].dropna(), *lines["raw"], (made.path / "manifest.json").read_text()]
@@ -84,7 +84,7 @@ def test_the_copy_verifies_and_no_file_of_it_holds_the_secret(sealed: Bundle, tm
 
 
 def test_all_that_is_no_secret_stays(sealed: Bundle, tmp_path: Path) -> None:
-    made = redact_bundle(sealed, REDACTOR, tmp_path / "home")
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy")
     before, after = sealed.load("lines"), made.load("lines")
     assert after.dtypes.to_dict() == before.dtypes.to_dict()
     assert after["at"].equals(before["at"])
@@ -97,7 +97,7 @@ def test_all_that_is_no_secret_stays(sealed: Bundle, tmp_path: Path) -> None:
 
 
 def test_placeholders_are_counted_by_rule_and_file(sealed: Bundle, tmp_path: Path) -> None:
-    made = redact_bundle(sealed, REDACTOR, tmp_path / "home")
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy")
     assert made.evidence_for("facts").redactions == {"key": 1, "assignment": 1}
     assert made.evidence_for("lines").redactions == {"assignment": 2}
     assert made.runs[0].redactions == 4
@@ -105,9 +105,22 @@ def test_placeholders_are_counted_by_rule_and_file(sealed: Bundle, tmp_path: Pat
 
 
 def test_a_second_copy_is_refused_and_the_first_stays(sealed: Bundle, tmp_path: Path) -> None:
-    made = redact_bundle(sealed, REDACTOR, tmp_path / "home")
-    with pytest.raises(BundleError, match="already stands"):
-        redact_bundle(sealed, REDACTOR, tmp_path / "home")
-    assert set(bundles_of(tmp_path / "home", 42)) == {sealed.path, made.path}
-    again = redact_bundle(made, REDACTOR, tmp_path / "home")
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy")
+    with pytest.raises(BundleError, match="exists already"):
+        redact_bundle(sealed, REDACTOR, tmp_path / "copy")
+    assert open_bundle(made.path).manifest == made.manifest
+    assert bundles_of(tmp_path / "home", 42) == (sealed.path,)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_copy_of_a_copy_says_the_same(sealed: Bundle, tmp_path: Path) -> None:
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy")
+    again = redact_bundle(made, REDACTOR, tmp_path / "again")
     assert again.load("facts") == made.load("facts")
+    assert (again.id, again.runs) == (made.id, made.runs)
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(sealed: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BundleError, match="cannot be written: Not a directory"):
+        redact_bundle(sealed, REDACTOR, tmp_path / "file" / "copy")
