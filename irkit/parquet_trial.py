@@ -15,7 +15,6 @@ from irkit.errors import BundleError
 from irkit.parquet import read_table
 
 _LONGEST_S = 120.0
-_REFUSED_CODE = 5
 _AT_ONCE = 100
 
 
@@ -49,16 +48,15 @@ def _try(paths: Sequence[Path]) -> None:
         raise BundleError(sentence, hint=hint) from None
 
 
-def main(paths: Sequence[str]) -> int:
-    """Read each table; the exit code says whether all could be."""
+def main(paths: Sequence[str]) -> str | None:
+    """Read each table and return the refusal of the first that cannot be, as JSON."""
     for path in paths:
         try:
             read_table(Path(path))
         except BundleError as error:
-            sys.stderr.write(json.dumps({"sentence": str(error), "hint": error.hint}) + "\n")
-            return _REFUSED_CODE
-    return 0
+            return json.dumps({"sentence": str(error), "hint": error.hint})
+    return None
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))  # a text goes to standard error, with exit code 1

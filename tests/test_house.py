@@ -45,6 +45,7 @@ ROOMS = (
     "redact",
     "parquet_pages",
     "parquet",
+    "parquet_trial",
     "staging",
     "bundle",
     "bundle_file",
