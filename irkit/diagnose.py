@@ -26,6 +26,7 @@ from irkit.model import (
     VerdictState,
     Window,
 )
+from irkit.onset_interval import KINDS, OnsetInterval, interval_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,11 +90,14 @@ class Hypothesis:
 class Diagnosis:
     """All findings in the runbook's order, and the incident types, likeliest first.
 
-    After the runbook's symptoms follow those it does not list and irkit found all the same.
+    After the runbook's symptoms follow those it does not list and irkit found all the same. `onset` is when it began,
+    None where no two signals agree: no clear onset. `onset_unknown` says why it could not be looked for, if so.
     """
 
     findings: tuple[Finding, ...]
     ranking: tuple[Hypothesis, ...]
+    onset: OnsetInterval | None = None
+    onset_unknown: str = ""
 
     def of(self, incident_type: str) -> tuple[Finding, ...]:
         return tuple(item for item in self.findings if incident_type in item.incident_types)
@@ -170,13 +174,23 @@ def diagnose(source: EvidenceSource, runbook: Runbook, broken: Sequence[BrokenPl
             findings[item.slug] = replace(extra, incident_types=types)
     everything = tuple(_with_next_step(item, runbook) for item in findings.values())
     everything += tuple(_left_out(plugin) for plugin in broken)
-    return Diagnosis(everything, rank(everything, runbook))
+    return Diagnosis(everything, rank(everything, runbook), *_onset(evidence))
 
 
 def _left_out(plugin: BrokenPlugin) -> Finding:
     sentence = f"Not looked at: the plug-in {plugin.name} cannot be loaded ({plugin.reason})."
     verdict = Verdict(VerdictState.UNKNOWN, sentence, "Repair or uninstall the package that provides it.")
     return Finding(plugin.name, (), plugin.name, verdict, ())
+
+
+def _onset(evidence: _Loaded) -> tuple[OnsetInterval | None, str]:
+    if not any(evidence.has(kind) for kind in KINDS):
+        return None, f"Not looked at: {_why_missing(evidence, 'logs')}."
+    try:
+        return interval_of(evidence), ""
+    except Exception as error:  # noqa: BLE001 (as a broken detector: the report goes on without it)
+        said = " ".join(str(error).split())[:200]
+        return None, f"The onset could not be told from this evidence: {type(error).__name__}: {said}."
 
 
 def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | None = None) -> Finding:

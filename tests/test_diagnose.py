@@ -292,3 +292,33 @@ def test_a_bundle_of_a_crash_is_diagnosed_from_the_bundle_alone(tmp_path: Path) 
     assert health.verdict.numbers["exit_code"] == 1
     assert "unable to open database file" in str(health.verdict.numbers["line"])
     assert {item.split("/")[1] for item in health.evidence} >= {"containers", "logs"}
+
+
+def probes(*, failing_from: int) -> list[dict[str, object]]:
+    """A probe each two seconds for two minutes."""
+    return [
+        {
+            "at": f"2026-11-24T03:{index * 2 // 60:02d}:{index * 2 % 60:02d}Z",
+            "url": "http://127.0.0.1:8000/health",
+            "verdict": "timed_out" if index >= failing_from else "healthy",
+            "total_s": 5.0 if index >= failing_from else 0.02 + index % 7 / 1000,
+        }
+        for index in range(60)
+    ]
+
+
+def test_a_diagnosis_holds_the_onset_as_an_interval() -> None:
+    diagnosis = diagnose(InMemory({"health": probes(failing_from=40)}), RUNBOOK)
+    assert diagnosis.onset is not None
+    assert f"{diagnosis.onset.earliest:%M:%S}" == "01:18"
+    assert f"{diagnosis.onset.latest:%M:%S}" == "01:20"
+    assert diagnosis.onset_unknown == ""
+
+
+def test_no_clear_onset_is_not_the_same_as_one_that_could_not_be_looked_for() -> None:
+    quiet = diagnose(InMemory({"health": probes(failing_from=60)}), RUNBOOK)
+    blind = diagnose(InMemory({"providers": []}), RUNBOOK)
+    broken = diagnose(InMemory({"health": [{"at": "2026-11-24T03:00:00Z", "url": 7, "total_s": "x"}]}), RUNBOOK)
+    assert (quiet.onset, quiet.onset_unknown) == (None, "")
+    assert (blind.onset, blind.onset_unknown) == (None, "Not looked at: example found no logs.")
+    assert broken.onset is None
