@@ -11,7 +11,7 @@ import pytest
 from irkit import drill, workspace
 from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
 from irkit.errors import BundleError, InputError, NotFoundError
-from irkit.model import Incident, Outcome, utc_now
+from irkit.model import Incident, Outcome
 from irkit.settings import Settings
 
 
@@ -93,9 +93,9 @@ def test_a_drill_filed_twice_is_the_same_incident_and_another_id_is_not_taken_ov
 
 
 def test_the_window_begins_before_the_incident_and_ends_soon_after_it(settings: Settings, filed: Incident) -> None:
-    window = workspace.window_of(filed, settings, utc_now())
     assert filed.started_at is not None
     assert filed.resolved_at is not None
+    window = workspace.window_of(filed, settings, filed.resolved_at + timedelta(days=1))
     assert window.start == filed.started_at - timedelta(minutes=settings.collect.window_minutes)
     assert window.end == filed.resolved_at + timedelta(minutes=10)
 
