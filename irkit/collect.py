@@ -22,7 +22,7 @@ from irkit.errors import CollectError, InputError
 from irkit.evidence_writer import to_parquet
 from irkit.host_process import HostProcess, host_process, introduced, last_words, stop
 from irkit.model import CollectorRun, Evidence, Outcome, Window
-from irkit.redact import installation_key, placeholders_in
+from irkit.redact import Redactor, installation_key, placeholders_in
 from irkit.registry import BrokenPlugin, load_plugins
 from irkit.settings import Settings, dump_target
 from irkit.staging import staging_folder
@@ -195,10 +195,12 @@ def _run(
     with contextlib.suppress(BrokenPipeError):  # a host that died on import says why on standard error
         host.process.stdin.write(json.dumps(job).encode("ascii") + b"\n")
         host.process.stdin.flush()
-    yield from _ended(host, limits.run_deadline_s, running)
+    yield from _ended(host, limits.run_deadline_s, running, Redactor(installation_key(settings.home)))
 
 
-def _ended(host: HostProcess, run_deadline_s: float, running: dict[str, _Progressing]) -> Iterator[_Progressing]:
+def _ended(
+    host: HostProcess, run_deadline_s: float, running: dict[str, _Progressing], redactor: Redactor
+) -> Iterator[_Progressing]:
     began = time.monotonic()
     for news in host.reports:
         if news["event"] == "refused":
@@ -217,7 +219,7 @@ def _ended(host: HostProcess, run_deadline_s: float, running: dict[str, _Progres
         if state.ended is None:
             duration_s = time.monotonic() - began
             late = duration_s >= run_deadline_s
-            reason = "the collecting process was stopped" if late else last_words(host.process, host.complaints)
+            reason = "the collecting process was stopped" if late else last_words(host, redactor)
             outcome = Outcome.TIMED_OUT if late else Outcome.FAILED
             state.ended = {"outcome": outcome, "reason": reason, "duration_s": duration_s}
             yield state

@@ -67,7 +67,8 @@ def main() -> None:
     out = os.dup(1)
     os.dup2(2, 1)  # what a library prints must not be taken for a report
     _introduce(load_plugins("irkit.collectors", "irkit.collectors"), out)
-    vendor_rules()  # as dear to load; our parent has as much to do meanwhile
+    with contextlib.suppress(Exception):  # the canary will tell what is wrong with them
+        vendor_rules()  # as dear to load; our parent has as much to do meanwhile
     line = sys.stdin.readline()
     if not line:
         return  # it has changed its mind, or is gone

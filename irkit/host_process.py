@@ -20,6 +20,7 @@ from typing import IO, Any
 from irkit.collect_contract import Collector, Piece
 from irkit.errors import CollectError
 from irkit.model import Window
+from irkit.redact import Redactor
 from irkit.registry import BrokenPlugin
 
 _GRACE_S = 2.0
@@ -70,7 +71,7 @@ def introduced(host: HostProcess) -> tuple[tuple[Collector, ...], tuple[BrokenPl
     news = next(host.reports, None)
     if news is None:
         stop(host.process)
-        raise CollectError(last_words(host.process, host.complaints), hint="`irkit doctor` looks closer")
+        raise CollectError(last_words(host), hint="`irkit doctor` looks closer")
     collectors = [
         Collector(**{**item, "provides": tuple(item["provides"])}, function=_in_the_host) for item in news["collectors"]
     ]
@@ -118,8 +119,13 @@ def stop(host: subprocess.Popen[bytes]) -> None:
     host.stdout.close()
 
 
-def last_words(host: subprocess.Popen[bytes], complaints: IO[bytes]) -> str:
-    """Say why the process ended, in its own last line where it left one."""
-    complaints.seek(0)
-    words = complaints.read().decode("utf-8", "replace").strip().splitlines()
-    return f"the collecting process ended early: {words[-1] if words else f'exit code {host.returncode}'}"
+def last_words(host: HostProcess, redactor: Redactor | None = None) -> str:
+    """Say why the process ended, in its own last line where it left one: redacted, or left out where that fails."""
+    host.complaints.seek(0)
+    words = host.complaints.read().decode("utf-8", "replace").strip().splitlines()
+    last = words[-1] if words else ""
+    try:
+        last = redactor.text(last)[0] if redactor and last else last
+    except Exception:  # noqa: BLE001 (what cannot be redacted is not kept)
+        last = ""
+    return f"the collecting process ended early: {last or f'exit code {host.process.returncode}'}"

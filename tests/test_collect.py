@@ -47,6 +47,15 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     sys.modules.pop("hostile_plugin", None)
 
 
+@pytest.fixture
+def hosts_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of modules that only the collecting process sees, before all others."""
+    folder = tmp_path / "hosts-own"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ['PYTHONPATH']}")
+    return folder
+
+
 def run(settings: Settings, *only: str) -> Bundle:
     return collect(settings, 42, WINDOW, bundle_id="one", now=AT, only=only)
 
@@ -136,8 +145,8 @@ def test_addresses_go_only_where_that_is_asked_for(settings: Settings) -> None:
     assert re.fullmatch(r"\[redacted:email:[0-9a-f]{8}\] from \[redacted:ip:[0-9a-f]{8}\]", line)
 
 
-def test_no_evidence_is_taken_when_a_planted_secret_is_not_replaced(settings: Settings, tmp_path: Path) -> None:
-    blind = tmp_path / "site" / "kingfisher_sdk.py"  # the vendors' rules, as a broken upgrade might leave them
+def test_no_evidence_is_taken_when_a_planted_secret_is_not_replaced(settings: Settings, hosts_own: Path) -> None:
+    blind = hosts_own / "kingfisher_sdk.py"  # the vendors' rules, as a broken upgrade might leave them
     blind.write_text(
         "class Rules:\n def __init__(self, **_): pass\n def metadata(self): return []\n"
         "class Scanner:\n def __init__(self, rules): self.rules = rules\n"
@@ -149,6 +158,18 @@ def test_no_evidence_is_taken_when_a_planted_secret_is_not_replaced(settings: Se
     with pytest.raises(CollectError, match=r"made-up secret through \(vendor.s token, vendor.s token in esc"):
         run(settings, "good")
     assert [path for path in settings.home.rglob("*") if path.is_file()] == [settings.home / KEY_NAME]
+
+
+def test_the_last_words_of_a_process_that_broke_are_redacted(settings: Settings, hosts_own: Path) -> None:
+    (hosts_own / "kingfisher_sdk.py").write_text(  # a library that brings its process down
+        "import os, sys\n"
+        "sys.stdin.readline()\n"
+        "os.write(2, b'cannot log in with password=hunter2hunter2\\n')\n"
+        "os._exit(3)\n"
+    )
+    ended, reason = outcome(run(settings, "good"), "good")
+    assert ended is Outcome.FAILED
+    assert reason.startswith("the collecting process ended early: cannot log in with password=[redacted:")
 
 
 def test_nothing_is_left_running_or_lying_about(settings: Settings) -> None:
