@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from irkit.collect_contract import NotHere
 from irkit.cgroups import cgroups_of
+from irkit.collect_contract import NotHere
 from irkit.collectors.container_cgroups import collect, counted
 from irkit.settings import DockerTarget
 from tests.collectors.lab import SLEEP, Lab, Rows, gathered, python, recent
