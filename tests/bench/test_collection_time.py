@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -61,6 +62,13 @@ class Place:
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return time.perf_counter() - began
 
+    def processor_s(self, *command: str) -> float:
+        """What a command takes of the processors, which a busy machine does not lengthen."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.run(*command)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
     def scale(self, count: int) -> None:
         self.run(*compose_command(), "up", "--detach", "--scale", f"web={count}")
 
@@ -117,9 +125,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
             health.kill()
 
 
-def newest_runs(place: Place) -> dict[str, tuple[str, float]]:
-    newest = max((place.folder / "home" / "bundles" / "INC-42").glob("*/manifest.json"))
-    manifest = json.loads(newest.read_text())
+def newest_runs(place: Place, before: int = 0) -> dict[str, tuple[str, float]]:
+    """How each look of the newest collection ended and after how long, or of one `before` (-1: the one but newest)."""
+    sealed = sorted((place.folder / "home" / "bundles" / "INC-42").glob("*/manifest.json"))
+    manifest = json.loads(sealed[before - 1].read_text())
     return {run["collector"]: (run["outcome"], run["duration_s"]) for run in manifest["runs"]}
 
 
@@ -145,6 +154,12 @@ def test_a_collection_against_its_slowest_source_and_the_runbooks_commands(place
         print(f"  irkit collect{'':<21}{whole[-1]:6.2f} s")
         print(f"  … only {source:<27}{slowest[-1]:6.2f} s  {whole[-1] / slowest[-1]:5.2f} × slower with all")
         print(f"  the runbook's commands{'':<12}{by_hand[-1]:6.2f} s  {by_hand[-1] / whole[-1]:5.2f} × as long by hand")
+        together = max(took for _, took in newest_runs(place, -1).values())
+        alone = newest_runs(place)[source][1]
+        print(f"  the last of the sources ended after {together:.2f} s, {source} alone after {alone:.2f} s")
+        own = place.processor_s(IRKIT, "collect", "42")
+        hand = sum(place.processor_s(*command) for command in place.commands)
+        print(f"  processor time: irkit collect {own:.2f} s, the runbook's commands {hand:.2f} s")
         print("  " + ", ".join(f"{name} {took:.2f}" for name, (_, took) in newest_runs_sorted(runs)))
         print(f"  peak memory of all its processes {peak_bytes([IRKIT, 'collect', '42'], place) / 1e6:.0f} MB (PSS)")
     series = {"irkit collect": whole, "its slowest source alone": slowest, "the runbook's commands": by_hand}
