@@ -7,6 +7,7 @@ character with what follows, so that a line is read in time proportional to its 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from irkit.log_formats import json_fields, logfmt_fields
 from irkit.visible import without_ansi
@@ -26,6 +27,7 @@ _UNHIDE = {ord(hidden): chr(digit) for digit, hidden in _HIDE.items()}
 
 _PART, _QUERY = r"[\w.@%+~$#{}-]{1,255}", r"(?:\?[^\s\"]{0,2000})?"
 _UNIT = r"(?:[KMGTP]i?B|B|[bB]ytes?|[num]?s|µs|μs|msecs?|secs?|seconds?|min|minutes?|hours?|[kMG]?Hz|%)"
+_AMOUNT = rf"(?<![\w.])[0-9][0-9.,]{{0,30}} ?{_UNIT}(?!\w)"
 _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -41,8 +43,10 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # the words of a date
         (r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6} {1,2}[0-9]{1,2}\b", "0"),
         (r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? (?=[0-9])", ""),
-        # an amount and its unit
-        (rf"(?<![\w.])[+-]?[0-9][0-9.,]{{0,30}} ?{_UNIT}(?!\w)", VARIABLE),
+        # a host or a file and its port or line
+        (r"(?<![\w.-])[A-Za-z_][\w-]{0,62}(?:\.[\w-]{1,63}){1,8}:[0-9]{1,6}(?![\w.])", VARIABLE),
+        # an amount and its unit, and the same again for people: 1280 bytes (1.25 KB)
+        (rf"(?<![\w.<>])[<>~]?[+-]?{_AMOUNT}(?: ?\({_AMOUNT}\))?", VARIABLE),
     )
 )
 _PARTS = re.compile(r"(<\*>|::|\.{2,}|[=:,;|()\[\]{}<>\"'])")
@@ -50,6 +54,7 @@ _DIGIT = re.compile(r"[0-9]")
 _NUMBERED = re.compile(r"([A-Za-z]{2,20})[0-9]{1,6}")
 # a class by its full name, such as sqlite3.OperationalError: the digit belongs to it
 _CLASS = re.compile(r"(?:[A-Za-z_]\w{0,80}\.){1,12}[A-Z][A-Za-z]{2,80}")
+_CLOSES = {"(": ")", "[": "]"}
 _STOPS = frozenset(".!?")
 _BETWEEN = frozenset(",:-./;")
 
@@ -96,12 +101,16 @@ def pieces_of(line: str) -> tuple[Piece, ...]:
     for mask, replacement in _MASKS:
         text = mask.sub(replacement, text)
     pieces: list[Piece] = []
-    for word in text.split():
+    for word, following in pairwise([*text.split(), ""]):
         spaced = True
         for part in _PARTS.split(word):
             for token in _tokens_of(part):
+                if pieces and pieces[-1][1] and not spaced and _CLOSES.get(pieces[-1][0]) == token:
+                    _append(pieces, (VARIABLE, False))  # a value that is not there this time
                 _append(pieces, (token, spaced))
                 spaced = False
+        if word[-1] == "=" != word and "=" in following.lstrip("="):
+            _append(pieces, (VARIABLE, False))
         if len(pieces) >= MAX_TOKENS:
             return (*pieces[: MAX_TOKENS - 1], (VARIABLE, True))
     return tuple(pieces)
