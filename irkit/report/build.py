@@ -10,7 +10,8 @@ from typing import TypeVar
 from irkit.bundle import Bundle
 from irkit.diagnose import Diagnosis
 from irkit.model import Event, Incident
-from irkit.report import analysis, head, story, working
+from irkit.report import analysis, changes, head, story, working
+from irkit.report.changes import LogPatterns
 from irkit.report.facts import View
 from irkit.report.material import Material
 from irkit.report.parts import Gap, Shown
@@ -75,6 +76,7 @@ class Report(Shown):
     appendix: Appendix | Gap
     containers: Containers | Gap
     log: LogExcerpt | Gap
+    log_patterns: LogPatterns | Gap
     health: HealthPhases | Gap
     next_steps: NextSteps | Gap
 
@@ -115,6 +117,7 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
         appendix=_made(analysis.appendix, of, "Evidence"),
         containers=_made(working.containers, of, "Containers"),
         log=_made(working.log, of, "Log"),
+        log_patterns=_made(changes.log_patterns, of, "Log patterns"),
         health=_made(working.health, of, "Health endpoint"),
         next_steps=_made(working.next_steps, of, "Next steps"),
     )

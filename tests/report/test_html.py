@@ -50,7 +50,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 @pytest.fixture(scope="module")
 def page(report: Report) -> str:
-    return html(report) + html(report.containers) + html(report.log) + html(report.health) + html(report.next_steps)
+    return (
+        html(report)
+        + html(report.containers)
+        + html(report.log)
+        + html(report.log_patterns)
+        + html(report.health)
+        + html(report.next_steps)
+    )
 
 
 def test_every_section_is_well_formed(report: Report) -> None:

@@ -430,7 +430,7 @@ def test_the_next_steps_are_the_runbooks_own(report: Report) -> None:
 
 
 def test_with_nothing_to_look_at_nothing_is_called_clear(blind: Report) -> None:
-    assert gaps_of(blind) == {"containers", "log", "health"}
+    assert gaps_of(blind) == {"containers", "log", "log_patterns", "health"}
     assert not isinstance(blind.header, Gap)
     assert not isinstance(blind.symptoms, Gap)
     assert not isinstance(blind.impact, Gap)
@@ -458,7 +458,7 @@ def test_a_bundle_that_was_never_collected_still_makes_a_report() -> None:
     run = CollectorRun("container-logs", Outcome.SKIPPED, reason, "", "", "", kinds, (), NOW, 0.0, 0)
     empty = Bundle(Path(), Manifest(1, "0.1.0", "none", 42, Window(START, NOW), NOW, (run,), ()))
     made = report_of(empty, OPEN, TIMELINE[:2])
-    assert gaps_of(made) == {"containers", "log", "health"}
+    assert gaps_of(made) == {"containers", "log", "log_patterns", "health"}
     assert not isinstance(made.summary, Gap)
     assert made.summary.claims[-1].text == "None of the sources could be looked at."
     assert not isinstance(made.open_questions, Gap)
