@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from irkit.pattern_masks import MAX_LINE_CHARS
 
@@ -18,6 +19,7 @@ MOST_SIGNATURES = 50_000
 MOST_ROUGH = 5_000
 
 _BLOCK_LINES = 32_768
+_BLOCK_BYTES = 262_144
 _DIGITS = b"0123456789"
 # two patterns, each found by its first letters, are several times as fast as one with a choice
 _STATUSES = (
@@ -49,6 +51,32 @@ class Signatures:
 
         starts = range(0, len(lines), _BLOCK_LINES)
         return np.concatenate([np.empty(0, np.int64), *(self._block(lines[at : at + _BLOCK_LINES]) for at in starts)])
+
+    def count(self, stream: BinaryIO) -> Counter[int]:
+        """Return how many lines of a stream of bytes have each code; blank lines are left out.
+
+        Reads 256 KiB at a time, which stay in the processor's cache; of a line without end, no more than is kept.
+        """
+        counted: Counter[int] = Counter()
+        for block in _blocks(stream):
+            keys = _keep_status(block).translate(None, _DIGITS).split(b"\n")
+            by_key = Counter(keys)
+            codes = {key: self._fine[key] for key in by_key if key in self._fine}
+            if len(codes) < len(by_key):
+                lines = block.split(b"\n")
+                line_of = dict(zip(keys, lines, strict=True))
+                fresh = {key: line_of[key][:MAX_LINE_CHARS].decode("utf-8", "surrogateescape")
+                         for key in by_key.keys() - codes.keys()}  # fmt: skip
+                for key in [key for key, text in fresh.items() if _BARE.fullmatch(text)]:
+                    del fresh[key]
+                    numbers = (line for found, line in zip(keys, lines, strict=True) if found == key)
+                    by_key[key] = sum(1 for line in numbers if not line.isspace() and line)
+                    codes[key] = self._code(b"0", "0") if by_key[key] else -1
+                codes |= self._code_of(fresh)
+            for key, number in by_key.items():
+                counted[codes[key]] += number
+        del counted[-1]
+        return counted
 
     def _block(self, lines: Sequence[object]) -> Codes:
         import numpy as np
@@ -97,6 +125,20 @@ class Signatures:
                 self._rough[rough] = len(self.examples)
                 self.examples.append(line)
         return self._rough[rough]
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield whole lines, many at a time; what of a line is beyond a block and no line end in sight is passed over."""
+    rest = b""
+    while read := stream.read(_BLOCK_BYTES):
+        whole, ended, after = (rest + read).rpartition(b"\n")
+        if ended:
+            yield whole
+            rest = after
+        else:
+            rest = (rest or read)[:_BLOCK_BYTES]
+    if rest:
+        yield rest
 
 
 def _encoded(texts: Sequence[str]) -> bytes:

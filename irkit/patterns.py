@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from irkit.log_formats import clean, parse_level
 from irkit.pattern_changes import rates_of
@@ -41,6 +41,29 @@ def group(lines: Sequence[object]) -> tuple[list[str], Codes]:
     codes = signatures.codes(lines)
     texts, of_signature = name(signatures.examples)
     return texts, np.where(codes >= 0, of_signature[codes], -1) if len(texts) else codes
+
+
+def count_file(stream: BinaryIO) -> pd.DataFrame:
+    """Return the patterns of a log of any size, read as bytes in bounded memory: pattern, lines, example.
+
+    Most frequent first. Nothing is said of times, which are inside such lines in a hundred ways.
+    """
+    import pandas as pd
+
+    signatures = Signatures()
+    counted = signatures.count(stream)
+    texts, of_signature = name(signatures.examples)
+    lines, examples = [0] * len(texts), [""] * len(texts)
+    for code, number in sorted(counted.items(), reverse=True):
+        lines[of_signature[code]] += number
+        examples[of_signature[code]] = signatures.examples[code]
+    order = sorted(range(len(texts)), key=lambda index: (-lines[index], index))
+    columns = {
+        "pattern": pd.Series([texts[index] for index in order], dtype=object),
+        "lines": pd.Series([lines[index] for index in order], dtype="int64"),
+        "example": pd.Series([examples[index] for index in order], dtype=object),
+    }
+    return pd.DataFrame(columns)
 
 
 def name(examples: Sequence[str]) -> tuple[list[str], Codes]:

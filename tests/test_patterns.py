@@ -1,13 +1,14 @@
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from irkit.patterns import MINUTE_COLUMNS, PATTERN_COLUMNS, group, mine, read, telling
+from irkit.patterns import MINUTE_COLUMNS, PATTERN_COLUMNS, count_file, group, mine, read, telling
 
 OUR_OWN = Path(__file__).parent / "data" / "log_patterns.tsv"
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -136,3 +137,20 @@ def test_times_of_each_pattern_are_those_of_its_lines() -> None:
     assert [times.tolist() for times in found.at_s] == [
         [(START + timedelta(seconds=second)).timestamp() for second in seconds] for seconds in ((1, 7), (3,))
     ]
+
+
+def test_a_file_of_any_size_is_counted_as_its_lines_are() -> None:
+    lines = [line.split("\t", 1)[1] for line in OUR_OWN.read_text(encoding="utf-8").splitlines()] * 20
+    table = count_file(BytesIO("\n".join(lines).encode()))
+    texts, codes = group(lines)
+    assert dict(zip(table["pattern"], table["lines"], strict=True)) == Counter(texts[code] for code in codes.tolist())
+    assert table["lines"].is_monotonic_decreasing
+    assert set(table["example"]) <= set(lines)
+
+
+def test_a_file_of_bytes_that_are_no_text_or_one_endless_line_is_counted_too() -> None:
+    table = count_file(BytesIO(b"\xff\xfe 1\n\n  \n12\n" + b"x" * 5_000_000 + b"\nlast 1\nlast 2"))
+    assert table.set_index("pattern")["lines"].to_dict()["last <*>"] == 2
+    assert table["lines"].sum() == 5
+    assert table["example"].map(len).max() <= 4096
+    assert count_file(BytesIO(b"")).empty
