@@ -14,7 +14,7 @@ from irkit.visible import without_ansi
 
 VARIABLE = "<*>"
 MAX_LINE_CHARS = 4_096
-MAX_TOKENS = 256
+MAX_TOKENS = 160
 
 _LONGEST_REPEAT = 8
 # What an HTTP status is said with; it is a word of the pattern, not a number to hide. The digits hide as private-use
@@ -104,6 +104,8 @@ def pieces_of(line: str) -> tuple[Piece, ...]:
     for word, following in pairwise([*text.split(), ""]):
         spaced = True
         for part in _PARTS.split(word):
+            if len(pieces) >= MAX_TOKENS:
+                return (*pieces[: MAX_TOKENS - 1], (VARIABLE, True))
             for token in _tokens_of(part):
                 if pieces and pieces[-1][1] and not spaced and _CLOSES.get(pieces[-1][0]) == token:
                     _append(pieces, (VARIABLE, False))  # a value that is not there this time
@@ -111,9 +113,7 @@ def pieces_of(line: str) -> tuple[Piece, ...]:
                 spaced = False
         if word[-1] == "=" != word and "=" in following.lstrip("="):
             _append(pieces, (VARIABLE, False))
-        if len(pieces) >= MAX_TOKENS:
-            return (*pieces[: MAX_TOKENS - 1], (VARIABLE, True))
-    return tuple(pieces)
+    return tuple(pieces[:MAX_TOKENS])
 
 
 def _tokens_of(part: str) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     Codes = np.ndarray[tuple[int], np.dtype[np.int64]]
 
-MOST_SIGNATURES = 50_000
-MOST_ROUGH = 5_000
+MOST_SIGNATURES = 20_000
+MOST_ROUGH = 2_000
 
 _BLOCK_LINES = 32_768
 _BLOCK_BYTES = 262_144

@@ -1,6 +1,6 @@
 import pytest
 
-from irkit.pattern_masks import VARIABLE, message_of, pieces_of, unhide_status
+from irkit.pattern_masks import MAX_TOKENS, VARIABLE, message_of, pieces_of, unhide_status
 
 
 def pattern(line: str) -> str:
@@ -76,7 +76,7 @@ def test_of_a_structured_line_the_message_is_the_pattern(line: str, told: str) -
      '"' * 100_000, "Jan" * 50_000, "=,;|()[]{}" * 10_000, ". " * 50_000 + "!", "a.b" * 50_000 + "X"],
 )  # fmt: skip
 def test_no_line_makes_more_tokens_than_a_pattern_may_have(line: str) -> None:
-    assert len(pieces_of(line)) <= 256
+    assert len(pieces_of(line)) <= MAX_TOKENS
 
 
 def test_a_variable_side_by_side_with_others_is_one() -> None:
