@@ -107,8 +107,11 @@ def find(values: Sequence[float] | Values) -> Onset:
     level = fit(smooth, np.ones((len(smooth), 1)))
     found = max((_candidate(shape, smooth, level, least_variance) for shape in _SHAPES), key=lambda item: item.score)
     usually = partial(fit, most_rho=found.most_rho)
-    strength = found.score - max(_usual(smooth, usually), _restarts(scaled, usually))
-    if not strength >= _MARGIN or not found.is_plain:
+    # cheapest first: most series do not even differ from a level
+    if not found.is_plain or not found.score - _level(smooth, usually) >= _MARGIN:
+        return NO_ONSET
+    strength = found.score - max(_level(smooth, usually), _usual(smooth, usually), _restarts(scaled, usually))
+    if not strength >= _MARGIN:
         return NO_ONSET
     first, last = _plausible(found, smooth)
     return Onset(
@@ -218,16 +221,22 @@ def _plausible(found: _Candidate, values: Values) -> tuple[int, int]:
     return max(first, 1), last
 
 
+def _level(values: Values, fit: Fitter) -> float:
+    """Return the score of no change at all."""
+    import numpy as np
+
+    return fit(values, np.ones((len(values), 1))).log_likelihood - 0.5 * math.log(len(values))
+
+
 def _usual(values: Values, fit: Fitter) -> float:
-    """Return the best score of what a healthy series does: level, drift, settling, and the cycle that explains most."""
+    """Return the best score of what a healthy series does: drift, settling, and the cycle that explains most."""
     import numpy as np
 
     count = len(values)
     at, price = np.arange(count), math.log(count)
     ones = np.ones(count)
-    level = fit(values, ones[:, None])
     drift = fit(values, np.column_stack([ones, at / count]))
-    scores = [level.log_likelihood - 0.5 * price, drift.log_likelihood - price]
+    scores = [drift.log_likelihood - price]
     power = np.abs(np.fft.rfft(values - values.mean(), 4 * count))
     most = min(4 * _MOST_CYCLES, len(power) - 1)
     strongest = (3 + int(power[3 : most + 1].argmax())) / 4
