@@ -143,13 +143,18 @@ def test_what_is_no_sound_store_is_one_sentence_and_is_left_alone(
 
 
 @contextmanager
-def as_nobody() -> Iterator[Path]:
-    """Give a folder that belongs to a user without rights; root, whom no permission stops, becomes that user."""
+def as_nobody(prepare: Callable[[Path], object] = lambda _: None) -> Iterator[Path]:
+    """Give a folder that belongs to a user without rights; root, whom no permission stops, becomes that user.
+
+    `prepare` fills it before: the user may not even read this repository, and what makes a store is read from it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
+        prepare(Path(folder))
         user = os.geteuid()
         if user == 0:
-            os.chown(folder, 65534, -1)
+            for path in (Path(folder), *Path(folder).iterdir()):
+                os.chown(path, 65534, -1)
             os.seteuid(65534)
         try:
             yield Path(folder)
@@ -158,8 +163,7 @@ def as_nobody() -> Iterator[Path]:
 
 
 def test_a_store_that_must_not_be_written_is_a_sentence() -> None:
-    with as_nobody() as home:
-        filed(home)
+    with as_nobody(filed) as home:
         (home / STORE_NAME).chmod(0o400)
         home.chmod(0o500)
         with pytest.raises(StoreError, match=r"read-only; nothing was changed|cannot be opened"):

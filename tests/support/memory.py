@@ -23,12 +23,17 @@ class Peak:
 
 @contextmanager
 def watched() -> Iterator[Peak]:
-    """Watch all descendants of this process; a page shared by several counts once."""
+    """Watch the processes started within the block; a page shared by several counts once.
+
+    An Engine that an earlier test started is a child of this process, too, and none of the block's.
+    """
     peak, over = Peak(), threading.Event()
+    before = descendants(os.getpid())
 
     def watch() -> None:
         while not over.wait(_EVERY_S):
-            sizes = [pss for pid in descendants(os.getpid()) if (pss := _pss_bytes(pid)) is not None]
+            ours = descendants(os.getpid()) - before.union(*(descendants(pid) for pid in before))
+            sizes = [pss for pid in ours if (pss := _pss_bytes(pid)) is not None]
             if sum(sizes) > peak.pss_bytes:
                 peak.pss_bytes, peak.processes = sum(sizes), len(sizes)
 
