@@ -213,7 +213,7 @@ def next_steps(incident: Incident, diagnosis: Diagnosis, runbook: Runbook) -> Re
     onset = (
         min((item.verdict.onset for item in found[0].supporting if item.verdict.onset), default=None) if found else None
     )
-    if onset and incident.started_at is None:
+    if onset and incident.started_at is None and onset < (incident.detected_at or incident.opened_at):
         since = f"The evidence shows it since {format_time(onset)}; to record that: "
         lines.append(Text.assemble(since, (f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}", "cyan")))
     lines.append(Text(f"Next: {_due(incident)}"))
