@@ -225,7 +225,7 @@ def read(folder: Path, window: Window, damage: list[str], *, source: str = "") -
         StoreError: the ring cannot be read, or is a newer irkit's.
     """
     try:
-        for each in _segments(folder):
+        for each in _readable(folder):
             if each.within and (each.within.end <= window.start or each.within.start >= window.end):
                 continue
             for record in _records(folder, each, damage):
@@ -243,7 +243,7 @@ def span(folder: Path) -> Window | None:
     """
     found: list[Window] = []
     try:
-        for each in _segments(folder):
+        for each in _readable(folder):
             if each.within:
                 found.append(each.within)
             else:
@@ -259,7 +259,7 @@ def _records(folder: Path, segment: _Segment, damage: list[str]) -> Iterator[Rec
     try:
         stream = _opened(segment)
     except FileNotFoundError:  # compressed or dropped since it was listed
-        again = [each for each in _segments(folder) if each.number == segment.number and each.path != segment.path]
+        again = [each for each in _readable(folder) if each.number == segment.number and each.path != segment.path]
         for each in again[:1]:
             yield from _records(folder, each, damage)
         return
@@ -292,6 +292,14 @@ def _segments(folder: Path) -> list[_Segment]:
         elif opened := _OPEN.fullmatch(path.name):
             found.append(_Segment(int(opened[1]), path))
     return sorted(found, key=lambda each: (each.number, each.path.name))
+
+
+def _readable(folder: Path) -> list[_Segment]:
+    """Return each segment once: between its compression and its removal it stands there twice, the whole one first."""
+    once: dict[int, _Segment] = {}
+    for each in _segments(folder):
+        once.setdefault(each.number, each)
+    return list(once.values())
 
 
 def _check_version(folder: Path, head: bytes) -> None:

@@ -38,6 +38,9 @@ class StackError(Exception):
     """The stack under test, or what it stands on, did not come up; the message says what to do."""
 
 
+_DEFAULT_SOCKET = Path("/var/run/docker.sock")
+
+
 @dataclass(frozen=True)
 class Images:
     """The images of the compose file's two variables."""
@@ -105,6 +108,14 @@ def own_engine(folder: Path) -> Iterator[str]:
     finally:
         daemon.terminate()
         daemon.wait(_ENGINE_START_S)
+        _unmount_below(folder)
+
+
+def _unmount_below(folder: Path) -> None:
+    """Unmount what a daemon left mounted: in a chroot it does not do it all, and the folder could not be removed."""
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for place in sorted((place for place in mounted if place.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", place], check=False, capture_output=True)
 
 
 def ensure_images() -> Images:
@@ -163,6 +174,8 @@ def _v2_labels(project: str, service: str, image_id: str, working_dir: Path, num
 
 
 def _engine_answers() -> bool:
+    if not os.environ.get("DOCKER_HOST") and not _pings(_DEFAULT_SOCKET):
+        return False  # the library would leave open the socket it found closed
     try:
         with closing(docker.from_env(timeout=5)) as client:
             return bool(client.ping())
