@@ -19,6 +19,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BufferedIOBase
@@ -32,6 +33,8 @@ MIN_SIZE_BYTES = 1024 * 1024
 _MAGIC = b"irkit-ring 1\n"
 _MAX_SEGMENT_BYTES = 1024 * 1024
 _MAX_SEGMENT_AGE = timedelta(hours=1)
+# what a reader holds open is not lost to it when the writer drops it; descriptors are bounded
+_MOST_HELD = 128
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _STAMP = "%Y%m%dT%H%M%S%fZ"
@@ -225,12 +228,9 @@ def read(folder: Path, window: Window, damage: list[str], *, source: str = "") -
         StoreError: the ring cannot be read, or is a newer irkit's.
     """
     try:
-        for each in _readable(folder):
-            if each.within and (each.within.end <= window.start or each.within.start >= window.end):
-                continue
-            for record in _records(folder, each, damage):
-                if window.start <= record.at < window.end and source in ("", record.source):
-                    yield record
+        for record in _snapshot(folder, window, damage):
+            if window.start <= record.at < window.end and source in ("", record.source):
+                yield record
     except OSError as error:
         raise _unusable(folder, error) from None
 
@@ -254,15 +254,33 @@ def span(folder: Path) -> Window | None:
     return Window(min(each.start for each in found), max(each.end for each in found)) if found else None
 
 
-def _records(folder: Path, segment: _Segment, damage: list[str]) -> Iterator[Record]:
-    """Yield a segment's records; of one that is cut short, those before the damage."""
-    try:
-        stream = _opened(segment)
-    except FileNotFoundError:  # compressed or dropped since it was listed
-        again = [each for each in _readable(folder) if each.number == segment.number and each.path != segment.path]
-        for each in again[:1]:
+def _snapshot(folder: Path, window: Window, damage: list[str]) -> Iterator[Record]:
+    """Yield the records of the segments that touch a window, without a hole where the writer drops some meanwhile."""
+    wanted = [
+        each
+        for each in _readable(folder)
+        if not each.within or (each.within.end > window.start and each.within.start < window.end)
+    ]
+    with ExitStack() as stack:
+        # the writer drops the oldest first: opened from the newest, what is gone is all at the front
+        held = [_opened(folder, each) for each in reversed(wanted[:_MOST_HELD])]
+        for opened in held:
+            if opened:
+                stack.enter_context(opened[1])
+        for opened in reversed(held):
+            if opened:
+                yield from _lines(folder, *opened, damage)
+        for each in wanted[_MOST_HELD:]:
             yield from _records(folder, each, damage)
-        return
+
+
+def _records(folder: Path, segment: _Segment, damage: list[str]) -> Iterator[Record]:
+    if opened := _opened(folder, segment):
+        yield from _lines(folder, *opened, damage)
+
+
+def _lines(folder: Path, segment: _Segment, stream: BufferedIOBase, damage: list[str]) -> Iterator[Record]:
+    """Yield a segment's records; of one that is cut short, those before the damage."""
     with stream:
         try:
             for number, line in enumerate(stream):
@@ -276,8 +294,13 @@ def _records(folder: Path, segment: _Segment, damage: list[str]) -> Iterator[Rec
             damage.append(f"{segment.path.name} is damaged and was read in part: {error}")
 
 
-def _opened(segment: _Segment) -> BufferedIOBase:
-    return gzip.open(segment.path) if segment.within else segment.path.open("rb")
+def _opened(folder: Path, segment: _Segment) -> tuple[_Segment, BufferedIOBase] | None:
+    """Open a segment, or what it was compressed to since it was listed; None where it was dropped."""
+    try:
+        return segment, gzip.open(segment.path) if segment.within else segment.path.open("rb")
+    except FileNotFoundError:
+        again = [each for each in _readable(folder) if each.number == segment.number and each.path != segment.path]
+        return _opened(folder, again[0]) if again else None
 
 
 def _segments(folder: Path) -> list[_Segment]:
