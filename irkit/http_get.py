@@ -37,6 +37,7 @@ def get(
         Unreachable: no answer came, or not in time; the sentence lacks its subject.
     """
     body, headers, truncated = bytearray(), dict[str, str](), False
+    answered_at: datetime | None = None
 
     def take(chunk: bytes) -> int:
         nonlocal truncated
@@ -46,6 +47,8 @@ def get(
         return -1 if truncated else len(chunk)
 
     def header(line: bytes) -> None:
+        nonlocal answered_at
+        answered_at = answered_at or clock()
         name, colon, value = line.decode("latin-1").partition(":")
         if colon:
             headers[name.strip().lower()] = value.strip()
@@ -60,16 +63,14 @@ def get(
         except pycurl.error as error:
             if not truncated:
                 raise Unreachable(explain(curl, error.args[0], str(error.args[1]), timeout_s)[1]) from None
-        sent_s, first_byte_s = (
-            curl.getinfo(phase) / 1e6 for phase in (pycurl.PRETRANSFER_TIME_T, pycurl.STARTTRANSFER_TIME_T)
-        )
+        sent_s = curl.getinfo(pycurl.PRETRANSFER_TIME_T) / 1e6
         return Answer(
             int(curl.getinfo(pycurl.RESPONSE_CODE)),
             headers,
             bytes(body),
             truncated,
             started_at + timedelta(seconds=sent_s),
-            started_at + timedelta(seconds=max(sent_s, first_byte_s)),
+            answered_at or clock(),
         )
     finally:
         curl.close()

@@ -63,6 +63,7 @@ class LogTail:
     cut_lines: int = 0
     broken: Exception | None = None
     remarks: dict[str, None] = field(default_factory=dict)
+    _confirmed: bool = False
     _newer: int = 0
     _first: tuple[int, LogLine] | None = None
     _line_bytes: float = _USUAL_LINE_BYTES
@@ -86,6 +87,11 @@ class LogTail:
             with self.open_tail(tail) as chunks:
                 lines = decode_lines(chunks, tty=self.tty)
                 head = list(islice(lines, _REORDER_LINES))
+                short = len(head) < _REORDER_LINES and _records(head) < tail
+                if short and not self._confirmed:
+                    # while the daemon turns a file over, a tail may come back short or empty: it is asked once more
+                    self._confirmed = True
+                    continue
                 if not head:
                     self.done, self.reached = True, self.window.start
                     return []

@@ -266,7 +266,8 @@ def test_a_line_without_end_is_cut_and_the_cut_is_said(lab: Lab) -> None:
 
 
 def test_a_log_that_grows_while_it_is_read_ends(lab: Lab) -> None:
-    lab.run("busy", python("import itertools\nfor n in itertools.count(): print('line', n)"))
+    busy = lab.run("busy", python("import itertools\nfor n in itertools.count(): print('line', n)"))
+    wait_until(lambda: bool(busy.logs(tail=1)), "it says something")
     end = datetime.now(UTC) + timedelta(seconds=0.5)
     tables, _ = gathered(collect, lab.target, Window(end - timedelta(minutes=1), end))
     assert all(row["at"] < end for row in tables["logs"])
