@@ -17,6 +17,7 @@ from irkit.collect_contract import CollectFunction, Piece
 from irkit.model import Window
 from irkit.settings import DockerTarget
 from tests.collectors.materialise import materialise
+from tests.stack.engine import wait_until
 
 Rows = list[dict[str, Any]]
 
@@ -26,6 +27,16 @@ def python(code: str) -> list[str]:
 
 
 SLEEP = python("import signal; signal.pause()")
+LITTLE_BYTES = 16 * 1024 * 1024
+STARVING = """
+import os, signal
+signal.signal(signal.SIGUSR1, lambda *_: bytearray(2**28))
+if os.fork() == 0:
+    held = bytearray(2**28)
+os.wait()
+while True:
+    signal.pause()
+"""
 
 
 class Lab:
@@ -60,6 +71,27 @@ class Lab:
         container = self.run(service, command, **options)
         container.wait(timeout=30)
         return container
+
+    def starve(self, service: str) -> Container:
+        """Have the kernel kill a container's first process for want of memory, and the Engine know it.
+
+        The Engine hears of the exit and of the kill on two ways, and a kill that it hears of second is never
+        written into the state. So a child dies first, and the parent only once that kill has been heard of.
+        """
+        container = self.run(service, python(STARVING), mem_limit=LITTLE_BYTES, memswap_limit=LITTLE_BYTES)
+        self.heard_of_kill(container)
+        container.kill(signal="SIGUSR1")
+        container.wait(timeout=30)
+        return container
+
+    def heard_of_kill(self, container: Container) -> None:
+        """Wait until the Engine has told of a process of this container killed for want of memory."""
+        wait_until(lambda: self._events(container, "oom"), "the Engine heard of the kill")
+
+    def _events(self, container: Container, action: str) -> list[object]:
+        now = datetime.now(UTC).timestamp()
+        filters = {"container": container.id, "event": action}
+        return list(self.client.events(since=0, until=now, filters=filters))
 
     def containers(self) -> list[Container]:
         """The project's containers as they are now."""

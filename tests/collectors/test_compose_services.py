@@ -15,12 +15,11 @@ from irkit.collect_contract import Unreachable
 from irkit.collectors.compose_services import collect
 from irkit.settings import DockerTarget
 from tests.collectors.faulty_engine import FaultyEngine
-from tests.collectors.lab import SLEEP, Lab, Rows, each_at_once, gathered, python, recent, taken
+from tests.collectors.lab import LITTLE_BYTES, SLEEP, Lab, Rows, each_at_once, gathered, python, recent, taken
 from tests.stack.engine import wait_until
 from tests.stack.stack import compose_command
 
 SECOND = 10**9
-MEMORY_BYTES = 16 * 1024 * 1024
 
 
 def checked(command: str) -> Healthcheck:
@@ -42,7 +41,7 @@ def seen(module_lab: Lab) -> dict[str, Rows]:
 
     makers = [
         lambda: lab.run(
-            "running", SLEEP, mem_limit=MEMORY_BYTES, restart_policy={"Name": "on-failure", "MaximumRetryCount": 5}
+            "running", SLEEP, mem_limit=LITTLE_BYTES, restart_policy={"Name": "on-failure", "MaximumRetryCount": 5}
         ),
         lambda: lab.run("limited", SLEEP, nano_cpus=250_000_000, pids_limit=32),
         lambda: lab.run("throttled", SLEEP, cpu_quota=150_000, cpu_period=100_000, pids_limit=-1),
@@ -55,7 +54,7 @@ def seen(module_lab: Lab) -> dict[str, Rows]:
         ),
         lambda: lab.finish("exited", python("raise SystemExit(3)")),
         killed,
-        lambda: lab.finish("oom", python("b = bytearray(2**28)"), mem_limit=MEMORY_BYTES, memswap_limit=MEMORY_BYTES),
+        lambda: lab.starve("oom"),
         lambda: lab.run("paused", SLEEP).pause(),
         lambda: lab.create("created", SLEEP),
         unstartable,
@@ -146,7 +145,7 @@ def test_settings_of_a_container(seen: dict[str, Rows], module_lab: Lab) -> None
     assert running["image"] == module_lab.image
     # an image that no registry knows has no digest but its id
     assert running["image_digest"] == module_lab.client.images.get(module_lab.image).id
-    assert (running["memory_limit_bytes"], terminal["memory_limit_bytes"]) == (MEMORY_BYTES, None)
+    assert (running["memory_limit_bytes"], terminal["memory_limit_bytes"]) == (LITTLE_BYTES, None)
     assert (running["restart_policy"], terminal["restart_policy"]) == ("on-failure:5", "no")
     assert (running["tty"], terminal["tty"]) == (False, True)
     assert (running["log_driver"], terminal["log_driver"]) == ("json-file", "local")

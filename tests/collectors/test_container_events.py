@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from irkit.collectors.container_events import collect
 from irkit.model import Window
 from irkit.settings import DockerTarget
-from tests.collectors.lab import SLEEP, Lab, Rows, gathered, python
+from tests.collectors.lab import LITTLE_BYTES, SLEEP, Lab, Rows, gathered, python
 
-MEMORY_BYTES = 16 * 1024 * 1024
 HIDDEN_CHILD = """
 import os, time
 if os.fork() == 0:
@@ -47,7 +46,8 @@ def test_what_happened_in_order_with_codes_and_signals(lab: Lab) -> None:
 
 def test_a_child_killed_for_memory_shows_though_the_container_lives(lab: Lab) -> None:
     start = datetime.now(UTC)
-    survivor = lab.finish("survivor", python(HIDDEN_CHILD), mem_limit=MEMORY_BYTES, memswap_limit=MEMORY_BYTES)
+    survivor = lab.finish("survivor", python(HIDDEN_CHILD), mem_limit=LITTLE_BYTES, memswap_limit=LITTLE_BYTES)
+    lab.heard_of_kill(survivor)
     survivor.reload()
     assert survivor.attrs["State"]["ExitCode"] == 0
     tables, _ = gathered(collect, lab.target, since(start))
