@@ -4,7 +4,7 @@ from statistics import NormalDist
 
 import pytest
 
-from irkit.estimate import chance_of_at_most, quantile, quantile_interval, share_interval, slope_interval
+from irkit.estimate import Interval, chance_of_at_most, quantile, quantile_interval, share_interval, slope_interval
 
 
 def test_binomial_chances_are_exact_for_small_and_close_for_large_samples() -> None:
@@ -67,3 +67,26 @@ def test_noise_has_no_slope() -> None:
     assert interval.low is not None
     assert interval.high is not None
     assert interval.low < 0 < interval.high
+
+
+def test_residuals_that_follow_one_another_widen_the_interval_of_a_slope() -> None:
+    source, held, wide = random.Random(7), 0, 0  # noqa: S311 (no secret)
+    times = [float(i) for i in range(120)]
+    for _ in range(100):
+        values, error = [], 0.0
+        for time in times:
+            error = 0.7 * error + source.gauss(0, 1)
+            values.append(0.05 * time + error)
+        _, interval = slope_interval(times, values)
+        assert interval.low is not None
+        assert interval.high is not None
+        held += interval.low <= 0.05 <= interval.high
+        wide += interval.high - interval.low > 0.025  # twice the width that independent errors of this size give
+    assert held >= 88
+    assert wide >= 80
+
+
+def test_an_exact_slope_has_no_width_and_one_moment_has_none_at_all() -> None:
+    times = [float(i) for i in range(40)]
+    assert slope_interval(times, [7.0 + time for time in times])[1] == Interval(1.0, 1.0)
+    assert slope_interval([5.0] * 9, times[:9]) == (0.0, Interval(None, None))

@@ -1,133 +1,245 @@
-"""Gradual memory increase: a slope over many samples of one run; one sample of `docker stats` shows none."""
+"""Gradual memory increase: a trend within one run of a container; a single look, a restart or a warm-up shows none."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom
-from irkit.estimate import Interval, slope_interval
+from irkit.diagnose import Example, symptom, unless_cut
+from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import clock, count, percent, size
+from irkit.phrase import clock, count, listing, percent, size
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
+from irkit.times import format_duration
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_FEWEST_SAMPLES = 20
-_SHORTEST_S = 600.0
-# of the level at its start, per hour: less is noise that no incident waits for
-_LEAST_GROWTH = 0.05
-_HOUR_S = 3600.0
-_FALL = 0.75
+_TRAFFIC_ROSE = 1.5
+_FEWEST_REQUESTS = 30
+_LONGEST_S = 10 * 365 * 86_400.0
+_QUIET = {
+    Course.SAW_TOOTH: "rises in each run and restarts bring it back, its peaks no higher than before",
+    Course.SETTLES: "rose and has settled, as it does after a start",
+    Course.LEVEL: "keeps its level",
+}
 
 
 @symptom("gradual-memory-increase", incident="memory-leak")
-def detect(container_stats: pd.DataFrame, containers: pd.DataFrame | None = None) -> Verdict:
-    """Found when a container's memory still rises in the second half of at least ten minutes of samples."""
-    samples = [row for row in in_order(rows_of(container_stats)) if number_of(row, "memory_usage_bytes") is not None]
-    started = {text_of(row, "name"): time_of(row, "started_at") for row in rows_of(containers)}
-    runs = {
-        name: _last_run([row for row in samples if text_of(row, "name") == name], started.get(name))
-        for name in dict.fromkeys(text_of(row, "name") for row in samples)
-    }
-    long_enough = [_grow(name, run) for name, run in runs.items() if _is_long(run)]
-    if not long_enough:
-        most = max((len(run) for run in runs.values()), default=0)
+def detect(
+    cut: Mapping[str, str],
+    container_history: pd.DataFrame | None = None,
+    container_stats: pd.DataFrame | None = None,
+    containers: pd.DataFrame | None = None,
+    process_history: pd.DataFrame | None = None,
+    requests: pd.DataFrame | None = None,
+) -> Verdict:
+    """Found when a container's memory goes on rising in a run of at least ninety seconds and twenty samples."""
+    kind = "container_history" if container_history is not None and len(container_history) else "container_stats"
+    table = container_history if kind == "container_history" else container_stats
+    starts = {text_of(row, "name"): time_of(row, "started_at") for row in rows_of(containers)}
+    seen = growths(table, starts, process_history)
+    long = [growth for growth in seen if growth.course is not Course.SHORT]
+    if not long:
+        return _too_few(seen, in_order(rows_of(table)))
+    rising = sorted((each for each in long if each.course is Course.RISES), key=lambda each: -_share(each))
+    if rising:
+        return _rises(rising, requests)
+    cached = [growth for growth in long if growth.course is Course.CACHE]
+    worst = max(cached or long, key=_share)
+    numbers = _numbers(worst)
+    if cached:
         sentence = (
-            f"{count(most, 'sample')} of memory on record for a container: a slope needs {_FEWEST_SAMPLES} or more "
-            f"over ten minutes without a restart{_near_limit(samples)}."
+            f"{worst.name} gains {_rate(worst)}, but its processes do not: it is page cache, which is given back, "
+            "or files kept in memory (tmpfs), which are not."
         )
-        advice = "Sample it: docker stats every 30 s for 20 minutes, or your monitoring's container memory."
-        return Verdict(VerdictState.UNKNOWN, sentence, advice)
-    worst = max(long_enough, key=lambda item: (item.rises, item.slope_per_s))
-    numbers: dict[str, object] = {
-        "name": worst.name,
-        "samples": worst.samples,
-        "slope_bytes_per_s": worst.slope_per_s,
-        "low_bytes_per_s": worst.interval.low,
-        "high_bytes_per_s": worst.interval.high,
-    }
-    grown = (
-        f"{size(worst.slope_per_s * _HOUR_S)} an hour ({_between(worst.interval)}, {count(worst.samples, 'sample')})"
+        advice = "Look at file and shmem in its memory.stat; the first is harmless."
+        return Verdict(VerdictState.UNKNOWN, sentence, advice, None, 0.5, numbers)
+    how = f"{worst.name} moves most and {_QUIET[worst.course]} ({_rate(worst)})"
+    watched = f"{count(len(long), 'container')} watched for {_span(max(each.span_s for each in long))}"
+    sentence = f"No container's memory goes on rising: of {watched}, {how}."
+    confidence = 0.6 if any(each.course is Course.SAW_TOOTH for each in long) else 0.85
+    clear = Verdict(VerdictState.CLEAR, sentence, confidence=confidence, numbers=numbers)
+    # the other kinds only add detail: their gaps hide no rise
+    return unless_cut(clear, [cut.get(kind, "")])
+
+
+def _rises(rising: list[Growth], requests: pd.DataFrame | None) -> Verdict:
+    worst = rising[0]
+    numbers = _numbers(worst)
+    since = f"since {'before ' if worst.all_along else ''}{clock(worst.onset)}" if worst.onset else "all the time"
+    levels = f"from {size(worst.first_bytes)} to {size(worst.last_bytes)}"
+    if worst.until is not None:
+        sentence = (
+            f"Memory of {worst.name} rose by {_rate(worst)}, {levels}, until that run ended at {clock(worst.until)}"
+        )
+    else:
+        sentence = f"Memory of {worst.name} rises by {_rate(worst)} {since}, {levels}{_full(worst)}"
+    if others := [each.name for each in rising[1:]]:
+        sentence += f"; that of {listing(others)} rises as well"
+    if times := _traffic(worst, requests):
+        numbers["traffic"] = times
+        sentence += f"; requests to it rose {times:.1f} times meanwhile, which alone may be why."
+        advice = "Watch it until the traffic is back to normal: a leak goes on, a busy service gives it back."
+        return Verdict(VerdictState.UNKNOWN, sentence, advice, worst.onset, 0.5, numbers)
+    advice = "Take a memory snapshot now and one later, and compare; a restart destroys the evidence."
+    confidence = 0.8 if worst.until is not None else 0.9
+    return Verdict(VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers)
+
+
+def _too_few(seen: tuple[Growth, ...], samples: list[Row]) -> Verdict:
+    most = max((growth.samples for growth in seen), default=0)
+    sentence = (
+        f"{count(most, 'sample')} of memory on record for one run of a container: a slope needs {FEWEST_SAMPLES} or "
+        f"more over {SHORTEST_S:.0f} s without a restart{_near_limit(samples)}."
     )
-    if worst.rises:
-        sentence = f"Memory of {worst.name} rises by {grown} since {clock(worst.onset)}{worst.full}."
-        advice = "Take a memory snapshot now and one later, and compare; a restart destroys the evidence."
-        return Verdict(VerdictState.FOUND, sentence, advice, worst.onset, 0.9, numbers)
-    sentence = f"No container's memory goes on rising; most that of {worst.name}, by {grown}."
-    return Verdict(VerdictState.CLEAR, sentence, confidence=0.8, numbers=numbers)
+    advice = "Record it (irkit record), or sample it: docker stats every 10 s for 20 minutes."
+    return Verdict(VerdictState.UNKNOWN, sentence, advice, numbers={"samples": most})
 
 
-@dataclass(frozen=True, slots=True)
-class _Growth:
-    """The slope of the second half of a run, which a warm-up has left behind it."""
-
-    name: str
-    rises: bool
-    slope_per_s: float
-    interval: Interval
-    samples: int
-    onset: datetime
-    full: str
+def _share(growth: Growth) -> float:
+    """Return how fast it grows beside what it had."""
+    return growth.slope_per_s / max(growth.first_bytes, 1.0)
 
 
-def _last_run(samples: list[Row], started_at: datetime | None) -> list[Row]:
-    """Return the samples since the last restart: its start where known, else the last sudden fall."""
-    run = [row for row in samples if started_at is None or row["at"] >= started_at]
-    levels = [number_of(row, "memory_usage_bytes") or 0.0 for row in run]
-    falls = [index for index in range(1, len(levels)) if levels[index] < _FALL * levels[index - 1]]
-    return run[falls[-1] :] if falls else run
+def _rate(growth: Growth) -> str:
+    low, high = (
+        "no bound" if end is None else size(end * HOUR_S) for end in (growth.interval.low, growth.interval.high)
+    )
+    watched = f"from the later half of {count(growth.samples, 'sample')} over {_span(growth.span_s)}"
+    return f"{size(growth.slope_per_s * HOUR_S)} an hour (95 % interval {low} to {high}, {watched})"
 
 
-def _is_long(run: list[Row]) -> bool:
-    return len(run) >= _FEWEST_SAMPLES and (run[-1]["at"] - run[0]["at"]).total_seconds() >= _SHORTEST_S
+def _full(growth: Growth) -> str:
+    if growth.full_in_s is None or not growth.limit_bytes:
+        return ""
+    low, high = growth.full_between_s.low, growth.full_between_s.high
+    between = f" ({_span(low)} to {_span(high)})" if low is not None and high is not None else ""
+    return f"; at this rate its limit of {size(growth.limit_bytes)} is reached in {_span(growth.full_in_s)}{between}"
 
 
-def _grow(name: str, run: list[Row]) -> _Growth:
-    half = run[len(run) // 2 :]
-    times = [(row["at"] - run[0]["at"]).total_seconds() for row in half]
-    levels = [number_of(row, "memory_usage_bytes") or 0.0 for row in half]
-    slope, interval = slope_interval(times, levels)
-    least = _LEAST_GROWTH * max(levels[0], 1.0) / _HOUR_S
-    rises = interval.low is not None and interval.low > least
-    limit = number_of(run[-1], "memory_limit_bytes")
-    full = ""
-    if limit and rises and limit > levels[-1]:
-        full = f"; at this rate its limit of {size(limit)} is reached in {(limit - levels[-1]) / slope / 60:.0f} min"
-    return _Growth(name, rises, slope, interval, len(half), run[0]["at"], full)
+def _span(seconds: float) -> str:
+    return format_duration(timedelta(seconds=min(seconds, _LONGEST_S)))
 
 
-def _between(interval: Interval) -> str:
-    low, high = (size((end or 0.0) * _HOUR_S) for end in (interval.low, interval.high))
-    return f"95 % interval {low} to {high}"
+def _traffic(growth: Growth, requests: pd.DataFrame | None) -> float | None:
+    """Return by how much the service was asked more often in the last third of the rise than in its first."""
+    if requests is None or growth.onset is None or growth.until is not None:
+        return None
+    third = timedelta(seconds=growth.span_s / 3)
+    own = requests[requests["service"] == growth.service]["at"]
+    first = int(((own >= growth.onset) & (own < growth.onset + third)).sum())
+    last = int(((own >= growth.onset + 2 * third) & (own <= growth.onset + 3 * third)).sum())
+    if last < _FEWEST_REQUESTS:
+        return None
+    times = last / max(first, 1)
+    return times if times >= _TRAFFIC_ROSE else None
+
+
+def _numbers(growth: Growth) -> dict[str, object]:
+    return {
+        "name": growth.name,
+        "course": str(growth.course),
+        "samples": growth.samples,
+        "span_s": growth.span_s,
+        "slope_bytes_per_s": growth.slope_per_s,
+        "low_bytes_per_s": growth.interval.low,
+        "high_bytes_per_s": growth.interval.high,
+        "limit_bytes": growth.limit_bytes,
+        "full_in_s": growth.full_in_s,
+        "runs": len(growth.peaks_bytes),
+        "until": growth.until,
+    }
 
 
 def _near_limit(samples: list[Row]) -> str:
-    full = [row for row in samples if (number_of(row, "memory_percent") or 0.0) >= 90]  # noqa: PLR2004
+    shares = [(text_of(row, "name"), _used(row)) for row in samples]
+    full = [(name, share) for name, share in shares if share >= 0.9]  # noqa: PLR2004
     if not full:
         return ""
-    share = percent((number_of(full[-1], "memory_percent") or 0.0) / 100)
-    return f"; {text_of(full[-1], 'name')} uses {share} of its memory limit, which alone does not say that it grows"
+    name, share = full[-1]
+    return f"; {name} uses {percent(share)} of its memory limit, which alone does not say that it grows"
 
 
-def _samples(levels_mib: list[float]) -> list[dict[str, object]]:
-    return [
+def _used(row: Row) -> float:
+    used, limit = number_of(row, "memory_usage_bytes") or 0.0, number_of(row, "memory_limit_bytes")
+    return used / limit if limit else (number_of(row, "memory_percent") or 0.0) / 100
+
+
+def _samples(levels_mib: list[float], *, restarts: tuple[int, ...] = ()) -> list[dict[str, object]]:
+    """A sample every ten seconds, as the recorder takes them; a run begins at each of `restarts`."""
+    begun = "2026-11-24T01:00:00Z"
+    rows: list[dict[str, object]] = []
+    for index, level in enumerate(levels_mib):
+        at = f"2026-11-24T03:{index // 6:02d}:{index % 6 * 10:02d}Z"
+        begun = at if index in restarts else begun
+        used = int(level * 1048576) + index * 7919 % 4096
+        row = {"at": at, "service": "jarvis-api", "name": "jarvis-api-1", "started_at": begun}
+        rows.append(row | {"memory_usage_bytes": used, "memory_limit_bytes": 268435456})
+    return rows
+
+
+def _looks(levels_mib: list[float]) -> list[dict[str, object]]:
+    return [{key: value for key, value in row.items() if key != "started_at"} for row in _samples(levels_mib)]
+
+
+def _wobble(index: int) -> float:
+    return index * 37 % 11 / 10
+
+
+FIRES = (
+    Example("half a MiB every ten seconds", {"container_history": _samples([80 + index / 2 for index in range(120)])}),
+    Example("from a moment on", {"container_history": _samples([80 + max(index - 60, 0) for index in range(120)])}),
+    Example(
+        "under a garbage collector's own saw-tooth",
+        {"container_history": _samples([80 + index / 3 + index % 9 for index in range(120)])},
+    ),
+    Example(
+        "until the kernel ended the run",
         {
-            "at": f"2026-11-24T03:{index // 2:02d}:{index % 2 * 30:02d}Z",
-            "service": "jarvis-api",
-            "name": "jarvis-api-1",
-            "memory_usage_bytes": int(level * 1048576) + index * 7919 % 4096,
-            "memory_limit_bytes": 268435456,
-            "memory_percent": level / 2.56,
-        }
-        for index, level in enumerate(levels_mib)
-    ]
-
-
-FIRES = (Example("a MiB every half minute", {"container_stats": _samples([80.0 + index for index in range(60)])}),)
+            "container_history": _samples(
+                [80 + 2.5 * index for index in range(70)] + [80 + _wobble(index) for index in range(20)],
+                restarts=(70,),
+            )
+        },
+    ),
+    Example("only looked at from outside", {"container_stats": _looks([80 + index / 2 for index in range(120)])}),
+)
 QUIET = (
-    Example("level", {"container_stats": _samples([80.0 + index % 3 for index in range(60)])}),
-    Example("a warm-up", {"container_stats": _samples([min(40.0 + 4 * index, 100.0) for index in range(60)])}),
+    Example("level", {"container_history": _samples([80 + _wobble(index) for index in range(120)])}),
+    Example(
+        "a warm-up",
+        {"container_history": _samples([40 + 60 * (1 - 0.95**index) for index in range(120)], restarts=(0,))},
+    ),
+    Example(
+        "a saw-tooth of restarts",
+        {
+            "container_history": _samples(
+                [80 + index % 30 + _wobble(index) for index in range(175)], restarts=tuple(range(30, 175, 30))
+            )
+        },
+    ),
+    Example(
+        "a restart by hand",
+        {
+            "container_history": _samples(
+                [90 + _wobble(index) for index in range(60)]
+                + [50 + 40 * (1 - 0.8**index) + _wobble(index) for index in range(60)],
+                restarts=(60,),
+            )
+        },
+    ),
+    Example(
+        "a traffic peak",
+        {
+            "container_history": _samples(
+                [110 * (index // 40 == 1) + 80 * (index // 40 != 1) + _wobble(index) for index in range(120)]
+            )
+        },
+    ),
+    Example(
+        "a cache filled at once",
+        {"container_history": _samples([80 + 50 * (index // 60) + _wobble(index) for index in range(120)])},
+    ),
 )

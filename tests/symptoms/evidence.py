@@ -9,14 +9,20 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from irkit.collectors import container_cgroups
 from irkit.diagnose import Symptom, registered
+from irkit.history import HISTORIES
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 from irkit.registry import load_plugins
 
 WINDOW = Window(datetime(2026, 11, 24, 2, 30, tzinfo=UTC), datetime(2026, 11, 24, 3, 30, tzinfo=UTC))
 
 TEXT, INT, FLOAT, BOOL, TIME = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", tz="UTC")
+TYPES = {"string": TEXT, "int": INT, "float": FLOAT, "bool": BOOL, "time": TIME}
+HISTORY = {kind: {name: TYPES[each] for name, each in columns.items()} for kind, columns in HISTORIES.values()}
 TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
+    **HISTORY,
+    "cgroup": {name: TYPES[each] for name, each in container_cgroups.CGROUP.items()},
     "containers": {
         **dict.fromkeys(("service", "name", "container_id", "image", "image_digest", "state", "health"), TEXT),
         **dict.fromkeys(("health_failing_streak", "exit_code", "restart_count", "memory_limit_bytes"), INT),

@@ -286,14 +286,63 @@ def test_one_memory_sample_shows_no_slope_and_says_what_would() -> None:
     assert "docker stats" in told.advice
 
 
-def test_a_restart_ends_a_rise() -> None:
-    levels = [80.0 + n for n in range(30)] * 2
-    samples = [
-        {"at": START + timedelta(seconds=30 * n), "name": "api-1", "memory_usage_bytes": int(level * 2**20)}
-        for n, level in enumerate(levels[:45])
+def memory(levels_mib: list[float], step_s: int = 10, **changed: object) -> list[dict[str, object]]:
+    shared = {"service": "api", "name": "api-1", "started_at": "2026-11-24T01:00:00Z", **changed}
+    return [
+        shared | {"at": START + timedelta(seconds=step_s * n), "memory_usage_bytes": int(level * 2**20)}
+        for n, level in enumerate(levels_mib)
     ]
-    told = verdict(DETECTORS["gradual-memory-increase"], {"container_stats": samples})
-    assert told.state is VerdictState.UNKNOWN  # 15 samples since: too few to tell
+
+
+def test_a_rise_is_told_of_the_run_it_was_in_and_none_is_drawn_through_a_restart() -> None:
+    levels = [80.0 + n for n in range(40)] + [80.0 + n % 2 for n in range(15)]
+    stats = [{key: value for key, value in row.items() if key != "started_at"} for row in memory(levels)]
+    told = verdict(DETECTORS["gradual-memory-increase"], {"container_stats": stats})
+    assert told.state is VerdictState.FOUND
+    assert told.numbers["until"] == START + timedelta(seconds=390)
+    assert ", until that run ended at 02:36:30 UTC." in told.sentence
+    short = verdict(DETECTORS["gradual-memory-increase"], {"container_stats": stats[30:]})
+    assert short.state is VerdictState.UNKNOWN  # ten samples before the restart, fifteen since: too few to tell
+
+
+def test_the_time_to_the_limit_has_the_interval_of_the_slope() -> None:
+    rows = memory([80 + n / 2 + (n * 37 % 11) / 10 for n in range(120)], memory_limit_bytes=256 * 2**20)
+    told = verdict(DETECTORS["gradual-memory-increase"], {"container_history": rows})
+    assert told.numbers["full_in_s"] == pytest.approx((256 - 139.5) / 0.05, rel=0.03)
+    assert re.search(r"its limit of 256 MiB is reached in 38 min \d+ s \(38 min \d+ s to 38 min \d+ s\)", told.sentence)
+
+
+def test_what_the_processes_do_not_hold_is_no_leak_of_theirs() -> None:
+    rows = memory([80 + n / 2 + (n * 37 % 11) / 10 for n in range(120)])
+    held = [
+        {"at": row["at"], "service": "api", "name": "api-1", "pid": 7, "rss_bytes": 60 * 2**20 + 4096 * (n * 13 % 7)}
+        for n, row in enumerate(rows)
+    ]
+    told = verdict(DETECTORS["gradual-memory-increase"], {"container_history": rows, "process_history": held})
+    assert told.state is VerdictState.UNKNOWN
+    assert "its processes do not" in told.sentence
+    grown = [each | {"rss_bytes": row["memory_usage_bytes"]} for each, row in zip(held, rows, strict=True)]
+    both = {"container_history": rows, "process_history": grown}
+    assert verdict(DETECTORS["gradual-memory-increase"], both).state is VerdictState.FOUND
+
+
+def test_memory_that_rises_with_the_traffic_is_not_called_a_leak() -> None:
+    rows = memory([80 + n / 2 + (n * 37 % 11) / 10 for n in range(120)])
+    requests = [
+        {"at": START + timedelta(seconds=1200 * (n / 900) ** 0.5), "service": "api", "path": "/x", "status_code": 200}
+        for n in range(900)
+    ]
+    told = verdict(DETECTORS["gradual-memory-increase"], {"container_history": rows, "requests": requests})
+    assert told.state is VerdictState.UNKNOWN
+    assert "requests to it rose 5.0 times meanwhile" in told.sentence
+
+
+def test_a_saw_tooth_that_reaches_the_limit_is_no_calm_one() -> None:
+    levels = [80 + 5 * (n % 30) + (n * 37 % 11) / 10 for n in range(175)]
+    rows = memory(levels, memory_limit_bytes=256 * 2**20)
+    for n, row in enumerate(rows):
+        row["started_at"] = START + timedelta(seconds=300 * (n // 30) - 1)
+    assert verdict(DETECTORS["gradual-memory-increase"], {"container_history": rows}).state is VerdictState.FOUND
 
 
 def test_the_exit_code_of_a_container_that_runs_again_is_taken_from_the_events() -> None:

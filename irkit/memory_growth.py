@@ -1,0 +1,277 @@
+"""How the memory of a container moves between its restarts: a leak told from a warm-up, a saw-tooth, a step, a cache.
+
+Of each run the part after its last step or the start of its ramp is explained by a level, a line, a curve that settles,
+or both, with errors that follow one another; the line must win. Nothing is drawn through a restart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING
+
+from irkit.ar_fit import fit
+from irkit.changepoint import Shape, find
+from irkit.estimate import Interval, slope_interval
+from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEWEST_SAMPLES = 20
+SHORTEST_S = 90.0
+HOUR_S = 3600.0
+# of the level at its start, per hour: less is noise that no incident waits for
+_LEAST_GROWTH = 0.05
+# what allocators and caches move by themselves while they are watched
+_LEAST_RISE_BYTES = 1 << 20
+_LEAST_RISE = 0.02
+_MARGIN = 5.0
+_SETTLING = (0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4, 0.6, 0.8)
+_FEWEST_TROUGHS = 6
+_FEWEST_OF_PART = 12
+_LEAST_PART_S = 30.0
+_FALL = 0.75
+_LEVEL_PEAKS = 1.1
+_FULL = 0.8
+_OF_PROCESSES = 0.5
+_KIB = 1024.0
+_UNBOUNDED = Interval(None, None)
+
+
+class Course(StrEnum):
+    """How memory moved; `SHORT` is too few samples to tell."""
+
+    RISES = "rises"
+    SAW_TOOTH = "saw-tooth"
+    CACHE = "cache"
+    SETTLES = "settles"
+    LEVEL = "level"
+    SHORT = "short"
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """The course of one container's memory, and its trend in bytes a second with its 95 % interval.
+
+    `samples` were taken over `span_s` seconds since `onset`; where it moved so from the first of them on, `all_along`
+    is true and the onset lies before. `until` is when the run ended, None where it goes on. `limit_bytes` is
+    `full_in_s` away at this rate, or as `full_between_s` says; `peaks_bytes` are those of all runs, earliest first.
+    """
+
+    name: str
+    service: str
+    course: Course
+    samples: int
+    span_s: float = 0.0
+    slope_per_s: float = 0.0
+    interval: Interval = _UNBOUNDED
+    onset: datetime | None = None
+    all_along: bool = False
+    until: datetime | None = None
+    first_bytes: float = 0.0
+    last_bytes: float = 0.0
+    limit_bytes: float | None = None
+    full_in_s: float | None = None
+    full_between_s: Interval = _UNBOUNDED
+    peaks_bytes: tuple[float, ...] = ()
+
+
+def growths(
+    table: pd.DataFrame | None,
+    starts: Mapping[str, datetime | None] | None = None,
+    processes: pd.DataFrame | None = None,
+) -> tuple[Growth, ...]:
+    """Return the course of each container's memory from `container_history` or `container_stats`.
+
+    A run ends where `started_at` changes; where the table does not tell that, at `starts` (the latest start by name)
+    and where memory falls by a quarter at once. `processes` is `process_history`: what a container gains and its
+    processes do not is cache, or files held in memory.
+    """
+    named: dict[str, list[Row]] = {}
+    for row in in_order(rows_of(table)):
+        if number_of(row, "memory_usage_bytes") is not None:
+            named.setdefault(text_of(row, "name"), []).append(row)
+    resident = _resident(processes)
+    return tuple(_growth(rows, (starts or {}).get(name), resident.get(name, {})) for name, rows in named.items())
+
+
+def _growth(samples: list[Row], started_at: datetime | None, resident: Mapping[datetime, float]) -> Growth:
+    runs = _runs(samples, started_at)
+    long = [run for run in runs if len(run) >= FEWEST_SAMPLES and _times(run)[-1] >= SHORTEST_S]
+    if not long:
+        most = max(runs, key=len)
+        return Growth(text_of(most[0], "name"), text_of(most[0], "service"), Course.SHORT, len(most), _times(most)[-1])
+    looked = [_look(run, resident) for run in long]
+    ended = [replace(growth, until=run[-1]["at"], full_in_s=None) if run is not runs[-1] else growth
+             for growth, run in zip(looked, long, strict=True)]  # fmt: skip
+    rising = [growth for growth in ended if growth.course is Course.RISES]
+    # the run that goes on says most, else the last that rose until it ended
+    chosen = replace((rising or ended)[-1], peaks_bytes=tuple(max(_levels(run)) for run in runs))
+    return replace(chosen, course=Course.SAW_TOOTH) if _comes_down_again(chosen, runs) else chosen
+
+
+def _runs(samples: list[Row], started_at: datetime | None) -> list[list[Row]]:
+    """Cut samples at restarts; within a run that is known to go on, a fall is a collection of garbage."""
+    known = any(time_of(row, "started_at") for row in samples)
+    runs = [samples[:1]]
+    for before, row in pairwise(samples):
+        if known:
+            ends = (
+                None not in (begun := (time_of(before, "started_at"), time_of(row, "started_at")))
+                and len(set(begun)) > 1
+            )
+        else:
+            begins = started_at is not None and before["at"] < started_at <= row["at"]
+            ends = begins or _level(row) < _FALL * _level(before)
+        if ends:
+            runs.append([])
+        runs[-1].append(row)
+    return runs
+
+
+def _look(run: list[Row], resident: Mapping[datetime, float]) -> Growth:
+    times, levels = _times(run), _levels(run)
+    first, all_along = _began(levels)
+    if times[-1] - times[first] < _LEAST_PART_S:
+        first, all_along = 0, True
+    part, moved = times[first:], levels[first:]
+    told_at, told = _troughs(part, moved)
+    slope, interval = slope_interval(told_at[len(told) // 2 :], told[len(told) // 2 :])
+    # how much of it the line explains, not two samples that may be outliers
+    rise = slope * (part[-1] - part[0])
+    least = max(_LEAST_RISE_BYTES, _LEAST_RISE * levels[first])
+    course = Course.LEVEL
+    if rise >= least and slope >= _LEAST_GROWTH * levels[first] / HOUR_S and interval.low is not None:
+        course = _shape(told_at, told) if interval.low > 0 else Course.LEVEL
+    elif median(moved[-_FEWEST_OF_PART:]) - levels[0] >= least:
+        course = Course.SETTLES
+    if course is Course.RISES and _is_cache(run[first:], resident, slope):
+        course = Course.CACHE
+    growth = Growth(
+        text_of(run[0], "name"),
+        text_of(run[0], "service"),
+        course,
+        len(part),
+        part[-1] - part[0],
+        slope,
+        interval,
+        run[first]["at"],
+        all_along,
+        first_bytes=moved[0],
+        last_bytes=moved[-1],
+        limit_bytes=number_of(run[-1], "memory_limit_bytes"),
+    )
+    return _until_full(growth)
+
+
+def _began(levels: Sequence[float]) -> tuple[int, bool]:
+    """Return where the last course of a run begins, and whether that is its first sample: after a step, at a ramp."""
+    found = find([level / _KIB for level in levels])
+    last = len(levels) - _FEWEST_OF_PART
+    if found.index is None:
+        return 0, True
+    if found.shape is Shape.RAMP:
+        return min(found.index, last), False
+    after = found.index if found.until is None else found.until
+    return (after, False) if after <= last else (0, True)
+
+
+def _troughs(times: Sequence[float], levels: Sequence[float]) -> tuple[Sequence[float], Sequence[float]]:
+    """Return what memory falls back to, where it falls again and again as under a collector of garbage; else all of it.
+
+    What is left after a collection is what is kept.
+    """
+    moves = [after - before for before, after in pairwise(levels)]
+    middle = median(moves)
+    usual = 1.4826 * median(abs(move - middle) for move in moves)
+    least = max(5 * usual, -min(moves) / 3)
+    falls = [index + 1 for index, move in enumerate(moves) if move < -least]
+    if len(falls) < _FEWEST_TROUGHS:
+        return times, levels
+    return [times[index] for index in falls], [levels[index] for index in falls]
+
+
+def _shape(times: Sequence[float], levels: Sequence[float]) -> Course:
+    """Say whether a line explains a rise better than a curve that settles (Bayesian information criterion)."""
+    import numpy as np
+
+    at = np.asarray(times) - times[0]
+    at /= at[-1]
+    values = np.asarray(levels) / (1.4826 * float(np.median(np.abs(np.diff(levels)))) or _KIB)
+    ones, price = np.ones(len(at)), 0.5 * math.log(len(at))
+    level = fit(values, np.column_stack([ones])).log_likelihood - price
+    lines = [fit(values, np.column_stack([ones, at])).log_likelihood - 2 * price]
+    curves = []
+    for part in _SETTLING:
+        bend = np.exp(-at / part)
+        curves.append(fit(values, np.column_stack([ones, bend])).log_likelihood - 3 * price)
+        both = fit(values, np.column_stack([ones, bend, at]))
+        # a line that falls, or hardly rises, beside a curve is part of the curve
+        if both.coefficients[2] > abs(float(both.coefficients[1])) / 2:
+            lines.append(both.log_likelihood - 4 * price)
+    if max(lines) - level < _MARGIN:
+        return Course.LEVEL
+    return Course.RISES if max(lines) > max(curves) else Course.SETTLES
+
+
+def _is_cache(part: list[Row], resident: Mapping[datetime, float], slope: float) -> bool:
+    """Say whether the processes surely grow by less than half of what their container does."""
+    later = part[len(part) // 2]["at"]
+    of_processes = [(at.timestamp(), size) for at, size in resident.items() if later <= at <= part[-1]["at"]]
+    if len(of_processes) < _FEWEST_OF_PART:
+        return False
+    first_s = of_processes[0][0]
+    own, interval = slope_interval([at_s - first_s for at_s, _ in of_processes], [size for _, size in of_processes])
+    return own < _OF_PROCESSES * slope and interval.high is not None and interval.high < slope
+
+
+def _until_full(growth: Growth) -> Growth:
+    limit, low, high = growth.limit_bytes, growth.interval.low, growth.interval.high
+    if growth.course is not Course.RISES or not limit or limit <= growth.last_bytes:
+        return growth
+    left = limit - growth.last_bytes
+    between = Interval(left / high if high else None, left / low if low else None)
+    return replace(growth, full_in_s=left / growth.slope_per_s, full_between_s=between)
+
+
+def _comes_down_again(growth: Growth, runs: Sequence[Sequence[Row]]) -> bool:
+    """Say whether restarts keep it in bounds: two of them or more, peaks that stay level and well below the limit.
+
+    Not where the kernel ended a run, nor where the latest run is already higher than those before it.
+    """
+    peaks = growth.peaks_bytes
+    if growth.course is not Course.RISES or len(peaks) < 3:  # noqa: PLR2004 (two teeth and a third that grows)
+        return False
+    killed = any(
+        (number_of(row, "oom_kill_count") or 0) > 0 or row.get("oom_killed") is True for run in runs for row in run
+    )
+    level = max(peaks) <= _LEVEL_PEAKS * median(peaks[:-1])
+    return level and not killed and (not growth.limit_bytes or max(peaks) <= _FULL * growth.limit_bytes)
+
+
+def _resident(processes: pd.DataFrame | None) -> dict[str, dict[datetime, float]]:
+    """Return what the processes of each container hold, summed at each time."""
+    held: dict[str, dict[datetime, float]] = {}
+    for row in in_order(rows_of(processes)):
+        if (size := number_of(row, "rss_bytes")) is not None:
+            at = held.setdefault(text_of(row, "name"), {})
+            at[row["at"]] = at.get(row["at"], 0.0) + size
+    return held
+
+
+def _times(run: Sequence[Row]) -> list[float]:
+    return [(row["at"] - run[0]["at"]).total_seconds() for row in run]
+
+
+def _levels(run: Sequence[Row]) -> list[float]:
+    return [_level(row) for row in run]
+
+
+def _level(row: Row) -> float:
+    return number_of(row, "memory_usage_bytes") or 0.0

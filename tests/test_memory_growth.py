@@ -1,0 +1,108 @@
+"""How memory moves: leaks are told from what healthy memory does, whatever the noise on it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from irkit.memory_growth import Course, Growth, growths
+
+START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+STEP = timedelta(seconds=5)
+MIB = 1 << 20
+LIMIT_MIB = 256
+COUNT = 120
+AT = np.arange(COUNT)
+Levels = np.ndarray
+QUIET = {Course.LEVEL, Course.SETTLES, Course.SAW_TOOTH, Course.SHORT}
+
+
+def look(levels_mib: Levels, restarts: Collection[int] = (), **changed: object) -> Growth:
+    started_at, rows = START - timedelta(hours=1), []
+    for index, level in enumerate(levels_mib):
+        at = START + index * STEP
+        started_at = at if index in restarts else started_at
+        row = {"at": at, "service": "api", "name": "api-1", "started_at": started_at}
+        rows.append(row | {"memory_usage_bytes": int(level * MIB), "memory_limit_bytes": LIMIT_MIB * MIB} | changed)
+    [growth] = growths(pd.DataFrame(rows))
+    return growth
+
+
+def noise(seed: int) -> Levels:
+    """Independent, one following the other, or a collector of garbage at work."""
+    random = np.random.default_rng(seed)
+    independent = random.normal(0, 0.3, COUNT)
+    following = [0.0]
+    for shock in independent[1:]:
+        following.append(0.9 * following[-1] + shock / 2)
+    period = int(random.integers(5, 10))
+    return [independent, np.array(following), random.uniform(1, 8) * (AT % period) / period + independent / 3][seed % 3]
+
+
+HEALTHY = {
+    "level": 0 * AT,
+    "warm-up": 60 * (1 - np.exp(-AT / 20)),
+    "a slow warm-up": 60 * (1 - np.exp(-AT / 50)),
+    "filled, then level": 40 * np.minimum(AT / 30, 1),
+    "step": 40 * (AT >= 70),
+    "peak": 40 * np.clip((AT - 40) / 6, 0, 1) * np.clip((86 - AT) / 6, 0, 1),
+    "hardly more": 0.4 * AT / COUNT,
+}
+LEAKS = {
+    "all along": 60 * AT / COUNT,
+    "from a moment on": 1.0 * np.maximum(AT - 50, 0),
+    "after a warm-up": 15 * (1 - np.exp(-AT / 8)) + 70 * AT / COUNT,
+}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", HEALTHY)
+def test_healthy_memory_does_not_rise(name: str, seed: int) -> None:
+    assert look(80 + HEALTHY[name] + noise(seed)).course in QUIET
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_leak_rises_at_its_rate(name: str, seed: int) -> None:
+    growth = look(80 + LEAKS[name] + noise(seed))
+    assert growth.course is Course.RISES
+    truth = (LEAKS[name][-1] - LEAKS[name][-30]) * MIB / 29 / STEP.total_seconds()
+    assert growth.slope_per_s == pytest.approx(truth, rel=0.25)
+    assert growth.full_in_s is not None
+    assert growth.full_in_s == pytest.approx((LIMIT_MIB * MIB - growth.last_bytes) / growth.slope_per_s)
+    assert growth.full_between_s.low is not None
+    assert growth.full_between_s.low <= growth.full_in_s
+
+
+def test_a_leak_from_a_moment_on_begins_then_and_one_all_along_before() -> None:
+    late = look(80 + LEAKS["from a moment on"] + noise(0))
+    assert late.onset is not None
+    assert abs(late.onset - (START + 50 * STEP)) <= 5 * STEP
+    assert not late.all_along
+    assert look(80 + LEAKS["all along"] + noise(0)).all_along
+
+
+def test_a_run_that_rose_until_it_ended_outweighs_the_calm_one_after_it() -> None:
+    levels = np.where(AT < 80, 80 + 2 * AT, 80.0) + noise(0)
+    growth = look(levels, restarts={80})
+    assert growth.course is Course.RISES
+    assert growth.until == START + 79 * STEP
+    assert growth.full_in_s is None
+
+
+def test_restarts_that_keep_memory_in_bounds_make_a_saw_tooth() -> None:
+    teeth = 80 + (AT % 30) + noise(0)
+    assert look(teeth, restarts={30, 60, 90}).course is Course.SAW_TOOTH
+    assert look(teeth, restarts={30, 60, 90}, oom_killed=True).course is Course.RISES
+    assert look(teeth + AT, restarts={30, 60, 90}).course is Course.RISES
+    assert look(teeth + 120, restarts={30, 60, 90}).course is Course.RISES
+
+
+def test_few_samples_tell_nothing() -> None:
+    assert look(80 + AT[:19]).course is Course.SHORT
+    assert look(80 + AT[:60], restarts=set(range(0, 60, 12))).course is Course.SHORT
+    assert growths(None) == ()
