@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from irkit import console
 from irkit.errors import InputError
 from irkit.model import EventKind, Incident, Status, parse_incident_id, utc_now
-from irkit.times import parse_time
+from irkit.times import of_yesterday, parse_time
+
+if TYPE_CHECKING:
+    from irkit.store import Store
 
 
 def _moment(text: str) -> datetime:
+    _tell_of_yesterday(text)
     return parse_time(text, utc_now())
+
+
+def _tell_of_yesterday(text: str) -> None:
+    if told := of_yesterday(text, utc_now()):
+        console.complain(told, "where that is not so, write the date, too: 2026-11-24T03:05Z")
 
 
 at_option = click.option(
@@ -85,8 +96,15 @@ def open_(
     console.say(f"Next: irkit collect {opened.id}, then irkit ack {opened.id}")
 
 
-def _milestone(kind: EventKind, name: str, sentence: str, *, needs_text: bool) -> click.Command:
-    """Make the command that records one milestone: they differ in nothing but their name."""
+def _milestone(
+    kind: EventKind,
+    name: str,
+    sentence: str,
+    *,
+    needs_text: bool,
+    after: Callable[[Incident, Store], None] = lambda *_: None,
+) -> click.Command:
+    """Make the command that records one milestone: they differ in their name, and in what they say `after` it."""
     text = click.argument("text") if needs_text else click.argument("text", required=False, default="")
 
     @click.command(name, help=sentence)
@@ -99,9 +117,22 @@ def _milestone(kind: EventKind, name: str, sentence: str, *, needs_text: bool) -
 
         store = workspace.store(workspace.load_settings())
         store.append(incident_id, kind, at=at, actor=actor or console.user(), text=text)
-        show_card(store.incident(incident_id))
+        incident = store.incident(incident_id)
+        show_card(incident)
+        after(incident, store)
 
     return record
+
+
+def _say_how_complete(incident: Incident, store: Store) -> None:
+    """Say how much of the postmortem is still to be written: closed, an incident is easily forgotten."""
+    from irkit.report.material import PARTS, unwritten
+
+    left = unwritten(incident, tuple(store.timeline(incident.id)))
+    console.say(f"{len(PARTS) - len(left)} of {len(PARTS)} parts of the postmortem that people write are complete.")
+    if left:
+        console.say(f"Still to be written: {', '.join(left)}.")
+        console.say(f'Next: irkit note {incident.id} --section {left[0]} "…"')
 
 
 ack = _milestone(
@@ -111,7 +142,13 @@ mitigate = _milestone(
     EventKind.MITIGATED, "mitigate", "Say that users are no longer affected, and by what means.", needs_text=True
 )
 resolve = _milestone(EventKind.RESOLVED, "resolve", "Say that the cause is gone, and what was done.", needs_text=True)
-close = _milestone(EventKind.CLOSED, "close", "Close a resolved incident; its postmortem is done.", needs_text=False)
+close = _milestone(
+    EventKind.CLOSED,
+    "close",
+    "Close a resolved incident; its postmortem is done.",
+    needs_text=False,
+    after=_say_how_complete,
+)
 reopen = _milestone(
     EventKind.REOPENED, "reopen", "Take a resolved or closed incident up again, and say why.", needs_text=True
 )
@@ -170,10 +207,18 @@ def amend(incident_id: int, field: str, value: str, actor: str | None) -> None:
     from irkit import workspace
 
     settings = workspace.load_settings()
-    said = workspace.amendment(field, value, workspace.load_runbook(settings), utc_now())
+    runbook = workspace.load_runbook(settings)
+    if field.endswith("_at"):
+        _tell_of_yesterday(value)
+    said = workspace.amendment(field, value, runbook, utc_now())
     store = workspace.store(settings)
     store.append(incident_id, EventKind.AMENDED, actor=actor or console.user(), text=f"{field}: {value}", data=said)
-    show_card(store.incident(incident_id))
+    incident = store.incident(incident_id)
+    show_card(incident)
+    usual = runbook.incident_type(incident.type).severity if field == "type" else incident.severity
+    if usual != incident.severity:
+        console.say(f"The severity stays {incident.severity}; the runbook has {usual} for this type.")
+        console.say(f"Where that is right: irkit amend {incident_id} severity {usual}")
 
 
 @click.command("list")

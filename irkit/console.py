@@ -34,7 +34,7 @@ def show(renderable: RenderableType) -> None:
 
 
 def complain(sentence: str, hint: str = "") -> None:
-    """Write a failure and what to do about it to standard error, unable to steer the terminal."""
+    """Write a failure or a doubt, and what to do about it, to standard error, unable to steer the terminal."""
     from irkit.visible import visible
 
     click.echo(f"irkit: {visible(sentence, lines=True)}", err=True)

@@ -9,6 +9,7 @@ from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING
 
 from irkit.model import Incident, Severity, Status
+from irkit.times import between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,10 @@ RESPONSE_DEFINITION = (
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One measured phase of an incident; `duration` is None where `missing` names a milestone not recorded."""
+    """One measured phase of an incident; `duration` is None where `missing` names a milestone not recorded.
+
+    It is that of the times as they are shown, in whole seconds.
+    """
 
     name: str
     definition: str
@@ -93,7 +97,7 @@ def response(incident: Incident, severity: Severity, now: datetime) -> Response:
     since = incident.detected_at or incident.opened_at
     answers = (incident.acknowledged_at, incident.mitigated_at, incident.resolved_at)
     responded_at = next(filter(None, answers), None)
-    elapsed = (responded_at or now) - since
+    elapsed = between(since, responded_at or now)
     remaining = severity.response_time - elapsed
     if remaining < timedelta():
         state = ResponseState.MISSED
@@ -117,7 +121,7 @@ def _phase(incident: Incident, name: str, start: str, end: str) -> Phase:
     begun: datetime | None = getattr(incident, f"{start}_at")
     ended: datetime | None = getattr(incident, f"{end}_at")
     missing = tuple(milestone for milestone, at in ((start, begun), (end, ended)) if at is None)
-    duration = ended - begun if begun and ended else None
+    duration = between(begun, ended) if begun and ended else None
     return Phase(name, _definition(start, end), begun, ended, duration, missing)
 
 

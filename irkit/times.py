@@ -73,6 +73,20 @@ def parse_time(text: str, now: datetime) -> datetime:
     raise InputError(msg, hint=_TIME_HINT)
 
 
+def of_yesterday(text: str, now: datetime) -> str:
+    """Say so where `parse_time` takes a time of day for yesterday's, since today it has not come yet; else nothing."""
+    now = now.astimezone(UTC)
+    clock = re.sub(r"\s*(?:utc|z)$", "", text.strip(), flags=re.IGNORECASE)
+    if not _CLOCK.fullmatch(clock) or (taken := parse_time(text, now)).date() == now.date():
+        return ""
+    return f"{clock} has not come yet today (it is {now:%H:%M} UTC): {format_time(taken)} is meant"
+
+
+def between(start: datetime, end: datetime) -> timedelta:
+    """Return the time from one moment to another as they are shown, to the second: so that readers find it right."""
+    return end.replace(microsecond=0) - start.replace(microsecond=0)
+
+
 def format_time(at: datetime) -> str:
     """Write a time as `2026-11-24 03:05:00 UTC`."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

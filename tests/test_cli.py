@@ -6,11 +6,13 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from irkit import cli
+from irkit.report.material import PARTS
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,44 @@ def test_what_was_recorded_wrongly_is_corrected_and_the_correction_stays_on_the_
     assert "acknowledged_at: 20m ago" in irkit("show", "42").out
     assert "is not a severity" in irkit("amend", "42", "severity", "Huge").err
     assert "cannot be changed" in irkit("amend", "42", "colour", "red").err
+
+
+def test_a_type_that_is_corrected_leaves_the_severity_and_says_so(irkit: Run) -> None:
+    opened(irkit)
+    said = irkit("amend", "42", "type", "memory-leak").out
+    assert "The severity stays Critical; the runbook has Medium for this type." in said
+    assert "irkit amend 42 severity Medium" in said
+    assert "The severity stays" not in irkit("amend", "42", "type", "api-unresponsive").out
+    assert "The severity stays" not in irkit("amend", "42", "severity", "High").out
+
+
+def test_a_time_of_day_still_to_come_is_taken_for_yesterdays_and_that_is_said(
+    irkit: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("irkit.cli_incident.utc_now", lambda: datetime.now(UTC).replace(hour=12))
+    said = opened(irkit, "--at", "23:59")
+    assert said.code == 0
+    assert "23:59 has not come yet today (it is 12:" in said.err
+    assert "write the date" in said.err
+    assert opened(irkit, "--at", "11:59").err.count("has not come yet") == 0
+    assert "has not come yet" in irkit("amend", "42", "detected_at", "23:58").err
+
+
+def test_closing_says_how_much_of_the_postmortem_is_written(irkit: Run) -> None:
+    opened(irkit, "--at", "30m ago", "--impact", "nobody can pay")
+    irkit("note", "42", "--section", "trigger", "the deploy", "--at", "20m ago")
+    irkit("resolve", "42", "rolled back")
+    said = irkit("close", "42").out
+    assert "2 of 10 parts of the postmortem that people write are complete" in said
+    assert "Still to be written: what-happened, contributing-factor, " in said
+    assert "irkit note 42 --section what-happened" in said
+    for part in PARTS:
+        irkit("note", "42", "--section", part, "words")
+    irkit("reopen", "42", "it is back")
+    irkit("resolve", "42", "really")
+    said = irkit("close", "42").out
+    assert "10 of 10 parts" in said
+    assert "Still to be written" not in said
 
 
 def test_an_incident_outlives_the_runbook_it_was_opened_with(irkit: Run, tmp_path: Path) -> None:

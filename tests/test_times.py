@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irkit.errors import InputError
-from irkit.times import format_duration, format_time, parse_duration, parse_time
+from irkit.times import between, format_duration, format_time, of_yesterday, parse_duration, parse_time
 
 NOW = datetime(2026, 11, 24, 3, 20, 30, tzinfo=UTC)
 
@@ -68,6 +68,31 @@ def test_times_as_people_write_them_are_utc(text: str, expected: str) -> None:
 
 def test_a_time_of_day_later_than_now_was_yesterday() -> None:
     assert parse_time("23:50", NOW) == datetime(2026, 11, 23, 23, 50, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("23:59", "23:59 has not come yet today (it is 03:20 UTC): 2026-11-23 23:59:00 UTC is meant"),
+        ("3:21Z", "3:21 has not come yet today (it is 03:20 UTC): 2026-11-23 03:21:00 UTC is meant"),
+        ("03:20", ""),
+        ("10h ago", ""),
+        ("2026-11-23T23:59Z", ""),
+        ("now", ""),
+        ("soon", ""),
+    ],
+)
+def test_only_a_time_of_day_still_to_come_is_said_to_be_yesterdays(text: str, said: str) -> None:
+    assert of_yesterday(text, NOW) == said
+
+
+@given(st.integers(0, 10**10), st.integers(0, 10**10))
+def test_what_lies_between_two_times_is_what_their_shown_forms_say(first: int, more: int) -> None:
+    start = NOW + timedelta(microseconds=first)
+    end = start + timedelta(microseconds=more)
+    shown = [parse_time(format_time(at), NOW) for at in (start, end)]
+    assert between(start, end) == shown[1] - shown[0]
+    assert abs(between(start, end) - (end - start)) < timedelta(seconds=1)
 
 
 def test_now_in_another_zone_still_gives_utc() -> None:

@@ -13,7 +13,7 @@ from irkit.report.figures import incident_strip
 from irkit.report.material import LOOKED_AT, PARTS, Material
 from irkit.report.parts import Claim, Gap
 from irkit.report.sections import Header, Impact, Lack, Likely, Measure, MilestoneRow, Milestones, Response, Summary
-from irkit.times import format_duration
+from irkit.times import between, format_duration
 
 _SERVER_ERROR = 500
 _ENDED = (Status.RESOLVED, Status.CLOSED)
@@ -39,7 +39,7 @@ def header(of: Material) -> Header:
         started_at=one.started_at or of.start_by_evidence,
         started_by_evidence=of.start_by_evidence is not None,
         ended_at=felt.end if over else None,
-        lasted=felt.end - felt.start,
+        lasted=between(felt.start, felt.end),
         response=response(of),
         likely=likely(of),
         coverage=of.runs,
@@ -107,7 +107,7 @@ def likely(of: Material) -> Likely:
 def summary(of: Material) -> Summary:
     """The incident in three sentences: when and how long, what the evidence points at, and what is not known."""
     one, felt, guess = of.incident, of.felt, likely(of)
-    title, lasted = one.title.rstrip("."), format_duration(felt.end - felt.start)
+    title, lasted = one.title.rstrip("."), format_duration(between(felt.start, felt.end))
     start, end = f"{felt.start:%Y-%m-%d %H:%M:%S} UTC", f"{felt.end:%H:%M:%S} UTC"
     if felt.start.date() != felt.end.date():
         end = f"{felt.end:%Y-%m-%d} {end}"
@@ -180,7 +180,7 @@ def milestones(of: Material) -> Milestones | Gap:
         name = phase.name.capitalize()
         state = clock.state.value if answered else _missing(phase, of.incident.status)
         if phase.missing == ("started",) and phase.end and of.start_by_evidence:
-            state += f"; {format_duration(phase.end - of.start_by_evidence)} by the evidence"
+            state += f"; {format_duration(between(of.start_by_evidence, phase.end))} by the evidence"
         rows.append(MilestoneRow(name, phase.definition, phase.end, phase.duration, target, state))
         if phase.duration is not None and phase.duration >= timedelta():
             bars.append(DurationBar(name, phase.duration, target))
@@ -224,7 +224,7 @@ def _requests(of: Material) -> list[Measure]:
         note = f"before: {usual.quantile(0.95):.2f} s" if len(usual) else "nothing before to compare with"
         made.append(Measure("p95 latency", f"{slow.quantile(0.95):.2f} s", note, cited))
     last = frame["at"].max().to_pydatetime()
-    silent = min(of.bundle.window.end, felt.end) - last
+    silent = between(last, min(of.bundle.window.end, felt.end))
     if silent > timedelta(minutes=1) and last >= felt.start - timedelta(minutes=1):
         made.append(Measure("No request answered", format_duration(silent), f"after {last:%H:%M:%S} UTC", cited))
     return made

@@ -144,6 +144,12 @@ def check_part(slug: str) -> str:
     return slug
 
 
+def unwritten(incident: Incident, timeline: tuple[Event, ...]) -> tuple[str, ...]:
+    """Return the parts that only people can write and nobody has written yet, in the report's order."""
+    told = {part_of(event) for event in timeline} | ({"impact"} if incident.impact else set())
+    return tuple(slug for slug in PARTS if slug not in told)
+
+
 def part_of(event: Event) -> str | None:
     """Return the written part a note belongs to, or None for a plain row of the timeline."""
     slug = event.data.get("section") if event.kind is EventKind.NOTE else None

@@ -22,7 +22,7 @@ from irkit.report.sections import (
     Timeline,
     TimelineRow,
 )
-from irkit.times import format_duration
+from irkit.times import between, format_duration
 
 _MAX_ROWS = 80
 _SERVER_ERROR = 500
@@ -67,10 +67,10 @@ def detection(of: Material) -> Narrative:
     """Say how long it took to notice, and what the evidence showed before anyone did."""
     one, claims = of.incident, []
     if one.started_at and one.detected_at:
-        taken = format_duration(one.detected_at - one.started_at)
+        taken = format_duration(between(one.started_at, one.detected_at))
         claims.append(Claim(f"Detected {taken} after it started, at {one.detected_at:%H:%M:%S} UTC."))
     elif inferred := of.start_by_evidence:
-        taken, word = format_duration(of.noticed_at - inferred), "detected" if one.detected_at else "opened"
+        taken, word = format_duration(between(inferred, of.noticed_at)), "detected" if one.detected_at else "opened"
         sentence = f"{word.capitalize()} at {of.noticed_at:%H:%M:%S} UTC, {taken} after it started by the evidence."
         shown = _starting(of)
         cited = tuple(dict.fromkeys(one for item in shown for one in item.evidence))
@@ -85,7 +85,7 @@ def detection(of: Material) -> Narrative:
     for finding in sorted(onsets, key=lambda item: item.verdict.onset or noticed)[:1]:
         onset = finding.verdict.onset
         if onset and onset < noticed and not of.start_by_evidence:
-            lead = format_duration(noticed - onset)
+            lead = format_duration(between(onset, noticed))
             sentence = f"“{finding.title}” was visible from {onset:%H:%M:%S} UTC, {lead} before that."
             claims.append(Claim(sentence, finding.evidence))
     return Narrative("Detection", "detection", (of.written("detection"),), tuple(claims))
