@@ -1,18 +1,19 @@
-"""Slow garbage collection: from the pauses a runtime logs; one that logs none cannot be judged from outside."""
+"""Slow garbage collection: from the pauses a runtime logs, else from what steady probes can rule out."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose import Example, symptom, unless_cut
+from irkit.estimate import share_interval
 from irkit.log_formats import clean
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import clock, count, percent, seconds
-from irkit.records import rows_of, rows_where, text_of, time_of
+from irkit.records import in_order, number_of, rows_of, rows_where, text_of, time_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,17 +31,39 @@ _FEWEST = 3
 
 
 @symptom("slow-garbage-collection", incident="memory-leak")
-def detect(logs: pd.DataFrame) -> Verdict:
-    """Found when three or more logged pauses took over half a second, or collecting took over 5 % of the time."""
-    pauses = sorted(_pauses(logs), key=lambda pause: pause.at)
+def detect(
+    cut: Mapping[str, str], logs: pd.DataFrame | None = None, health_history: pd.DataFrame | None = None
+) -> Verdict:
+    """Found when three or more logged pauses took over half a second, or collecting took over 5 % of the time.
+
+    Where no pause is logged, health answers that are all quick bound how much of the time such pauses can have taken.
+    """
+    pauses = sorted(_pauses(logs), key=lambda pause: pause.at) if logs is not None else []
     if not pauses:
+        return unless_cut(_from_answers(health_history), [cut.get("health_history", "")])
+    return unless_cut(_from_pauses(pauses), [cut.get("logs", "")])
+
+
+def _from_answers(health_history: pd.DataFrame | None) -> Verdict:
+    """Judge by probes at even intervals: one that falls into a pause of the whole process waits for its end."""
+    answers = [row for row in in_order(rows_of(health_history)) if number_of(row, "total_s") is not None]
+    slow = sum((number_of(row, "total_s") or 0.0) > _LONG_S for row in answers)
+    numbers: dict[str, object] = {"pauses": 0, "probes": len(answers), "probes_slow": slow}
+    most = share_interval(slow, len(answers)).high or 1.0
+    counted = f"{slow} of {count(len(answers), 'health probe')} waited longer than {seconds(_LONG_S)}"
+    if most < _MUCH:
         sentence = (
-            "No service logs its garbage collections, and nothing else collected so far tells how long they take."
+            f"No service logs its garbage collections, but {counted}, "
+            f"so pauses of that length took less than {percent(most)} of the time (95 %)."
         )
-        advice = (
-            "Have the runtime log them: gc.set_debug(gc.DEBUG_STATS) in Python, -Xlog:gc for a JVM, node --trace-gc."
-        )
-        return Verdict(VerdictState.UNKNOWN, sentence, advice)
+        return Verdict(VerdictState.CLEAR, sentence, confidence=0.7, numbers=numbers)
+    told = f"; {counted}, which has many causes and rules none out" if answers else ""
+    sentence = f"No service logs its garbage collections, and nothing else collected tells how long they take{told}."
+    advice = "Have the runtime log them: gc.set_debug(gc.DEBUG_STATS) in Python, -Xlog:gc for a JVM, node --trace-gc."
+    return Verdict(VerdictState.UNKNOWN, sentence, advice, numbers=numbers)
+
+
+def _from_pauses(pauses: list[_Pause]) -> Verdict:
     worst = max(
         {pause.service for pause in pauses}, key=lambda name: sum(p.took_s for p in pauses if p.service == name)
     )
@@ -77,16 +100,30 @@ def _pauses(logs: pd.DataFrame) -> Iterator[_Pause]:
                 break
 
 
-def _lines(took_s: float) -> list[dict[str, object]]:
+def _lines(took_s: float, *, step_s: int = 60) -> list[dict[str, object]]:
     return [
         {
-            "at": f"2026-11-24T03:{minute:02d}:00Z",
+            "at": f"2026-11-24T03:{index * step_s // 60:02d}:{index * step_s % 60:02d}Z",
             "service": "jarvis-api",
             "line": f"gc: done, 120 unreachable, 0 uncollectable, {took_s:.4f}s elapsed",
         }
-        for minute in range(10)
+        for index in range(10)
     ]
 
 
-FIRES = (Example("pauses of almost a second", {"logs": _lines(0.9)}),)
-QUIET = (Example("pauses of milliseconds", {"logs": _lines(0.004)}),)
+FIRES = (
+    Example("pauses of almost a second", {"logs": _lines(0.9)}),
+    Example("short pauses without end", {"logs": _lines(0.3, step_s=2)}),
+)
+QUIET = (
+    Example("pauses of milliseconds", {"logs": _lines(0.004)}),
+    Example(
+        "nothing is logged, and every answer is quick",
+        {
+            "health_history": [
+                {"at": f"2026-11-24T03:{index // 12:02d}:{index % 12 * 5:02d}Z", "verdict": "healthy", "total_s": 0.02}
+                for index in range(120)
+            ]
+        },
+    ),
+)

@@ -345,6 +345,47 @@ def test_a_saw_tooth_that_reaches_the_limit_is_no_calm_one() -> None:
     assert verdict(DETECTORS["gradual-memory-increase"], {"container_history": rows}).state is VerdictState.FOUND
 
 
+def test_a_child_that_was_killed_is_told_from_the_end_of_the_container() -> None:
+    api = {"service": "api", "name": "api-1", "state": "running", "oom_killed": False}
+    shared = {"service": "api", "name": "api-1", "started_at": "2026-11-24T01:00:00Z"}
+    history = [shared | {"at": f"2026-11-24T03:00:{5 * n:02d}Z", "oom_kill_count": n // 4} for n in range(8)]
+    start = {"at": "2026-11-24T02:40:00Z", "service": "api", "name": "api-1", "action": "start"}
+    evidence = {"containers": [api], "container_history": history, "container_events": [start]}
+    told = verdict(DETECTORS["oom-kills"], evidence)
+    assert told.sentence == (
+        "The kernel killed a process of api-1 for want of memory from 03:00:15 UTC to 03:00:20 UTC "
+        "(1 kill counted by the kernel); api-1 lived on: it was a process within, "
+        "and OOMKilled tells of the first one only."
+    )
+    assert told.onset == datetime(2026, 11, 24, 3, 0, 20, tzinfo=UTC)
+    die = {"at": "2026-11-24T03:00:19Z", "service": "api", "name": "api-1", "action": "die", "exit_code": 137}
+    assert "lived on" not in verdict(DETECTORS["oom-kills"], evidence | {"container_events": [die]}).sentence
+
+
+def test_137_at_the_limit_is_a_suspicion_and_by_hand_not_even_that() -> None:
+    ended = {"service": "api", "name": "api-1", "state": "exited", "exit_code": 137, "oom_killed": False}
+    api = ended | {"finished_at": "2026-11-24T03:00:20Z"}
+    used = {"service": "api", "name": "api-1", "memory_usage_bytes": 255 * 2**20, "memory_limit_bytes": 256 * 2**20}
+    evidence: dict[str, Any] = {"containers": [api], "container_history": [used | {"at": "2026-11-24T03:00:15Z"}]}
+    told = verdict(DETECTORS["oom-kills"], evidence)
+    assert told.state is VerdictState.UNKNOWN
+    assert "ended with 137, a SIGKILL, while its memory stood at over 99 % of its limit" in told.sentence
+    kill = {"at": "2026-11-24T03:00:19Z", "service": "api", "name": "api-1", "action": "kill", "signal": "9"}
+    by_hand = verdict(DETECTORS["oom-kills"], evidence | {"container_events": [kill]})
+    assert by_hand.state is VerdictState.CLEAR
+    assert "api-1 ended with 137 by a kill that was asked for" in by_hand.sentence
+
+
+def test_a_flag_that_the_next_start_cleared_is_in_the_recorders_history() -> None:
+    shared = {"service": "api", "name": "api-1"}
+    history = [shared | {"at": f"2026-11-24T03:00:{5 * n:02d}Z", "oom_killed": n == 2} for n in range(5)]
+    told = verdict(
+        DETECTORS["oom-kills"], {"containers": [shared | {"state": "running"}], "container_history": history}
+    )
+    assert told.state is VerdictState.FOUND
+    assert told.onset == datetime(2026, 11, 24, 3, 0, 10, tzinfo=UTC)
+
+
 def test_the_exit_code_of_a_container_that_runs_again_is_taken_from_the_events() -> None:
     api = {"service": "api", "name": "api-1", "state": "running", "health": "healthy", "ports": "0.0.0.0:80->80/tcp"}
     events = [
