@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,7 @@ _HELP = """From the page to the published postmortem.
 Something is broken:  irkit open "Checkout is down" --type api-unresponsive
                       irkit collect 42    gather evidence before a restart destroys it
                       irkit ack 42        stop the response-time clock
+                      irkit triage 42     what kind of incident it is, and which check would tell more
 It works again:       irkit resolve 42 "rolled back to 1.4"
                       irkit postmortem 42 the report as one HTML page
 To see it all first:  irkit drill api-unresponsive --id 42
@@ -115,6 +117,58 @@ def diagnose(incident_id: int) -> None:
 
 
 @irkit.command()
+@click.argument("incident_id", metavar="[ID]", type=parse_incident_id, required=False)
+@click.option("--collect", "choice", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@click.option("--bundle", default="", metavar="ID", help="Evidence by its id. Default: the last before the repair.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")
+def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> None:
+    """Weigh the incident types against each other, and name the cheapest check that would tell more.
+
+    Without ID: the incident opened last that is not over. Exits with 6 where nothing could be looked at.
+    """
+    from irkit import terminal_triage, triage_json, workspace
+    from irkit.triage import Conclusion
+
+    settings = workspace.load_settings()
+    chosen = (
+        workspace.incident(incident_id, settings=settings) if incident_id else workspace.newest_open(settings=settings)
+    )
+    with console.progress() as on_progress:
+        evidence = workspace.gather(
+            chosen, choice, bundle, settings=settings, actor=console.user(), on_progress=on_progress
+        )
+    found, told, ahead = workspace.triage(evidence, settings=settings)
+    if as_json:
+        console.say(json.dumps(triage_json.to_json(chosen, evidence, found, told, ahead), indent=2))
+    else:
+        console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings)))
+        console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
+    if told.conclusion is Conclusion.BLIND:
+        hint = "`irkit doctor` says what stands in the way; then `irkit collect` again"
+        raise CollectError(f"nothing of {chosen.label} could be looked at, so nothing can be concluded", hint=hint)
+
+
+@irkit.command()
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.argument("name", metavar="[NOTEBOOK]", default="")
+@click.option("--collect", "choice", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where to write."
+)
+@click.option("--bundle", default="", metavar="ID", help="Evidence by its id. Default: the last before the repair.")
+def investigate(incident_id: int, name: str, choice: str, folder: Path, bundle: str) -> None:
+    """Run the notebook for the incident's type, or another by name, and write its HTML page.
+
+    NOTEBOOK is a type of the runbook, such as high-latency, or triage.
+    """
+    from irkit import notebooks, workspace
+
+    filed_as = workspace.incident(incident_id).type
+    source = notebooks.find(name or filed_as)
+    _run_notebook(source, folder, incident_id, {"collect": choice, "bundle": bundle})
+
+
+@irkit.command()
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 @click.option("--collect", "choice", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
 @click.option(
@@ -126,15 +180,11 @@ def postmortem(
     incident_id: int, choice: str, folder: Path, bundle: str, parameters: tuple[tuple[str, str], ...]
 ) -> None:
     """Run the postmortem notebook and write its HTML page."""
-    from irkit import notebooks, publish, workspace
+    from irkit import notebooks, workspace
 
     workspace.incident(incident_id)
-    values: dict[str, object] = {"incident_id": incident_id, "collect": choice, "bundle": bundle, **dict(parameters)}
-    executed = folder / f"postmortem-{incident_id}.ipynb"
-    with console.status(f"Running the postmortem notebook for INC-{incident_id}"):
-        notebooks.run("postmortem", executed, values)
-        page = publish.to_html(executed, executed.with_suffix(".html"))
-    console.say(f"{executed.absolute()}\n{page.absolute()}")
+    values = {"collect": choice, "bundle": bundle, **dict(parameters)}
+    _run_notebook(notebooks.find("postmortem"), folder, incident_id, values)
 
 
 @irkit.command()
@@ -204,6 +254,18 @@ irkit.add_command(cli_bundle.bundle)
 irkit.add_command(cli_bundle.redact)
 for _command in cli_incident.commands:
     irkit.add_command(_command)
+
+
+def _run_notebook(source: Path, folder: Path, incident_id: int, values: dict[str, str]) -> None:
+    """Run a notebook for an incident, write its page beside it, and say where both are."""
+    from irkit import notebooks, publish
+
+    name = source.stem.replace("_", "-")
+    executed = folder / f"{name}-{incident_id}.ipynb"
+    with console.status(f"Running the {name} notebook for INC-{incident_id}"):
+        notebooks.run(source, executed, {"incident_id": incident_id, **values})
+        page = publish.to_html(executed, executed.with_suffix(".html"))
+    console.say(f"{executed.absolute()}\n{page.absolute()}")
 
 
 def _usage_hint(error: click.ClickException) -> str:

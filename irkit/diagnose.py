@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from irkit import logs
@@ -75,7 +75,8 @@ class Symptom:
 class Hypothesis:
     """One incident type weighed: the findings for it, against it, and those that could not be looked at.
 
-    `reasons` has a line for each that is neither for it in full nor against it: what was discounted, and why.
+    `reasons` has a line for each that is neither for it in full nor against it: what was discounted, and why. `weights`
+    holds, by symptom, what each that was found adds to the score, and what each other would add if it were found.
     """
 
     incident_type: str
@@ -84,6 +85,7 @@ class Hypothesis:
     refuting: tuple[Finding, ...]
     missing: tuple[Finding, ...]
     reasons: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,7 @@ def _weigh(incident_type: IncidentType, findings: Sequence[Finding]) -> Hypothes
     listed = {item.slug for item in incident_type.symptoms}
     reachable = sum(1 / len(item.incident_types) for item in own if item.symptom in listed) or 1.0
     reached, reasons = 0.0, []
+    weights = {item.symptom: 1 / len(item.incident_types) / reachable for item in own}
     for item in by_state[VerdictState.FOUND]:
         weight = item.verdict.confidence / len(item.incident_types)
         if len(item.incident_types) > 1:
@@ -236,6 +239,7 @@ def _weigh(incident_type: IncidentType, findings: Sequence[Finding]) -> Hypothes
             weight *= EXPLAINED_WEIGHT
             reasons.append(f"{item.title} counts a quarter: its evidence blames {item.verdict.explained_by}")
         reached += weight
+        weights[item.symptom] = weight / reachable
     return Hypothesis(
         slug,
         round(min(1.0, reached / reachable), 3),
@@ -243,6 +247,7 @@ def _weigh(incident_type: IncidentType, findings: Sequence[Finding]) -> Hypothes
         by_state[VerdictState.CLEAR],
         by_state[VerdictState.UNKNOWN],
         tuple(reasons),
+        weights,
     )
 
 

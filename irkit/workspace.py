@@ -13,7 +13,7 @@ from irkit import runbook as runbooks
 from irkit import settings as settings_file
 from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundles_of, open_bundle, read_manifest
 from irkit.errors import InputError, NotFoundError
-from irkit.model import Event, EventKind, Incident, Outcome, Window, parse_incident_id, utc_now
+from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, parse_incident_id, utc_now
 from irkit.runbook import Runbook
 from irkit.settings import Settings
 from irkit.targets import with_runbook_defaults
@@ -22,8 +22,10 @@ from irkit.times import parse_time
 if TYPE_CHECKING:
     from irkit.collect import Progress
     from irkit.diagnose import Diagnosis
+    from irkit.next_check import Outlook
     from irkit.report import Report
     from irkit.store import Store
+    from irkit.triage import Triage
 
 COLLECT_CHOICES = ("auto", "always", "never")
 _AFTER_END = timedelta(minutes=10)
@@ -198,6 +200,46 @@ def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosi
     return diagnose(evidence, load_runbook(settings), broken)
 
 
+def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagnosis, Triage, Outlook]:
+    """Return what a bundle shows, which incident types that speaks for, and which look would tell most; reads only it.
+
+    Raises:
+        InputError: the runbook cannot be used.
+    """
+    from irkit import next_check
+    from irkit.diagnose import registered
+    from irkit.triage import triage as weigh
+
+    runbook, found = load_runbook(settings), diagnosis(evidence, settings=settings)
+    detectors = {item.slug: item for item in registered()}
+    ahead = next_check.outlook(found.findings, evidence, runbook, detectors, collector_costs())
+    return found, weigh(found.findings, runbook), ahead
+
+
+def collector_costs() -> dict[str, int]:
+    """Return what each collector costs, by its name: 1 is cheap, 9 is dear."""
+    from irkit.collect_contract import registered
+    from irkit.registry import load_plugins
+
+    load_plugins("irkit.collectors", "irkit.collectors")
+    return {item.name: item.cost for item in registered()}
+
+
+def newest_open(*, settings: Settings | None = None) -> Incident:
+    """Return the incident that was opened last and is neither resolved nor closed.
+
+    Raises:
+        NotFoundError: there is none, or no store yet.
+        StoreError: the store cannot be read.
+    """
+    not_over = (Status.OPEN, Status.ACKNOWLEDGED, Status.MITIGATED)
+    found = store(settings).incidents(not_over)
+    if not found:
+        hint = "give the id of one that is over, as `irkit list` shows it, or begin one: irkit open TITLE --type TYPE"
+        raise NotFoundError("no incident is open", hint=hint)
+    return max(found, key=lambda item: (item.opened_at, item.id))
+
+
 def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | None = None) -> Report:
     """Return the report of an incident as data; each of its sections shows itself in a notebook.
 
@@ -216,6 +258,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         diagnosis=diagnosis(evidence, settings=settings),
         now=utc_now(),
         others=tuple(other for other in incidents(settings=settings) if other.id != incident.id),
+        costs=collector_costs(),
     )
 
 

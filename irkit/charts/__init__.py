@@ -1,6 +1,8 @@
 """Figures as objects: data first, drawn once as light SVG, or with matplotlib for interactive work."""
 
 from irkit.charts.bars import DurationBar, MilestoneBars
+from irkit.charts.quantiles import QuantileChart, QuantilePoint
+from irkit.charts.stacked import Part, StackedBar, StackedBars
 from irkit.charts.strip import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
 
 __all__ = [
@@ -15,5 +17,10 @@ __all__ = [
     "MarkLane",
     "Milestone",
     "MilestoneBars",
+    "Part",
     "Point",
+    "QuantileChart",
+    "QuantilePoint",
+    "StackedBar",
+    "StackedBars",
 ]

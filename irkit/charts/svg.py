@@ -16,14 +16,17 @@ _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800
 
 # the page's own colours; an image cannot read the page's variables, so they are written a second time here
 STYLE = """
-svg{--ink:#1c2126;--muted:#5b656f;--line:#cfd6dc;--calm:#9fb0bf;--alarm:#b3261e;--shade:#b3261e14;--paper:#fff}
-@media (prefers-color-scheme:dark){svg{--ink:#e6eaee;--muted:#9da8b3;--line:#3a434c;--calm:#5f7385;--alarm:#ff8a7d;
---shade:#ff8a7d1f;--paper:#14181c}}
+svg{--ink:#1c2126;--muted:#5b656f;--line:#cfd6dc;--calm:#9fb0bf;--quiet:#dbe2e8;--open:#8a5a00;--alarm:#b3261e;--shade:#b3261e14;
+--paper:#fff}
+@media (prefers-color-scheme:dark){svg{--ink:#e6eaee;--muted:#9da8b3;--line:#3a434c;--calm:#5f7385;--quiet:#333d46;
+--open:#e2b25c;--alarm:#ff8a7d;--shade:#ff8a7d1f;--paper:#14181c}}
 text{paint-order:stroke;stroke:var(--paper);stroke-width:3px;stroke-linejoin:round;
 font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif;fill:var(--muted);
 font-variant-numeric:tabular-nums}
 .name{fill:var(--ink);font-weight:600}.alarmed{fill:var(--alarm);font-weight:600}
 .leader{stroke:var(--alarm);stroke-width:1}.axis{stroke:var(--line);stroke-width:1}.calm{fill:var(--calm)}.alarm{fill:var(--alarm)}.shade{fill:var(--shade)}
+.quiet{fill:var(--quiet)}.open{fill:none;stroke:var(--open);stroke-width:1;stroke-dasharray:3 2}
+.band{fill:var(--calm);opacity:.3}.thin{fill:none;stroke:var(--muted);stroke-width:1}.dashed{stroke-dasharray:2 2}
 .milestone{stroke:var(--ink);stroke-width:1}.limit{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 3}
 .curve{fill:none;stroke:var(--ink);stroke-width:1.5;stroke-linejoin:round}.dot{fill:var(--ink)}.ring{fill:var(--paper);stroke:var(--calm);
 stroke-width:1.5}
@@ -64,6 +67,11 @@ def line(x1: float, y1: float, x2: float, y2: float, look: str) -> str:
 def path(points: Sequence[tuple[float, float]], look: str) -> str:
     """Return a line through points; `look` is a class of `STYLE`."""
     return f'<path d="M{" L".join(f"{x:.1f} {y:.1f}" for x, y in points)}" class="{look}"/>'
+
+
+def polygon(points: Sequence[tuple[float, float]], look: str) -> str:
+    """Return a closed shape through points; `look` is a class of `STYLE`."""
+    return f'<polygon points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}" class="{look}"/>'
 
 
 def circle(x: float, y: float, radius: float, look: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import TypeVar
 
 from irkit.bundle import Bundle
 from irkit.diagnose import Diagnosis
 from irkit.model import Event, Incident
-from irkit.report import analysis, changes, head, story, working
+from irkit.report import analysis, changes, head, story, weighing, working
 from irkit.report.changes import LogPatterns
 from irkit.report.facts import View
 from irkit.report.material import Material
@@ -30,6 +31,7 @@ from irkit.report.sections import (
     Symptoms,
     Timeline,
 )
+from irkit.report.weighing import Triage
 from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, NextSteps
 from irkit.runbook import Runbook
 
@@ -79,6 +81,7 @@ class Report(Shown):
     log_patterns: LogPatterns | Gap
     health: HealthPhases | Gap
     next_steps: NextSteps | Gap
+    triage: Triage | Gap
 
     @property
     def sections(self) -> tuple[Shown, ...]:
@@ -95,9 +98,13 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     diagnosis: Diagnosis,
     now: datetime,
     others: tuple[Incident, ...] = (),
+    costs: Mapping[str, int] = MappingProxyType({}),
 ) -> Report:
-    """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors."""
-    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, View(bundle))
+    """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors.
+
+    `costs` is what each collector costs, by name; it orders the checks that a triage proposes.
+    """
+    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, View(bundle), costs)
     return Report(
         header=_made(head.header, of, "Header"),
         summary=_made(head.summary, of, "Summary"),
@@ -120,6 +127,7 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
         log_patterns=_made(changes.log_patterns, of, "Log patterns"),
         health=_made(working.health, of, "Health endpoint"),
         next_steps=_made(working.next_steps, of, "Next steps"),
+        triage=_made(weighing.weighed, of, "Triage"),
     )
 
 

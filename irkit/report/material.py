@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -46,7 +46,10 @@ PARTS: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Material:
-    """An incident with its timeline, runbook, evidence and diagnosis; what depends on the clock is given by `now`."""
+    """An incident with its timeline, runbook, evidence and diagnosis; what depends on the clock is given by `now`.
+
+    `costs` is what each collector costs, by name.
+    """
 
     incident: Incident
     timeline: tuple[Event, ...]
@@ -56,6 +59,7 @@ class Material:
     now: datetime
     others: tuple[Incident, ...]
     view: View
+    costs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def severity(self) -> Severity | None:

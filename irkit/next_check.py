@@ -1,0 +1,226 @@
+"""The cheapest next check: which look that is still missing would do most, for what it costs, to tell two types apart.
+
+The value of a check is how far the gap between the top two could move over all its possible outcomes, divided by its
+cost. It asks nobody and looks at nothing: what is missing, and why, is in the bundle.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from irkit import logs
+from irkit.diagnose import Symptom
+from irkit.model import Finding, Outcome, Verdict, VerdictState
+from irkit.triage import contenders, runner_up
+
+if TYPE_CHECKING:
+    from irkit.diagnose import EvidenceSource
+    from irkit.model import CollectorRun, IncidentType
+    from irkit.runbook import Runbook
+
+BY_HAND = "by hand"
+BY_HAND_COST = 9  # as dear as the dearest collector: it takes a person
+_USUAL_COST = 5
+_SETTLED = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One look that would decide `symptoms` (their slugs): by which collector or by hand, and at what cost.
+
+    `command` is what a person types for it, `obstacle` why it is missing so far, `advice` what to do about that. Costs
+    are those of collectors: 1 is cheap, 9 is dear.
+    """
+
+    name: str
+    symptoms: tuple[str, ...]
+    cost: int
+    command: str = ""
+    obstacle: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValuedCheck:
+    """A check with the gap of the top two as it would be after its worst and its best outcome for the first.
+
+    `value` is the distance of these two per cost. The order could turn where `low` is not above 0.
+    """
+
+    check: Check
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        return (self.high - self.low) / self.check.cost
+
+    @property
+    def could_turn(self) -> bool:
+        return self.low <= _SETTLED
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The top two contenders, the gap between their scores, and the checks that could move it, best first.
+
+    `settled` where no outcome of anything unknown could put another first; `unknown` counts the symptoms left so.
+    """
+
+    first: str
+    second: str
+    gap: float
+    settled: bool
+    unknown: int
+    checks: tuple[ValuedCheck, ...]
+
+
+def outlook(
+    findings: Sequence[Finding],
+    source: EvidenceSource,
+    runbook: Runbook,
+    detectors: Mapping[str, Symptom],
+    costs: Mapping[str, int],
+) -> Outlook:
+    """Return what could still change about the top two, and by which look; `costs` are the collectors' own, by name."""
+    ranked = contenders(findings, runbook)
+    first, second = ranked[0], runner_up(ranked)
+    names = (first.incident_type, second.incident_type)
+    checks = next_checks(findings, runbook, possible_checks(findings, source, runbook, detectors, costs), *names)
+    unknown = sum(item.verdict.state is VerdictState.UNKNOWN for item in findings if item.incident_types)
+    gap = round(first.score - second.score, 3)
+    return Outlook(*names, gap, is_settled(findings, runbook), unknown, checks)
+
+
+def next_checks(
+    findings: Sequence[Finding], runbook: Runbook, checks: Iterable[Check], first: str, second: str
+) -> tuple[ValuedCheck, ...]:
+    """Return the checks that could move the gap between two contenders, most for their cost first.
+
+    Equals are ordered by cost, then by name; a check that decides nothing about these two is left out.
+    """
+    valued = (value_of(check, findings, runbook, first, second) for check in checks)
+    telling = [item for item in valued if item.high - item.low > _SETTLED]
+    return tuple(sorted(telling, key=lambda item: (-round(item.value, 6), item.check.cost, item.check.name)))
+
+
+def value_of(check: Check, findings: Sequence[Finding], runbook: Runbook, first: str, second: str) -> ValuedCheck:
+    """Return the check with the least and the greatest gap that its symptoms, found or clear, could lead to."""
+    return ValuedCheck(check, *gap_range(check.symptoms, findings, runbook, first, second))
+
+
+def gap_range(
+    symptoms: Iterable[str], findings: Sequence[Finding], runbook: Runbook, first: str, second: str
+) -> tuple[float, float]:
+    """Return the least and the greatest of score(first) - score(second) over all outcomes of some symptoms.
+
+    Each symptom moves the gap in one direction whatever becomes of the others, so its own direction is asked once, and
+    the two extremes are made of those: 2 + 2n rankings in place of 2 to the n.
+    """
+    open_ = [item.symptom for item in findings if item.symptom in set(symptoms)]
+
+    def gap(outcome: Mapping[str, VerdictState]) -> float:
+        scores = {item.incident_type: item.score for item in contenders(_supposing(findings, outcome), runbook)}
+        return scores[first] - scores[second]
+
+    best: dict[str, VerdictState] = {}
+    worst: dict[str, VerdictState] = {}
+    for slug in open_:
+        up = gap({slug: VerdictState.FOUND}) >= gap({slug: VerdictState.CLEAR})
+        best[slug] = VerdictState.FOUND if up else VerdictState.CLEAR
+        worst[slug] = VerdictState.CLEAR if up else VerdictState.FOUND
+    return gap(worst), gap(best)
+
+
+def is_settled(findings: Sequence[Finding], runbook: Runbook) -> bool:
+    """Say whether the first contender stays first whatever becomes of the symptoms that are unknown."""
+    unknown = [item.symptom for item in findings if item.verdict.state is VerdictState.UNKNOWN]
+    first, *others = [item.incident_type for item in contenders(findings, runbook)]
+    return all(gap_range(unknown, findings, runbook, first, other)[0] > _SETTLED for other in others)
+
+
+def possible_checks(
+    findings: Sequence[Finding],
+    source: EvidenceSource,
+    runbook: Runbook,
+    detectors: Mapping[str, Symptom],
+    costs: Mapping[str, int],
+) -> tuple[Check, ...]:
+    """Return the looks that would decide the symptoms that are unknown, each once with all that it would decide.
+
+    What a collector could not give in full is asked of that collector again; what it gave, and what was not enough, is
+    for a person. `costs` are the collectors' own, by name.
+    """
+    made: dict[tuple[str, ...], Check] = {}
+    for finding in findings:
+        if finding.verdict.state is not VerdictState.UNKNOWN or not finding.incident_types:
+            continue
+        detector = detectors.get(finding.symptom)
+        runs = _wanting(detector, source) if detector else ()
+        check = _again(runs, finding, costs) if runs else _by_hand(finding, runbook)
+        key = (check.name, check.command) if runs else (finding.symptom,)
+        earlier = made.get(key)
+        made[key] = replace(earlier, symptoms=(*earlier.symptoms, finding.symptom)) if earlier else check
+    return tuple(made.values())
+
+
+def _supposing(findings: Sequence[Finding], outcome: Mapping[str, VerdictState]) -> list[Finding]:
+    return [
+        replace(item, verdict=Verdict(outcome[item.symptom], "")) if item.symptom in outcome else item
+        for item in findings
+    ]
+
+
+def _wanting(detector: Symptom, source: EvidenceSource) -> tuple[CollectorRun, ...]:
+    """Return the looks that fell short of what a detector reads.
+
+    All of those it needs or, where it has these, the first it uses: a detector names first what tells most.
+    """
+    needed = _short(detector.needs, source)
+    return tuple(needed) if needed else tuple(_short(detector.uses, source)[:1])
+
+
+def _short(kinds: Iterable[str], source: EvidenceSource) -> list[CollectorRun]:
+    found: dict[str, CollectorRun] = {}
+    for kind in kinds:
+        run = source.run_for(kind) or source.run_for(logs.ORIGIN.get(kind, kind))
+        there = source.has(kind) or source.has(logs.ORIGIN.get(kind, kind))
+        if run is not None and run.outcome is not Outcome.COLLECTED and not there:
+            found[run.collector] = run
+    return list(found.values())
+
+
+def _again(runs: Sequence[CollectorRun], finding: Finding, costs: Mapping[str, int]) -> Check:
+    reasons = dict.fromkeys(f"{run.collector} {run.outcome.replace('_', ' ')}: {run.reason}" for run in runs)
+    return Check(
+        " and ".join(run.collector for run in runs),
+        (finding.symptom,),
+        sum(costs.get(run.collector, _USUAL_COST) for run in runs),
+        "; ".join(run.command for run in runs if run.command),
+        "; ".join(reasons),
+        "; ".join(dict.fromkeys(run.hint for run in runs if run.hint)),
+    )
+
+
+def _by_hand(finding: Finding, runbook: Runbook) -> Check:
+    types = [item for item in runbook.incident_types if item.slug in finding.incident_types]
+    command = next((said for item in types if (said := _runbooks_command(finding.title, item))), "")
+    verdict = finding.verdict
+    return Check(BY_HAND, (finding.symptom,), BY_HAND_COST, command, verdict.sentence, verdict.advice)
+
+
+def _runbooks_command(title: str, incident_type: IncidentType) -> str:
+    """Return the type's own diagnosis command that shares most words with a symptom's title, "" for none."""
+    wanted = _words(title)
+    shared = [(len(wanted & _words(f"{item.comment} {item.text}")), item.text) for item in incident_type.diagnosis]
+    most, command = max(shared, key=lambda item: item[0], default=(0, ""))
+    return command if most else ""
+
+
+def _words(text: str) -> set[str]:
+    """Return the words that tell: without those that most titles and commands have, plurals as singulars."""
+    words = {word.removesuffix("s") for word in re.findall(r"[a-z]{4,}", text.lower())}
+    return words - {"check", "error", "health", "failing", "docker", "compose"}

@@ -1,0 +1,120 @@
+"""The triage drawn for a terminal: the conclusion first, then what each contender rests on, then the next check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from irkit.model import Finding, VerdictState
+from irkit.triage import NONE_OF_THESE, Conclusion
+from irkit.visible import cut, visible
+
+if TYPE_CHECKING:
+    from irkit.diagnose import Hypothesis
+    from irkit.model import Incident
+    from irkit.next_check import Outlook, ValuedCheck
+    from irkit.runbook import Runbook
+    from irkit.triage import Triage
+
+_STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
+_SENTENCE_CHARS = 260
+_SURE = (Conclusion.ONE, Conclusion.COMBINATION)
+_IN_FULL = 2
+
+
+def triage_view(incident: Incident, told: Triage, ahead: Outlook, runbook: Runbook) -> RenderableType:
+    """Return the conclusion, the contenders with every weight, and the cheapest check that is left."""
+    titles = {item.slug: item.title for item in runbook.incident_types} | {NONE_OF_THESE: "None of these"}
+    parts: list[RenderableType] = [
+        Text.assemble((incident.label, "bold"), "  ", _plain(incident.title)),
+        Text(f"\n{told.sentence}", "bold" if told.conclusion in _SURE else "bold yellow"),
+    ]
+    parts += [_plain(f"{titles[one.cause]} explains what was found of {titles[one.effect]}: {one.why}.") for one in
+              told.relations]  # fmt: skip
+    if told.named and incident.type not in told.named:
+        filed = titles.get(incident.type, incident.type)
+        parts.append(Text(f"It was filed as {filed}; the evidence says otherwise.", "yellow"))
+    parts.append(Text(_settled(ahead, titles), "dim"))
+    for place, item in enumerate(told.contenders):
+        if place < _IN_FULL or item.incident_type in (*told.named, ahead.second):
+            parts.append(_contender(item, titles))
+    others = [item for place, item in enumerate(told.contenders) if place >= _IN_FULL]
+    others = [item for item in others if item.incident_type not in (*told.named, ahead.second)]
+    if others:
+        parts.append(Text("\nThe others", "bold"))
+        parts += [Text(_in_short(item, titles)) for item in others]
+    parts += _checks(ahead, titles, {one.symptom: one.title for item in told.contenders for one in _all(item)})
+    return Group(*parts)
+
+
+def _contender(item: Hypothesis, titles: dict[str, str]) -> RenderableType:
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, title=f"{item.score:.2f}  {titles[item.incident_type]}",
+        title_justify="left", title_style="bold", expand=True,
+    )  # fmt: skip
+    table.add_column("speaks", no_wrap=True)
+    table.add_column("counts", no_wrap=True, justify="right")
+    table.add_column("symptom, and what the evidence says", overflow="fold", ratio=1)
+    against = "" if item.incident_type == NONE_OF_THESE else "not "
+    groups = (("for", "+", item.supporting), ("against", against, item.refuting), ("missing", "up to ", item.missing))
+    for speaks, sign, findings in groups:
+        for one in findings:
+            said = Text.assemble((visible(one.title), "bold"), "  ", _plain(one.verdict.sentence, "dim"))
+            counts = f"{sign}{item.weights[one.symptom]:.2f}"
+            table.add_row(Text(speaks, _STYLE[one.verdict.state]), counts, said)
+    return Group(Text(""), table, *(_plain(f"{reason}.", "dim") for reason in item.reasons))
+
+
+def _in_short(item: Hypothesis, titles: dict[str, str]) -> str:
+    counts = f"{len(item.supporting)} for, {len(item.refuting)} against, {len(item.missing)} missing"
+    return f"  {item.score:.2f}  {titles[item.incident_type]}: {counts}"
+
+
+def _settled(ahead: Outlook, titles: dict[str, str]) -> str:
+    if not ahead.unknown:
+        return "Nothing is left unknown."
+    if ahead.settled:
+        return f"Settled: whatever becomes of the {ahead.unknown} that are unknown, {titles[ahead.first]} stays first."
+    return f"Not settled: of the {ahead.unknown} that are unknown, some could put another first."
+
+
+def _checks(ahead: Outlook, titles: dict[str, str], symptoms: dict[str, str]) -> Iterable[RenderableType]:
+    yield Text("\nCheapest next check", "bold")
+    pair = f"{titles[ahead.first]} from {titles[ahead.second]}, {ahead.gap:.2f} apart"
+    if not ahead.checks:
+        left = "Nothing that is unknown would move this gap" if ahead.unknown else "Nothing is left unknown"
+        yield Text(f"To tell {pair}: {left[:1].lower()}{left[1:]}.")
+        return
+    best = ahead.checks[0]
+    yield Text(f"To tell {pair}:")
+    yield _plain(f"  {_worth(best, symptoms)}")
+    if best.check.command:
+        yield _plain(f"  {best.check.command}", "cyan")
+    yield _plain(f"  {cut(best.check.obstacle, _SENTENCE_CHARS)}", "dim")
+    if best.check.advice:
+        yield _plain(f"  → {best.check.advice}", "cyan")
+    for item in ahead.checks[1:]:
+        yield _plain(f"  or {_worth(item, symptoms)}", "dim")
+
+
+def _worth(item: ValuedCheck, symptoms: dict[str, str]) -> str:
+    named = ", ".join(symptoms[slug] for slug in item.check.symptoms)
+    turn = "; the order could turn" if item.could_turn else ""
+    return (
+        f"{item.check.name} (cost {item.check.cost}, worth {item.value:.3f}) for {named}: "
+        f"the gap would be between {item.low:.2f} and {item.high:.2f}{turn}"
+    )
+
+
+def _all(item: Hypothesis) -> tuple[Finding, ...]:
+    return (*item.supporting, *item.refuting, *item.missing)
+
+
+def _plain(text: str, style: str = "") -> Text:
+    """Return text from evidence as it is: no markup, no control characters."""
+    return Text(cut(visible(text), _SENTENCE_CHARS), style=style)

@@ -1,0 +1,78 @@
+"""A triage as JSON values, for programs: names and numbers as they are, times in ISO 8601 UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from irkit.bundle import Bundle
+    from irkit.diagnose import Diagnosis, Hypothesis
+    from irkit.model import Finding, Incident
+    from irkit.next_check import Outlook
+    from irkit.triage import Triage
+
+VERSION = 1
+
+
+def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Triage, ahead: Outlook) -> dict[str, Any]:
+    """Return what `irkit triage --json` prints; `version` changes where a name or a meaning does."""
+    interval = diagnosis.onset
+    return {
+        "version": VERSION,
+        "incident": incident.id,
+        "filed_as": incident.type,
+        "bundle": {"id": evidence.id, "sha256": evidence.manifest.seal},
+        "conclusion": told.conclusion.value,
+        "types": list(told.named),
+        "sentence": told.sentence,
+        "settled": ahead.settled,
+        "onset": {
+            "earliest": interval.earliest.isoformat() if interval else None,
+            "latest": interval.latest.isoformat() if interval else None,
+            "unknown": diagnosis.onset_unknown,
+        },
+        "contenders": [_contender(item) for item in told.contenders],
+        "relations": [{"cause": one.cause, "effect": one.effect, "why": one.why} for one in told.relations],
+        "top_two": {"first": ahead.first, "second": ahead.second, "gap": ahead.gap},
+        "next_checks": [
+            {
+                "name": item.check.name,
+                "symptoms": list(item.check.symptoms),
+                "command": item.check.command,
+                "obstacle": item.check.obstacle,
+                "advice": item.check.advice,
+                "cost": item.check.cost,
+                "gap_after": {"low": round(item.low, 3), "high": round(item.high, 3)},
+                "value": round(item.value, 4),
+                "could_turn": item.could_turn,
+            }
+            for item in ahead.checks
+        ],
+    }
+
+
+def _contender(item: Hypothesis) -> dict[str, Any]:
+    return {
+        "type": item.incident_type,
+        "score": item.score,
+        "for": _findings(item, item.supporting),
+        "against": _findings(item, item.refuting),
+        "missing": _findings(item, item.missing),
+        "reasons": list(item.reasons),
+    }
+
+
+def _findings(item: Hypothesis, findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "symptom": one.symptom,
+            "verdict": one.verdict.state.value,
+            "weight": round(item.weights[one.symptom], 3),
+            "confidence": round(one.verdict.confidence, 3),
+            "since": one.verdict.onset.isoformat() if one.verdict.onset else None,
+            "sentence": one.verdict.sentence,
+            "evidence": list(one.evidence),
+        }
+        for one in findings
+    ]

@@ -1,0 +1,148 @@
+"""The cheapest next check: its worth is what its outcomes could move; only what is missing can be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from irkit.diagnose import diagnose
+from irkit.model import CollectorRun, Outcome, Verdict, VerdictState
+from irkit.next_check import BY_HAND, BY_HAND_COST, Check, gap_range, is_settled, next_checks, outlook, possible_checks
+from irkit.triage import NONE_OF_THESE, contenders
+from tests.symptoms.evidence import WINDOW, InMemory, detectors
+from tests.test_triage import CLEAR, DOWN, FOUND, RUNBOOK, TYPES, UNKNOWN, VERDICTS, findings, found
+
+DETECTORS = detectors()
+COSTS = {"container-logs": 5, "http-health": 1, "sqlite-integrity": 6, "container-stats": 4}
+
+
+def gap(made: tuple[Any, ...], first: str, second: str) -> float:
+    scores = {item.incident_type: item.score for item in contenders(made, RUNBOOK)}
+    return scores[first] - scores[second]
+
+
+@settings(max_examples=60)
+@given(
+    st.fixed_dictionaries(dict.fromkeys(TYPES, VERDICTS)),
+    st.sets(st.sampled_from(sorted(TYPES)), max_size=4),
+    st.permutations([*(one.slug for one in RUNBOOK.incident_types), NONE_OF_THESE]),
+)
+def test_the_range_is_that_of_all_outcomes(verdicts: dict[str, Verdict], open_: set[str], pair: list[str]) -> None:
+    """The oracle tries every outcome; the function under test asks each symptom's direction once."""
+    first, second = pair[:2]
+    asked = findings(verdicts | {slug: Verdict(UNKNOWN, "?") for slug in open_})
+    low, high = gap_range(open_, asked, RUNBOOK, first, second)
+    gaps = [
+        gap(findings(verdicts | dict(zip(open_, map(lambda s: Verdict(s, ""), states), strict=True))), first, second)  # noqa: C417
+        for states in product((FOUND, CLEAR), repeat=len(open_))
+    ]
+    assert low == pytest.approx(min(gaps), abs=0.002)
+    assert high == pytest.approx(max(gaps), abs=0.002)
+
+
+def unknown(*slugs: str) -> dict[str, Verdict]:
+    return dict.fromkeys(slugs, Verdict(UNKNOWN, "Not looked at.", "Look."))
+
+
+def test_worth_is_the_gap_that_could_move_per_cost() -> None:
+    made = findings(DOWN | unknown("p95-latency", "slow-dashboard-loading", "oom-kills"))
+    checks = [
+        Check("dear", ("p95-latency",), 5),
+        Check("cheap", ("p95-latency",), 1),
+        Check("both", ("p95-latency", "slow-dashboard-loading"), 4),
+        Check("idle", ("oom-kills",), 1),
+    ]
+    ranked = next_checks(made, RUNBOOK, checks, "api-unresponsive", "high-latency")
+    assert [item.check.name for item in ranked] == ["cheap", "both", "dear"]
+    cheap, both, _ = ranked
+    assert (cheap.low, cheap.high) == (pytest.approx(0.36), pytest.approx(0.76))
+    assert cheap.value == pytest.approx(0.4)
+    assert (both.low, both.value) == (pytest.approx(-0.04), pytest.approx(0.8 / 4))
+    assert both.could_turn
+    assert not cheap.could_turn
+
+
+def test_equals_are_ordered_by_cost_and_name() -> None:
+    made = findings(DOWN | unknown("p95-latency"))
+    checks = [Check(name, ("p95-latency",), 2) for name in ("b", "a")]
+    ranked = next_checks(made, RUNBOOK, checks, "api-unresponsive", "high-latency")
+    assert [item.check.name for item in ranked] == ["a", "b"]
+
+
+def test_settled_means_that_no_outcome_turns_the_order() -> None:
+    assert is_settled(findings(DOWN | unknown("oom-kills")), RUNBOOK)
+    assert not is_settled(findings(DOWN | unknown("p95-latency", "slow-dashboard-loading")), RUNBOOK)
+    assert not is_settled(findings({}, UNKNOWN), RUNBOOK)
+
+
+class Partly(InMemory):
+    """Evidence of which some looks ended short: outcomes by collector, and the kinds each provides."""
+
+    def __init__(self, evidence: Mapping[str, Any], runs: Mapping[str, tuple[Outcome, tuple[str, ...]]]) -> None:
+        super().__init__(evidence)
+        self.runs = runs
+
+    def run_for(self, kind: str) -> CollectorRun | None:
+        for name, (outcome, kinds) in self.runs.items():
+            if kind in kinds:
+                why = ("the source hung", f"mend {name}") if outcome is not Outcome.COLLECTED else ("", "")
+                return CollectorRun(name, outcome, *why, "", f"look at {name}", kinds, (), WINDOW.end, 0.1, 0)
+        return None
+
+
+RUNS = {
+    "container-logs": (Outcome.TIMED_OUT, ("logs",)),
+    "http-health": (Outcome.COLLECTED, ("health", "health_body", "providers")),
+    "sqlite-integrity": (Outcome.FAILED, ("database_integrity",)),
+    "sqlite-statistics": (Outcome.COLLECTED, ("database", "database_statistics")),
+}
+
+
+def possible(source: Partly) -> dict[tuple[str, ...], Check]:
+    made = diagnose(source, RUNBOOK).findings
+    return {item.symptoms: item for item in possible_checks(made, source, RUNBOOK, DETECTORS, COSTS)}
+
+
+def test_a_look_that_ended_short_is_one_check_for_all_it_would_decide() -> None:
+    source = Partly({"health": [{"verdict": "healthy", "status_code": 200}], "database": {"error": None}}, RUNS)
+    checks = possible(source)
+    logs = next(item for item in checks.values() if item.name == "container-logs")
+    assert {"5xx-error-spike", "sqlite-errors", "timeout-errors", "rate-limit-errors"} <= set(logs.symptoms)
+    assert (logs.cost, logs.command, logs.advice) == (5, "look at container-logs", "mend container-logs")
+    assert logs.obstacle == "container-logs timed out: the source hung"
+    integrity = next(item for item in checks.values() if item.name == "sqlite-integrity")
+    assert integrity.symptoms == ("data-inconsistency",)
+
+
+def test_what_was_looked_at_and_was_not_enough_is_for_a_person() -> None:
+    """Asking a health endpoint again that names no providers would tell the same."""
+    health = [{"verdict": "refused", "status_code": None}]
+    source = Partly({"health": health, "logs": []}, RUNS | {"container-logs": (Outcome.COLLECTED, ("logs",))})
+    check = possible(source)[("provider-health-check-failing",)]
+    assert (check.name, check.cost) == (BY_HAND, BY_HAND_COST)
+    assert check.command == "curl http://localhost:8000/api/health | jq '.services.providers'"
+    assert check.advice == "Ask the providers by hand, from where the service runs."
+
+
+def test_a_blind_bundle_starts_with_the_look_that_tells_most() -> None:
+    runs = {name: (Outcome.FAILED, kinds) for name, (_, kinds) in RUNS.items()}
+    source = Partly({}, runs)
+    made = diagnose(source, RUNBOOK).findings
+    ahead = outlook(made, source, RUNBOOK, DETECTORS, COSTS)
+    assert not ahead.settled
+    assert ahead.unknown == len(TYPES)
+    assert [item.value for item in ahead.checks] == sorted((item.value for item in ahead.checks), reverse=True)
+    assert ahead.checks[0].could_turn
+
+
+def test_nothing_unknown_leaves_no_check() -> None:
+    source = InMemory({})
+    ahead = outlook(findings(DOWN), source, RUNBOOK, DETECTORS, COSTS)
+    assert (ahead.checks, ahead.unknown, ahead.settled) == ((), 0, True)
+    assert ahead.first == "api-unresponsive"
+    assert found().state is VerdictState.FOUND
