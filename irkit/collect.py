@@ -101,10 +101,6 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
     destination = bundle_folder(settings.home, incident_id) / bundle_id
     with contextlib.ExitStack() as stack:
         host = stack.enter_context(host_process())
-        # what comes later needs these, and loads them for nothing while the host loads the collectors
-        import pandas as pd  # noqa: F401
-        import pyarrow.parquet  # noqa: F401
-
         known, broken = introduced(host)
         looks = _looks(known, settings, only)
         try:
@@ -195,6 +191,10 @@ def _run(
     with contextlib.suppress(BrokenPipeError):  # a host that died on import says why on standard error
         host.process.stdin.write(json.dumps(job).encode("ascii") + b"\n")
         host.process.stdin.flush()
+    # what comes later needs these, and loads them for nothing while the sources answer
+    import pandas as pd  # noqa: F401
+    import pyarrow.parquet  # noqa: F401
+
     yield from _ended(host, limits.run_deadline_s, running, Redactor(installation_key(settings.home)))
 
 

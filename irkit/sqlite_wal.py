@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _HEADER = struct.Struct(">8I")  # magic, version, page size, checkpoint number, salts, checksum of the first 24 bytes
 _FRAME = struct.Struct(">6I")  # page number, database pages after a commit or 0, salts, running checksum
@@ -104,6 +105,8 @@ def checksum(data: bytes, seed: Checksum = (0, 0), order: str = "<u4") -> Checks
     For each pair of 32-bit words: s0 += word[0] + s1; s1 += word[1] + s0, modulo 2³² (SQLite's "Database File Format",
     section 4.2). That is linear, so a whole page is one dot product with weights that depend on its length alone.
     """
+    import numpy as np
+
     weights, power = _weights(len(data) // 8)
     words = np.frombuffer(data, dtype=order).astype(np.uint32)
     sums = (int(np.dot(weight, words)) for weight in weights)
@@ -119,6 +122,8 @@ def _weights(pairs: int) -> tuple[tuple[npt.NDArray[np.uint32], npt.NDArray[np.u
 
     One step is (s0, s1) → M·(s0, s1) + (w0, w0 + w1) with M = ((1, 1), (1, 2)).
     """
+    import numpy as np
+
     first, second = np.empty(2 * pairs, np.uint32), np.empty(2 * pairs, np.uint32)
     a, b, c, d = 1, 0, 0, 1
     for pair in reversed(range(pairs)):
