@@ -83,6 +83,7 @@ ROOMS = (
     "recorder",
     "records",
     "signs",
+    "service_checks",
     "log_formats",
     "pattern_masks",
     "pattern_split",

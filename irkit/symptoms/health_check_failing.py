@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from irkit.diagnose import Example, symptom, unless_cut
 from irkit.model import Verdict, VerdictState
 from irkit.onset import Episode, episode_of
 from irkit.phrase import between, clock, count, listing, quoted, since, were
 from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
-from irkit.signs import HEALTH_PATH, STOPPED, Sign, container_told, has, incident_of_most, near, telling_message
+from irkit.service_checks import ENDED_ON_PURPOSE, badness, checks_of, crashed, ends_of, subject_of, unasked
+from irkit.signs import STOPPED, Sign, container_told, has, incident_of_most, near, telling_message
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ENDED_ON_PURPOSE = frozenset({0, 143})
 _BAD = frozenset({"down", "unhealthy", "error", "fail", "failed", "failing", "unavailable", "critical"})
 _BEFORE = timedelta(seconds=60)
 _AFTER = timedelta(seconds=5)
 _MOMENT = timedelta(seconds=1)
+_LATEST = 3
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -36,24 +36,33 @@ def detect(
     errors: pd.DataFrame | None = None,
     logs: pd.DataFrame | None = None,
     health_body: Any = None,  # noqa: ANN401 (a JSON document)
+    health_history: pd.DataFrame | None = None,
 ) -> Verdict:
-    """Found when a probe fails, the engine calls a container unhealthy, or its checks failed twice in a row."""
-    probes = [row for row in rows_of(health) if text_of(row, "verdict")]
+    """Found when a probe fails, the engine calls a container unhealthy, or its checks failed twice in a row.
+
+    Checks that fail while somebody restarts the container by hand do not count.
+    """
+    recorded = [row for row in in_order(rows_of(health_history)) if text_of(row, "verdict")]
+    # without a look of its own, the recorder's latest probes are the present
+    probes = [row for row in rows_of(health) if text_of(row, "verdict")] or recorded[-_LATEST:]
     failing = [row for row in probes if row["verdict"] != "healthy"]
-    subject = _subject(rows_of(containers), probes, probes_fail=bool(failing))
-    checks = list(_checks(subject, probes, rows_of(container_health), requests))
-    episode = episode_of(checks, _ends(subject, rows_of(container_events)))
+    subject = subject_of(rows_of(containers), probes, probes_fail=bool(failing))
+    events = rows_of(container_events)
+    known = list(checks_of(subject, [*recorded, *probes], rows_of(container_health), requests))
+    checks = unasked(known, subject, events)
+    episode = episode_of(checks, ends_of(subject, events))
     docker_fails = subject is not None and _is_failing(subject, without_probes=not probes)
     if not failing and not docker_fails and episode.until is None:
         # the other kinds only add detail: their gaps hide no failing check
-        return unless_cut(_nothing_found(probes, checks), (cut.get(kind, "") for kind in ("health", "containers")))
+        of_probes = "health" if health is not None else "health_history"
+        return unless_cut(_nothing_found(probes, checks), (cut.get(kind, "") for kind in (of_probes, "containers")))
     spoken = errors if errors is not None and subject is not None else None
     if episode.onset is None:  # probes that fail now and then make no run, and are found all the same
         episode = Episode(next((row["at"] for row in in_order(failing)), None))
     related = _around(spoken, subject, episode)
     numbers: dict[str, object] = {"probes": len(probes), "probes_failing": len(failing)}
     if subject is not None:
-        subject = _as_it_ended(subject, rows_of(container_events), episode)
+        subject = _as_it_ended(subject, events, episode)
         keys = ("service", "name", "state", "health", "exit_code", "oom_killed", "restart_count")
         numbers |= {key: integer_of(subject, key) if "co" in key else subject.get(key) for key in keys}
     line, told = _telling_line(related, logs, subject, episode)
@@ -66,7 +75,7 @@ def detect(
     if _ran_out_of_memory(subject, episode):
         explained_by = "memory-leak"
     others = [row for row in rows_of(containers) if subject is None or row.get("name") != subject.get("name")]
-    also_down = [row for row in others if _badness(row)[0]]
+    also_down = [row for row in others if badness(row)[0]]
     numbers |= {"also_down": [text_of(row, "name") for row in also_down]} if also_down else {}
     return Verdict(
         VerdictState.FOUND,
@@ -79,76 +88,11 @@ def detect(
     )
 
 
-def _subject(containers: list[Row], probes: list[Row], *, probes_fail: bool) -> Row | None:
-    """Return the container in question: the one that publishes the probed port, else the one that is worst off."""
-    port = _port(text_of(probes[-1], "url")) if probes else None
-    serving = [row for row in containers if port and f"{port}->" in text_of(row, "ports").replace(" ", "")]
-    troubled = [row for row in containers if any(_badness(row)[:2])]
-    checked = [row for row in containers if text_of(row, "health") not in {"", "none"}]
-    if serving and (probes_fail or not troubled):
-        return max(serving, key=_badness)
-    if troubled:
-        return max(troubled, key=_badness)
-    return checked[0] if len(checked) == 1 else None
-
-
-def _port(url: str) -> int | None:
-    try:
-        parts = urlsplit(url)
-        return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return None
-
-
-def _badness(row: Row) -> tuple[bool, bool, bool, int]:
-    """Order containers by trouble: crashed, called unhealthy, stopped at all, restarted most often."""
-    stopped = text_of(row, "state") in STOPPED
-    crashed = stopped and integer_of(row, "exit_code") not in _ENDED_ON_PURPOSE
-    unhealthy = text_of(row, "health") == "unhealthy" and not stopped
-    return crashed, unhealthy, stopped, integer_of(row, "restart_count") or 0
-
-
 def _is_failing(row: Row, *, without_probes: bool = False) -> bool:
     """Say whether the engine calls a container unhealthy or, where nothing probes it, that it crashed."""
     if text_of(row, "state") in STOPPED:
-        return without_probes and integer_of(row, "exit_code") not in {None, *_ENDED_ON_PURPOSE}
+        return without_probes and integer_of(row, "exit_code") not in {None, *ENDED_ON_PURPOSE}
     return text_of(row, "health") == "unhealthy"
-
-
-def _checks(
-    subject: Row | None, probes: list[Row], container_health: list[Row], requests: pd.DataFrame | None
-) -> Iterator[tuple[datetime, bool]]:
-    """Yield every check of the service that is on record: when, and whether it passed."""
-    for row in probes:
-        if at := time_of(row, "at"):
-            yield at, row["verdict"] == "healthy"
-    service = text_of(subject, "service") if subject else ""
-    for row in container_health:
-        if (at := time_of(row, "started_at")) and (not service or text_of(row, "service") == service):
-            yield at, integer_of(row, "exit_code") == 0
-    if requests is not None and service:
-        for row in rows_of(requests[requests["service"] == service]):
-            if (at := time_of(row, "at")) and HEALTH_PATH.search(text_of(row, "path")):
-                yield at, (integer_of(row, "status_code") or 0) < 500  # noqa: PLR2004
-
-
-def _ends(subject: Row | None, events: list[Row]) -> list[datetime]:
-    """Return when the container crashed, stopped for good, or was called unhealthy."""
-    if subject is None:
-        return []
-    own = [row for row in in_order(events) if text_of(row, "service") == text_of(subject, "service")]
-    ends = [row["at"] for row in own if text_of(row, "action") == "health_status: unhealthy"]
-    ends += [row["at"] for row in own if row.get("action") == "die" and _crashed(row, own)]
-    if text_of(subject, "state") in STOPPED and (stopped := time_of(subject, "finished_at")):
-        ends.append(stopped)
-    return ends
-
-
-def _crashed(die: Row, events: list[Row]) -> bool:
-    """Say whether a container died by itself: not with a clean code, and not within seconds of somebody's kill."""
-    kills = [row["at"] for row in events if row.get("action") in {"kill", "stop"}]
-    asked = any(timedelta() <= die["at"] - at < timedelta(seconds=30) for at in kills)
-    return not asked and integer_of(die, "exit_code") not in {None, *_ENDED_ON_PURPOSE}
 
 
 def _around(errors: pd.DataFrame | None, subject: Row | None, episode: Episode) -> pd.DataFrame | None:
@@ -166,7 +110,7 @@ def _as_it_ended(subject: Row, events: list[Row], episode: Episode) -> Row:
     """Return a container that runs again with the exit code of its end in the episode, which only the events keep."""
     own = [row for row in in_order(events) if row.get("name") == subject.get("name")]
     since_onset = [row for row in own if episode.onset is None or row["at"] >= episode.onset - _AFTER]
-    ends = [row for row in since_onset if row.get("action") == "die" and _crashed(row, own)]
+    ends = [row for row in since_onset if row.get("action") == "die" and crashed(row, own)]
     if text_of(subject, "state") in STOPPED or not ends:
         return subject
     killed = any(row.get("action") == "oom" and abs(row["at"] - ends[-1]["at"]) <= _AFTER for row in own)
@@ -360,6 +304,15 @@ FIRES = (
         },
     ),
     Example(
+        "the recorder alone saw it",
+        {
+            "health_history": [
+                _probe(f"2026-11-24T03:{second // 60:02d}:{second % 60:02d}Z", told, None)
+                for second, told in enumerate(["healthy"] * 60 + ["timed_out"] * 30)
+            ]
+        },
+    ),
+    Example(
         "it failed and passes again",
         {
             "health": [_probe("2026-11-24T03:20:00Z", "healthy", 200)],
@@ -383,6 +336,19 @@ QUIET = (
                 {"at": "2026-11-24T03:01:01Z", "service": "jarvis-api", "action": "die", "exit_code": 143},
                 {"at": "2026-11-24T03:01:02Z", "service": "jarvis-api", "action": "start"},
             ],
+            "health_history": [
+                _probe(f"2026-11-24T03:{second // 60:02d}:{second % 60:02d}Z", told, None)
+                for second, told in ((50, "healthy"), (60, "reset"), (62, "refused"), (64, "refused"), (66, "healthy"))
+            ],
+        },
+    ),
+    Example(
+        "one slow answer in an hour",
+        {
+            "health_history": [
+                _probe(f"2026-11-24T03:{minute:02d}:00Z", "timed_out" if minute == 7 else "healthy", None)  # noqa: PLR2004
+                for minute in range(30)
+            ]
         },
     ),
 )

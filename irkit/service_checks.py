@@ -1,0 +1,104 @@
+"""Every check of a service on record, whoever made it, and the container it was of; a restart by hand is no failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
+from irkit.signs import HEALTH_PATH, STOPPED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ENDED_ON_PURPOSE = frozenset({0, 143})
+_ASKED = timedelta(seconds=30)
+# what a restart by hand may take: to let go of its port, to come back, and to be well again
+_STOPPING, _RESTART, _STARTING = timedelta(seconds=15), timedelta(seconds=60), timedelta(seconds=60)
+
+
+def subject_of(containers: list[Row], probes: list[Row], *, probes_fail: bool) -> Row | None:
+    """Return the container in question: the one that publishes the probed port, else the one that is worst off."""
+    port = _port(text_of(probes[-1], "url")) if probes else None
+    serving = [row for row in containers if port and f"{port}->" in text_of(row, "ports").replace(" ", "")]
+    troubled = [row for row in containers if any(badness(row)[:2])]
+    checked = [row for row in containers if text_of(row, "health") not in {"", "none"}]
+    if serving and (probes_fail or not troubled):
+        return max(serving, key=badness)
+    if troubled:
+        return max(troubled, key=badness)
+    return checked[0] if len(checked) == 1 else None
+
+
+def _port(url: str) -> int | None:
+    try:
+        parts = urlsplit(url)
+        return parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None
+
+
+def badness(row: Row) -> tuple[bool, bool, bool, int]:
+    """Order containers by trouble: crashed, called unhealthy, stopped at all, restarted most often."""
+    stopped = text_of(row, "state") in STOPPED
+    crashed = stopped and integer_of(row, "exit_code") not in ENDED_ON_PURPOSE
+    unhealthy = text_of(row, "health") == "unhealthy" and not stopped
+    return crashed, unhealthy, stopped, integer_of(row, "restart_count") or 0
+
+
+def checks_of(
+    subject: Row | None, probes: list[Row], container_health: list[Row], requests: pd.DataFrame | None
+) -> Iterator[tuple[datetime, bool]]:
+    """Yield every check of the service that is on record: when, and whether it passed."""
+    for row in probes:
+        if at := time_of(row, "at"):
+            yield at, row["verdict"] == "healthy"
+    service = text_of(subject, "service") if subject else ""
+    for row in container_health:
+        if (at := time_of(row, "started_at")) and (not service or text_of(row, "service") == service):
+            yield at, integer_of(row, "exit_code") == 0
+    if requests is not None and service:
+        for row in rows_of(requests[requests["service"] == service]):
+            if (at := time_of(row, "at")) and HEALTH_PATH.search(text_of(row, "path")):
+                yield at, (integer_of(row, "status_code") or 0) < 500  # noqa: PLR2004
+
+
+def unasked(checks: list[tuple[datetime, bool]], subject: Row | None, events: list[Row]) -> list[tuple[datetime, bool]]:
+    """Leave out checks that failed from when somebody stopped the container until it passed again after its start."""
+    if subject is None:
+        return checks
+    own = [row for row in in_order(events) if text_of(row, "service") == text_of(subject, "service")]
+    stops = [row["at"] for row in own if row.get("action") == "die" and _asked_for(row, own)]
+    starts = [row["at"] for row in own if row.get("action") == "start"]
+    passes = sorted(at for at, passed in checks if passed)
+    spans = []
+    for stopped in stops:
+        started = min((at for at in starts if at >= stopped), default=None)
+        if started is not None and started - stopped <= _RESTART:
+            well = min((at for at in passes if at >= started), default=started)
+            spans.append((stopped - _STOPPING, min(well, started + _STARTING)))
+    return [(at, passed) for at, passed in checks if passed or not any(start <= at <= end for start, end in spans)]
+
+
+def ends_of(subject: Row | None, events: list[Row]) -> list[datetime]:
+    """Return when the container crashed, stopped for good, or was called unhealthy."""
+    if subject is None:
+        return []
+    own = [row for row in in_order(events) if text_of(row, "service") == text_of(subject, "service")]
+    ends = [row["at"] for row in own if text_of(row, "action") == "health_status: unhealthy"]
+    ends += [row["at"] for row in own if row.get("action") == "die" and crashed(row, own)]
+    if text_of(subject, "state") in STOPPED and (stopped := time_of(subject, "finished_at")):
+        ends.append(stopped)
+    return ends
+
+
+def crashed(die: Row, events: list[Row]) -> bool:
+    """Say whether a container died by itself: not with a clean code, and not within seconds of somebody's kill."""
+    return not _asked_for(die, events) and integer_of(die, "exit_code") not in {None, *ENDED_ON_PURPOSE}
+
+
+def _asked_for(die: Row, events: list[Row]) -> bool:
+    kills = [row["at"] for row in events if row.get("action") in {"kill", "stop"}]
+    return any(timedelta() <= die["at"] - at < _ASKED for at in kills)

@@ -1,0 +1,56 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from irkit.records import Row
+from irkit.service_checks import crashed, ends_of, subject_of, unasked
+
+START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+API: Row = {"service": "api", "name": "api-1", "state": "running"}
+
+
+def at(second: float) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def event(second: float, action: str, **more: object) -> Row:
+    return {"at": at(second), "service": "api", "name": "api-1", "action": action, **more}
+
+
+RESTART = [event(60, "kill", signal="15"), event(61, "die", exit_code=137), event(62, "start")]
+CHECKS = [(at(second), not 58 <= second < 68) for second in range(0, 120, 2)]
+
+
+def test_checks_that_fail_while_somebody_restarts_it_do_not_count() -> None:
+    assert all(passed for _, passed in unasked(CHECKS, API, RESTART))
+    assert ends_of(API, RESTART) == []
+
+
+def test_a_crash_counts_though_it_is_started_again() -> None:
+    crash = RESTART[1:]
+    assert unasked(CHECKS, API, crash) == CHECKS
+    assert ends_of(API, crash) == [at(61)]
+
+
+def test_what_failed_before_the_restart_counts() -> None:
+    checks = [(when, passed and not at(20) <= when < at(40)) for when, passed in CHECKS]
+    assert [when for when, passed in unasked(checks, API, RESTART) if not passed] == [at(s) for s in range(20, 40, 2)]
+
+
+def test_a_restart_that_mends_nothing_hides_nothing_after_it() -> None:
+    broken = [(when, when < at(58)) for when, _ in CHECKS]
+    assert [when for when, passed in unasked(broken, API, RESTART) if not passed] == [at(s) for s in range(64, 120, 2)]
+
+
+@pytest.mark.parametrize(("code", "expected"), [(0, False), (143, False), (None, False), (1, True), (137, True)])
+def test_an_end_on_purpose_is_no_crash(code: int | None, expected: bool) -> None:  # noqa: FBT001
+    assert crashed(event(5, "die", exit_code=code), []) is expected
+
+
+def test_the_container_in_question_serves_the_probed_port_or_is_worst_off() -> None:
+    probe: Row = {"url": "http://localhost:8000/health"}
+    api = API | {"ports": "127.0.0.1:8000->8000/tcp"}
+    redis = {"service": "redis", "name": "redis-1", "state": "exited", "exit_code": 1}
+    assert subject_of([api, redis], [probe], probes_fail=True) is api
+    assert subject_of([api, redis], [probe], probes_fail=False) is redis
+    assert subject_of([], [], probes_fail=True) is None
