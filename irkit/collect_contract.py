@@ -1,14 +1,16 @@
 """The contract of a collector: a generator of pieces of evidence, registered by decorator.
 
 A collector reads as a shopping list. It yields what it has as soon as it has it, and returns or raises; the engine
-alone knows deadlines, size caps, redaction and the manifest.
+alone enforces deadlines and size caps, redacts and writes the manifest. One that has to choose how much to do, so that
+it ends by itself with what it has, takes `limits` as a third argument.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from irkit.model import Window
 
@@ -50,7 +52,23 @@ class Gap:
 
 
 Piece = Table | Document | Gap
-CollectFunction = Callable[[Any, Window], Iterator[Piece]]
+# (target, window), or (target, window, limits=…)
+CollectFunction = Callable[..., Iterator[Piece]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the engine stops a collector at: seconds in all, and bytes of evidence. The defaults are the settings'."""
+
+    deadline_s: float = 10.0
+    max_size_bytes: int = 64 * 1024 * 1024
+
+    def share_s(self, share: float) -> float:
+        """Return a share of the time, for one part of the work."""
+        return self.deadline_s * share
+
+
+USUAL = Limits()
 
 
 class Unreachable(Exception):  # noqa: N818 (an outcome, not a fault of ours)
@@ -87,6 +105,11 @@ class Collector:
 
     def command_for(self, target: object) -> str:
         return self.command.format(target=target)
+
+    def pieces(self, target: object, window: Window, limits: Limits) -> Iterator[Piece]:
+        """Call the function, with `limits` where it asks for them."""
+        asks = "limits" in inspect.signature(self.function).parameters
+        return self.function(target, window, limits=limits) if asks else self.function(target, window)
 
 
 _REGISTRY: dict[str, Collector] = {}

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from irkit import canary, settings
-from irkit.collect_contract import Collector, Gap, NotHere, Refused, Unreachable, registered
+from irkit.collect_contract import Collector, Gap, Limits, NotHere, Refused, Unreachable, registered
 from irkit.errors import CollectError
 from irkit.evidence_writer import EvidenceWriter
 from irkit.model import Outcome, Window
@@ -188,11 +188,12 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
     def report(**news: object) -> None:
         _report(out, item.name, "piece", **news)
 
+    limits = Limits(min(spec["deadline_s"], job.run_deadline_s), job.max_size_bytes)
     writer = EvidenceWriter(folder, job.redactor, job.max_size_bytes, report)
     began = time.monotonic()
     outcome, hint = Outcome.COLLECTED, ""
     try:
-        for piece in item.function(target, job.window):
+        for piece in item.pieces(target, job.window, limits):
             if isinstance(piece, Gap):
                 gaps.append(piece.reason)
                 continue

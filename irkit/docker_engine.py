@@ -16,21 +16,27 @@ from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, create_api_error_from_http_exception
 from docker.utils import kwargs_from_env, parse_host
 
-from irkit.collect_contract import Gap, Refused, Unreachable
+from irkit.collect_contract import USUAL, Gap, Limits, Refused, Unreachable
 from irkit.containers import ListedContainer, choose
 from irkit.settings import DockerTarget
 
 T = TypeVar("T")
 
 # One container whose lock the daemon holds must not keep the others from being looked at.
-CONTAINER_TIMEOUT_S = 5.0
+_SILENCE_SHARE = 0.5
 _CONNECTIONS = 128
 _NOT_FOUND = 404
 _CHECK = "check DOCKER_HOST, [docker] host in irkit.toml, or the current `docker context`"
 
 
+class EngineClient(APIClient):
+    """The library's client, and the longest silence of the Engine that a look at one container bears, in seconds."""
+
+    silence_s = USUAL.share_s(_SILENCE_SHARE)
+
+
 @contextmanager
-def connected(target: DockerTarget) -> Iterator[APIClient]:
+def connected(target: DockerTarget, limits: Limits = USUAL) -> Iterator[EngineClient]:
     """Connect as the docker command would: `target.host`, else DOCKER_HOST, else the CLI's current context.
 
     Raises:
@@ -40,9 +46,10 @@ def connected(target: DockerTarget) -> Iterator[APIClient]:
     where, options = _address(target)
     try:
         _knock(where)
-        client = APIClient(**options, use_ssh_client=where.startswith("ssh://"), max_pool_size=_CONNECTIONS)
+        client = EngineClient(**options, use_ssh_client=where.startswith("ssh://"), max_pool_size=_CONNECTIONS)
     except (DockerException, requests.RequestException, OSError, ValueError) as error:
         raise _named(error, where) from None
+    client.silence_s = limits.share_s(_SILENCE_SHARE)
     try:
         yield client
     except APIError as error:
@@ -87,7 +94,7 @@ def look_at_each(
 
 
 def get(
-    client: APIClient,
+    client: EngineClient,
     path: str,
     params: Mapping[str, str | int] | None = None,
     *,
@@ -96,15 +103,15 @@ def get(
 ) -> requests.Response:
     """GET a path of the Engine API; for what the library has no bounded or timed call for.
 
-    `timeout_s` (default CONTAINER_TIMEOUT_S) is the longest silence, not the longest answer: that is for the deadline
-    of the collection.
+    `timeout_s` (default the client's own) is the longest silence, not the longest answer: that is for the deadline of
+    the collection.
 
     Raises:
         APIError: the Engine answers with an error.
         requests.RequestException: it does not answer.
     """
     url = f"{client.base_url}/v{client.api_version}{path}"
-    response = client.get(url, params=params, stream=stream, timeout=timeout_s or CONTAINER_TIMEOUT_S)
+    response = client.get(url, params=params, stream=stream, timeout=timeout_s or client.silence_s)
     try:
         response.raise_for_status()
     except requests.HTTPError as error:
@@ -112,7 +119,7 @@ def get(
     return response
 
 
-def inspect(client: APIClient, container: ListedContainer) -> Mapping[str, Any]:
+def inspect(client: EngineClient, container: ListedContainer) -> Mapping[str, Any]:
     """Return all the Engine knows of one container; raises as `get` does."""
     details: Mapping[str, Any] = get(client, f"/containers/{container.id}/json").json()
     return details

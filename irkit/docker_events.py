@@ -13,12 +13,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from docker import APIClient
 from docker.errors import APIError
 
 from irkit.collect_contract import Unreachable
 from irkit.containers import ListedContainer, is_ours, listed_by_labels, parse_time
-from irkit.docker_engine import get, local_socket, our_containers
+from irkit.docker_engine import EngineClient, get, local_socket, our_containers
 from irkit.settings import DockerTarget
 
 # the daemon keeps this many in memory, of all kinds and all containers (moby, daemon/events/events.go)
@@ -53,7 +52,7 @@ class Remembered:
         return f"events from {self.since:%Y-%m-%d %H:%M:%S} UTC on; {self.forgotten}"
 
 
-def remembered_events(client: APIClient, target: DockerTarget) -> Remembered:
+def remembered_events(client: EngineClient, target: DockerTarget) -> Remembered:
     """Ask for every event, since a filter would hide whether the daemon's memory is full.
 
     The memory holds the last 256 events and starts empty with the daemon. When that started is read from the process
@@ -77,7 +76,7 @@ def remembered_events(client: APIClient, target: DockerTarget) -> Remembered:
     return Remembered(events, _daemon_started_at(client, target), forgotten)
 
 
-def _of_ours(client: APIClient, target: DockerTarget, known: Sequence[Mapping[str, Any]]) -> list[ContainerEvent]:
+def _of_ours(client: EngineClient, target: DockerTarget, known: Sequence[Mapping[str, Any]]) -> list[ContainerEvent]:
     made = [_event(event) for event in known if event.get("Type") == "container"]
     ours = [event for event in made if is_ours(event.container, event.attributes, target)]
     if target.project or target.services:
@@ -99,7 +98,7 @@ def _at(event: Mapping[str, Any]) -> datetime:
     return _EPOCH + timedelta(microseconds=event["timeNano"] // 1000)
 
 
-def _daemon_started_at(client: APIClient, target: DockerTarget) -> datetime | None:
+def _daemon_started_at(client: EngineClient, target: DockerTarget) -> datetime | None:
     path = local_socket(target)
     for pid in _daemon_pids(path) if path else ():
         with suppress(OSError, ValueError, IndexError, StopIteration):

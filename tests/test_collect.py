@@ -195,6 +195,15 @@ def test_the_run_deadline_ends_what_collectors_deadlines_do_not(settings: Settin
     assert "the whole run" in outcome(bundle, "hang")[1]
 
 
+@pytest.mark.parametrize(("deadline_s", "run_deadline_s", "told_s"), [(3.0, 15.0, 3.0), (30.0, 20.0, 20.0)])
+def test_a_collector_that_asks_is_told_its_limits(
+    settings: Settings, deadline_s: float, run_deadline_s: float, told_s: float
+) -> None:
+    limits = replace(settings.collect, deadline_s=deadline_s, run_deadline_s=run_deadline_s)
+    told = run(replace(settings, collect=limits), "frugal").load("frugal_limits")
+    assert told == {"deadline_s": told_s, "max_size_bytes": 200_000}
+
+
 def test_a_default_that_does_not_answer_is_absent_and_an_empty_one_is_not_asked(settings: Settings) -> None:
     unset = replace(settings, http=replace(settings.http, configured=False))
     assert outcome(run(unset, "unreachable"), "unreachable") == (Outcome.ABSENT, "nobody answers")

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from docker import APIClient
 from docker.errors import APIError
 from docker.utils import parse_repository_tag
 
-from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
+from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
 from irkit.containers import ListedContainer, parse_time
-from irkit.docker_engine import connected, get, inspect, look_at_each, our_containers
+from irkit.docker_engine import EngineClient, connected, get, inspect, look_at_each, our_containers
 from irkit.model import Window
 from irkit.settings import DockerTarget
 
@@ -70,7 +69,7 @@ _CPU_PERIOD_US = 100_000
     cost=2,
     command="docker-compose ps",
 )
-def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: ARG001 (a state has no window)
+def collect(target: DockerTarget, window: Window, limits: Limits = USUAL) -> Iterator[Piece]:  # noqa: ARG001 (a state has no window)
     """Shows which containers run, which died and how, and which are unhealthy.
 
     Yields one row of `containers` for each container, one of `container_health` for each of its latest health checks
@@ -82,7 +81,7 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: A
         Unreachable: no Engine answers, or it has no such containers.
         Refused: the Engine may not be asked.
     """
-    with connected(target) as client:
+    with connected(target, limits) as client:
         ours, gaps = our_containers(client, target)
         inspected: list[tuple[ListedContainer, Mapping[str, Any]]] = []
 
@@ -99,7 +98,7 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: A
 
 
 def _rows(
-    client: APIClient,
+    client: EngineClient,
     ours: Sequence[ListedContainer],
     inspected: list[tuple[ListedContainer, Mapping[str, Any]]],
     gaps: list[Gap],
@@ -220,7 +219,7 @@ def _variable_rows(details: Mapping[str, Any]) -> Iterator[Mapping[str, object]]
         yield {"variable": entry.partition("=")[0]}
 
 
-def _digests(client: APIClient) -> Callable[[str, str], str]:
+def _digests(client: EngineClient) -> Callable[[str, str], str]:
     """Return a function from image id and name to the digest a registry knows, else the image id itself."""
 
     @cache

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from docker import APIClient
-
 from irkit.cgroups import UNIFIED, cgroups_of, is_version_1, number, pairs, text
-from irkit.collect_contract import ColumnType, Gap, NotHere, Piece, Table, collector
+from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, NotHere, Piece, Table, collector
 from irkit.containers import ListedContainer
-from irkit.docker_engine import connected, inspect, local_socket, look_at_each, our_containers
+from irkit.docker_engine import EngineClient, connected, inspect, local_socket, look_at_each, our_containers
 from irkit.model import Window
 from irkit.settings import DockerTarget
 
@@ -39,7 +37,7 @@ _ALIVE = frozenset({"running", "paused"})
     cost=3,
     command="cat /sys/fs/cgroup/system.slice/docker-*.scope/memory.events",
 )
-def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: ARG001 (counted since the start)
+def collect(target: DockerTarget, window: Window, limits: Limits = USUAL) -> Iterator[Piece]:  # noqa: ARG001 (counted since the start)
     """Shows whether the kernel killed, stalled or throttled processes of containers that live on.
 
     Yields one row of `cgroup` for each running or paused container, counted since its start. `oom_kill_count` is of
@@ -55,7 +53,7 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: A
     """
     if local_socket(target) is None:
         raise NotHere(f"the kernel's own counts are on the Docker Engine's machine: {target.host or 'DOCKER_HOST'}")
-    with connected(target) as client:
+    with connected(target, limits) as client:
         ours, gaps = our_containers(client, target)
         alive = [each for each in ours if each.state in _ALIVE]
         rows = list(_rows(client, alive, gaps))
@@ -65,7 +63,7 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: A
     yield from gaps
 
 
-def _rows(client: APIClient, alive: Sequence[ListedContainer], gaps: list[Gap]) -> Iterator[Mapping[str, object]]:
+def _rows(client: EngineClient, alive: Sequence[ListedContainer], gaps: list[Gap]) -> Iterator[Mapping[str, object]]:
     def look(each: ListedContainer) -> Mapping[str, object] | Gap:
         pid = inspect(client, each)["State"].get("Pid")
         folders = cgroups_of(each.id, Path(f"/proc/{pid}/cgroup"))

@@ -11,12 +11,11 @@ from datetime import datetime
 from typing import Any
 
 import requests
-from docker import APIClient
 from docker.errors import APIError
 
-from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
+from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
 from irkit.containers import ListedContainer, parse_time
-from irkit.docker_engine import connected, failure_of, get, inspect, look_at_each, our_containers
+from irkit.docker_engine import EngineClient, connected, failure_of, get, inspect, look_at_each, our_containers
 from irkit.docker_events import Remembered, remembered_events
 from irkit.log_stream import MAX_LINE_BYTES, GarbledStreamError
 from irkit.log_tail import LogTail, StampedLine
@@ -34,9 +33,9 @@ LOGS: Mapping[str, ColumnType] = {
 # one part of the logs is read into memory, then written; with it may be lost what a deadline cuts
 _PART_BYTES = 4 * 1024 * 1024
 _LEAST_BYTES = 64 * 1024
-# what can be read, redacted and written well within the default deadline and size
-_MOST_BYTES = 48 * 1024 * 1024
-_ENOUGH_S = 6.0
+# what can be read, redacted and written well within the deadline and the size
+_SIZE_SHARE = 0.75
+_TIME_SHARE = 0.6
 _CHUNK_BYTES = 64 * 1024
 _SHOWN = 5
 _UNIT_BYTES = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
@@ -71,7 +70,7 @@ class _Log:
     cost=5,
     command="docker-compose logs --timestamps",
 )
-def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
+def collect(target: DockerTarget, window: Window, limits: Limits = USUAL) -> Iterator[Piece]:
     """Shows what the services said, line by line in the order of time.
 
     Yields the rows of `logs` stamped within the window, of all containers, merged by time, in parts: the newest first,
@@ -83,8 +82,8 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
         Unreachable: no Engine answers, or it has no such containers.
         Refused: the Engine may not be asked.
     """
-    enough = time.monotonic() + _ENOUGH_S
-    with connected(target) as client:
+    enough = time.monotonic() + limits.share_s(_TIME_SHARE)
+    with connected(target, limits) as client:
         ours, gaps = our_containers(client, target)
         logs: list[_Log] = []
 
@@ -95,7 +94,7 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
 
         yield Table("logs", LOGS, first_part())
         while any(log.open for log in logs) and time.monotonic() < enough:
-            if sum(log.tail.size_bytes for log in logs) > _MOST_BYTES:
+            if sum(log.tail.size_bytes for log in logs) > limits.max_size_bytes * _SIZE_SHARE:
                 break
             yield Table("logs", LOGS, _next_part(logs, window))
         if left := [log for log in logs if log.waiting]:
@@ -105,7 +104,7 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
         yield from _lost_with_their_containers(remembered_events(client, target), logs, window)
 
 
-def _log_of(client: APIClient, each: ListedContainer, window: Window) -> _Log | Gap:
+def _log_of(client: EngineClient, each: ListedContainer, window: Window) -> _Log | Gap:
     details = inspect(client, each)
     config = details["HostConfig"].get("LogConfig") or {}
     if config.get("Type") == "none":

@@ -9,12 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from docker import APIClient
-
 from irkit.cgroups import block_bytes, cgroups_of, usage
-from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
+from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
 from irkit.containers import ListedContainer, parse_time
-from irkit.docker_engine import connected, get, inspect, local_socket, look_at_each, our_containers
+from irkit.docker_engine import EngineClient, connected, get, inspect, local_socket, look_at_each, our_containers
 from irkit.model import Window
 from irkit.settings import DockerTarget
 
@@ -39,13 +37,14 @@ _AT_ONCE = 100
 _APART_S = 0.5
 # what the Engine gives its containers; a kernel may list tunnels of its own beside them
 _INTERFACES = ("eth", "en", "macvlan", "ipvlan")
-_SAMPLE_TIMEOUT_S = 8.0
+# the Engine's own two samples take two seconds
+_SAMPLE_SHARE = 0.8
 
 
 @collector(
     "container-stats", target="docker", provides=("container_stats",), cost=4, command="docker stats --no-stream"
 )
-def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: ARG001 (measured now, not in the window)
+def collect(target: DockerTarget, window: Window, limits: Limits = USUAL) -> Iterator[Piece]:  # noqa: ARG001 (measured now, not in the window)
     """Shows what the running containers use of processor, memory, network and disk right now.
 
     Yields one row of `container_stats` for each running or paused container, in the terms of `docker stats`: 100 % of
@@ -57,22 +56,23 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:  # noqa: A
         Unreachable: no Engine answers, or it has no such containers.
         Refused: the Engine may not be asked.
     """
-    with connected(target) as client:
+    with connected(target, limits) as client:
         ours, gaps = our_containers(client, target)
         alive = [each for each in ours if each.state in _ALIVE]
         local = local_socket(target) is not None
-        yield Table("container_stats", CONTAINER_STATS, _rows(client, alive, gaps, local=local))
+        sample_s = limits.share_s(_SAMPLE_SHARE)
+        yield Table("container_stats", CONTAINER_STATS, _rows(client, alive, gaps, sample_s, local=local))
         yield from gaps
 
 
 def _rows(
-    client: APIClient, alive: Sequence[ListedContainer], gaps: list[Gap], *, local: bool
+    client: EngineClient, alive: Sequence[ListedContainer], gaps: list[Gap], sample_s: float, *, local: bool
 ) -> Iterator[Mapping[str, object]]:
     def look(each: ListedContainer) -> Mapping[str, object] | Gap:
         found = measured_here(each.id, inspect(client, each)) if local else {}
         if not found:
             path = f"/containers/{each.id}/stats"
-            found = measured(get(client, path, {"stream": "false"}, timeout_s=_SAMPLE_TIMEOUT_S).json())
+            found = measured(get(client, path, {"stream": "false"}, timeout_s=sample_s).json())
         if found["at"] is None:
             return Gap(f"{each} stopped while it was measured")
         return {"service": each.service, "name": each.name, **found}

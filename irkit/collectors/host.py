@@ -14,7 +14,7 @@ from pathlib import Path
 
 from irkit import procfs
 from irkit.clocks import Skew, docker_skew, http_skew, redis_skew
-from irkit.collect_contract import ColumnType, Gap, Piece, Refused, Table, Unreachable, collector
+from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Refused, Table, Unreachable, collector
 from irkit.http_probe import usable
 from irkit.model import Window, utc_now
 from irkit.settings import HostTarget
@@ -60,8 +60,8 @@ _SKEW: Mapping[str, ColumnType] = {
 }
 _CALLED = {"docker": "the Docker Engine", "http": "the health endpoint", "prometheus": "Prometheus", "redis": "Redis"}
 # a clock that takes longer than this to tell the time is of no use, and must not keep the others from being heard
-_CLOCK_S = 2.0
-_CLOCKS_S = 4.0
+_CLOCK_SHARE = 0.2
+_CLOCKS_SHARE = 0.4
 
 Told = tuple[Skew | None, Mapping[str, object]]
 
@@ -81,7 +81,7 @@ class _Silent:
     cost=1,
     command="uptime; free -b; grep . /proc/pressure/*; df; date",
 )
-def collect(target: HostTarget, _window: Window) -> Iterator[Piece]:
+def collect(target: HostTarget, _window: Window, limits: Limits = USUAL) -> Iterator[Piece]:
     """Whether the machine itself is short of processor, memory or disk, and whether all clocks agree.
 
     Yields one row of `host`, one of `host_pressure` for each resource and share, one of `disk_usage` for each place
@@ -93,7 +93,7 @@ def collect(target: HostTarget, _window: Window) -> Iterator[Piece]:
     yield Table("host", _HOST, _host(gaps))
     yield Table("host_pressure", _PRESSURE, _pressure(gaps))
     engine: dict[str, object] = {}
-    yield Table("clock_skew", _SKEW, _skews(target, engine, gaps))
+    yield Table("clock_skew", _SKEW, _skews(target, engine, gaps, limits))
     yield Table("disk_usage", _DISK, _disks(target, engine, gaps))
     yield from gaps
 
@@ -149,10 +149,12 @@ def _usage(path: str) -> Mapping[str, object]:
     }
 
 
-def _skews(target: HostTarget, engine: dict[str, object], gaps: list[Gap]) -> Iterator[Mapping[str, object]]:
+def _skews(
+    target: HostTarget, engine: dict[str, object], gaps: list[Gap], limits: Limits
+) -> Iterator[Mapping[str, object]]:
     """Ask all clocks at once; one that only the runbook names and that does not answer is none of ours."""
-    configured, asks = _clocks(target)
-    for source, told in _heard(asks):
+    configured, asks = _clocks(target, limits.share_s(_CLOCK_SHARE))
+    for source, told in _heard(asks, limits.share_s(_CLOCKS_SHARE)):
         if isinstance(told, _Silent):
             reason = f"the clock of {_CALLED[source]} could not be compared: {told.reason}"
             if source in configured and told.down:
@@ -171,27 +173,27 @@ def _skews(target: HostTarget, engine: dict[str, object], gaps: list[Gap]) -> It
         gaps.append(Gap(f"the containers run on {name}: what this machine has of load and memory is not theirs"))
 
 
-def _clocks(target: HostTarget) -> tuple[set[str], dict[str, Callable[[], Told]]]:
+def _clocks(target: HostTarget, clock_s: float) -> tuple[set[str], dict[str, Callable[[], Told]]]:
     asks: dict[str, Callable[[], Told]] = {"docker": lambda: docker_skew(target.docker)}
     prometheus_url = target.prometheus.url.reveal()
     if usable(target.http.health_url):
-        asks["http"] = lambda: (_http_skew(target.http.health_url, str(target.http)), {})
+        asks["http"] = lambda: (_http_skew(target.http.health_url, str(target.http), clock_s), {})
     if usable(prometheus_url):
-        asks["prometheus"] = lambda: (_http_skew(prometheus_url, str(target.prometheus)), {})
+        asks["prometheus"] = lambda: (_http_skew(prometheus_url, str(target.prometheus), clock_s), {})
     if target.redis.url.reveal():
-        quick = replace(target.redis, timeout_s=min(_CLOCK_S, target.redis.timeout_s))
+        quick = replace(target.redis, timeout_s=min(clock_s, target.redis.timeout_s))
         asks["redis"] = lambda: (redis_skew(quick), {})
     return {name for name in asks if getattr(target, name).configured}, asks
 
 
-def _http_skew(url: str, shown: str) -> Skew:
+def _http_skew(url: str, shown: str, timeout_s: float) -> Skew:
     try:
-        return http_skew(url, timeout_s=_CLOCK_S)
+        return http_skew(url, timeout_s=timeout_s)
     except Unreachable as error:
         raise Unreachable(f"{shown} did not answer ({error})") from None
 
 
-def _heard(asks: Mapping[str, Callable[[], Told]]) -> Iterator[tuple[str, Told | _Silent]]:
+def _heard(asks: Mapping[str, Callable[[], Told]], within_s: float) -> Iterator[tuple[str, Told | _Silent]]:
     """Yield each clock's answer as it comes, or why there is none; at the deadline the silent ones are given up.
 
     Their threads are not waited for: they end with this collector's process.
@@ -208,12 +210,12 @@ def _heard(asks: Mapping[str, Callable[[], Told]]) -> Iterator[tuple[str, Told |
 
     for source, call in asks.items():
         threading.Thread(target=ask, args=(source, call), name=f"clock of {source}", daemon=True).start()
-    silent, until = dict.fromkeys(asks), time.monotonic() + _CLOCKS_S
+    silent, until = dict.fromkeys(asks), time.monotonic() + within_s
     while silent:
         try:
             source, told = answers.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
-            yield from ((source, _Silent(f"no answer within {_CLOCKS_S:g} s", down=True)) for source in silent)
+            yield from ((source, _Silent(f"no answer within {within_s:g} s", down=True)) for source in silent)
             return
         del silent[source]
         yield source, told

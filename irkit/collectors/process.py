@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from docker import APIClient
 from docker.errors import APIError
 
 from irkit import procfs
-from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
+from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
 from irkit.containers import ListedContainer
-from irkit.docker_engine import connected, get, look_at_each, our_containers
+from irkit.docker_engine import EngineClient, connected, get, look_at_each, our_containers
 from irkit.model import Window, utc_now
 from irkit.settings import DockerTarget
 
@@ -43,7 +42,7 @@ _FOREIGN = "are counted by an engine whose processes cannot be looked into from 
     cost=3,
     command="docker-compose top",
 )
-def collect(target: DockerTarget, _window: Window) -> Iterator[Piece]:
+def collect(target: DockerTarget, _window: Window, limits: Limits = USUAL) -> Iterator[Piece]:
     """Shows which process of a container holds the memory, the threads or the descriptors.
 
     Yields one row of `container_processes` for each process of each running or paused container. `pid` is the host's.
@@ -55,14 +54,14 @@ def collect(target: DockerTarget, _window: Window) -> Iterator[Piece]:
         Unreachable: no Engine answers, or it has no such containers.
         Refused: the Engine may not be asked.
     """
-    with connected(target) as client:
+    with connected(target, limits) as client:
         ours, gaps = our_containers(client, target)
         running = [each for each in ours if each.state in _ALIVE]
         yield Table("container_processes", _PROCESSES, _rows(client, running, gaps))
         yield from gaps
 
 
-def _rows(client: APIClient, running: Sequence[ListedContainer], gaps: list[Gap]) -> Iterator[Mapping[str, object]]:
+def _rows(client: EngineClient, running: Sequence[ListedContainer], gaps: list[Gap]) -> Iterator[Mapping[str, object]]:
     foreign: list[str] = []
     closed: list[str] = []
     for seen in look_at_each(running, lambda each: _look(client, each)):
@@ -81,7 +80,7 @@ def _rows(client: APIClient, running: Sequence[ListedContainer], gaps: list[Gap]
         gaps.append(Gap(f"descriptors or shares of memory of {', '.join(closed)} may not be read: run irkit as root"))
 
 
-def _look(client: APIClient, each: ListedContainer) -> list[dict[str, object]]:
+def _look(client: EngineClient, each: ListedContainer) -> list[dict[str, object]]:
     rows = []
     for process in _top(client, each):
         row: dict[str, object] = {"at": utc_now(), "service": each.service, "name": each.name, **process}
@@ -96,7 +95,7 @@ def _look(client: APIClient, each: ListedContainer) -> list[dict[str, object]]:
     return rows
 
 
-def _top(client: APIClient, each: ListedContainer) -> Iterator[dict[str, object]]:
+def _top(client: EngineClient, each: ListedContainer) -> Iterator[dict[str, object]]:
     """Yield the engine's list of a container's processes; the `ps` of its machine may not know our columns."""
     path = f"/containers/{each.id}/top"
     try:

@@ -17,12 +17,12 @@ from typing import Any
 
 import redis
 
-from irkit.collect_contract import ColumnType, Gap, Piece, Table, Unreachable, collector
+from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, Unreachable, collector
 from irkit.model import Window, utc_now
 from irkit.redis_client import connected, explain
 from irkit.settings import RedisTarget
 
-BUDGET_S = 6.0
+_TIME_SHARE = 0.6
 MAX_KEYS = 2000
 SCAN_COUNT = 500
 _CHUNK_KEYS = 100
@@ -61,7 +61,7 @@ class _Kind:
     cost=2,
     command="redis-cli -u {target} --scan --pattern '{target.ratelimit_pattern}'",
 )
-def collect(target: RedisTarget, _window: Window) -> Iterator[Piece]:
+def collect(target: RedisTarget, _window: Window, limits: Limits = USUAL) -> Iterator[Piece]:
     """Which providers are rate-limited right now, how far, and when each limit resets."""
     if not target.ratelimit_pattern:
         hint = 'set [redis] ratelimit_pattern, for example to "ratelimit:provider:*"'
@@ -71,15 +71,15 @@ def collect(target: RedisTarget, _window: Window) -> Iterator[Piece]:
         first = _scan(client, target, 0)  # a Redis that cannot be scanned at all is a refusal, not an empty table
         if _is_cluster(client):
             gaps.append(f"Redis at {target} is one node of a cluster: keys on its other nodes were not looked for")
-        yield Table("rate_limits", _COLUMNS, _rows(client, target, first, gaps))
+        yield Table("rate_limits", _COLUMNS, _rows(client, target, first, gaps, limits.share_s(_TIME_SHARE)))
     yield from map(Gap, dict.fromkeys(gaps))
 
 
 def _rows(
-    client: redis.Redis, target: RedisTarget, page: tuple[int, list[bytes]], gaps: list[str]
+    client: redis.Redis, target: RedisTarget, page: tuple[int, list[bytes]], gaps: list[str], budget_s: float
 ) -> Iterator[Mapping[str, object]]:
     """Yield one row a key; why the search ended early, if it did, goes to `gaps`."""
-    until = time.monotonic() + BUDGET_S
+    until = time.monotonic() + budget_s
     seen: set[bytes] = set()
     try:
         while True:
@@ -97,7 +97,7 @@ def _rows(
             if not cursor:
                 return
             if time.monotonic() > until:
-                gaps.append(f"the search for {target.ratelimit_pattern} was not finished within {BUDGET_S:g} s")
+                gaps.append(f"the search for {target.ratelimit_pattern} was not finished within {budget_s:g} s")
                 return
             page = _scan(client, target, cursor)
     except (redis.RedisError, OSError) as error:

@@ -10,13 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Event, Timer
 
-from irkit.collect_contract import ColumnType, Gap, Piece, Refused, Table, collector
+from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Refused, Table, collector
 from irkit.model import Window
 from irkit.settings import SqliteTarget
 from irkit.sqlite_readonly import FAILURES, Opened, SqliteFile, fault_of, find, open_readonly
 from irkit.sqlite_wal import read_wal
 
-BUDGET_S = 7.0
+_TIME_SHARE = 0.7
 # In rollback mode a reader keeps the service from committing, so no statement of ours may take long.
 BLOCKING_BUDGET_S = 2.0
 MAX_MESSAGES = 100
@@ -47,9 +47,9 @@ class _Findings:
     cost=6,
     command="sqlite3 {target} 'PRAGMA integrity_check'",
 )
-def collect(target: SqliteTarget, _window: Window) -> Iterator[Piece]:
+def collect(target: SqliteTarget, _window: Window, limits: Limits = USUAL) -> Iterator[Piece]:
     """Whether the database is damaged, which quick_check alone cannot rule out."""
-    until = time.monotonic() + BUDGET_S
+    until = time.monotonic() + limits.share_s(_TIME_SHARE)
     findings = _Findings()
     file = find(target.path)
     # before SQLite opens the file: closing one that it has open as well would drop its locks

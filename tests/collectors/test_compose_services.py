@@ -10,8 +10,7 @@ import pytest
 from docker.errors import APIError
 from docker.types import Healthcheck
 
-from irkit import docker_engine
-from irkit.collect_contract import Unreachable
+from irkit.collect_contract import Limits, Unreachable
 from irkit.collectors.compose_services import collect
 from irkit.settings import DockerTarget
 from tests.collectors.faulty_engine import FaultyEngine
@@ -200,13 +199,12 @@ def test_a_container_removed_after_the_listing_is_a_gap_and_the_others_stay(lab:
 
 
 def test_a_container_the_engine_cannot_look_at_is_a_gap_and_the_others_stay(
-    lab: Lab, faulty_engine: FaultyEngine, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, faulty_engine: FaultyEngine
 ) -> None:
-    monkeypatch.setattr(docker_engine, "CONTAINER_TIMEOUT_S", 0.5)
     lab.create("staying", SLEEP)
     stuck = lab.create("stuck", SLEEP)
     faulty_engine.hang(f"/containers/{stuck.id}/json")
-    tables, gaps = gathered(collect, faulty_engine.target(lab), recent())
+    tables, gaps = taken(collect(faulty_engine.target(lab), recent(), Limits(deadline_s=1.0)))
     assert [row["service"] for row in tables["containers"]] == ["staying"]
     assert gaps == [f"container {stuck.name}: the Docker Engine did not answer in time"]
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from docker.models.containers import Container
 
-from irkit.collect_contract import Table
+from irkit.collect_contract import Limits, Table
 from irkit.collectors import container_logs
 from irkit.collectors.container_logs import collect
 from irkit.model import Window
@@ -154,8 +154,7 @@ def test_of_too_many_lines_the_newest_are_kept_and_the_gap_says_from_when(
 ) -> None:
     monkeypatch.setattr(container_logs, "_PART_BYTES", 50_000)
     monkeypatch.setattr(container_logs, "_LEAST_BYTES", 50_000)
-    monkeypatch.setattr(container_logs, "_MOST_BYTES", 10_000)
-    tables, gaps = gathered(collect, only(module_lab, "web"), recent())
+    tables, gaps = taken(collect(only(module_lab, "web"), recent(), Limits(max_size_bytes=10_000)))
     kept = [row["line"] for row in tables["logs"]]
     assert 0 < len(kept) < MANY
     assert kept == [f"request {n}" for n in range(MANY - len(kept), MANY)]

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
-from irkit.collect_contract import Gap, Refused, Table, Unreachable
+from irkit.collect_contract import Gap, Limits, Refused, Table, Unreachable
 from irkit.collectors import redis_ratelimits
 from irkit.collectors.redis_ratelimits import provider_of
 from irkit.settings import RedisTarget, Secret
@@ -141,10 +142,10 @@ def test_more_keys_than_the_budget_are_cut_and_said(server: RedisServer) -> None
     assert made.gaps == ["only the first 2000 keys like ratelimit:provider:* were read"]
 
 
-def test_a_search_out_of_time_yields_what_it_has(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_out_of_time_yields_what_it_has(server: RedisServer) -> None:
     server.client.execute_command("DEBUG", "POPULATE", "100000")
-    monkeypatch.setattr(redis_ratelimits, "BUDGET_S", 0.0)
-    made = look(server.target())
+    hasty = partial(redis_ratelimits.collect, limits=Limits(deadline_s=0.0))
+    made = materialise(hasty, server.target())
     assert "rate_limits" in made.tables
     assert made.gaps == ["the search for ratelimit:provider:* was not finished within 0 s"]
 

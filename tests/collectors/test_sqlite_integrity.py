@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from irkit import sqlite_readonly
-from irkit.collect_contract import Refused, Unreachable
+from irkit.collect_contract import Limits, Refused, Unreachable
 from irkit.collectors import sqlite_integrity
 from irkit.settings import SqliteTarget
 from tests import sqlite_files as files
@@ -145,8 +146,9 @@ def test_faults_beyond_counting_are_cut_and_said(tmp_path: Path) -> None:
 def test_a_check_out_of_time_never_says_ok(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wal: bool) -> None:
     path = files.create(tmp_path / "x.db", wal=wal, rows=60_000)
     monkeypatch.setattr(sqlite_integrity, "_WORTH_STARTING_S", 0.0)
-    monkeypatch.setattr(sqlite_integrity, "BUDGET_S" if wal else "BLOCKING_BUDGET_S", 0.002)
-    made = look(path)
+    monkeypatch.setattr(sqlite_integrity, "BLOCKING_BUDGET_S", 0.002)
+    limits = Limits(deadline_s=0.003) if wal else Limits()
+    made = materialise(partial(sqlite_integrity.collect, limits=limits), SqliteTarget(str(path)))
     assert made.raised is None
     assert not [row for row in made.tables["database_integrity"] if row["check"] == "integrity_check"]
     assert "integrity_check was stopped when its time was up: 16 MB is too much for it" in made.gaps

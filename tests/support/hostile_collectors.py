@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from irkit.collect_contract import Document, Gap, NotHere, Piece, Refused, Table, Unreachable, collector
+from irkit.collect_contract import USUAL, Document, Gap, Limits, NotHere, Piece, Refused, Table, Unreachable, collector
 from irkit.model import Window
 from irkit.settings import HttpTarget
 
@@ -44,6 +44,12 @@ def addresses(target: HttpTarget, window: Window) -> Iterator[Piece]:
 def empty(target: HttpTarget, window: Window) -> Iterator[Piece]:
     """Looks and finds nothing."""
     yield Table("empty_rows", COLUMNS, ())
+
+
+@collector("frugal", target="http", provides=("frugal_limits",), cost=1, command="look")
+def frugal(target: HttpTarget, window: Window, limits: Limits = USUAL) -> Iterator[Piece]:
+    """Tells the limits it was given, by which it could have chosen how much to do."""
+    yield Document("frugal_limits", {"deadline_s": limits.deadline_s, "max_size_bytes": limits.max_size_bytes})
 
 
 @collector("hang", target="http", provides=("hang_rows",), cost=1, command="look")
