@@ -63,19 +63,21 @@ def irkit() -> None:
 @by_option
 def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str | None) -> None:
     """Gather evidence into a sealed bundle; reads only, changes nothing."""
-    from irkit import terminal, workspace
-    from irkit.collect import plan
+    from irkit.host_process import host_process
 
-    settings = workspace.load_settings()
     if dry_run:
-        looks, _ = plan(settings, only)
-        console.show(terminal.plan_table(looks))
+        _dry_run(only)
         return
-    incident = workspace.incident(incident_id, settings=settings)
-    with console.progress() as on_progress:
-        bundle = workspace.gather(
-            incident, "always", settings=settings, only=only, actor=actor or console.user(), on_progress=on_progress
-        )
+    with host_process() as host:  # at once: it takes as long to get ready as the store to open
+        from irkit import terminal, workspace
+
+        settings = workspace.load_settings()
+        incident = workspace.incident(incident_id, settings=settings)
+        with console.progress() as on_progress:
+            by = actor or console.user()
+            bundle = workspace.gather(
+                incident, "always", settings=settings, only=only, actor=by, on_progress=on_progress, host=host
+            )
     console.show(terminal.coverage_table(bundle.runs))
     found, known = workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
     console.show(terminal.diagnosis_view(found, known, brief=True))
@@ -87,6 +89,14 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         hint = "the table above says why; what the others gave is kept, and `irkit doctor` looks closer"
         sentence = f"{len(unseen)} of {total} sources could not be looked at: {', '.join(unseen)}"
         raise CollectError(sentence, hint=hint)
+
+
+def _dry_run(only: tuple[str, ...]) -> None:
+    from irkit import terminal, workspace
+    from irkit.collect import plan
+
+    looks, _ = plan(workspace.load_settings(), only)
+    console.show(terminal.plan_table(looks))
 
 
 @irkit.command()

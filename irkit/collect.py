@@ -87,11 +87,13 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
     now: datetime,
     only: Iterable[str] = (),
     on_progress: Callable[[Progress], None] = lambda _: None,
+    host: HostProcess | None = None,
 ) -> Bundle:
     """Collect evidence for an incident into a sealed bundle under the settings' home.
 
     Every collector ends within `settings.collect.deadline_s` and all of them within `run_deadline_s`; each ends in one
-    of the outcomes of `irkit.model.Outcome`, and none of them can take the others' evidence with it.
+    of the outcomes of `irkit.model.Outcome`, and none of them can take the others' evidence with it. `host` is a
+    process of `irkit.host_process` that was started ahead and is in nobody else's use, else one is started here.
 
     Raises:
         InputError: `only` names a collector that does not exist.
@@ -100,7 +102,7 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
     """
     destination = bundle_folder(settings.home, incident_id) / bundle_id
     with contextlib.ExitStack() as stack:
-        host = stack.enter_context(host_process())
+        host = host or stack.enter_context(host_process())
         known, broken = introduced(host)
         looks = _looks(known, settings, only)
         try:

@@ -22,6 +22,7 @@ from irkit.times import parse_time
 if TYPE_CHECKING:
     from irkit.collect import Progress
     from irkit.diagnose import Diagnosis
+    from irkit.host_process import HostProcess
     from irkit.next_check import Outlook
     from irkit.report import Report
     from irkit.store import Store
@@ -103,11 +104,13 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     only: Iterable[str] = (),
     actor: str = "irkit",
     on_progress: Callable[[Progress], None] = lambda _: None,
+    host: HostProcess | None = None,
 ) -> Bundle:
     """Return an incident's evidence: a sealed bundle, or one collected now and noted on the timeline.
 
     `collect` is "auto" (collect where no bundle is), "always", or "never" (then the bundle may be empty, and says so).
-    `bundle` names one by its id; else the one that shows the breakage is taken, see `bundle_in_use`.
+    `bundle` names one by its id; else the one that shows the breakage is taken, see `bundle_in_use`. `host` is for
+    `irkit.collect.collect`.
 
     Raises:
         InputError: `collect` is none of these.
@@ -130,7 +133,14 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     from irkit.collect import collect as run_collection
 
     collected = run_collection(
-        settings, incident.id, window, bundle_id=new_bundle_id(now), now=now, only=only, on_progress=on_progress
+        settings,
+        incident.id,
+        window,
+        bundle_id=new_bundle_id(now),
+        now=now,
+        only=only,
+        on_progress=on_progress,
+        host=host,
     )
     _note_evidence(collected, settings, actor)
     return collected
