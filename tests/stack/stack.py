@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from typing import Any
 import docker
 from docker.models.containers import Container
 
-from .app.faults import FAULTS
+from .app.faults import switch
 from .engine import Images, StackError, wait_until
 
 API_SERVICE = "jarvis-api"
+PYTHON_SERVICES = (API_SERVICE, "provider-alpha", "provider-beta")
 _SOURCE = Path(__file__).parent
 _PORT_ATTEMPTS = 3
 _REQUESTS: tuple[tuple[str, str, Mapping[str, str] | None], ...] = (
@@ -56,15 +58,25 @@ class Stack:
 
     The directory holds an irkit.toml that points at this copy, so irkit run there finds it. `project` is unique
     unless given, so that several copies can run side by side. `restart` is the restart policy of the Python
-    services: `no` leaves a crashed container to be looked at, `on-failure` makes a crash loop.
+    services: `no` leaves a crashed container to be looked at, `on-failure` makes a crash loop. `environment` holds
+    other variables of the compose file.
     """
 
-    def __init__(self, directory: Path, images: Images, *, project: str | None = None, restart: str = "no") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        images: Images,
+        *,
+        project: str | None = None,
+        restart: str = "no",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory = directory
         self.project = project or f"jarvis{uuid.uuid4().hex[:8]}"
         self._client = docker.from_env()
         self._images = images
         self._restart = restart
+        self._environment = environment or {}
         self._api_port = 0
         self.redis_port = 0
 
@@ -132,6 +144,12 @@ class Stack:
         """Both output streams of a service so far."""
         return self.container(service).logs().decode(errors="replace")
 
+    def events(self, since: datetime) -> list[dict[str, Any]]:
+        """What the Engine told of this project's containers since then."""
+        filters = {"type": "container", "label": f"com.docker.compose.project={self.project}"}
+        until = datetime.now(UTC).timestamp()
+        return list(self._client.events(since=since.timestamp(), until=until, filters=filters, decode=True))
+
     def request(self, method: str, path: str, body: object = None, timeout_s: float = 5.0) -> Reply:
         """One request to the API; a connection that fails or an answer that stays out gives status 0."""
         connection = http.client.HTTPConnection("127.0.0.1", self._api_port, timeout=timeout_s)
@@ -175,16 +193,17 @@ class Stack:
     def break_with(self, *names: str) -> None:
         """Switch the named faults on, in place of those of before, and wait until they are in force.
 
-        Raises KeyError for a name that is neither in `FAULTS` nor in `OUTSIDE_FAULTS`.
+        A name is a word of the control file, `fault[=amount][@service]`, or one of `OUTSIDE_FAULTS`; raises KeyError
+        for one that is neither.
         """
-        inside = [FAULTS[name] for name in names if name not in OUTSIDE_FAULTS]
-        started_at = {fault.service: self._started_at(fault.service) for fault in inside}
-        self._switch([fault.name for fault in inside])
-        for fault in inside:
-            if fault.ends_process:
-                self._wait_until_ended(fault.service, started_at[fault.service])
+        inside = [switch(name) for name in names if name not in OUTSIDE_FAULTS]
+        started_at = {each.service: self._started_at(each.service) for each in inside}
+        self._switch([each.text for each in inside])
+        for each in inside:
+            if each.fault.ends_process:
+                self._wait_until_ended(each.service, started_at[each.service])
             else:
-                self._wait_in_force(fault.service, [each.name for each in inside if each.service == fault.service])
+                self._wait_in_force(each.service, [other.text for other in inside if other.service == each.service])
         for name in names:
             if name in OUTSIDE_FAULTS:
                 OUTSIDE_FAULTS[name](self)
@@ -192,7 +211,7 @@ class Stack:
     def repair(self) -> None:
         """Switch all faults off, start what is stopped or paused, and wait until the stack is healthy."""
         self._switch([])
-        for service in ("redis", "provider-alpha", "provider-beta", API_SERVICE):
+        for service in ("redis", *reversed(PYTHON_SERVICES)):
             container = self.container(service)
             if container.status == "paused":
                 container.unpause()
@@ -229,7 +248,7 @@ class Stack:
 
     def _wait_until_healthy(self) -> None:
         self._wait(lambda: self.health().status == 200, "/api/health answers 200")
-        for service in {fault.service for fault in FAULTS.values()}:
+        for service in PYTHON_SERVICES:
             self._wait_in_force(service, [])
         self._wait(
             lambda: self.container(API_SERVICE).attrs["State"]["Health"]["Status"] == "healthy",
@@ -254,6 +273,7 @@ class Stack:
             "STACK_RESTART": self._restart,
             "API_PORT": self._api_port,
             "REDIS_PORT": self.redis_port,
+            **self._environment,
         }
         (self.directory / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         (self.directory / "irkit.toml").write_text(
@@ -266,10 +286,15 @@ class Stack:
 
 @contextmanager
 def running_stack(
-    directory: Path, images: Images, *, restart: str = "no", project: str | None = None
+    directory: Path,
+    images: Images,
+    *,
+    restart: str = "no",
+    project: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
     """A healthy stack in `directory` for the block, removed after it; see Stack for the options."""
-    stack = Stack(directory, images, restart=restart, project=project)
+    stack = Stack(directory, images, restart=restart, project=project, environment=environment)
     try:
         stack.up()
         yield stack

@@ -17,8 +17,9 @@ import redis
 
 from irkit.settings import load
 from tests.stack import play
-from tests.stack.app.faults import FAULTS
+from tests.stack.app.faults import FAULTS, Switch, switch
 from tests.stack.engine import Images, v2_style_container, wait_until
+from tests.stack.labelled import LABELLED
 from tests.stack.stack import OUTSIDE_FAULTS, Stack, running_stack
 
 CHAT = ("POST", "/api/chat", {"message": "hello"})
@@ -164,9 +165,27 @@ EFFECTS = {
 }
 
 
-def test_every_fault_says_what_it_does_and_has_its_effect_checked_below() -> None:
-    assert set(EFFECTS) == set(FAULTS) | set(OUTSIDE_FAULTS)
+def test_every_fault_says_what_it_does_and_has_its_effect_checked() -> None:
+    """Below, or by the witnesses of its recording (`witness.py`), who see it over half a minute."""
+    recorded = {switch(text).fault.name for label in LABELLED.values() for text in label.switches}
+    assert set(EFFECTS) | recorded == set(FAULTS) | set(OUTSIDE_FAULTS)
     assert all(fault.effect for fault in FAULTS.values())
+
+
+def test_a_switch_says_how_much_of_a_fault_and_where() -> None:
+    assert switch("provider-slow=2.5@provider-beta") == Switch(
+        "provider-slow=2.5@provider-beta", FAULTS["provider-slow"], 2.5, "provider-beta"
+    )
+    assert switch("api-hangs").amount is None
+    with pytest.raises(KeyError):
+        switch("api-sulks")
+
+
+def test_a_fault_is_switched_on_where_it_is_wanted_and_only_there(stack: Stack) -> None:
+    with stack.broken("provider-down@provider-beta"):
+        by_beta = {"message": "hello", "provider": "provider-beta"}
+        assert stack.request(*CHAT).status == 200
+        assert stack.request("POST", "/api/chat", by_beta).status == 502
 
 
 @pytest.mark.parametrize("name", EFFECTS)

@@ -19,7 +19,7 @@ from .service import Answer, Request, Service
 from .switchboard import run
 
 PROVIDERS = tuple(ratelimit.LIMITS)
-PROVIDER_TIMEOUT_S = 2.0
+PROVIDER_TIMEOUT_S = float(os.environ.get("PROVIDER_TIMEOUT_S", "2.0"))
 # no index helps the inner query: for every conversation shown it reads all messages
 _DASHBOARD = """
 SELECT c.id, c.title, count(m.id) AS messages, sum(length(m.content)) AS characters,

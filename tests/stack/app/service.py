@@ -46,6 +46,7 @@ class Service:
         self.routes = routes
         self.interceptors: list[Interceptor] = []
         self.log = logging.getLogger(name)
+        self.serving = False
 
     def answer(self, request: Request) -> Answer:
         """The answer to one request; whatever a handler raises becomes a 500 and an ERROR with its traceback."""
@@ -68,6 +69,7 @@ class Service:
     def serve(self, port: int) -> None:
         """Answer on all interfaces of the container until SIGTERM, then exit with 0."""
         server = _Server(self, port)
+        self.serving = True
         signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
         _print_like_uvicorn(f"Started server process [{os.getpid()}]")
         _print_like_uvicorn(f"Uvicorn running on http://0.0.0.0:{port} (Press CTRL+C to quit)")

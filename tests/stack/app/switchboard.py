@@ -1,16 +1,17 @@
-"""Runs a service and its faults: switched on by name, one a line, in the file `faults` of the control directory.
+"""Runs a service and its faults: switched on in the file `faults` of the control directory, one word for each.
 
-All containers share that directory; each answers in `in-force.<service>` with the names it has in force, so that
-whoever switches a fault can wait for the effect instead of guessing.
+A word is `fault[=amount][@service]`. All containers share the directory; each answers in `in-force.<service>` with the
+words it has in force, so that whoever switches a fault can wait for the effect instead of guessing.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from .faults import FAULTS, Steps
+from .faults import Steps, Switch, switch
 from .service import Service, log_to_stderr
 
 CONTROL_DIR = Path("/control")
@@ -44,23 +45,26 @@ class Switchboard:
     def apply(self) -> None:
         """End the faults that are no longer wanted, begin the new ones, advance the others, and say so."""
         wanted = self._wanted()
-        for name in [name for name in self._in_force if name not in wanted]:
-            self._in_force.pop(name).close()
-        for name in wanted:
-            if name not in self._in_force:
-                self._in_force[name] = FAULTS[name].steps(self._service)
-            next(self._in_force[name])
+        for text in [text for text in self._in_force if text not in wanted]:
+            self._in_force.pop(text).close()
+        for text, each in wanted.items():
+            if text not in self._in_force:
+                self._in_force[text] = each.begin(self._service)
+            next(self._in_force[text])
         self._report()
 
-    def _wanted(self) -> list[str]:
+    def _wanted(self) -> dict[str, Switch]:
         if not self._wanted_path.exists():
-            return []
-        names = self._wanted_path.read_text().split()
-        return [name for name in names if name in FAULTS and FAULTS[name].service == self._service.name]
+            return {}
+        known: dict[str, Switch] = {}
+        for text in self._wanted_path.read_text().split():
+            with suppress(KeyError, ValueError):  # mistyped by hand: the service must not fall over it
+                known[text] = switch(text)
+        return {text: each for text, each in known.items() if each.service == self._service.name}
 
     def _report(self) -> None:
-        names = "\n".join(self._in_force)
-        if not self._in_force_path.exists() or self._in_force_path.read_text() != names:
+        words = "\n".join(self._in_force)
+        if not self._in_force_path.exists() or self._in_force_path.read_text() != words:
             draft = self._in_force_path.with_suffix(".draft")
-            draft.write_text(names)
+            draft.write_text(words)
             draft.replace(self._in_force_path)
