@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from irkit import logs
 from irkit.diagnose import Symptom
 from irkit.model import Finding, Outcome, Verdict, VerdictState
+from irkit.phrase import count
 from irkit.triage import contenders, runner_up
 
 if TYPE_CHECKING:
@@ -76,6 +77,19 @@ class Outlook:
     settled: bool
     unknown: int
     checks: tuple[ValuedCheck, ...]
+
+    def standing(self, first: str) -> str:
+        """Say how firm the order is; `first` is what the one in front is called."""
+        if self.settled:
+            left = (
+                f"whatever becomes of {count(self.unknown, 'unknown symptom')}"
+                if self.unknown
+                else "nothing is unknown"
+            )
+            return f"Settled: {left}, {first} stays first." if self.unknown else f"Settled: {left}."
+        if self.unknown:
+            return f"Not settled: {count(self.unknown, 'unknown symptom')} could put another first."
+        return "Not settled, though nothing is unknown: the scores do not tell the first two apart."
 
 
 def outlook(

@@ -13,10 +13,10 @@ from irkit.estimate import Interval, quantile, quantile_interval
 if TYPE_CHECKING:
     import pandas as pd
 
-_STEPS_S = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-# so many requests bound a p95 from below, and an interval of ten slow ones is still seen as one
-_ENOUGH = 40
-_FEWEST_INTERVALS = 8
+_STEPS_S = (5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600)
+# of fewer requests the p95 is their slowest; more of them in an interval would blur when it began
+_ENOUGH = 20
+_FEWEST_INTERVALS = 12
 _SERVER_ERROR = 500
 _LONGEST_S = 86_400.0
 # what stands for one thing of many in a path: numbers, UUIDs, long hexadecimal names
@@ -75,7 +75,7 @@ def spread_of(durations_s: Sequence[float]) -> Spread:
 
 
 def step_for(requests: pd.DataFrame) -> timedelta:
-    """Return the smallest usual interval that holds enough requests, yet leaves eight intervals to compare."""
+    """Return the smallest usual interval that holds enough requests, yet leaves a dozen intervals to compare."""
     times = requests["at"]
     span_s = (times.max() - times.min()).total_seconds()
     wanted_s = min(span_s * _ENOUGH / max(len(requests), 1), span_s / _FEWEST_INTERVALS)

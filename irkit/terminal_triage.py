@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
 _SENTENCE_CHARS = 260
 _SURE = (Conclusion.ONE, Conclusion.COMBINATION)
-_IN_FULL = 2
 
 
 def triage_view(incident: Incident, told: Triage, ahead: Outlook, runbook: Runbook) -> RenderableType:
@@ -39,12 +38,10 @@ def triage_view(incident: Incident, told: Triage, ahead: Outlook, runbook: Runbo
     if told.named and incident.type not in told.named:
         filed = titles.get(incident.type, incident.type)
         parts.append(Text(f"It was filed as {filed}; the evidence says otherwise.", "yellow"))
-    parts.append(Text(_settled(ahead, titles), "dim"))
-    for place, item in enumerate(told.contenders):
-        if place < _IN_FULL or item.incident_type in (*told.named, ahead.second):
-            parts.append(_contender(item, titles))
-    others = [item for place, item in enumerate(told.contenders) if place >= _IN_FULL]
-    others = [item for item in others if item.incident_type not in (*told.named, ahead.second)]
+    parts.append(Text(ahead.standing(titles[ahead.first]), "dim"))
+    in_full = {ahead.first, ahead.second, *told.named}
+    parts += [_contender(item, titles) for item in told.contenders if item.incident_type in in_full]
+    others = [item for item in told.contenders if item.incident_type not in in_full]
     if others:
         parts.append(Text("\nThe others", "bold"))
         parts += [Text(_in_short(item, titles)) for item in others]
@@ -73,14 +70,6 @@ def _contender(item: Hypothesis, titles: dict[str, str]) -> RenderableType:
 def _in_short(item: Hypothesis, titles: dict[str, str]) -> str:
     counts = f"{len(item.supporting)} for, {len(item.refuting)} against, {len(item.missing)} missing"
     return f"  {item.score:.2f}  {titles[item.incident_type]}: {counts}"
-
-
-def _settled(ahead: Outlook, titles: dict[str, str]) -> str:
-    if not ahead.unknown:
-        return "Nothing is left unknown."
-    if ahead.settled:
-        return f"Settled: whatever becomes of the {ahead.unknown} that are unknown, {titles[ahead.first]} stays first."
-    return f"Not settled: of the {ahead.unknown} that are unknown, some could put another first."
 
 
 def _checks(ahead: Outlook, titles: dict[str, str], symptoms: dict[str, str]) -> Iterable[RenderableType]:

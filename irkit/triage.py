@@ -151,7 +151,9 @@ def relations(ranked: Sequence[Hypothesis]) -> Iterator[Relation]:
         pair = (rule.cause, rule.effect)
         if pair in made or pair[::-1] in made or not {*pair} <= set(found):
             continue
-        if any(finding.symptom == rule.symptom for finding in found[rule.cause].supporting):
+        # a symptom that is itself the work of another type brings nothing about
+        own = [one for one in found[rule.cause].supporting if one.verdict.explained_by in {"", rule.cause}]
+        if any(finding.symptom == rule.symptom for finding in own):
             since, felt = onset_of(found[rule.cause]), onset_of(found[rule.effect])
             if since is None or felt is None or since <= felt + _TOGETHER:
                 made[pair] = rule.why

@@ -1,8 +1,10 @@
 """irkit's notebooks are found and run: their source stays as it is, wrong parameters are refused, failures kept."""
 
+import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,13 +12,14 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from irkit import notebooks, workspace
+from irkit import drill, notebooks, workspace
 from irkit.errors import InputError, NotFoundError
 from irkit.notebooks import NotebookError
 from irkit.publish import to_html
 from irkit.publish.exporter import problems_of
 from tests.example_bundle import CRASH, FIRST_500, TELLING, example_bundle
 from tests.example_report import TITLE
+from tests.type_evidence import BEGAN, TYPES, sealed
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,6 +67,91 @@ def test_our_notebooks_run_from_top_to_bottom(name: str, workplace: Path) -> Non
     assert "<script" not in page
     assert source.read_bytes() == before
     assert [path.name for path in out.parent.iterdir()] == ["out.ipynb"]
+
+
+CONCLUSIONS = {
+    "high-latency": ("GET /api/dashboard", "messages has 48000 rows and no index but its key"),
+    "provider-failures": ("rate_limited", "900 of 600, resets 03:10:42"),
+    "database-corruption": ("no damage found", "Stop all services", "Tree 3 page 4"),
+}
+
+
+@pytest.fixture(params=TYPES)
+def typical(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a type; incident 42 is of this type, with evidence as such an incident leaves it."""
+    (tmp_path / "irkit.toml").write_text('home = "home"\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    settings, kind = workspace.load_settings(), str(request.param)
+    workspace.store(settings, create=True).open_incident(
+        TITLE, incident_type=kind, severity="High", actor="maria", incident_id=42, detected_at=BEGAN, opened_at=BEGAN
+    )
+    sealed(settings.home, TYPES[kind]())
+    return kind
+
+
+def test_the_notebook_of_a_type_tells_what_its_evidence_holds(typical: str) -> None:
+    page = "".join(cells_of([notebooks.find(typical)]).values())
+    for words in CONCLUSIONS[typical]:
+        assert words in page
+    assert "could not be made" not in page
+
+
+@pytest.mark.parametrize("typical", ["provider-failures"], indirect=True)
+def test_the_triage_runs_from_top_to_bottom(typical: str, tmp_path: Path) -> None:
+    out = notebooks.run("triage", tmp_path / "out.ipynb", {"incident_id": "INC-42", "collect": "never"})
+    page = to_html(out, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert problems_of(nbformat.read(out, as_version=4)) == ()
+    assert "Provider Failures (0." in page
+    assert "3 of 3 symptoms found" in page
+
+
+def ready(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in `folder`, where the drill is filed as incident 42."""
+    folder.mkdir(exist_ok=True)
+    (folder / "irkit.toml").write_text('home = "home"\n', encoding="utf-8")
+    monkeypatch.chdir(folder)
+    drill.file(name, workspace.load_settings(), 42)
+
+
+@pytest.mark.parametrize("recording", [item.name for item in drill.available()])
+def test_every_cell_of_every_notebook_shows_itself_on_every_drill(
+    recording: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready(recording, tmp_path, monkeypatch)
+    shown = cells_of(sorted((ROOT / "notebooks").glob("*.ipynb")))
+    assert [source for source, page in shown.items() if "could not be made from the evidence" in page] == []
+    assert not [source for source, page in shown.items() if "<script" in page]
+
+
+def cells_of(paths: Iterable[Path]) -> dict[str, str]:
+    """Run the cells of notebooks without a kernel, those that several share once, and return what each shows."""
+    names: dict[str, object] = {"incident_id": 42, "collect": "never", "bundle": ""}
+    shown: dict[str, str] = {}
+    for path in paths:
+        for cell in nbformat.read(path, as_version=4).cells:
+            given = "parameters" in cell.metadata.get("tags", ())
+            if cell.cell_type == "code" and cell.source not in shown and not given:
+                shown[cell.source] = last_of(cell.source, names)
+    return shown
+
+
+def last_of(source: str, names: dict[str, object]) -> str:
+    """Run a cell and return the HTML of its last expression, "" where it has none."""
+    *body, last = ast.parse(source).body
+    tail = isinstance(last, ast.Expr)
+    exec(compile(ast.Module([*body, *([] if tail else [last])], []), "<cell>", "exec"), names)  # noqa: S102 (our own)
+    value = eval(ast.unparse(last), names) if tail else None  # noqa: S307 (as above)
+    return value._repr_mimebundle_()["text/html"] if hasattr(value, "_repr_mimebundle_") else ""
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("recording", [item.name for item in drill.available()])
+def test_every_notebook_runs_on_every_drill(recording: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready(recording, tmp_path, monkeypatch)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        out = notebooks.run(path, tmp_path / path.name, {"incident_id": 42, "collect": "never"})
+        assert problems_of(nbformat.read(out, as_version=4)) == ()
+        assert "INC-42" in to_html(out, out.with_suffix(".html")).read_text(encoding="utf-8")
 
 
 def test_vanilla_papermill_runs_the_postmortem_in_the_notebooks_folder(workplace: Path) -> None:

@@ -20,12 +20,13 @@ _ROW_PX = 16
 _TICK_PX = 92
 _MAX_GAP_STEPS = 3
 _FEW = 20
+_OPEN_PX = 7
 _STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 
 
 @dataclass(frozen=True, slots=True)
 class QuantilePoint:
-    """Percentiles in seconds of the `total` requests of the interval around `at`.
+    """Percentiles in seconds, and the slowest, of the `total` requests of the interval around `at`.
 
     `low` and `high` are the ends of the p95's 95 % interval, None where so few requests do not bound it.
     """
@@ -35,6 +36,7 @@ class QuantilePoint:
     p50: float
     p95: float
     p99: float
+    slowest: float
     low: float | None
     high: float | None
 
@@ -76,8 +78,8 @@ class QuantileChart:
 
     def svg(self, width: int = 960) -> str:
         """Return the chart as an SVG image, `width` pixels wide."""
-        top_s = max((max(point.p99, point.high or 0.0) for point in self.points), default=0.0)
-        top_s = max(top_s, (self.limit or 0.0) * 1.1) or 1.0
+        top_s = max((point.slowest for point in self.points), default=0.0)
+        top_s = max(top_s, self.limit or 0.0) * 1.1 or 1.0
         named = sorted(self.milestones, key=lambda item: item.at)
 
         def x(at: datetime) -> float:
@@ -100,7 +102,7 @@ class QuantileChart:
             parts.append(svg.line(x(item.at), (row + 1) * _ROW_PX - 12, x(item.at), base, "milestone"))
             parts.append(svg.text(at if anchor == "start" else at - 8, (row + 1) * _ROW_PX - 3, label, "name", anchor))
         for piece in _pieces(self.points, self.step_s):
-            parts += _curves(piece, x, y, top_s)
+            parts += _curves(piece, x, y)
         if self.limit is not None:
             parts.append(svg.line(_LABEL_PX, y(self.limit), width - _EDGE_PX, y(self.limit), "limit"))
         parts += self._axis(x, base, width)
@@ -123,9 +125,8 @@ class QuantileChart:
         figure = Figure(figsize=(10, 4), layout="constrained")
         axes = figure.subplots()
         at = [point.at for point in self.points]
-        highest = max((point.p99 for point in self.points), default=1.0)
         low = [point.low or 0.0 for point in self.points]
-        high = [highest if point.high is None else point.high for point in self.points]
+        high = [point.slowest if point.high is None else point.high for point in self.points]
         axes.fill_between(at, low, high, color="#9fb0bf", alpha=0.4, label="95 % interval of the p95")  # type: ignore[arg-type]
         for name, style in (("p50", ":"), ("p95", "-"), ("p99", "--")):
             axes.plot(at, [getattr(point, name) for point in self.points], style, color="#1c2126", label=name)  # type: ignore[arg-type]
@@ -136,13 +137,19 @@ class QuantileChart:
         return figure
 
 
-def _curves(
-    points: Sequence[QuantilePoint], x: Callable[[datetime], float], y: Callable[[float], float], top_s: float
-) -> list[str]:
-    """Draw one unbroken piece: the interval as a band, p99 and p50 thin, the p95 bold, hollow where it is a guess."""
-    above = [(x(point.at), y(top_s if point.high is None else point.high)) for point in points]
+def _curves(points: Sequence[QuantilePoint], x: Callable[[datetime], float], y: Callable[[float], float]) -> list[str]:
+    """Draw one unbroken piece: the interval as a band, p99 and p50 thin, the p95 bold, hollow where it is a guess.
+
+    An interval without an upper bound is drawn up to the slowest request, with a stroke that goes on from there.
+    """
+    above = [(x(point.at), y(point.slowest if point.high is None else point.high)) for point in points]
     below = [(x(point.at), y(point.low or 0.0)) for point in points]
     parts = [svg.polygon([*above, *below[::-1]], "band")] if len(points) > 1 else []
+    parts += [
+        svg.line(at, top, at, top - _OPEN_PX, "thin")
+        for (at, top), point in zip(above, points, strict=True)
+        if point.high is None
+    ]
     for name, look in (("p99", "thin dashed"), ("p50", "thin"), ("p95", "curve")):
         line = [(x(point.at), y(getattr(point, name))) for point in points]
         parts += [svg.path(line, look)] if len(line) > 1 else []

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _ROW_PX = 38
+_LINE_PX = 16
+_GAP_PX = 16
 _BAR_PX = 10
 _SIDE_PX = 2
 _COLOURS = {"alarm": "#b3261e", "calm": "#9fb0bf", "open": "#ffffff", "quiet": "#d5dde4"}
@@ -56,12 +58,16 @@ class StackedBars:
     def svg(self, width: int = 960) -> str:
         """Return the bars as an SVG image, `width` pixels wide."""
         per = (width - 2 * _SIDE_PX) / self.scale if self.scale > 0 else 0.0
+        # where name and words do not fit beside each other, the words get a line of their own
+        tight = any(svg.text_px(bar.name) + svg.text_px(bar.said) + _GAP_PX > width for bar in self.bars)
+        row_px = _ROW_PX + (_LINE_PX if tight else 0)
         parts: list[str] = []
         for index, bar in enumerate(self.bars):
-            top = index * _ROW_PX
-            said_px = svg.text_px(bar.said)
-            parts.append(svg.text(_SIDE_PX, top + 13, _fitting(bar.name, width - said_px - 16), "name"))
-            parts.append(svg.text(width - _SIDE_PX, top + 13, bar.said, "alarmed" if bar.alarmed else "", "end"))
+            top = index * row_px
+            parts.append(svg.text(_SIDE_PX, top + 13, bar.name, "name"))
+            top += row_px - _ROW_PX
+            side, anchor = (_SIDE_PX, "start") if tight else (width - _SIDE_PX, "end")
+            parts.append(svg.text(side, top + 13, bar.said, "alarmed" if bar.alarmed else "", anchor))
             base = top + 20 + _BAR_PX
             parts.append(svg.line(_SIDE_PX, base, width - _SIDE_PX, base, "axis"))
             at = float(_SIDE_PX)
@@ -73,8 +79,8 @@ class StackedBars:
                 at += max(long, 0.0)
             if self.limit is not None:
                 x = min(_SIDE_PX + self.limit * per, width - 1)
-                parts.append(svg.line(x, top + 17, x, base + 3, "milestone"))
-        return svg.document(width, max(len(self.bars) * _ROW_PX, 1), self.alt, parts)
+                parts.append(svg.line(x, top + 19, x, base + 3, "milestone"))
+        return svg.document(width, max(len(self.bars) * row_px, 1), self.alt, parts)
 
     def matplotlib(self) -> Figure:
         """Return the bars as a matplotlib figure."""
@@ -94,11 +100,3 @@ class StackedBars:
         axes.invert_yaxis()
         axes.set_xlim(0, self.scale)
         return figure
-
-
-def _fitting(text: str, room_px: float) -> str:
-    """Return a text cut with an ellipsis where it would run into what stands at the other end."""
-    if svg.text_px(text) <= room_px:
-        return text
-    kept = int(len(text) * room_px / svg.text_px(text)) - 1
-    return f"{text[: max(kept, 1)]}…"

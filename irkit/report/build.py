@@ -11,11 +11,13 @@ from typing import TypeVar
 from irkit.bundle import Bundle
 from irkit.diagnose import Diagnosis
 from irkit.model import Event, Incident
-from irkit.report import analysis, changes, head, story, weighing, working
+from irkit.report import analysis, changes, damage, head, providing, slowness, story, weighing, working
 from irkit.report.changes import LogPatterns
+from irkit.report.damage import Damage, DatabaseErrors, Integrity
 from irkit.report.facts import View
 from irkit.report.material import Material
 from irkit.report.parts import Gap, Shown
+from irkit.report.providing import ProviderFailures, Providers, RateLimits
 from irkit.report.sections import (
     ActionItems,
     Appendix,
@@ -31,6 +33,7 @@ from irkit.report.sections import (
     Symptoms,
     Timeline,
 )
+from irkit.report.slowness import Latency, ProbePhases, ProviderLatency, Queries, Routes
 from irkit.report.weighing import Triage
 from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, NextSteps
 from irkit.runbook import Runbook
@@ -82,6 +85,17 @@ class Report(Shown):
     health: HealthPhases | Gap
     next_steps: NextSteps | Gap
     triage: Triage | Gap
+    latency: Latency | Gap
+    routes: Routes | Gap
+    probe_phases: ProbePhases | Gap
+    provider_latency: ProviderLatency | Gap
+    queries: Queries | Gap
+    providers: Providers | Gap
+    failing_calls: ProviderFailures | Gap
+    rate_limits: RateLimits | Gap
+    integrity: Integrity | Gap
+    damage: Damage | Gap
+    database_errors: DatabaseErrors | Gap
 
     @property
     def sections(self) -> tuple[Shown, ...]:
@@ -128,6 +142,17 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
         health=_made(working.health, of, "Health endpoint"),
         next_steps=_made(working.next_steps, of, "Next steps"),
         triage=_made(weighing.weighed, of, "Triage"),
+        latency=_made(slowness.latency, of, Latency.heading),
+        routes=_made(slowness.routes, of, Routes.heading),
+        probe_phases=_made(slowness.probe_phases, of, ProbePhases.heading),
+        provider_latency=_made(slowness.provider_latency, of, ProviderLatency.heading),
+        queries=_made(slowness.queries, of, Queries.heading),
+        providers=_made(providing.providers, of, Providers.heading),
+        failing_calls=_made(providing.failing_calls, of, ProviderFailures.heading),
+        rate_limits=_made(providing.limits, of, RateLimits.heading),
+        integrity=_made(damage.integrity, of, Integrity.heading),
+        damage=_made(damage.damage, of, Damage.heading),
+        database_errors=_made(damage.database_errors, of, DatabaseErrors.heading),
     )
 
 

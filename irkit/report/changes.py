@@ -51,8 +51,7 @@ def log_patterns(of: Material) -> LogPatterns | Gap:
     if logs is None:
         reason, hint = of.view.why_missing("logs")
         return Gap("Log patterns", f"Unknown: {reason}.", hint)
-    interval = of.diagnosis.onset
-    onset = interval.earliest if interval else _earliest(of)
+    interval, onset = of.diagnosis.onset, of.began
     table = patterns.mine(logs, onset)
     rows = tuple(
         PatternRow(
@@ -70,8 +69,3 @@ def log_patterns(of: Material) -> LogPatterns | Gap:
     )
     compared = not table.empty and bool((table["change"] != "unknown").any())
     return LogPatterns(onset, interval, rows, len(table), compared, of.view.ids("logs"))
-
-
-def _earliest(of: Material) -> datetime:
-    onsets = [item.verdict.onset for item in of.diagnosis.findings if item.verdict.onset]
-    return min(onsets, default=of.felt.start)

@@ -217,8 +217,8 @@ def telling(view: View, since: datetime | None = None) -> Claim | None:
     return None
 
 
-def probes(view: View) -> tuple[PhaseRow, ...]:
-    """Return the probes of the health endpoint with their phases."""
+def probes(view: View, kind: str = "health") -> tuple[PhaseRow, ...]:
+    """Return the probes of the health endpoint with their phases; `health_history` are those of the recorder."""
     return tuple(
         PhaseRow(
             row["at"],
@@ -232,7 +232,7 @@ def probes(view: View) -> tuple[PhaseRow, ...]:
             row.get("total_s"),
             str(row.get("error") or ""),
         )
-        for row in view.records("health")
+        for row in view.records(kind)
         if row.get("at")
     )
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from irkit.charts.svg import data_uri
 from irkit.model import Outcome, VerdictState
+from irkit.phrase import seconds as in_seconds
+from irkit.phrase import seconds_between
 from irkit.report.material import is_configured
 from irkit.report.parts import Shown
 from irkit.report.plain import plain_text
@@ -93,6 +95,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "anchor": evidence_anchor,
+        "between": lambda interval: seconds_between(interval).removeprefix("95 % interval "),
         "clock": _clock,
         "configured": is_configured,
         "cut": cut,
@@ -104,6 +107,7 @@ def _environment() -> Environment:
         "seconds": _seconds,
         "sign": lambda state: _SIGNS.get(state, ""),
         "size": _size,
+        "took": _took,
         "utc": _utc,
         "word": lambda state: str(state).replace("_", " "),
     }
@@ -151,6 +155,10 @@ def _duration(value: timedelta | None) -> str:
 
 def _seconds(value: float | None) -> str:
     return "—" if value is None else f"{value:.4f}" if value < 1 else f"{value:.2f}"
+
+
+def _took(value: float | None) -> str:
+    return "—" if value is None else "0 ms" if value == 0 else in_seconds(value)
 
 
 def _size(size_bytes: int) -> str:

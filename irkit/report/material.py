@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from irkit.bundle import Bundle
 from irkit.charts import Band
@@ -104,6 +104,18 @@ class Material:
         """Since when the evidence shows the symptoms of the likeliest type; None where it shows none."""
         found = self.diagnosis.ranking[0].supporting if self.diagnosis.ranking else ()
         return min((item.verdict.onset for item in found if item.verdict.onset), default=None)
+
+    @property
+    def began(self) -> datetime:
+        """When it began, to tell before from since: as signals agree on it, else the earliest symptom or record."""
+        onsets = [item.verdict.onset for item in self.diagnosis.findings if item.verdict.onset]
+        interval = self.diagnosis.onset
+        return interval.earliest if interval else min(onsets, default=self.felt.start)
+
+    def document(self, kind: str) -> Mapping[str, Any] | None:
+        """Return evidence that is a mapping, None where it was not collected."""
+        value = self.bundle.load(kind) if self.bundle.has(kind) else None
+        return value if isinstance(value, Mapping) else None
 
     def type_title(self, slug: str) -> str:
         found = _or_none(self.runbook.incident_type, slug)

@@ -57,8 +57,7 @@ class CheckRow:
 class Triage(Shown):
     """The incident types and "none of these" weighed side by side, and the cheapest check that is left.
 
-    `first` and `second` are the top two, `gap` the distance of their scores. Where `settled`, no outcome of anything
-    that is unknown could put another first.
+    `first` and `second` are the top two, `gap` the distance of their scores; `standing` says how firm the order is.
     """
 
     heading: ClassVar[str] = "Triage"
@@ -73,7 +72,7 @@ class Triage(Shown):
     first: str
     second: str
     gap: float
-    settled: bool
+    standing: str
     unknown: int
     checks: tuple[CheckRow, ...]
     again: str
@@ -100,7 +99,7 @@ def weighed(of: Material) -> Triage:
         first=_title(ahead.first, of),
         second=_title(ahead.second, of),
         gap=ahead.gap,
-        settled=ahead.settled,
+        standing=ahead.standing(_title(ahead.first, of)),
         unknown=ahead.unknown,
         checks=tuple(_check(item, of) for item in ahead.checks),
         again=f"irkit collect {of.incident.id}",

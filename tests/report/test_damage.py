@@ -1,0 +1,83 @@
+"""The sections for database corruption: what the checks say, what is damaged, what can still be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from irkit.report import Report
+from irkit.report.damage import Damage, DatabaseErrors, Integrity
+from irkit.report.html import html, text
+from irkit.report.parts import Gap
+from tests.report.closer import HOSTILE, closer_report
+from tests.type_evidence import BEGAN, at, damaged, healthy, line
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    return closer_report(tmp_path_factory.mktemp("damaged"), "database-corruption", damaged())
+
+
+def test_each_check_says_how_it_ended_and_equal_messages_are_one(report: Report) -> None:
+    made = report.integrity
+    assert isinstance(made, Integrity)
+    assert {row.state.check: row.state.ok for row in made.rows} == {
+        "quick_check": False,
+        "integrity_check": False,
+        "foreign_key_check": True,
+        "wal": False,
+    }
+    message, checks = made.messages[0]
+    assert message.startswith("Tree 3 page 4")
+    assert checks == ("quick_check", "integrity_check")
+    assert len(made.messages) + made.left_out == 27
+
+
+def test_tables_are_damaged_or_not_and_the_log_beside_the_file_is_told(report: Report) -> None:
+    made = report.damage
+    assert isinstance(made, Damage)
+    assert {row.name: row.whole for row in made.tables} == {"messages": False, "conversations": True}
+    assert made.unplaced == 0
+    assert dict(made.facts)["Schema"] == "read, 3 objects"
+    shown = text(made)
+    assert "Copy the two together" in shown
+    assert "SQLite drops what stands after a wrong checksum" in shown
+
+
+def test_errors_of_damage_come_before_locks_and_date_it(tmp_path: Path) -> None:
+    made = damaged()
+    locked = [line(second, "ERROR sqlite3.OperationalError: database is locked") for second in range(200)]
+    section = closer_report(tmp_path, "database-corruption", made | {"logs": [*locked, *made["logs"]]}).database_errors
+    assert isinstance(section, DatabaseErrors)
+    damage, lock = section.rows
+    assert (damage.kind, damage.count, damage.first) == ("damage", 150, BEGAN)
+    assert (lock.kind, lock.count, lock.last) == ("lock contention", 200, at(199))
+    assert section.total == 350
+
+
+def test_what_was_not_checked_is_called_neither_whole_nor_damaged(tmp_path: Path) -> None:
+    made = healthy()
+    report = closer_report(tmp_path, "database-corruption", {"database": made["database"]})
+    assert isinstance(report.integrity, Gap)
+    assert isinstance(report.damage, Damage)
+    assert {row.whole for row in report.damage.tables} == {None}
+    assert "No check was run, so no table can be called whole." in text(report.damage)
+
+
+def test_a_file_that_is_no_database_has_no_tables_to_speak_of(tmp_path: Path) -> None:
+    broken = {"path": "data/jarvis.db", "schema": [], "error": "file is not a database", "wal_size_bytes": 0}
+    rows = [{"check": "integrity_check", "ok": False, "message": f"file is not a database {HOSTILE}", "table": None}]
+    report = closer_report(tmp_path, "database-corruption", {"database": broken, "database_integrity": rows})
+    shown = text(report.damage)
+    assert "not readable: file is not a database" in shown
+    assert "its tables are not known" in shown
+    assert "<script>" not in html(report.integrity)
+    assert "it is not in the evidence" in text(report.integrity)
+
+
+def test_missing_evidence_is_a_gap_with_its_reason(tmp_path: Path) -> None:
+    report = closer_report(tmp_path, "database-corruption", {})
+    for section in (report.integrity, report.damage, report.database_errors):
+        assert isinstance(section, Gap)
+        assert "failed: nothing answered" in section.reason
