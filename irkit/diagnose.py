@@ -30,6 +30,7 @@ from irkit.onset_interval import KINDS, OnsetInterval, interval_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from irkit.registry import BrokenPlugin
     from irkit.runbook import Runbook
@@ -93,13 +94,19 @@ class Diagnosis:
     """All findings in the runbook's order, and the incident types, likeliest first.
 
     After the runbook's symptoms follow those it does not list and irkit found all the same. `onset` is when it began,
-    None where no two signals agree: no clear onset. `onset_unknown` says why it could not be looked for, if so.
+    None where nothing was found, or no two signals agree: no clear onset. `onset_unknown` says why it could not be
+    looked for, if so.
     """
 
     findings: tuple[Finding, ...]
     ranking: tuple[Hypothesis, ...]
     onset: OnsetInterval | None = None
     onset_unknown: str = ""
+
+    @property
+    def since(self) -> datetime | None:
+        """By when it had begun: the end of the onset, without one the earliest sign of the likeliest type, or None."""
+        return self.onset.latest if self.onset is not None else min(_signs(self.findings, self.ranking), default=None)
 
     def of(self, incident_type: str) -> tuple[Finding, ...]:
         return tuple(item for item in self.findings if incident_type in item.incident_types)
@@ -176,7 +183,8 @@ def diagnose(source: EvidenceSource, runbook: Runbook, broken: Sequence[BrokenPl
             findings[item.slug] = replace(extra, incident_types=types)
     everything = tuple(_with_next_step(item, runbook) for item in findings.values())
     everything += tuple(_left_out(plugin) for plugin in broken)
-    return Diagnosis(everything, rank(everything, runbook), *_onset(evidence))
+    ranking = rank(everything, runbook)
+    return Diagnosis(everything, ranking, *_onset(evidence, everything, ranking))
 
 
 def _left_out(plugin: BrokenPlugin) -> Finding:
@@ -185,14 +193,26 @@ def _left_out(plugin: BrokenPlugin) -> Finding:
     return Finding(plugin.name, (), plugin.name, verdict, ())
 
 
-def _onset(evidence: _Loaded) -> tuple[OnsetInterval | None, str]:
+def _onset(
+    evidence: _Loaded, findings: Sequence[Finding], ranking: Sequence[Hypothesis]
+) -> tuple[OnsetInterval | None, str]:
     if not any(evidence.has(kind) for kind in KINDS):
         return None, f"Not looked at: {_why_missing(evidence, 'logs')}."
+    if not any(item.verdict.state is VerdictState.FOUND for item in findings):
+        return None, ""  # something changes every day, and of nothing there is no beginning
     try:
-        return interval_of(evidence), ""
+        return interval_of(evidence, _signs(findings, ranking)), ""
     except Exception as error:  # noqa: BLE001 (as a broken detector: the report goes on without it)
         said = " ".join(str(error).split())[:200]
         return None, f"The onset could not be told from this evidence: {type(error).__name__}: {said}."
+
+
+def _signs(findings: Sequence[Finding], ranking: Sequence[Hypothesis]) -> list[datetime]:
+    """Return when the symptoms of the likeliest type first showed, those of any where no type has one."""
+    likeliest = ranking[0].supporting if ranking and ranking[0].score > 0 else ()
+    found = [item for item in findings if item.verdict.state is VerdictState.FOUND]
+    own = [item.verdict.onset for item in likeliest if item.verdict.onset]
+    return own or [item.verdict.onset for item in found if item.verdict.onset]
 
 
 def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | None = None) -> Finding:
@@ -257,6 +277,10 @@ class _Loaded:
     def __init__(self, source: EvidenceSource) -> None:
         self.source = source
         self._cache: dict[str, Any] = {}
+
+    @property
+    def window(self) -> Window:
+        return self.source.window
 
     def has(self, kind: str) -> bool:
         return self.source.has(kind) or (kind in logs.ORIGIN and self.source.has(logs.ORIGIN[kind]))

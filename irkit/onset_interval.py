@@ -1,70 +1,48 @@
-"""Since when something is wrong, as an interval on which several signals agree: requests, errors, patterns, resources.
+"""Since when something is wrong, as an interval on which several signals agree.
 
 One signal alone proves no incident: a lone change of memory or of traffic happens every day.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from irkit import patterns
 from irkit.changepoint import LEAST_SAMPLES, Shape, find
+from irkit.event_onset import thickest
 from irkit.logs import DERIVED, ORIGIN
-from irkit.phrase import quoted
+from irkit.onset_signals import KINDS, Events, Fact, Signal, signals
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    Values = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
+    from irkit.model import Window
 
-KINDS = ("logs", "requests", "errors", "health_history", "health", "container_history", "container_stats")
+__all__ = ["KINDS", "Began", "OnsetInterval", "agree", "began_of", "interval_of", "onset_interval"]
 FEWEST_SIGNALS = 2
-
-_BINS = 240
-_LEAST_BIN_S = 1.0
-_MOST_PATTERNS = 8
-_FEWEST_LINES = 8
-_LEAST_SLACK_S = 5.0
+_LEAST_SLACK = timedelta(seconds=5)
 _COARSER = 4
-_SERVER_ERROR = 500
-_BAD = frozenset({"warning", "error", "critical"})
 
 
 class EvidenceSource(Protocol):
     """What is needed of a bundle."""
 
+    @property
+    def window(self) -> Window: ...
     def has(self, kind: str) -> bool: ...
     def load(self, kind: str) -> Any: ...  # noqa: ANN401 (a table is a DataFrame, a document is JSON-like)
 
 
 @dataclass(frozen=True, slots=True)
-class Signal:
-    """A series with its times (seconds since 1970), one a sample; `width_s` is how long each sample lasts.
-
-    `rising` says that only a rise is trouble; `counted`, that the values are counts and may be added up.
-    """
-
-    name: str
-    at_s: Values
-    values: Values
-    width_s: float = 0.0
-    rising: bool = True
-    counted: bool = False
-
-    def coarser(self) -> Signal:
-        """Return the counts of four samples at a time."""
-        whole = len(self.values) // _COARSER * _COARSER
-        sums = self.values[:whole].reshape(-1, _COARSER).sum(axis=1)
-        return replace(self, at_s=self.at_s[:whole:_COARSER], values=sums, width_s=_COARSER * self.width_s)
-
-
-@dataclass(frozen=True, slots=True)
 class Began:
-    """One signal's change: the interval in which it began, `until` where it passed, `strength` as in `Onset`."""
+    """One signal's change: the interval in which it began, `until` where it passed, `strength` as in `Onset`.
+
+    `trouble` is False of a change that may be no more than a busier hour. A fact has infinite strength; something that
+    only bears out what others show has none.
+    """
 
     signal: str
     shape: Shape
@@ -72,6 +50,7 @@ class Began:
     latest: datetime
     until: datetime | None
     strength: float
+    trouble: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,55 +66,45 @@ class OnsetInterval:
     others: tuple[Began, ...] = ()
 
 
-def onset_interval(tables: Mapping[str, pd.DataFrame | None]) -> OnsetInterval | None:
+def onset_interval(
+    tables: Mapping[str, pd.DataFrame | None], window: Window | None = None, signs: Collection[datetime] = ()
+) -> OnsetInterval | None:
     """Return the interval in which trouble began, or None where no two signals agree on one: no clear onset.
 
-    `tables` holds evidence by kind (`KINDS`); what is missing is not asked.
+    `tables` holds evidence by kind (`KINDS`); what is missing is not asked. `signs` are as in `agree`.
     """
-    return agree(began for signal in signals(tables) if (began := began_of(signal)) is not None)
+    changes = (began_of(signal) for signal in signals(tables, window))
+    return agree((began for began in changes if began is not None), signs)
 
 
-def interval_of(source: EvidenceSource) -> OnsetInterval | None:
+def interval_of(source: EvidenceSource, signs: Collection[datetime] = ()) -> OnsetInterval | None:
     """Return the onset interval of a bundle, or None: no clear onset; requests and errors are read from its logs."""
     tables = {kind: source.load(kind) for kind in KINDS if source.has(kind)}
     derived = {
         kind: DERIVED[kind](tables[origin]) for kind, origin in ORIGIN.items() if kind in KINDS and origin in tables
     }
-    return onset_interval({**derived, **tables})
+    return onset_interval({**derived, **tables}, source.window, signs)
 
 
-def signals(tables: Mapping[str, pd.DataFrame | None]) -> Iterator[Signal]:
-    """Yield what can be followed over time in the evidence: one series a service, container, probe or pattern.
-
-    Requests, errors and patterns are counted in bins of the log's length through 240, a second at least.
-    """
-    logs = tables.get("logs")
-    bins = _bins_of(logs)
-    if logs is not None and bins is not None:
-        requests, errors = tables.get("requests"), tables.get("errors")
-        if requests is not None:
-            yield from _of_requests(requests, bins)
-        if errors is not None:
-            yield from _counted("errors logged", errors, bins)
-        yield from _of_patterns(logs, bins)
-    for kinds, read in (
-        (("health_history", "health"), _of_health),
-        (("container_history", "container_stats"), _of_resources),
-    ):
-        table = next((found for kind in kinds if (found := tables.get(kind)) is not None), None)
-        if table is not None:
-            yield from read(table)
-
-
-def began_of(signal: Signal) -> Began | None:
+def began_of(signal: Signal | Events | Fact) -> Began | None:
     """Return when a signal changed for the worse, or None; counts too thin to tell are added up and asked again."""
+    if isinstance(signal, Events):
+        return _began_of_events(signal)
+    if isinstance(signal, Fact):
+        earliest, latest = _time(signal.earliest_s), _time(signal.latest_s)
+        return Began(signal.name, Shape.STEP, earliest, latest, None, math.inf if signal.sure else 0.0)
+    import numpy as np
+
     found = find(signal.values)
+    if found.shape is Shape.NONE and signal.plain:
+        signal = replace(signal, values=np.exp(signal.values), least=0.0)
+        found = find(signal.values)
     if found.shape is Shape.NONE and signal.counted and len(signal.values) >= _COARSER * LEAST_SAMPLES:
         signal = signal.coarser()
         found = find(signal.values)
     if found.shape is Shape.NONE or found.earliest is None or found.latest is None:
         return None
-    if signal.rising and found.size <= 0:
+    if (signal.rising and found.size <= 0) or abs(found.size) < signal.least:
         return None
     # a sample says what was true at its time: the change came after the one before
     first = found.earliest if signal.width_s else max(found.earliest - 1, 0)
@@ -146,19 +115,41 @@ def began_of(signal: Signal) -> Began | None:
         _time(signal.at_s[found.latest] + signal.width_s),
         _time(signal.at_s[found.until]) if found.until is not None else None,
         found.strength,
+        signal.trouble or found.size < 0,
     )
 
 
-def agree(changes: Iterable[Began]) -> OnsetInterval | None:
-    """Return the interval on which most signals agree, the earliest of equals; None for fewer than two."""
+def _began_of_events(events: Events) -> Began | None:
+    found = thickest(events.at_s, events.start_s, events.end_s)
+    if found is None:
+        return None
+    shape = Shape.STEP if found.until_s is None else Shape.EPISODE
+    until = None if found.until_s is None else _time(found.until_s)
+    return Began(events.name, shape, _time(found.earliest_s), _time(found.latest_s), until, found.strength)
+
+
+def agree(changes: Iterable[Began], signs: Collection[datetime] = ()) -> OnsetInterval | None:
+    """Return the interval on which most signals agree, the earliest of equals; None for fewer than two.
+
+    Signals that are no trouble by themselves decide nothing without one that is. `signs` are times at which symptoms
+    first showed: what agrees with one of them goes before what does not.
+    """
     known = sorted(changes, key=lambda item: item.earliest)
-    slack = timedelta(seconds=_LEAST_SLACK_S)
     groups = [
-        [item for item in known if item.earliest <= each.latest + slack and item.latest >= each.latest - slack]
+        [
+            item
+            for item in known
+            if item.earliest <= each.latest + _LEAST_SLACK and item.latest >= each.latest - _LEAST_SLACK
+        ]
         for each in known
     ]
-    most = max(groups, key=len, default=[])
-    if len(most) < FEWEST_SIGNALS:
+    telling = [
+        group
+        for group in groups
+        if len(group) >= FEWEST_SIGNALS and any(item.trouble and item.strength > 0 for item in group)
+    ]
+    most = max(telling, key=lambda group: (_borne_out(group, signs), len(group)), default=None)
+    if most is None:
         return None
     earliest, latest = sorted((max(item.earliest for item in most), min(item.latest for item in most)))
     if earliest == latest or not all(item.earliest <= earliest and item.latest >= latest for item in most):
@@ -168,90 +159,11 @@ def agree(changes: Iterable[Began]) -> OnsetInterval | None:
     return OnsetInterval(earliest, latest, tuple(most), tuple(item for item in known if item not in most))
 
 
-def _bins_of(logs: pd.DataFrame | None) -> Values | None:
-    """Return the edges of the bins that the log is counted in."""
-    import numpy as np
-
-    if logs is None or not logs["at"].notna().any():
-        return None
-    first, last = logs["at"].min().timestamp(), logs["at"].max().timestamp()
-    width = max(_LEAST_BIN_S, (last - first) / _BINS)
-    count = int((last - first) // width)
-    return first + width * np.arange(count + 1) if count >= LEAST_SAMPLES else None
-
-
-def _of_requests(requests: pd.DataFrame, bins: Values) -> Iterator[Signal]:
-    import numpy as np
-    import pandas as pd
-
-    timed = requests[requests["at"].notna()]
-    for service, rows in timed.groupby("service", sort=True):
-        failed = rows[rows["status_code"] >= _SERVER_ERROR]
-        yield from _counted(f"failed requests to {service}", failed, bins)
-        yield from _counted(f"requests to {service}", rows, bins, rising=False)
-        took = rows[rows["duration_s"].notna()]
-        if len(took) >= LEAST_SAMPLES:
-            place = np.clip(np.searchsorted(bins, _seconds(took["at"]), side="right") - 1, 0, len(bins) - 2)
-            slowest = pd.Series(took["duration_s"].to_numpy(dtype="float64")).groupby(place).quantile(0.95)
-            values = np.log(slowest.reindex(range(len(bins) - 1)).clip(lower=1e-6).to_numpy(dtype="float64"))
-            yield Signal(f"latency of {service}", bins[:-1], values, float(bins[1] - bins[0]))
-
-
-def _of_patterns(logs: pd.DataFrame, bins: Values) -> Iterator[Signal]:
-    """Yield the log pattern that speaks of trouble and changes most clearly; of all of them one signal, not many."""
-    mined = patterns.read(logs)
-    levels, texts = mined.patterns["level"].tolist(), mined.patterns["pattern"].tolist()
-    bad = [index for index, level in enumerate(levels) if level in _BAD and len(mined.at_s[index]) >= _FEWEST_LINES]
-    frequent = sorted(bad, key=lambda index: -len(mined.at_s[index]))[:_MOST_PATTERNS]
-    counted = [_in_bins(f"log pattern {quoted(texts[index], 80)}", mined.at_s[index], bins) for index in frequent]
-    changed = [(began.strength, index) for index, each in enumerate(counted) if (began := began_of(each)) is not None]
-    if changed:
-        yield counted[max(changed)[1]]
-
-
-def _of_health(health: pd.DataFrame) -> Iterator[Signal]:
-    """Yield for each probed address whether it was unhealthy, and how long it took."""
-    import numpy as np
-
-    for url, rows in health[health["at"].notna()].groupby("url", sort=True):
-        failed = (rows["verdict"] != "healthy").to_numpy().astype(np.float64)
-        yield _sampled(f"failed probes of {url}", rows["at"], failed)
-        took = rows["total_s"].to_numpy(dtype="float64", na_value=np.nan)
-        yield _sampled(f"answer time of {url}", rows["at"], np.log(np.where(took > 0, took, np.nan)))
-
-
-def _of_resources(stats: pd.DataFrame) -> Iterator[Signal]:
-    import numpy as np
-
-    for column, told in (("memory_usage_bytes", "memory"), ("cpu_percent", "CPU")):
-        for name, rows in stats[stats["at"].notna()].groupby("name", sort=True):
-            values = rows[column].to_numpy(dtype="float64", na_value=np.nan)
-            # not whole numbers: bytes are no counts of events
-            yield _sampled(f"{told} of {name}", rows["at"], values / 1024 if column.endswith("bytes") else values)
-
-
-def _sampled(name: str, at: pd.Series[Any], values: Values) -> Signal:
-    import numpy as np
-
-    order = np.argsort(seconds := _seconds(at), kind="stable")
-    return Signal(name, seconds[order], values[order])
-
-
-def _counted(name: str, rows: pd.DataFrame, bins: Values, *, rising: bool = True) -> Iterator[Signal]:
-    timed = rows[rows["at"].notna()]
-    if len(timed) >= _FEWEST_LINES:
-        yield _in_bins(name, _seconds(timed["at"]), bins, rising=rising)
-
-
-def _in_bins(name: str, at_s: Values, bins: Values, *, rising: bool = True) -> Signal:
-    import numpy as np
-
-    counts = np.histogram(at_s, bins=bins)[0].astype(np.float64)
-    return Signal(name, bins[:-1], counts, float(bins[1] - bins[0]), rising, counted=True)
-
-
-def _seconds(at: pd.Series[Any]) -> Values:
-    return at.astype("datetime64[us, UTC]").astype("int64").to_numpy(dtype="float64") / 1e6
+def _borne_out(group: list[Began], signs: Collection[datetime]) -> bool:
+    return any(
+        min(item.earliest for item in group) - _LEAST_SLACK <= at <= max(item.latest for item in group) + _LEAST_SLACK
+        for at in signs
+    )
 
 
 def _time(at_s: float) -> datetime:

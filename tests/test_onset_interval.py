@@ -1,3 +1,5 @@
+import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +11,9 @@ import irkit
 from irkit import logs as log_tables
 from irkit.bundle import open_bundle
 from irkit.changepoint import Shape
-from irkit.onset_interval import Began, agree, began_of, interval_of, onset_interval, signals
+from irkit.model import Window
+from irkit.onset_interval import Began, agree, began_of, interval_of, onset_interval
+from irkit.onset_signals import Events, Fact, signals
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 ONSET_S = 420
@@ -66,7 +70,8 @@ def test_of_a_drill_the_interval_holds_the_moment_of_the_first_failure() -> None
     errors = log_tables.parse_errors(bundle.load("logs"))
     found = interval_of(bundle)
     assert found is not None
-    assert found.earliest <= errors["at"].iloc[0] <= found.latest
+    # a request was asked for before its failure was logged
+    assert found.earliest <= errors["at"].iloc[0] <= found.latest + timedelta(seconds=2)
     assert found.latest - found.earliest < timedelta(seconds=15)
 
 
@@ -113,7 +118,7 @@ def test_probes_that_fail_since_a_moment_are_a_signal() -> None:
 def test_too_short_a_log_has_no_signals() -> None:
     tables = service_log(broken=True)
     few = {kind: frame.head(20) for kind, frame in tables.items() if frame is not None}
-    assert list(signals(few)) == []
+    assert [began_of(signal) for signal in signals(few)] == [None]
     assert onset_interval({}) is None
 
 
@@ -142,3 +147,81 @@ def test_signals_that_follow_one_another_closely_agree_on_both() -> None:
 def test_signals_that_are_far_apart_agree_on_nothing() -> None:
     assert agree([change("a", 0, 1), change("b", 60, 61)]) is None
     assert agree([]) is None
+
+
+def test_what_is_no_trouble_by_itself_agrees_on_nothing_alone() -> None:
+    busy = [replace(change(name, 0, 10), trouble=False) for name in ("requests", "CPU")]
+    assert agree(busy) is None
+    found = agree([*busy, change("latency", 3, 8)])
+    assert found is not None
+    assert len(found.agreeing) == 3
+
+
+def test_a_new_bad_line_bears_out_what_is_certain_and_no_other_new_line() -> None:
+    new = [Began(name, Shape.STEP, at(9), at(10), None, 0.0) for name in ("a new line", "another")]
+    assert agree(new) is None
+    kill = Began("OOM kill in api-1", Shape.STEP, at(8), at(12), None, math.inf)
+    found = agree([kill, new[0]])
+    assert found is not None
+    assert (found.earliest, found.latest) == (at(9), at(10))
+
+
+def test_what_agrees_with_a_symptom_goes_before_what_more_signals_say() -> None:
+    early = [change("a", 0, 10), change("b", 5, 12), change("c", 6, 9)]
+    late = [change("d", 300, 310), change("e", 301, 305)]
+    found = agree([*early, *late], signs=[at(304)])
+    assert found is not None
+    assert (found.earliest, found.latest) == (at(301), at(305))
+
+
+def test_a_service_that_fell_silent_did_so_before_the_end_of_the_evidence() -> None:
+    rows: list[dict[str, object]] = []
+    for second in np.sort(np.random.default_rng(4).uniform(0, 300, 900)):
+        line = f'10.0.0.7:1 - "GET /items HTTP/1.1" 200 rt={0.05:.6f}'
+        rows.append({"at": at(second), "service": "api", "name": "api-1", "stream": "stdout", "line": line})
+    logs = table(rows)
+    tables = {"logs": logs, "requests": log_tables.parse_requests(logs)}
+    changes = [began_of(signal) for signal in signals(tables, Window(START, at(480)))]
+    assert [(began.signal, began.trouble) for began in changes if began] == [("requests to api", True)]
+    assert [began_of(signal) for signal in signals(tables)] == [None] * 2
+
+
+def history(**columns: list[object]) -> pd.DataFrame:
+    count = max(map(len, columns.values()))
+    plain: dict[str, list[object]] = {"oom_kill_count": [0] * count, "oom_killed": [False] * count}
+    plain |= {"restart_count": [0] * count, "exit_code": [None] * count} | columns
+    return table([
+        {"at": at(5 * index), "name": "api-1", "memory_usage_bytes": None, "cpu_percent": None}
+        | {name: values[index] for name, values in plain.items()}
+        for index in range(count)
+    ])  # fmt: skip
+
+
+def test_kills_and_ends_that_nobody_wanted_are_facts_and_others_are_none() -> None:
+    def facts(**columns: list[object]) -> list[tuple[str, float, float]]:
+        found = [each for each in signals({"container_history": history(**columns)}) if isinstance(each, Fact)]
+        return [(each.name, each.earliest_s - START.timestamp(), each.latest_s - START.timestamp()) for each in found]
+
+    assert facts(oom_kill_count=[0, 0, 1, 2]) == [("OOM kill in api-1", 5.0, 10.0)]
+    assert facts(oom_killed=[False, False, True, True]) == [("OOM kill in api-1", 5.0, 10.0)]
+    assert facts(restart_count=[0, 0, 0, 1]) == [("end of api-1", 10.0, 15.0)]
+    assert facts(exit_code=[None, 137, 137]) == [("end of api-1", 0.0, 5.0)]
+    assert facts(exit_code=[None, 143, None]) == []
+    assert facts(oom_kill_count=[3, 3, 3]) == []
+
+
+def test_half_of_the_requests_slow_are_events() -> None:
+    random = np.random.default_rng(5)
+    rows: list[dict[str, object]] = [
+        {"at": at(2 * index), "service": "api", "method": "GET", "path": "/x", "status_code": 200,
+         "duration_s": 3.0 if index > 60 and random.random() < 0.4 else 0.05}
+        for index in range(120)
+    ]  # fmt: skip
+    requests = table(rows).astype({"duration_s": "float64", "status_code": "int64"})
+    logs = table([{"at": row["at"], "service": "api", "name": "api-1", "line": "x"} for row in rows])
+    named = {each.name: each for each in signals({"logs": logs, "requests": requests})}
+    slow = named["slow requests to api"]
+    assert isinstance(slow, Events)
+    began = began_of(slow)
+    assert began is not None
+    assert at(110) <= began.earliest <= at(122) <= began.latest <= at(130)

@@ -1,0 +1,298 @@
+"""What can be followed over time in the evidence: failures and errors as events, latency and resources as samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from irkit import patterns
+from irkit.changepoint import LEAST_SAMPLES
+from irkit.event_onset import LEAST_EVENTS
+from irkit.pattern_changes import LEAST_BASELINE_S
+from irkit.phrase import quoted
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from irkit.model import Window
+
+    Values = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
+
+KINDS = (
+    "logs",
+    "requests",
+    "errors",
+    "health_history",
+    "health",
+    "container_history",
+    "container_stats",
+    "process_history",
+    "redis_history",
+)
+_BINS = 240
+_LEAST_BIN_S = 1.0
+_MOST_EVENTS = 480
+_MOST_ROUTES = 8
+_MOST_PATTERNS = 8
+_COARSER = 4
+_SERVER_ERROR, _TOO_MANY_REQUESTS = 500, 429
+_BAD = frozenset({"warning", "error", "critical"})
+_LEAST_FACTOR = 1.5
+_OF_ENDS = ["at", "name", "oom_kill_count", "oom_killed", "restart_count", "exit_code"]
+_FAR, _LEAST_SLOW_S = 4.0, 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A series with its times (seconds since 1970), one a sample; `width_s` is how long each sample lasts.
+
+    `rising` says that only a rise is trouble; `counted`, that the values are counts and may be added up; `trouble`,
+    that a change is bad by itself and not only a busier hour. Durations are logarithms, in which noise is even, and
+    `least` is the smallest change of these that matters; what grows evenly is a ramp in `plain` seconds only.
+    """
+
+    name: str
+    at_s: Values
+    values: Values
+    width_s: float = 0.0
+    rising: bool = True
+    counted: bool = False
+    trouble: bool = True
+    least: float = 0.0
+    plain: bool = False
+
+    def coarser(self) -> Signal:
+        """Return the counts of four samples at a time."""
+        whole = len(self.values) // _COARSER * _COARSER
+        sums = self.values[:whole].reshape(-1, _COARSER).sum(axis=1)
+        return replace(self, at_s=self.at_s[:whole:_COARSER], values=sums, width_s=_COARSER * self.width_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Bad events at `at_s` (sorted, seconds since 1970) in evidence that goes from `start_s` to `end_s`."""
+
+    name: str
+    at_s: Values
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened for certain, after `earliest_s` and by `latest_s` (seconds since 1970).
+
+    One that is not `sure` (a bad line that was never logged before) only bears out what others show.
+    """
+
+    name: str
+    earliest_s: float
+    latest_s: float
+    sure: bool = True
+
+
+def signals(
+    tables: Mapping[str, pd.DataFrame | None], window: Window | None = None
+) -> Iterator[Signal | Events | Fact]:
+    """Yield what changes in the evidence could show: one for each service, route, pattern, probe and container.
+
+    Traffic is counted in bins of the log's length through 240, a second at least. `window` is that of the evidence: a
+    service that fell silent did so before its end.
+    """
+    logs = tables.get("logs")
+    if logs is not None and logs["at"].notna().any():
+        span = _span(logs["at"], window)
+        requests, errors = tables.get("requests"), tables.get("errors")
+        if requests is not None:
+            yield from _of_requests(requests, span)
+        if errors is not None:
+            yield from _events("errors logged", errors["at"], span)
+        yield from _of_patterns(logs, span)
+    for kinds, read in (
+        (("health_history", "health"), _of_health),
+        (("container_history", "container_stats"), _of_resources),
+        (("container_history",), _of_ends),
+        (("process_history",), _of_processes),
+        (("redis_history",), _of_redis),
+    ):
+        table = next((found for kind in kinds if (found := tables.get(kind)) is not None and len(found)), None)
+        if table is not None:
+            yield from read(table)
+
+
+def seconds_of(at: pd.Series[Any]) -> Values:
+    """Return times as seconds since 1970."""
+    return at.astype("datetime64[us, UTC]").astype("int64").to_numpy(dtype="float64") / 1e6
+
+
+def _span(at: pd.Series[Any], window: Window | None) -> tuple[float, float]:
+    first, last = at.min().timestamp(), at.max().timestamp()
+    return first, max(last, min(window.end.timestamp(), _soon(last, first))) if window else last
+
+
+def _soon(last: float, first: float) -> float:
+    """Return until when a silence after the last line tells: one longer than the log itself says nothing more."""
+    return last + (last - first)
+
+
+def _bins(span: tuple[float, float]) -> Values | None:
+    import numpy as np
+
+    width = max(_LEAST_BIN_S, (span[1] - span[0]) / _BINS)
+    count = int((span[1] - span[0]) // width)
+    return span[0] + width * np.arange(count + 1) if count >= LEAST_SAMPLES else None
+
+
+def _of_requests(requests: pd.DataFrame, span: tuple[float, float]) -> Iterator[Signal | Events]:
+    import pandas as pd
+
+    timed = requests[requests["at"].notna()]
+    bins = _bins(span)
+    for service, rows in timed.groupby("service", sort=True):
+        failed = rows[(rows["status_code"] >= _SERVER_ERROR) | (rows["status_code"] == _TOO_MANY_REQUESTS)]
+        yield from _events(f"failed requests to {service}", failed["at"], span)
+        if bins is not None and len(rows) >= LEAST_SAMPLES:
+            yield _in_bins(f"requests to {service}", seconds_of(rows["at"]), bins)
+        routes = rows[rows["duration_s"].notna()].groupby(["method", "path"], sort=True)
+        frequent = sorted(routes, key=lambda item: -len(item[1]))[:_MOST_ROUTES]
+        for (method, path), own in frequent:
+            if len(own) >= LEAST_SAMPLES:
+                yield _latency(f"latency of {method} {path} at {service}", own, bins)
+        slow = [_slow(own) for _, own in frequent if len(own) >= LEAST_EVENTS]
+        if slow:
+            yield from _events(f"slow requests to {service}", pd.concat(slow), span)
+
+
+def _slow(rows: pd.DataFrame) -> pd.Series[Any]:
+    """Return when those requests of a route were asked for that took far longer than its quick ones."""
+    import pandas as pd
+
+    took_s = rows["duration_s"]
+    far = took_s > max(_FAR * float(took_s.quantile(0.25)), _LEAST_SLOW_S)
+    return (rows["at"] - pd.to_timedelta(took_s, unit="s"))[far]
+
+
+def _latency(name: str, rows: pd.DataFrame, bins: Values | None) -> Signal:
+    """Return the logarithm of durations by when each request was asked for, of many requests the p95 of each bin."""
+    import numpy as np
+    import pandas as pd
+
+    took_s = rows["duration_s"].to_numpy(dtype="float64")
+    asked_s = seconds_of(rows["at"]) - took_s
+    order = np.argsort(asked_s, kind="stable")
+    asked_s, logged = asked_s[order], np.log(np.maximum(took_s[order], 1e-6))
+    least = float(np.log(_LEAST_FACTOR))
+    if len(asked_s) <= _MOST_EVENTS or bins is None:
+        return Signal(name, asked_s, logged, least=least, plain=True)
+    place = np.clip(np.searchsorted(bins, asked_s, side="right") - 1, 0, len(bins) - 2)
+    slowest = pd.Series(logged).groupby(place).quantile(0.95)
+    values = slowest.reindex(range(len(bins) - 1)).to_numpy(dtype="float64")
+    return Signal(name, bins[:-1], values, float(bins[1] - bins[0]), least=least, plain=True)
+
+
+def _of_patterns(logs: pd.DataFrame, span: tuple[float, float]) -> Iterator[Events | Fact]:
+    """Yield the log patterns that speak of trouble: the most frequent, and of the rare those that are new."""
+    mined = patterns.read(logs)
+    levels, texts = mined.patterns["level"].tolist(), mined.patterns["pattern"].tolist()
+    bad = [index for index, level in enumerate(levels) if level in _BAD and len(mined.at_s[index])]
+    bad.sort(key=lambda index: -len(mined.at_s[index]))
+    frequent = [index for index in bad if len(mined.at_s[index]) >= LEAST_EVENTS]
+    for index in frequent[:_MOST_PATTERNS]:
+        yield Events(f"log pattern {quoted(texts[index], 80)}", mined.at_s[index], *span)
+    rare = [index for index in bad if index not in frequent and mined.at_s[index][0] - span[0] >= LEAST_BASELINE_S]
+    for index in rare[:_MOST_PATTERNS]:
+        first_s = float(mined.at_s[index][0])
+        yield Fact(f"new log pattern {quoted(texts[index], 80)}", first_s - _LEAST_BIN_S, first_s, sure=False)
+
+
+def _of_ends(history: pd.DataFrame) -> Iterator[Fact]:
+    """Yield for each container the first kill that the kernel counted, and the first end that nobody wanted."""
+    # a recorder of an earlier irkit may not have kept all of it
+    timed = history.reindex(columns=_OF_ENDS)[history["at"].notna()].sort_values("at", kind="stable")
+    for name, rows in timed.groupby("name", sort=True):
+        at_s, last = seconds_of(rows["at"]), rows.shift()
+        killed = (rows["oom_kill_count"] > last["oom_kill_count"]).fillna(value=False).to_numpy(dtype=bool)
+        flagged = (
+            (rows["oom_killed"].isin([True]) & last["oom_killed"].isin([False]))
+            .fillna(value=False)
+            .to_numpy(dtype=bool)
+        )
+        again = (rows["restart_count"] > last["restart_count"]).fillna(value=False).to_numpy(dtype=bool)
+        crashed = (rows["exit_code"].notna() & ~rows["exit_code"].isin([0, 143])).to_numpy(dtype=bool)
+        for told, happened in ((f"OOM kill in {name}", killed | flagged), (f"end of {name}", again | crashed)):
+            places = happened[1:].nonzero()[0] + 1
+            if len(places):
+                yield Fact(told, float(at_s[places[0] - 1]), float(at_s[places[0]]))
+
+
+def _of_health(health: pd.DataFrame) -> Iterator[Signal]:
+    """Yield for each probed address whether it was unhealthy, and how long it took."""
+    import numpy as np
+
+    for url, rows in health[health["at"].notna()].groupby("url", sort=True):
+        failed = (rows["verdict"] != "healthy").to_numpy().astype(np.float64)
+        yield _sampled(f"failed probes of {url}", rows["at"], failed)
+        took = rows["total_s"].to_numpy(dtype="float64", na_value=np.nan)
+        logged = np.log(np.where(took > 0, took, np.nan))
+        yield replace(
+            _sampled(f"answer time of {url}", rows["at"], logged, least=float(np.log(_LEAST_FACTOR))), plain=True
+        )
+
+
+def _of_resources(stats: pd.DataFrame) -> Iterator[Signal]:
+    import numpy as np
+
+    for name, rows in stats[stats["at"].notna()].groupby("name", sort=True):
+        used = rows["memory_usage_bytes"].to_numpy(dtype="float64", na_value=np.nan)
+        # not whole numbers: bytes are no counts of events
+        yield _sampled(f"memory of {name}", rows["at"], used / 1024)
+        cpu = rows["cpu_percent"].to_numpy(dtype="float64", na_value=np.nan)
+        yield _sampled(f"CPU of {name}", rows["at"], cpu, trouble=False)
+
+
+def _of_processes(processes: pd.DataFrame) -> Iterator[Signal]:
+    """Yield what the processes of each container hold in all: what they keep resident, and their open files."""
+    import numpy as np
+
+    for column, told in (("rss_bytes", "resident size of the processes of"), ("open_files", "open files of")):
+        timed = processes[processes["at"].notna() & processes[column].notna()]
+        for name, rows in timed.groupby("name", sort=True):
+            sums = rows.groupby("at", sort=True)[column].sum()
+            values = sums.to_numpy(dtype="float64", na_value=np.nan)
+            yield _sampled(f"{told} {name}", sums.index.to_series(), values / 1024 if column == "rss_bytes" else values)
+
+
+def _of_redis(history: pd.DataFrame) -> Iterator[Signal]:
+    import numpy as np
+
+    timed = history[history["at"].notna()]
+    used = timed["used_memory_bytes"].to_numpy(dtype="float64", na_value=np.nan)
+    yield _sampled("memory of Redis", timed["at"], used / 1024)
+    took = timed["answer_s"].to_numpy(dtype="float64", na_value=np.nan)
+    yield _sampled("answer time of Redis", timed["at"], np.log(np.where(took > 0, took, np.nan)), least=1.0)
+    blocked = timed["blocked_clients"].to_numpy(dtype="float64", na_value=np.nan)
+    yield _sampled("blocked clients of Redis", timed["at"], blocked)
+
+
+def _sampled(name: str, at: pd.Series[Any], values: Values, *, trouble: bool = True, least: float = 0.0) -> Signal:
+    import numpy as np
+
+    order = np.argsort(seconds := seconds_of(at), kind="stable")
+    return Signal(name, seconds[order], values[order], trouble=trouble, least=least)
+
+
+def _events(name: str, at: pd.Series[Any], span: tuple[float, float]) -> Iterator[Events]:
+    import numpy as np
+
+    timed = at.dropna()
+    if len(timed) >= LEAST_EVENTS:
+        yield Events(name, np.sort(seconds_of(timed)), *span)
+
+
+def _in_bins(name: str, at_s: Values, bins: Values) -> Signal:
+    import numpy as np
+
+    counts = np.histogram(at_s, bins=bins)[0].astype(np.float64)
+    return Signal(name, bins[:-1], counts, float(bins[1] - bins[0]), rising=False, counted=True, trouble=False)
