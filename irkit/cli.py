@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from irkit import cli_bundle, cli_incident, console
+from irkit.cli_help import ByMoment
 from irkit.errors import CollectError, IrkitError
 from irkit.model import Outcome, parse_incident_id, utc_now
 
@@ -50,7 +51,9 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-@click.group(help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=ByMoment, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(version("irkit"), prog_name="irkit")
 def irkit() -> None:
     """Gather the subcommands; `_HELP` is what a person reads."""

@@ -126,6 +126,7 @@ ROOMS = (
     "terminal",
     "terminal_triage",
     "console",
+    "cli_help",
     "cli_bundle",
     "cli_incident",
     "cli",
@@ -138,6 +139,7 @@ DRAWS = {
     "terminal_triage": {"rich"},
     "console": {"rich", "click"},
     "cli": {"click"},
+    "cli_help": {"click"},
     "cli_bundle": {"click"},
     "cli_incident": {"click"},
 }

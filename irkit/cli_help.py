@@ -1,0 +1,30 @@
+"""The list of commands in `irkit --help`: by the moment in which one is wanted, each with its whole sentence."""
+
+from __future__ import annotations
+
+import click
+
+# In the order of an incident; a command that is in none of them is listed last, so that it is never lost.
+_MOMENTS = (
+    ("Something is broken", ("open", "collect", "ack", "escalate", "note", "list", "show")),
+    ("What is wrong", ("triage", "diagnose", "investigate", "memory", "bundle")),
+    ("Put it right", ("act", "step", "mitigate", "resolve", "reopen", "amend")),
+    (
+        "Afterwards",
+        ("postmortem", "new", "lint", "action-item", "follow-up", "publish", "batch", "serve", "lab", "close"),
+    ),
+    ("Before it happens", ("doctor", "record", "watch", "runbook", "drill", "redact")),
+)
+
+
+class ByMoment(click.Group):
+    """A group whose help lists its commands by moment instead of by alphabet, and cuts no sentence short."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        known = {name: self.commands[name] for name in self.list_commands(ctx) if not self.commands[name].hidden}
+        placed = {name for _, names in _MOMENTS for name in names}
+        for title, names in (*_MOMENTS, ("More", tuple(name for name in known if name not in placed))):
+            rows = [(name, known[name].get_short_help_str(limit=200)) for name in names if name in known]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
