@@ -27,8 +27,10 @@ _MOST_AT_ONCE = 20_000
 _REORDER_LINES = 64
 _MICROSECOND = timedelta(microseconds=1)
 _GROWTH = range(2, 65)
-# reading some lines twice is cheaper than asking once more from where to read
+# reading some lines twice is cheaper than asking once more from where to read; so is reading many of a log that grows
+# by more between two questions than the answers are apart
 _OVERSHOOT = 4
+_MOST_QUESTIONS = 16
 _USUAL_LINE_BYTES = 200.0
 # what a line takes beside its text: its stamp and its container's names
 _ENVELOPE_BYTES = 100
@@ -83,7 +85,9 @@ class LogTail:
         step = _REORDER_LINES + int(min(room_bytes / min(self._line_bytes, PIECE_BYTES) + 1, _MOST_AT_ONCE))
         too_new, far_enough = self._newer, 0
         tail = too_new + (step if too_new else min(step, FIRST_TAIL))
+        asked = 0
         while True:
+            asked += 1
             with self.open_tail(tail) as chunks:
                 lines = decode_lines(chunks, tty=self.tty)
                 head = list(islice(lines, _REORDER_LINES))
@@ -96,10 +100,13 @@ class LogTail:
                     self.done, self.reached = True, self.window.start
                     return []
                 begins = self._begins(tail, head)
-                if begins < self.reached and tail - too_new <= _OVERSHOOT * step:
+                near = tail - too_new <= _OVERSHOOT * step or asked > _MOST_QUESTIONS
+                if begins < self.reached and near:
                     return self._taken(tail, begins, chain(head, lines), room_bytes)
             if begins >= self.reached:
                 too_new = tail
+                if far_enough <= tail:
+                    far_enough = 0  # it was, before the log grew
                 grown = self._guess(tail, begins)
                 tail = min(grown, (too_new + far_enough) // 2) if far_enough else grown
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -103,6 +103,23 @@ def test_one_line_larger_than_the_room_is_had_all_the_same() -> None:
         ["y" * 10_000],
         ["x" * 10_000],
     ]
+
+
+def test_a_log_that_grows_faster_than_it_is_asked_is_caught_up_with() -> None:
+    log = Log([(number / 1000, f"line {number}") for number in range(5_000)])
+    growing = log.tail(seconds(3, 4))
+    open_once = growing.open_tail
+
+    @contextmanager
+    def open_tail(records: int) -> Iterator[Iterable[bytes]]:
+        longer = range(len(log.records), len(log.records) + 3_000)
+        log.records += [(START + timedelta(seconds=number / 1000), f"line {number}") for number in longer]
+        with open_once(records) as chunks:
+            yield chunks
+
+    growing.open_tail = open_tail
+    found = [line for part in reversed(read(growing, 10_000)) for line in part]
+    assert found == [f"line {number}" for number in range(3_000, 4_000)]
 
 
 def test_an_empty_log_is_read_to_its_end() -> None:
