@@ -210,13 +210,15 @@ def postmortem(
     help="The id it shall have. Default: the next free one.",
 )
 def drill(name: str | None, incident_id: int | None) -> None:
-    """File the recording of a real incident, to train on or to look around; without NAME, list them."""
+    """File the recording of a real incident, to train on or to look around; without NAME, or for `list`, list them."""
     from irkit import drill as drills
     from irkit import workspace
 
-    if name is None:
-        for item in drills.available():
-            console.say(f"{item.name}  {item.description}")
+    if name in {None, "list"}:
+        known = drills.available()
+        width = max(len(item.name) for item in known)
+        for item in known:
+            console.say(f"{item.name:<{width}}  {item.description}")
         return
     filed, new = drills.file(name, workspace.load_settings(), incident_id)
     cli_incident.show_card(filed)
