@@ -119,8 +119,7 @@ def clean(line: object) -> str:
 def parse_request(text: str) -> RequestLine | None:
     """Read a request from a cleaned line: uvicorn, gunicorn, nginx, Apache, JSON or logfmt."""
     if " HTTP/" in text and (found := _ACCESS.search(text)):
-        duration_s = _access_duration_s(found[4])
-        return _request(found[1], found[2], found[3], duration_s, structured=False)
+        return _request(found[1], found[2], found[3], duration_in(found[4]), structured=False)
     if text[:1] == "{":
         return _from_fields(json_fields(text)) if "ethod" in text or "verb" in text else None
     if "=" in text and "status" in text and "method=" in text:
@@ -195,14 +194,8 @@ def _from_fields(fields: Mapping[str, object]) -> RequestLine | None:
     if not isinstance(method, str) or not isinstance(path, str):
         message = _first(fields, _MESSAGE_KEYS)
         found = _ACCESS.search(message) if isinstance(message, str) else None
-        return _request(found[1], found[2], found[3], _access_duration_s(found[4]), structured=True) if found else None
-    duration_s = None
-    for name, value in fields.items():
-        if name in _DURATION_KEYS or name in _DURATION_STEMS:
-            duration_s = _amount_s(value, _DURATION_KEYS.get(name))
-            if duration_s is not None:
-                break
-    return _request(method, path, status, duration_s, structured=True)
+        return _request(found[1], found[2], found[3], duration_in(found[4]), structured=True) if found else None
+    return _request(method, path, status, duration_of(fields), structured=True)
 
 
 def _request(
@@ -219,11 +212,21 @@ def _request(
     return RequestLine(method.upper(), plain or "/", code, duration_s, structured)
 
 
-def _access_duration_s(rest: str) -> float | None:
-    """Read the duration after the status; quoted fields (referrer, user agent) may hold anything and are left out."""
-    if not rest:
+def duration_of(fields: Mapping[str, object]) -> float | None:
+    """Return the seconds that a line's fields tell under a name that says what they are of, and in which unit."""
+    for name, value in fields.items():
+        if name in _DURATION_KEYS or name in _DURATION_STEMS:
+            duration_s = _amount_s(value, _DURATION_KEYS.get(name))
+            if duration_s is not None:
+                return duration_s
+    return None
+
+
+def duration_in(text: str) -> float | None:
+    """Return the seconds that free text tells; quoted parts (a referrer, a user agent) may hold anything: left out."""
+    if not text:
         return None
-    bare = _QUOTED.sub('""', rest)
+    bare = _QUOTED.sub('""', text)
     if named := _NAMED_DURATION.search(bare):
         unit = (named[1] or "").lstrip("_") or named[3]
         if unit or "." in named[2]:

@@ -85,6 +85,8 @@ ROOMS = (
     "signs",
     "service_checks",
     "log_formats",
+    "query_lines",
+    "slow_queries",
     "pattern_masks",
     "pattern_split",
     "pattern_signatures",

@@ -22,6 +22,7 @@ from irkit.report.excerpt import quoted
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
 from irkit.report.working_sections import PhaseRow
+from irkit.slow_queries import SlowQuery, slow_queries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,13 +110,14 @@ class ProviderLatency(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Queries(Shown):
-    """What queries run on: tables, indexes, `sqlite_stat1`, and lines of the log that tell of slow queries."""
+    """What queries run on, and those the log tells of: whole statements with plans, else the lines themselves."""
 
     heading: ClassVar[str] = "Queries and the planner's statistics"
     anchor: ClassVar[str] = "queries"
     path: str
     tables: tuple[database_state.TableState, ...]
     notes: tuple[str, ...]
+    statements: tuple[SlowQuery, ...]
     slow: tuple[Claim, ...]
     slow_lines: int
     logs_read: bool
@@ -212,7 +214,7 @@ def provider_latency(of: Material) -> ProviderLatency | Gap:
 
 
 def queries(of: Material) -> Queries | Gap:
-    """Return what the database's queries run on, and the log's own lines of slow queries."""
+    """Return what the database's queries run on, and which of them the log calls slow."""
     database = of.document("database")
     if database is None:
         return _gap(of, Queries.heading, "database")
@@ -224,7 +226,9 @@ def queries(of: Material) -> Queries | Gap:
     lines = (
         logs[[_SLOW_QUERY.search(str(line)[:2000]) is not None for line in logs["line"]]] if logs is not None else None
     )
-    slow = facts.plain_records(lines.tail(_MAX_SLOW_LINES)) if lines is not None else []
+    statements = () if logs is None else slow_queries(logs, database, statistics)
+    # the statements say it better than the lines that they were read from
+    slow = facts.plain_records(lines.tail(_MAX_SLOW_LINES)) if lines is not None and not statements else []
     claims = [
         Claim(f"{row['service']} at {clock(row['at'])}", of.view.ids("logs"), *quoted(str(row["line"]))) for row in slow
     ]
@@ -232,10 +236,11 @@ def queries(of: Material) -> Queries | Gap:
         str(database.get("path") or ""),
         tables,
         tuple(notes),
+        statements,
         tuple(claims),
         0 if lines is None else len(lines),
         logs is not None,
-        of.view.ids("database", "database_statistics", *(["logs"] if claims else [])),
+        of.view.ids("database", "database_statistics", *(["logs"] if claims or statements else [])),
     )
 
 

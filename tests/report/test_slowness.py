@@ -95,8 +95,20 @@ def test_the_database_tells_what_its_queries_run_on(report: Report, tmp_path: Pa
     made = closer_report(tmp_path, "high-latency", healthy() | {"logs": logs}).queries
     assert isinstance(made, Queries)
     assert made.slow_lines == 1
+    assert not made.statements
     assert "<script>" not in html(made)
     assert "\u202e" not in html(made)
+
+
+def test_a_query_that_the_log_calls_slow_is_shown_with_its_plan(tmp_path: Path) -> None:
+    slow = "WARNING slow query took 3.2 s: SELECT * FROM messages WHERE id LIKE '%7'"
+    made = closer_report(tmp_path, "high-latency", healthy() | {"logs": [line(1, slow), line(2, slow)]}).queries
+    assert isinstance(made, Queries)
+    shown = text(made)
+    assert "SELECT * FROM messages WHERE id LIKE ?" in shown
+    assert "Run 2 times, up to 3.20 s, 6.4 s in all; it reads messages in full" in shown
+    assert "SCAN messages" in shown
+    assert not made.slow
 
 
 def test_missing_evidence_is_a_gap_with_its_reason(tmp_path: Path) -> None:
