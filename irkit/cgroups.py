@@ -9,6 +9,8 @@ from pathlib import Path
 
 MOUNT = Path("/sys/fs/cgroup")
 UNIFIED = ""
+# where Docker's two cgroup drivers put a container, as long as no other parent is asked for
+_USUAL = ("docker/{}", "system.slice/docker-{}.scope")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,23 @@ def cgroups_of(container_id: str, listing: Path, mount: Path = MOUNT) -> Mapping
                 folder = mount / name / path.lstrip("/")
                 if folder.is_dir():
                     found[name] = folder
+    return found
+
+
+def usual_cgroups(container_id: str, mount: Path = MOUNT) -> Mapping[str, Path]:
+    """Return a container's folders as `cgroups_of` does, found by its id where Docker usually puts them; else nothing.
+
+    The Engine need not be asked for the number of a process first, which takes it longer than all the rest here.
+    """
+    if (mount / "cgroup.controllers").exists():
+        trees = {UNIFIED: mount}
+    else:
+        trees = {tree.name: tree for tree in mount.glob("*") if "," not in tree.name}
+    found = {}
+    for name, tree in trees.items():
+        places = (tree / place.format(container_id) for place in _USUAL)
+        if folder := next((place for place in places if place.is_dir()), None):
+            found[name] = folder
     return found
 
 

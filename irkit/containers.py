@@ -25,6 +25,7 @@ class ListedContainer:
     service: str
     project: str | None
     state: str
+    network_mode: str = ""
 
     def __str__(self) -> str:
         return f"container {self.name}"
@@ -60,10 +61,12 @@ def is_ours(each: ListedContainer, labels: Mapping[str, str], target: DockerTarg
     return not target.services or each.service in target.services
 
 
-def listed_by_labels(identity: str, name: str, labels: Mapping[str, str], state: str = "") -> ListedContainer:
+def listed_by_labels(
+    identity: str, name: str, labels: Mapping[str, str], state: str = "", network_mode: str = ""
+) -> ListedContainer:
     """Name a container by its compose labels, as found in a listing or on an event."""
     project = labels.get(PROJECT_LABEL)
-    return ListedContainer(identity, name, labels.get(SERVICE_LABEL) or name, project, state)
+    return ListedContainer(identity, name, labels.get(SERVICE_LABEL) or name, project, state, network_mode)
 
 
 def parse_time(text: str | None) -> datetime | None:
@@ -82,7 +85,8 @@ def _listed(entry: Mapping[str, Any]) -> ListedContainer:
     identity = str(entry["Id"])
     # links add further names with a second slash
     names = sorted(entry.get("Names") or [identity[:12]], key=lambda name: name.count("/"))
-    return listed_by_labels(identity, names[0].lstrip("/"), _labels(entry), str(entry.get("State", "")))
+    network_mode = str((entry.get("HostConfig") or {}).get("NetworkMode", ""))
+    return listed_by_labels(identity, names[0].lstrip("/"), _labels(entry), str(entry.get("State", "")), network_mode)
 
 
 def _labels(entry: Mapping[str, Any]) -> Mapping[str, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from irkit.cgroups import Usage, cgroups_of, process_ids, usage
+import pytest
+
+from irkit.cgroups import Usage, cgroups_of, process_ids, usage, usual_cgroups
 
 CONTAINER = "5d9e" * 16
 
@@ -71,3 +73,18 @@ def test_a_stranger_s_cgroup_is_not_taken_for_the_container_s(tmp_path: Path) ->
     written(tmp_path / "mount" / "user.slice")
     assert cgroups_of(CONTAINER, listing(tmp_path, "0::/user.slice\n"), tmp_path / "mount") == {}
     assert cgroups_of(CONTAINER, tmp_path / "gone", tmp_path / "mount") == {}
+
+
+@pytest.mark.parametrize("place", [f"docker/{CONTAINER}", f"system.slice/docker-{CONTAINER}.scope"])
+def test_a_container_is_found_where_docker_usually_puts_it(tmp_path: Path, place: str) -> None:
+    written(tmp_path, cgroup__controllers="cpu memory\n")
+    folder = written(tmp_path / place)
+    assert usual_cgroups(CONTAINER, tmp_path) == {"": folder}
+    assert usual_cgroups("7" * 64, tmp_path) == {}
+
+
+def test_version_1_has_a_place_for_each_controller(tmp_path: Path) -> None:
+    folders = {name: written(tmp_path / name / "docker" / CONTAINER) for name in ("memory", "cpuacct", "pids")}
+    (tmp_path / "cpu,cpuacct").symlink_to(tmp_path / "cpuacct")
+    assert usual_cgroups(CONTAINER, tmp_path) == folders
+    assert usual_cgroups(CONTAINER, tmp_path / "gone") == {}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from irkit.cgroups import UNIFIED, cgroups_of, is_version_1, number, pairs, text
+from irkit.cgroups import UNIFIED, cgroups_of, is_version_1, number, pairs, text, usual_cgroups
 from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, NotHere, Piece, Table, collector
 from irkit.containers import ListedContainer
 from irkit.docker_engine import EngineClient, connected, inspect, local_socket, look_at_each, our_containers
@@ -65,8 +65,10 @@ def collect(target: DockerTarget, window: Window, limits: Limits = USUAL) -> Ite
 
 def _rows(client: EngineClient, alive: Sequence[ListedContainer], gaps: list[Gap]) -> Iterator[Mapping[str, object]]:
     def look(each: ListedContainer) -> Mapping[str, object] | Gap:
-        pid = inspect(client, each)["State"].get("Pid")
-        folders = cgroups_of(each.id, Path(f"/proc/{pid}/cgroup"))
+        folders = usual_cgroups(each.id)
+        if not folders:
+            pid = inspect(client, each)["State"].get("Pid")
+            folders = cgroups_of(each.id, Path(f"/proc/{pid}/cgroup"))
         if not folders:
             return Gap(f"{each}: its processes are not visible here")
         return {"at": datetime.now(UTC), "service": each.service, "name": each.name, **counted(folders)}

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from irkit.cgroups import block_bytes, cgroups_of, usage
+from irkit.cgroups import Usage, block_bytes, process_ids, usage, usual_cgroups
 from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
 from irkit.containers import ListedContainer, parse_time
-from irkit.docker_engine import EngineClient, connected, get, inspect, local_socket, look_at_each, our_containers
+from irkit.docker_engine import EngineClient, connected, get, local_socket, look_at_each, our_containers
 from irkit.model import Window
 from irkit.settings import DockerTarget
 
@@ -68,37 +69,40 @@ def collect(target: DockerTarget, window: Window, limits: Limits = USUAL) -> Ite
 def _rows(
     client: EngineClient, alive: Sequence[ListedContainer], gaps: list[Gap], sample_s: float, *, local: bool
 ) -> Iterator[Mapping[str, object]]:
-    def look(each: ListedContainer) -> Mapping[str, object] | Gap:
-        found = measured_here(each.id, inspect(client, each)) if local else {}
-        if not found:
-            path = f"/containers/{each.id}/stats"
-            found = measured(get(client, path, {"stream": "false"}, timeout_s=sample_s).json())
-        if found["at"] is None:
-            return Gap(f"{each} stopped while it was measured")
-        return {"service": each.service, "name": each.name, **found}
+    def look(each: ListedContainer) -> Mapping[str, object]:
+        path = f"/containers/{each.id}/stats"
+        return measured(get(client, path, {"stream": "false"}, timeout_s=sample_s).json())
 
-    for seen in look_at_each(alive, look, workers=_AT_ONCE):
+    here = {each: folders for each in alive if local and (folders := usual_cgroups(each.id))}
+    elsewhere = [each for each in alive if each not in here]
+    asked = zip(elsewhere, look_at_each(elsewhere, look, workers=_AT_ONCE), strict=True)
+    for each, seen in chain(measured_here(here), asked):
         if isinstance(seen, Gap):
             gaps.append(seen)
+        elif seen["at"] is None:
+            gaps.append(Gap(f"{each} stopped while it was measured"))
         else:
-            yield seen
+            yield {"service": each.service, "name": each.name, **seen}
 
 
-def measured_here(container_id: str, details: Mapping[str, Any]) -> dict[str, object]:
-    """Read the measured columns from the kernel; nothing where the container's processes are not this machine's.
+def measured_here(
+    containers: Mapping[ListedContainer, Mapping[str, Path]],
+) -> Iterator[tuple[ListedContainer, Mapping[str, object]]]:
+    """Read the measured columns from the kernel, given each container's cgroups; `at` is None where it ended."""
+    before = {each: (usage(folders), time.monotonic()) for each, folders in containers.items()}
+    if containers:
+        time.sleep(_APART_S)
+    for each, folders in containers.items():
+        yield each, _measured_here(each, folders, *before[each])
 
-    `at` is None where they ended meanwhile.
-    """
-    process = Path("/proc") / str(details["State"].get("Pid") or 0)
-    folders = cgroups_of(container_id, process / "cgroup")
-    if not folders:
-        return {}
-    before, began = usage(folders), time.monotonic()
-    time.sleep(_APART_S)
-    now, took_s = usage(folders), time.monotonic() - began
+
+def _measured_here(
+    each: ListedContainer, folders: Mapping[str, Path], before: Usage, began_s: float
+) -> dict[str, object]:
+    now, took_s = usage(folders), time.monotonic() - began_s
     ended = now.cpu_s is None or before.cpu_s is None
-    shared = details["HostConfig"].get("NetworkMode") == "host"
-    received, sent = (None, None) if shared else _network_bytes(process / "net" / "dev")
+    processes = [] if each.network_mode == "host" else process_ids(folders)
+    received, sent = _network_bytes(Path("/proc") / str(processes[0]) / "net" / "dev") if processes else (None, None)
     limit = now.memory_limit_bytes or _host_memory_bytes()
     read, written = block_bytes(folders)
     return {
