@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Another interpreter than the first python3 that fits: make PYTHON=/path/to/python3.12
 export PYTHON
+# Without compiled files every command that a test starts would compile pandas and all the rest anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
