@@ -54,7 +54,9 @@ def test_there_is_one_drill_for_each_type_of_the_runbook_and_all_are_small() -> 
 def test_its_evidence_is_whole_and_tells_nothing_of_the_machine_it_was_recorded_on(name: str) -> None:
     bundle = bundle_of(DRILLS[name])
     verify(bundle)
-    assert {run.outcome for run in bundle.runs} <= {Outcome.COLLECTED, Outcome.ABSENT}
+    # an Engine remembers its last 256 events, which the health checks alone fill in two minutes
+    short = {run.collector for run in bundle.runs if run.outcome not in {Outcome.COLLECTED, Outcome.ABSENT}}
+    assert short <= {"container-events"}
     assert bundle.load("host")["hostname"].tolist() == ["jarvis-1"]
     for text in texts(DRILLS[name]):
         assert OF_A_MACHINE.findall(text) == []
