@@ -10,10 +10,13 @@ from irkit.estimate import Interval, chance_of_at_most, quantile, quantile_inter
 from irkit.onset import worst_stretch
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 FEWEST = 20  # below this many requests their p95 is their slowest one
 _SLOW_SHARE = 0.05  # what p95 means: one in twenty may be slower than the limit
+# so near the limit that a stretch of it is an episode, whose own p95 is then asked for
+_NEAR_LIMIT = 0.25
 _BROKEN_SHARE = 0.5
 _HARDLY_CHANCE = 0.01
 _LONGEST_S = 86_400.0
@@ -65,6 +68,9 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
     chance_of_fewer = chance_of_at_most(slow_total - 1, total, _SLOW_SHARE)
     if stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE:
         first, last, confidence = stretch.first, stretch.last, 1.0 - stretch.expected_by_chance
+    elif (episode := _episode(durations, limit_s)) is not None:
+        first, last, confidence = episode
+        slow = durations > limit_s * _NEAR_LIMIT  # the first of these began it
     elif total >= FEWEST and quantile(sorted(durations), 1 - _SLOW_SHARE) > limit_s:
         positions = slow.nonzero()[0]
         first, last, confidence = int(positions[0]), int(positions[-1]), chance_of_fewer
@@ -86,7 +92,7 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         service,
         over=True,
         total=len(values),
-        slow=int(slow[first : last + 1].sum()),
+        slow=int((durations[first : last + 1] > limit_s).sum()),
         p95_s=quantile(values, 1 - _SLOW_SHARE),
         interval=quantile_interval(values, 1 - _SLOW_SHARE),
         confidence=confidence,
@@ -96,3 +102,18 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         until=answered.iloc[-1].to_pydatetime(warn=False) if total - last > FEWEST else None,
         silence_s=0.0 if spoke or silence_s < (answered.iloc[-1] - onset).total_seconds() / 2 else silence_s,
     )
+
+
+def _episode(durations: np.ndarray[tuple[int], np.dtype[np.float64]], limit_s: float) -> tuple[int, int, float] | None:
+    """Return first, last and confidence of a stretch much slower than usual whose own p95 is over the limit.
+
+    Too few of it may be over the limit to stand out by themselves, as where one route in three is slow.
+    """
+    stretch = worst_stretch(durations > limit_s * _NEAR_LIMIT, _SLOW_SHARE, _BROKEN_SHARE)
+    if stretch is None or stretch.expected_by_chance >= _HARDLY_CHANCE or stretch.total < FEWEST:
+        return None
+    inside = durations[stretch.first : stretch.last + 1]
+    if quantile(sorted(inside), 1 - _SLOW_SHARE) <= limit_s:
+        return None
+    confidence = chance_of_at_most(int((inside > limit_s).sum()) - 1, len(inside), _SLOW_SHARE)
+    return stretch.first, stretch.last, confidence

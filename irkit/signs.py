@@ -69,6 +69,7 @@ _TRACEBACK = "Traceback (most recent call last)"
 _MAIN_SHARE = 0.5
 _GRACE = timedelta(seconds=5)
 _SEARCHED_CHARS = 2_000
+_FEWEST_USERS = 10
 
 
 def has(sign: Sign, text: object) -> bool:
@@ -93,6 +94,20 @@ def spoken(errors: pd.DataFrame) -> list[str]:
     """
     pairs = zip(errors["message"].tolist(), errors["line"].tolist(), strict=True)
     return [f"{head}\n{message}" if (head := _head(line)) != message else head for message, line in pairs]
+
+
+def users_requests(requests: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Leave out what machines ask about health, and say in words what was done with it.
+
+    Health checks come by the dozen, are quick while users wait, and fail for a degraded provider while users are
+    served. Where hardly anybody else asks they are all there is, and count.
+    """
+    checks = requests["path"].map(lambda path: HEALTH_PATH.search(path) is not None).astype(bool)
+    if not checks.any():
+        return requests, ""
+    if int((~checks).sum()) < _FEWEST_USERS:
+        return requests, ", health checks included,"
+    return requests[~checks], ", health checks aside,"
 
 
 def last_words(output: object) -> str:

@@ -10,6 +10,7 @@ from irkit.latency import FEWEST, Latency, slowest_service
 from irkit.model import Threshold, Verdict, VerdictState, Window
 from irkit.phrase import count, lasting, seconds, seconds_between
 from irkit.records import Row, in_order, number_of, rows_of, text_of
+from irkit.signs import users_requests
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,11 +35,12 @@ def detect(
         sentence = "The runbook names no limit in seconds for it, so slow cannot be told from quick."
         return Verdict(VerdictState.UNKNOWN, sentence, "Write the limit into the symptom, such as: p95 latency > 2s.")
     limit_s, limit = threshold.value, f"the runbook's limit is {seconds(threshold.value)}"
-    found = slowest_service(requests, limit_s) if requests is not None else None
+    asked, aside = users_requests(requests) if requests is not None else (None, "")
+    found = slowest_service(asked, limit_s) if asked is not None else None
     if found is None:
         return _from_probes(health_history, health, limit_s, limit, window.end)
     numbers = _numbers(found, limit_s)
-    counted = f"p95 of {count(found.total, 'request')} to {found.service or 'the service'}"
+    counted = f"p95 of {count(found.total, 'request')} to {found.service or 'the service'}{aside}"
     p95 = seconds(found.p95_s)
     if found.over and found.onset:
         span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end)
@@ -153,6 +155,10 @@ def _probes(totals_s: list[float]) -> list[dict[str, object]]:
 FIRES = (
     Example("slow from a moment on", {"requests": _requests([0.1] * 200 + [3.4] * 40)}),
     Example("one in ten is slow all the time", {"requests": _requests([*[0.1] * 9, 2.5] * 40)}),
+    Example(
+        "all of it slower than it was, and one route in seven over the limit",
+        {"requests": _requests([0.05] * 120 + [1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 2.4] * 5)},
+    ),
     Example("nothing logs durations, and the recorder waited", {"health_history": _probes([0.05] * 60 + [2.6] * 30)}),
 )
 QUIET = (
@@ -161,5 +167,6 @@ QUIET = (
     Example(
         "a traffic peak that is served", {"requests": _requests([0.1] * 60 + [0.3, 0.5, 0.9, 1.2] * 60 + [0.1] * 60)}
     ),
+    Example("slower than it was, and within the limit", {"requests": _requests([0.05] * 120 + [1.5, 1.9] * 30)}),
     Example("a cold cache for a few seconds", {"requests": _requests([2.4, 2.1] + [0.1] * 200)}),
 )

@@ -10,7 +10,7 @@ from irkit.model import Verdict, VerdictState, Window
 from irkit.onset import worst_stretch
 from irkit.phrase import between, clock, count, listing, quoted, were
 from irkit.records import Row, number_of, rows_of, text_of, time_of
-from irkit.signs import Sign, bearing, spoken, telling_message
+from irkit.signs import Sign, bearing, spoken, telling_message, users_requests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,8 @@ def detect(
     """Found when a stretch of requests was answered 429, or three or more errors tell of a rate limit."""
     said = bearing(errors, Sign.RATE_LIMIT)
     limits = rows_of(rate_limits)
-    refusals, onset, confidence = _refused(requests)
+    asked, aside = users_requests(requests) if requests is not None else (None, "")
+    refusals, onset, confidence = _refused(asked)
     refused = len(refusals)
     numbers: dict[str, object] = {"refused": refused, "errors": len(said), "keys": len(limits)}
     if confidence or len(said) >= _FEWEST_ERRORS:
@@ -54,25 +55,32 @@ def detect(
         keys = count(len(limits), "rate-limit key") if limits else "no rate-limit key"
         sentence = f"Redis holds {keys}, but without logs nothing tells whether anybody was refused."
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
-    asked = len(requests) if requests is not None else 0
-    share = f"{refused} of {count(asked, 'request')} {were(refused)} refused with 429" if asked else "No requests"
+    total = len(asked) if asked is not None else 0
+    share = (
+        f"{refused} of {count(total, 'request')}{aside} {were(refused)} refused with 429" if total else "No requests"
+    )
     errors_told = f"{count(len(said), 'error')} in the log" if len(said) else "no error in the log"
     sentence = f"{share}, and {errors_told} {'tell' if len(said) > 1 else 'tells'} of a rate limit."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.9, numbers=numbers)
 
 
 def _refused(requests: pd.DataFrame | None) -> tuple[list[datetime], datetime | None, float]:
-    """Return when requests were refused, since when often, and how surely that is no chance (0.0: it may be)."""
+    """Return when requests were refused, since when often, and how surely that is no chance (0.0: it may be).
+
+    Each service is judged by itself: what others answer meanwhile must not dilute what one refuses.
+    """
     if requests is None:
         return [], None, 0.0
     ordered = requests[requests["at"].notna()].sort_values("at", kind="stable")
-    mask = (ordered["status_code"] == _TOO_MANY_REQUESTS).to_numpy(dtype=bool)
-    times = ordered["at"][mask].tolist()
-    stretch = worst_stretch(mask, _USUAL_SHARE, _LIMITED_SHARE)
-    if stretch is None or stretch.expected_by_chance >= _HARDLY_CHANCE:
-        return times, None, 0.0
-    onset = ordered["at"].iloc[stretch.first].to_pydatetime(warn=False)
-    return times, onset, 1.0 - stretch.expected_by_chance
+    refused = ordered["status_code"] == _TOO_MANY_REQUESTS
+    judged: list[tuple[float, datetime]] = []
+    for _, rows in ordered.groupby("service", sort=True):
+        stretch = worst_stretch((rows["status_code"] == _TOO_MANY_REQUESTS).to_numpy(), _USUAL_SHARE, _LIMITED_SHARE)
+        if stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE:
+            judged.append((stretch.expected_by_chance, rows["at"].iloc[stretch.first].to_pydatetime(warn=False)))
+    if not judged:
+        return ordered["at"][refused].tolist(), None, 0.0
+    return ordered["at"][refused].tolist(), min(onset for _, onset in judged), 1.0 - min(judged)[0]
 
 
 def _named(limits: list[Row], said: pd.DataFrame) -> list[Row]:
@@ -94,13 +102,13 @@ def _resets(limits: list[Row], now: datetime, looked: bool) -> str:  # noqa: FBT
     return f"; {listing(told)}" if told else ""
 
 
-def _requests(status_codes: list[int]) -> list[dict[str, object]]:
+def _requests(status_codes: list[int], path: str = "/api/chat") -> list[dict[str, object]]:
     return [
         {
             "at": f"2026-11-24T03:{second // 60:02d}:{second % 60:02d}Z",
             "service": "jarvis-api",
             "method": "POST",
-            "path": "/api/chat",
+            "path": path,
             "status_code": status_code,
         }
         for second, status_code in enumerate(status_codes)
@@ -123,6 +131,10 @@ FIRES = (
                 }
             ],
         },
+    ),
+    Example(
+        "a third of the chats among many health checks",
+        {"requests": _requests([200, 200, 429] * 8) + _requests([200] * 600, "/api/health")},
     ),
     Example(
         "the log alone tells",

@@ -13,7 +13,7 @@ from irkit.model import Verdict, VerdictState, Window
 from irkit.onset import worst_stretch
 from irkit.phrase import count, lasting, listing, quoted, share_between, were
 from irkit.records import rows_of
-from irkit.signs import HEALTH_PATH, incident_of_most, near, telling_message
+from irkit.signs import incident_of_most, near, telling_message, users_requests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ def detect(requests: pd.DataFrame, window: Window, errors: pd.DataFrame | None =
     if timed.empty:
         sentence = "The logs hold no request lines that irkit can read, so no server error can be counted."
         return Verdict(VerdictState.UNKNOWN, sentence, "Have the API write an access log.")
-    asked, aside = _users_requests(timed)
+    asked, aside = users_requests(timed)
     spikes = [spike for service, rows in asked.groupby("service", sort=True) if (spike := _worst(str(service), rows))]
     found = sorted(spikes, key=lambda spike: (spike.expected_by_chance, -spike.failed))
     if found and found[0].expected_by_chance < _HARDLY_CHANCE:
@@ -64,19 +64,6 @@ class _Spike:
     later: int
     later_failed: int
     expected_by_chance: float
-
-
-def _users_requests(requests: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """Leave out what machines ask about health: a degraded provider makes those fail while users are served.
-
-    Where hardly anybody else asks they are all there is, and count. What was done with them is returned in words.
-    """
-    checks = requests["path"].map(lambda path: HEALTH_PATH.search(path) is not None).astype(bool)
-    if not checks.any():
-        return requests, ""
-    if int((~checks).sum()) < _FEWEST:
-        return requests, ", health checks included,"
-    return requests[~checks], ", health checks aside,"
 
 
 def _worst(service: str, rows: pd.DataFrame) -> _Spike | None:
