@@ -187,10 +187,15 @@ def _lost_with_their_containers(remembered: Remembered, logs: Sequence[_Log], wi
         yield Gap(f"{what} was removed at {event.at:%Y-%m-%d %H:%M:%S} UTC, and its logs with it")
     if len(removed) > _SHOWN:
         yield Gap(f"{len(removed) - _SHOWN} more containers were removed before, and their logs with them")
-    for log in logs:
-        if remembered.since and log.created_at and window.start < log.created_at < remembered.since:
-            made = f"{log.container} was made at {log.created_at:%Y-%m-%d %H:%M:%S} UTC"
-            yield Gap(f"{made}; the Docker Engine has forgotten whether in place of another, whose logs would be lost")
+    since = remembered.since
+    young = [log for log in logs if since and log.created_at and window.start < log.created_at < since]
+    if len(young) == 1:
+        made = f"{young[0].container} was made at {young[0].created_at:%Y-%m-%d %H:%M:%S} UTC"
+        yield Gap(f"{made}; the Docker Engine has forgotten whether in place of another, whose logs would be lost")
+    elif young:
+        first_at = min(log.created_at for log in young if log.created_at)
+        made = f"{len(young)} containers were made from {first_at:%Y-%m-%d %H:%M:%S} UTC on"
+        yield Gap(f"{made}; the Docker Engine has forgotten whether in place of others, whose logs would be lost")
 
 
 def _may_have_rotated(log: _Log) -> bool:

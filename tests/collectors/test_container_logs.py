@@ -235,6 +235,7 @@ def test_a_container_recreated_in_the_window_took_its_logs_with_it(lab: Lab) -> 
 def test_whether_a_container_is_the_first_is_unknown_where_the_engine_has_forgotten(lab: Lab) -> None:
     start = datetime.now(UTC)
     lab.finish("web", python("print('here')"))
+    lab.finish("worker", python("print('here')"))
     other = lab.create("other", SLEEP)
     for number in range(256):
         other.rename(f"{lab.project}-{number}")
@@ -242,6 +243,8 @@ def test_whether_a_container_is_the_first_is_unknown_where_the_engine_has_forgot
     assert re.fullmatch(
         rf"container {lab.project}-web-1 was made at [-\d]+ [:\d]+ UTC; the Docker Engine has forgotten .*", gap
     )
+    (gap,) = gathered(collect, lab.target, Window(start, start + timedelta(hours=1)))[1]
+    assert re.fullmatch(r"3 containers were made from [-\d]+ [:\d]+ UTC on; the Docker Engine has forgotten .*", gap)
 
 
 def test_a_log_that_breaks_off_is_a_gap_and_the_others_stay(lab: Lab, faulty_engine: FaultyEngine) -> None:
