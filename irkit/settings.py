@@ -13,6 +13,15 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
+from irkit.channel_sections import (
+    AppriseTarget,
+    EmailTarget,
+    EscalationSettings,
+    FollowUpSettings,
+    PagerDutyTarget,
+    SlackTarget,
+    TicketsTarget,
+)
 from irkit.errors import InputError
 from irkit.sections import (
     CollectSettings,
@@ -67,6 +76,13 @@ class Settings:
     collect: CollectSettings = field(default_factory=CollectSettings)
     redact: RedactSettings = field(default_factory=RedactSettings)
     recorder: RecorderSettings = field(default_factory=RecorderSettings)
+    escalation: EscalationSettings = field(default_factory=EscalationSettings)
+    pagerduty: PagerDutyTarget = field(default_factory=PagerDutyTarget)
+    slack: SlackTarget = field(default_factory=SlackTarget)
+    email: EmailTarget = field(default_factory=EmailTarget)
+    tickets: TicketsTarget = field(default_factory=TicketsTarget)
+    apprise: AppriseTarget = field(default_factory=AppriseTarget)
+    follow_up: FollowUpSettings = field(default_factory=FollowUpSettings)
 
     @property
     def recording(self) -> RecordingTarget:
@@ -92,7 +108,7 @@ _ENVIRONMENT = {
 }
 # looser than a URL parser, which a malformed URL with a password in it would escape
 _PASSWORD = re.compile(r"[^/@]*://[^/@]*:[^/@]+@")
-_PATHS = frozenset({("", "home"), ("", "runbook"), ("sqlite", "path"), ("recorder", "path")})
+_PATHS = frozenset({("", "home"), ("", "runbook"), ("sqlite", "path"), ("recorder", "path"), ("pagerduty", "ca_file")})
 
 
 def load(start: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -148,7 +164,24 @@ _SECTIONS: dict[str, type] = {
     "collect": CollectSettings,
     "redact": RedactSettings,
     "recorder": RecorderSettings,
+    "escalation": EscalationSettings,
+    "pagerduty": PagerDutyTarget,
+    "slack": SlackTarget,
+    "email": EmailTarget,
+    "tickets": TicketsTarget,
+    "apprise": AppriseTarget,
+    "follow_up": FollowUpSettings,
 }
+# what is a credential whole, where those of the other sections are only so with a password in them
+_CREDENTIALS = (
+    ("pagerduty", "routing_key"),
+    ("slack", "webhook_url"),
+    ("slack", "token"),
+    ("tickets", "github_token"),
+    ("tickets", "jira_token"),
+    ("apprise", "url"),
+)
+_URLS = (("redis", "url"), ("", "store_url"), ("http", "health_url"), ("prometheus", "url"), ("email", "url"))
 
 
 # targets that no section of irkit.toml is
@@ -256,9 +289,10 @@ def _refuse_shared_secrets(settings: Settings, table: Mapping[str, Any]) -> None
     """Refuse a password in a file that others can read; `env:NAME` keeps it out of the file altogether."""
     if settings.source is None or not settings.source.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return
-    for section, key in (("redis", "url"), ("", "store_url"), ("http", "health_url"), ("prometheus", "url")):
+    for section, key in (*_URLS, *_CREDENTIALS):
         raw = table.get(section, {}).get(key, "") if section else table.get(key, "")
-        if isinstance(raw, str) and not raw.startswith("env:") and _PASSWORD.match(raw):
+        secret = isinstance(raw, str) and raw and not raw.startswith("env:")
+        if secret and ((section, key) in _CREDENTIALS or _PASSWORD.match(raw)):
             name = f"{section}.{key}".lstrip(".")
             msg = f"{_place(settings.source, name)} holds a password and the file is readable by others"
             raise InputError(msg, hint=f'chmod 600 {settings.source}, or write {key} = "env:NAME"')

@@ -8,6 +8,9 @@ import pytest
 
 from tests.stack.engine import Images, docker_engine, ensure_images
 from tests.stack.stack import Stack, running_stack
+from tests.support.channel_fixtures import github, jira, mailbox, pagerduty, slack, slack_api
+
+__all__ = ["github", "images", "jira", "mailbox", "pagerduty", "slack", "slack_api", "stack"]
 
 
 @pytest.fixture(scope="session")
