@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def open_once(opening: Opening, settings: Settings) -> tuple[Incident, bool]:
     return incident, not ongoing
 
 
+def _tell(incident: Incident, settings: Settings) -> None:
+    """Tell whom the runbook wants told; that nobody could be is on the timeline, and no reason to collect nothing."""
+    from irkit import escalate
+
+    with suppress(IrkitError):
+        escalate.begin(workspace.escalation(settings, ACTOR), incident.id)
+
+
 def main() -> None:
     """Do the job on standard input; a failure is a sentence and a non-zero exit."""
     job: Mapping[str, str] = json.loads(sys.stdin.readline())
@@ -60,6 +69,7 @@ def main() -> None:
         incident, new = open_once(opening, settings)
         told = f"{incident.label} is open already and holds this outage"
         if new:
+            _tell(incident, settings)
             bundle = workspace.gather(incident, "always", settings=settings, actor=ACTOR)
             told = f"Opened {incident.label} and collected its evidence: {bundle.path}"
     except (IrkitError, OSError) as error:

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import click
 
-from irkit import cli_bundle, cli_incident, console
+from irkit import cli_bundle, cli_escalate, cli_incident, console
 from irkit.cli_help import ByMoment
+from irkit.cli_options import by_option
 from irkit.errors import CollectError, IrkitError
 from irkit.model import Outcome, parse_incident_id, utc_now
 
 _INTERRUPTED = 130
 
-
-by_option = cli_incident.by_option
 
 _HELP = """From the page to the published postmortem.
 
@@ -267,7 +266,7 @@ def doctor(context: click.Context) -> None:
 
 irkit.add_command(cli_bundle.bundle)
 irkit.add_command(cli_bundle.redact)
-for _command in cli_incident.commands:
+for _command in (*cli_incident.commands, *cli_escalate.commands):
     irkit.add_command(_command)
 
 

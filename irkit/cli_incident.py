@@ -8,32 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from irkit import console
+from irkit import cli_escalate, console
+from irkit.channel_contract import Purpose
+from irkit.cli_options import at_option, by_option, moment, tell_of_yesterday
 from irkit.errors import InputError
 from irkit.model import EventKind, Incident, Status, parse_incident_id, utc_now
-from irkit.times import of_yesterday, parse_time
 
 if TYPE_CHECKING:
     from irkit.store import Store
-
-
-def _moment(text: str) -> datetime:
-    _tell_of_yesterday(text)
-    return parse_time(text, utc_now())
-
-
-def _tell_of_yesterday(text: str) -> None:
-    if told := of_yesterday(text, utc_now()):
-        console.complain(told, "where that is not so, write the date, too: 2026-11-24T03:05Z")
-
-
-at_option = click.option(
-    "--at",
-    metavar="TIME",
-    type=_moment,
-    help="When it happened: 03:05 (UTC), 10m ago, 2026-11-24T03:05Z. Default: now.",
-)
-by_option = click.option("--by", "actor", metavar="NAME", default=None, help="Who did it. Default: you.")
 
 
 def show_card(incident: Incident) -> None:
@@ -54,10 +36,11 @@ def show_card(incident: Incident) -> None:
     type=parse_incident_id,
     help="The id it shall have. Default: the next free one.",
 )
-@click.option("--at", "detected_at", metavar="TIME", type=_moment, help="When it was noticed. Default: now.")
-@click.option("--started", "started_at", metavar="TIME", type=_moment, help="When users were first affected, if known.")
+@click.option("--at", "detected_at", metavar="TIME", type=moment, help="When it was noticed. Default: now.")
+@click.option("--started", "started_at", metavar="TIME", type=moment, help="When users were first affected, if known.")
 @click.option("--impact", help="What users cannot do, in a sentence.")
 @click.option("--owner", help="The incident commander.")
+@click.option("--no-escalation", "quiet", is_flag=True, help="Tell nobody: it is an exercise, or long over.")
 @by_option
 def open_(
     title: str,
@@ -68,9 +51,10 @@ def open_(
     started_at: datetime | None,
     impact: str | None,
     owner: str | None,
+    quiet: bool,
     actor: str | None,
 ) -> None:
-    """Open an incident and start its response-time clock."""
+    """Open an incident, start its response-time clock, and tell whom the runbook wants told."""
     from irkit import workspace
 
     settings = workspace.load_settings()
@@ -93,7 +77,9 @@ def open_(
         impact=impact,
     )
     show_card(opened)
+    told = cli_escalate.tell(opened, settings, actor or console.user(), quiet=quiet)
     console.say(f"Next: irkit collect {opened.id}, then irkit ack {opened.id}")
+    cli_escalate.insist(opened, told)
 
 
 def _milestone(
@@ -135,13 +121,27 @@ def _say_how_complete(incident: Incident, store: Store) -> None:
         console.say(f'Next: irkit note {incident.id} --section {left[0]} "…"')
 
 
+def _answered(incident: Incident, _: Store) -> None:
+    cli_escalate.follow(incident, Purpose.ACKNOWLEDGE)
+
+
+def _over(incident: Incident, _: Store) -> None:
+    cli_escalate.follow(incident, Purpose.RESOLVE)
+
+
 ack = _milestone(
-    EventKind.ACKNOWLEDGED, "ack", "Say that somebody is on it; stops the response-time clock.", needs_text=False
+    EventKind.ACKNOWLEDGED,
+    "ack",
+    "Say that somebody is on it; stops the response-time clock.",
+    needs_text=False,
+    after=_answered,
 )
 mitigate = _milestone(
     EventKind.MITIGATED, "mitigate", "Say that users are no longer affected, and by what means.", needs_text=True
 )
-resolve = _milestone(EventKind.RESOLVED, "resolve", "Say that the cause is gone, and what was done.", needs_text=True)
+resolve = _milestone(
+    EventKind.RESOLVED, "resolve", "Say that the cause is gone, and what was done.", needs_text=True, after=_over
+)
 close = _milestone(
     EventKind.CLOSED,
     "close",
@@ -209,7 +209,7 @@ def amend(incident_id: int, field: str, value: str, actor: str | None) -> None:
     settings = workspace.load_settings()
     runbook = workspace.load_runbook(settings)
     if field.endswith("_at"):
-        _tell_of_yesterday(value)
+        tell_of_yesterday(value)
     said = workspace.amendment(field, value, runbook, utc_now())
     store = workspace.store(settings)
     store.append(incident_id, EventKind.AMENDED, actor=actor or console.user(), text=f"{field}: {value}", data=said)

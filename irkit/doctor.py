@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,10 +18,11 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from irkit import escalate, workspace
 from irkit import settings as settings_file
-from irkit import workspace
 from irkit.collect import Progress, collect, plan
 from irkit.errors import IrkitError, NotFoundError
+from irkit.escalation_policy import lacks_of, meant_by
 from irkit.model import CollectorRun, Outcome, Window
 from irkit.records import rows_of, text_of
 from irkit.redact import KEY_BYTES, KEY_NAME
@@ -30,6 +31,8 @@ from irkit.settings import CONFIG_NAME, Settings
 
 if TYPE_CHECKING:
     from irkit.bundle import Bundle
+    from irkit.channel_contract import Channel
+    from irkit.runbook import Runbook
 
 _LOOK_BACK = timedelta(minutes=5)
 _DEADLINE_S = 5.0
@@ -81,6 +84,7 @@ def examine(
     else:
         said = f"{runbook.source}: {len(runbook.incident_types)} incident types, {len(runbook.severities)} severities"
         ours.append(Check("settings", "runbook", State.OK, said))
+        ours += _channels(settings, runbook)
     return (*ours, *_sources(settings, now, on_progress), *checks)
 
 
@@ -171,6 +175,34 @@ def _sources(settings: Settings, now: datetime, on_progress: Callable[[Progress]
             for run in bundle.runs
             if run.outcome is not Outcome.SKIPPED and run.collector not in left_out
         )
+
+
+def _channels(settings: Settings, runbook: Runbook) -> Iterator[Check]:
+    """Say which channels can be used, and which words of the runbook name none; nothing is sent."""
+    known, broken = escalate.channels()
+    for channel in known.values():
+        lacks = lacks_of(channel, settings)
+        asked = getattr(settings, channel.section).configured
+        if not lacks:
+            yield Check("channels", channel.name, State.OK, f"{channel.title} can be used; nothing was sent")
+        elif asked and not _other_of_section(channel, known, settings):
+            hint = f"complete or correct [{channel.section}] in irkit.toml"
+            yield Check("channels", channel.name, State.BROKEN, f"[{channel.section}] lacks {lacks}", hint)
+        else:
+            yield Check("channels", channel.name, State.ABSENT, "not configured")
+    for item in broken:
+        yield Check("channels", item.name, State.BROKEN, item.reason, "repair or uninstall the package it comes from")
+    said = [*(one.escalation for one in runbook.severities), *(one.channel for one in runbook.contacts)]
+    unknown = [one for one in dict.fromkeys(said) if not meant_by(one, settings, known) & set(known)]
+    if unknown:
+        hint = "say what they mean under `words` in [escalation]"
+        sentence = f"the runbook names what irkit has no channel for: {', '.join(unknown)}"
+        yield Check("channels", "runbook's words", State.LIMITED, sentence, hint)
+
+
+def _other_of_section(channel: Channel, known: Mapping[str, Channel], settings: Settings) -> bool:
+    """Say whether a section that channels share makes another one of them usable."""
+    return any(one.section == channel.section and not lacks_of(one, settings) for one in known.values())
 
 
 def _look(run: CollectorRun, bundle: Bundle) -> Check:

@@ -45,3 +45,9 @@ class CollectError(IrkitError):
     """Evidence could not be collected at all (one collector failing is an outcome, not this)."""
 
     exit_code = 6
+
+
+class EscalationError(IrkitError):
+    """Nobody could be told of an incident, or not by the channel that was meant."""
+
+    exit_code = 7

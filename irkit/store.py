@@ -126,6 +126,29 @@ class Store:
                 milestones out of order, or the text is longer than 100 000 characters.
             StoreError: the store cannot be written; nothing of the event is kept.
         """
+        event = self.append_if(
+            incident_id, kind, lambda _: True, actor=actor, at=at, text=text, evidence=evidence, data=data
+        )
+        assert event is not None  # noqa: S101 (the condition above holds)
+        return event
+
+    def append_if(  # noqa: PLR0913 (the columns of a timeline row)
+        self,
+        incident_id: int | str,
+        kind: EventKind,
+        condition: Callable[[Sequence[Event]], bool],
+        *,
+        actor: str,
+        at: datetime | None = None,
+        text: str = "",
+        evidence: Sequence[str] = (),
+        data: Mapping[str, object] | None = None,
+    ) -> Event | None:
+        """Add an event as `append` does, where the condition holds of the timeline; else return None.
+
+        Both are one transaction: of two processes that add on the same condition, the second sees the first's event.
+        `condition` gets the events in the order they were recorded. Errors are those of `append`.
+        """
         number = parse_incident_id(incident_id)
         extra = dict(data or {})
         now = self.clock()
@@ -136,6 +159,8 @@ class Store:
             # where no write lock covers the whole database, the row's lock makes the writers of one incident queue
             connection.execute(sa.select(INCIDENT.c.id).where(INCIDENT.c.id == number).with_for_update())
             events = _events(connection, number, self.place)
+            if not condition(events):
+                return None
             check_next(events, kind, at or now, extra, now)
             return _insert(connection, number, now, kind, at or now, actor, text, evidence, extra)
 

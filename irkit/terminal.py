@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -15,6 +14,9 @@ from rich.text import Text
 from irkit.metrics import Response, ResponseState, phases, response
 from irkit.model import CollectorRun, Event, Incident, Outcome, VerdictState
 from irkit.runbook import Runbook, who_to_tell
+from irkit.terminal_parts import LINE_CHARS as _LINE_CHARS
+from irkit.terminal_parts import plain as _plain
+from irkit.terminal_parts import table as _table
 from irkit.times import format_duration, format_time
 from irkit.visible import cut, visible
 
@@ -36,22 +38,7 @@ _OUTCOME_STYLE = {
 }
 _VERDICT_STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
 _CHECK_STYLE = {"ok": "green", "limited": "yellow", "absent": "dim", "broken": "bold red"}
-_LINE_CHARS = 700
 _PATTERNS = 20
-
-
-def _table(*columns: str, title: str = "") -> Table:
-    """Return an empty table whose last column takes what room is left; the others keep their words whole."""
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
-    for name in columns[:-1]:
-        table.add_column(name, no_wrap=True)
-    table.add_column(columns[-1], overflow="fold", ratio=1)
-    return table
-
-
-def _plain(text: str, style: str = "") -> Text:
-    """Return text from a person or from evidence as it is: no markup, no control characters."""
-    return Text(cut(visible(text, lines=True), _LINE_CHARS), style=style)
 
 
 def incident_card(incident: Incident, runbook: Runbook, now: datetime) -> RenderableType:

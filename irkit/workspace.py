@@ -21,6 +21,7 @@ from irkit.times import parse_time
 
 if TYPE_CHECKING:
     from irkit.collect import Progress
+    from irkit.delivery import Case
     from irkit.diagnose import Diagnosis
     from irkit.host_process import HostProcess
     from irkit.next_check import Outlook
@@ -283,6 +284,22 @@ def amendment(field: str, value: str, runbook: Runbook, now: datetime) -> dict[s
     if field == "type":
         return {field: runbook.incident_type(value).slug}
     return {field: runbook.severity(value).name if field == "severity" else value}
+
+
+def escalation(
+    settings: Settings, actor: str, on_news: Callable[[int, str], None] = lambda *_: None, *, create: bool = False
+) -> Case:
+    """Return what telling people of incidents needs, by the real clock; `on_news` hears each line recorded.
+
+    Raises:
+        NotFoundError, StoreError, InputError: there is no store, or it or the runbook cannot be used.
+    """
+    import time
+
+    from irkit.delivery import Case
+
+    store_here, runbook = store(settings, create=create), load_runbook(settings)
+    return Case(store_here, settings, runbook, utc_now, time.sleep, actor, on_news)
 
 
 def window_of(incident: Incident, settings: Settings, now: datetime) -> Window:

@@ -153,7 +153,7 @@ def test_a_type_that_is_corrected_leaves_the_severity_and_says_so(irkit: Run) ->
 def test_a_time_of_day_still_to_come_is_taken_for_yesterdays_and_that_is_said(
     irkit: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("irkit.cli_incident.utc_now", lambda: datetime.now(UTC).replace(hour=12))
+    monkeypatch.setattr("irkit.cli_options.utc_now", lambda: datetime.now(UTC).replace(hour=12))
     said = opened(irkit, "--at", "23:59")
     assert said.code == 0
     assert "23:59 has not come yet today (it is 12:" in said.err

@@ -1,0 +1,25 @@
+"""What drawings for a terminal are made of: tables that keep their words whole, and text that is only text."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from irkit.visible import cut, visible
+
+LINE_CHARS = 700
+
+
+def table(*columns: str, title: str = "") -> Table:
+    """Return an empty table whose last column takes what room is left; the others keep their words whole."""
+    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    for name in columns[:-1]:
+        made.add_column(name, no_wrap=True)
+    made.add_column(columns[-1], overflow="fold", ratio=1)
+    return made
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Return text from a person or from evidence as it is: no markup, no control characters."""
+    return Text(cut(visible(text, lines=True), LINE_CHARS), style=style)
