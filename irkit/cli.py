@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from irkit import cli_bundle, cli_escalate, cli_incident, console
+from irkit import cli_bundle, cli_escalate, cli_followup, cli_incident, console
 from irkit.cli_help import ByMoment
 from irkit.cli_options import by_option
 from irkit.errors import CollectError, IrkitError
@@ -266,7 +266,7 @@ def doctor(context: click.Context) -> None:
 
 irkit.add_command(cli_bundle.bundle)
 irkit.add_command(cli_bundle.redact)
-for _command in (*cli_incident.commands, *cli_escalate.commands):
+for _command in (*cli_incident.commands, *cli_escalate.commands, *cli_followup.commands):
     irkit.add_command(_command)
 
 

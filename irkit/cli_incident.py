@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from irkit import cli_escalate, console
+from irkit import cli_escalate, cli_followup, console
 from irkit.channel_contract import Purpose
 from irkit.cli_options import at_option, by_option, moment, tell_of_yesterday
 from irkit.errors import InputError
@@ -77,6 +77,7 @@ def open_(
         impact=impact,
     )
     show_card(opened)
+    cli_followup.remind(opened, settings)
     told = cli_escalate.tell(opened, settings, actor or console.user(), quiet=quiet)
     console.say(f"Next: irkit collect {opened.id}, then irkit ack {opened.id}")
     cli_escalate.insist(opened, told)

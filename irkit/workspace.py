@@ -259,8 +259,10 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         StoreError: the store cannot be read.
     """
     from irkit import report
+    from irkit.action_items import of_incidents
 
     settings = settings or load_settings()
+    others = tuple(other for other in incidents(settings=settings) if other.id != incident.id)
     return report.build(
         incident=incident,
         timeline=timeline(incident, settings=settings),
@@ -268,8 +270,9 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         bundle=evidence,
         diagnosis=diagnosis(evidence, settings=settings),
         now=utc_now(),
-        others=tuple(other for other in incidents(settings=settings) if other.id != incident.id),
+        others=others,
         costs=collector_costs(),
+        past_items=of_incidents(store(settings), [one for one in others if one.type == incident.type]),
     )
 
 

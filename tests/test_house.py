@@ -124,6 +124,7 @@ ROOMS = (
     "delivery",
     "escalate",
     "watch",
+    "action_items",
     "followup",
     "charts",
     "report",
@@ -139,11 +140,13 @@ ROOMS = (
     "terminal",
     "terminal_triage",
     "terminal_escalation",
+    "terminal_followup",
     "console",
     "cli_options",
     "cli_help",
     "cli_bundle",
     "cli_escalate",
+    "cli_followup",
     "cli_incident",
     "cli",
 )
@@ -153,6 +156,7 @@ PLUGINS = {"collectors", "symptoms", "actions", "channels"}
 DRAWS = {
     "terminal_parts": {"rich"},
     "terminal_escalation": {"rich"},
+    "terminal_followup": {"rich"},
     "terminal": {"rich"},
     "terminal_triage": {"rich"},
     "console": {"rich", "click"},
@@ -161,6 +165,7 @@ DRAWS = {
     "cli_bundle": {"click"},
     "cli_options": {"click"},
     "cli_escalate": {"click"},
+    "cli_followup": {"click"},
     "cli_incident": {"click"},
 }
 

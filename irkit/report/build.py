@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from irkit.bundle import Bundle
 from irkit.diagnose import Diagnosis
-from irkit.model import Event, Incident
+from irkit.model import ActionItem, Event, Incident
 from irkit.report import analysis, changes, damage, head, providing, slowness, story, weighing, working
 from irkit.report.changes import LogPatterns
 from irkit.report.damage import Damage, DatabaseErrors, Integrity
@@ -113,12 +113,14 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     now: datetime,
     others: tuple[Incident, ...] = (),
     costs: Mapping[str, int] = MappingProxyType({}),
+    past_items: Mapping[int, tuple[ActionItem, ...]] = MappingProxyType({}),
 ) -> Report:
     """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors.
 
-    `costs` is what each collector costs, by name; it orders the checks that a triage proposes.
+    `costs` is what each collector costs, by name; it orders the checks that a triage proposes. `past_items` are the
+    action items of `others`, by incident.
     """
-    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, View(bundle), costs)
+    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, View(bundle), costs, past_items)
     return Report(
         header=_made(head.header, of, "Header"),
         summary=_made(head.summary, of, "Summary"),

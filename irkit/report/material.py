@@ -13,7 +13,7 @@ from irkit.bundle import Bundle
 from irkit.charts import Band
 from irkit.diagnose import Diagnosis
 from irkit.errors import InputError
-from irkit.model import CollectorRun, Event, EventKind, Incident, IncidentType, Outcome, Severity
+from irkit.model import ActionItem, CollectorRun, Event, EventKind, Incident, IncidentType, Outcome, Severity
 from irkit.report.facts import View
 from irkit.report.parts import Answer, Written
 from irkit.runbook import Runbook
@@ -48,7 +48,7 @@ PARTS: Mapping[str, tuple[str, str]] = MappingProxyType(
 class Material:
     """An incident with its timeline, runbook, evidence and diagnosis; what depends on the clock is given by `now`.
 
-    `costs` is what each collector costs, by name.
+    `costs` is what each collector costs, by name; `past_items` the action items of `others`, by incident.
     """
 
     incident: Incident
@@ -60,6 +60,7 @@ class Material:
     others: tuple[Incident, ...]
     view: View
     costs: Mapping[str, int] = field(default_factory=dict)
+    past_items: Mapping[int, tuple[ActionItem, ...]] = field(default_factory=dict)
 
     @property
     def severity(self) -> Severity | None:

@@ -282,13 +282,16 @@ class ActionItems(Shown):
 
 @dataclass(frozen=True, slots=True)
 class SimilarRow:
-    """An earlier incident and what it has in common with this one."""
+    """An earlier incident, what it has in common with this one, and what of its action items is still to be done."""
 
     label: str
     title: str
     status: Status
     opened_at: datetime
     common: str
+    promised: int = 0
+    open_items: tuple[ActionItem, ...] = ()
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from irkit.model import ActionItem, Event, EventKind, Finding, Incident, IncidentType, Status, Step
+from irkit.action_items import items as action_items_of
+from irkit.model import Event, EventKind, Finding, Incident, IncidentType, Status, Step
 from irkit.report import facts
 from irkit.report.excerpt import quoted
 from irkit.report.material import Material, part_of, start_command
@@ -142,15 +143,8 @@ def lessons(of: Material) -> Narrative:
 
 def action_items(of: Material) -> ActionItems:
     """Return the promises the timeline holds; one without owner, date or criterion shows what it lacks."""
-    items = []
-    for event in of.timeline:
-        if part_of(event) != "action-item":
-            continue
-        data = {key: str(event.data.get(key) or "") for key in ("owner", "done_criterion", "kind")}
-        due, done = _time(event.data.get("due")), _time(event.data.get("done_at"))
-        far = due or datetime.max.replace(tzinfo=UTC)
-        items.append(ActionItem(event.text, data["owner"], far, data["done_criterion"], data["kind"], done))
-    return ActionItems(tuple(sorted(items, key=lambda item: item.due)), of.written("action-item"), of.now)
+    items = sorted(action_items_of(of.timeline), key=lambda item: item.due)
+    return ActionItems(tuple(items), of.written("action-item"), of.now)
 
 
 def similar(of: Material) -> Similar:
@@ -164,7 +158,9 @@ def similar(of: Material) -> Similar:
 def _similar(item: Incident, of: Material) -> SimilarRow:
     over = item.status in (Status.RESOLVED, Status.CLOSED)
     common = f"also {of.type_title(item.type)}" + ("" if over else ", still open")
-    return SimilarRow(item.label, item.title, item.status, item.opened_at, common)
+    promised = of.past_items.get(item.id, ())
+    open_items = tuple(one for one in promised if one.done_at is None)
+    return SimilarRow(item.label, item.title, item.status, item.opened_at, common, len(promised), open_items, of.now)
 
 
 def _told(of: Material) -> Iterator[TimelineRow]:
@@ -273,13 +269,3 @@ def _placed(row: TimelineRow, of: Material) -> TimelineRow:
     felt = of.felt
     phase = "before" if row.at < felt.start else "during" if row.at <= felt.end else "after"
     return replace(row, phase=phase)
-
-
-def _time(value: object) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
-    try:
-        read = datetime.fromisoformat(str(value)) if value else None
-    except ValueError:
-        return None
-    return read.replace(tzinfo=UTC) if read and read.tzinfo is None else read
