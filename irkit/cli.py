@@ -264,6 +264,7 @@ def doctor(context: click.Context) -> None:
     context.exit(0 if well else 1)
 
 
+runbook.add_command(cli_followup.propose)
 irkit.add_command(cli_bundle.bundle)
 irkit.add_command(cli_bundle.redact)
 for _command in (*cli_incident.commands, *cli_escalate.commands, *cli_followup.commands):

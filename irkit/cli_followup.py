@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from irkit import console
 from irkit.cli_options import at_option, by_option
 from irkit.errors import InputError
-from irkit.model import Incident, parse_incident_id, utc_now
+from irkit.model import EventKind, Incident, parse_incident_id, utc_now
 from irkit.phrase import count
+from irkit.runbook import BUILT_IN
 from irkit.settings import Settings
 from irkit.visible import visible
+
+if TYPE_CHECKING:
+    from irkit.postmortem_lint import Lack
+    from irkit.runbook_proposal import Proposal
 
 
 def remind(incident: Incident, settings: Settings) -> None:
@@ -90,4 +96,94 @@ def list_(incident_id: int | None, everything: bool) -> None:
     console.say(f"{left} to be done, {total - left} done.")
 
 
-commands = (action_item,)
+@click.command()
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.pass_context
+def lint(context: click.Context, incident_id: int) -> None:
+    """Say what an incident's postmortem lacks: owners, dates, numbers, evidence; blame and gaps in it."""
+    from irkit import terminal_followup
+
+    found = _lacks(incident_id)
+    if found:
+        console.show(terminal_followup.lacks_view(found))
+    console.say(
+        f"{count(len(found), 'thing')} to mend." if found else "The postmortem lacks nothing that can be checked."
+    )
+    context.exit(1 if found else 0)
+
+
+@click.command("follow-up")
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.option("--done", "done_step", type=int, metavar="STEP", help="Record that this step is done.")
+@click.option("--skipped", "skipped_step", type=int, metavar="STEP", help="Record that it is left out; say why.")
+@click.argument("text", required=False, default="")
+@by_option
+def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None, text: str, actor: str | None) -> None:
+    """Say which of the runbook's post-incident steps are done, and what does the others."""
+    from irkit import followup, terminal_followup, workspace
+    from irkit.followup import Task
+
+    settings = workspace.load_settings()
+    runbook, store = workspace.load_runbook(settings), workspace.store(settings)
+    for number, outcome in ((done_step, "done"), (skipped_step, "skipped")):
+        if number is not None:
+            said, data = followup.record(runbook, number, outcome, text)
+            store.append(incident_id, EventKind.NOTE, actor=actor or console.user(), text=said, data=data)
+    incident = store.incident(incident_id)
+    left, ideas = _lacks(incident_id), _proposals(incident_id)
+    notes = {
+        Task.REPORT: f"{count(len(left), 'thing')} to mend" if left else "nothing to mend that can be checked",
+        Task.RUNBOOK: f"{count(len(ideas), 'change')} proposed" if ideas else "this incident suggests no change",
+    }
+    console.show(
+        terminal_followup.follow_up_view(followup.follow_up(incident, store.timeline(incident_id), runbook), notes)
+    )
+
+
+@click.command()
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+def propose(incident_id: int) -> None:
+    """Print a patch to the runbook made from what was observed and done; git apply takes it."""
+    from pathlib import Path
+
+    from irkit import runbook_proposal, workspace
+
+    runbook = workspace.load_runbook(workspace.load_settings())
+    ideas = _proposals(incident_id)
+    if not ideas:
+        console.complain(f"INC-{incident_id} suggests no change to the runbook ({runbook.source})")
+        return
+    built_in = runbook.source == BUILT_IN
+    path = "irkit/runbook.md" if built_in else runbook_proposal.place_of(Path(runbook.source))
+    mark = "\ufeff" if not built_in and Path(runbook.source).read_bytes().startswith(b"\xef\xbb\xbf") else ""
+    console.say("\n".join(f"{idea.kind}: {visible(idea.reason)}" for idea in ideas) + "\n")
+    console.say(runbook_proposal.patch(mark + runbook.text, path, ideas).removesuffix("\n"))
+    if built_in:
+        hint = 'keep a copy as your own: `runbook = "ops/runbook.md"` in irkit.toml'
+        console.complain("this is the runbook that comes with irkit, not yours to edit", hint)
+
+
+def _lacks(incident_id: int) -> tuple[Lack, ...]:
+    from irkit import postmortem_lint, workspace
+    from irkit.bundle import bundles_of
+    from irkit.report.material import unwritten
+
+    settings = workspace.load_settings()
+    incident = workspace.incident(incident_id, settings=settings)
+    timeline = workspace.timeline(incident, settings=settings)
+    has_evidence = bool(bundles_of(settings.home, incident_id))
+    return postmortem_lint.lint(incident, timeline, unwritten(incident, timeline), has_evidence=has_evidence)
+
+
+def _proposals(incident_id: int) -> tuple[Proposal, ...]:
+    from irkit import runbook_proposal, workspace
+
+    settings = workspace.load_settings()
+    incident = workspace.incident(incident_id, settings=settings)
+    evidence = workspace.gather(incident, "never", settings=settings)
+    found = workspace.diagnosis(evidence, settings=settings).findings
+    timeline = workspace.timeline(incident, settings=settings)
+    return runbook_proposal.propose(workspace.load_runbook(settings), incident, timeline, found)
+
+
+commands = (action_item, lint, follow_up)

@@ -159,16 +159,24 @@ reopen = _milestone(
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 @click.argument("text")
 @click.option("--section", help="The part of the report it belongs to, e.g. trigger, went-well, impact.")
+@click.option("--evidence", multiple=True, metavar="ID", help="What it rests on, by its id in the report's index.")
 @at_option
 @by_option
-def note(incident_id: int, text: str, section: str | None, at: datetime | None, actor: str | None) -> None:
+def note(
+    incident_id: int,
+    text: str,
+    section: str | None,
+    evidence: tuple[str, ...],
+    at: datetime | None,
+    actor: str | None,
+) -> None:
     """Add a note to the timeline, or the words for a part of the report."""
     from irkit import workspace
     from irkit.report.material import check_part
 
     data = {"section": check_part(section)} if section else {}
     event = workspace.store().append(
-        incident_id, EventKind.NOTE, at=at, actor=actor or console.user(), text=text, data=data
+        incident_id, EventKind.NOTE, at=at, actor=actor or console.user(), text=text, evidence=evidence, data=data
     )
     console.say(f"Noted on INC-{incident_id} at {event.at:%Y-%m-%d %H:%M:%S} UTC.")
 

@@ -9,9 +9,13 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from irkit.action_items import NO_DATE, days_overdue
+from irkit.followup import Due, Task
 from irkit.model import ActionItem
 from irkit.phrase import count
+from irkit.postmortem_lint import Lack
 from irkit.terminal_parts import plain, table
+
+_DUE_STYLE = {"due": "bold yellow", "done": "green", "skipped": "dim", "not needed": "dim"}
 
 
 def items_table(held: Mapping[int, Sequence[ActionItem]], now: datetime, *, everything: bool) -> RenderableType:
@@ -26,6 +30,30 @@ def items_table(held: Mapping[int, Sequence[ActionItem]], now: datetime, *, ever
             if item.done_criterion:
                 what.append_text(plain(f"\nDone when {item.done_criterion}", "dim"))
             rows.add_row(f"{incident_id}.{number}", plain(item.owner or "nobody"), due, _state(item, now), what)
+    return rows
+
+
+def follow_up_view(due: Sequence[Due], notes: Mapping[Task, str]) -> RenderableType:
+    """Return the post-incident steps, how each stands, and what does it; `notes` adds what was found out of a task."""
+    rows = table("step", "is", "what, and what does it", title="After the incident, by the runbook")
+    for one in due:
+        what = plain(one.step.text)
+        for line in (notes.get(one.task, "") if one.state == "due" else "", one.why):
+            if line:
+                what.append_text(plain(f"\n{line}", "dim"))
+        if one.state == "due":
+            what.append_text(plain(f"\n→ {one.command}", "cyan"))
+        rows.add_row(str(one.step.number), Text(one.state, _DUE_STYLE.get(one.state, "")), what)
+    return rows
+
+
+def lacks_view(lacks: Sequence[Lack]) -> RenderableType:
+    """Return what a postmortem lacks, by where it belongs."""
+    rows = table("where", "what is wrong, and how to mend it")
+    for lack in lacks:
+        what = plain(lack.sentence)
+        what.append_text(plain(f"\n→ {lack.hint}", "cyan"))
+        rows.add_row(plain(lack.where), what)
     return rows
 
 
