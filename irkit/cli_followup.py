@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from irkit import console
-from irkit.cli_options import at_option, by_option
-from irkit.errors import InputError
+from irkit.channel_contract import DeliveryError, without_secrets
+from irkit.cli_options import at_option, by_option, to_come
+from irkit.errors import EscalationError, InputError
+from irkit.followup import Task
 from irkit.model import EventKind, Incident, parse_incident_id, utc_now
 from irkit.phrase import count
 from irkit.runbook import BUILT_IN
@@ -17,8 +20,14 @@ from irkit.settings import Settings
 from irkit.visible import visible
 
 if TYPE_CHECKING:
+    from irkit.invitation import Meeting
     from irkit.postmortem_lint import Lack
     from irkit.runbook_proposal import Proposal
+
+
+_to_option = click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where to write."
+)
 
 
 def remind(incident: Incident, settings: Settings) -> None:
@@ -121,7 +130,6 @@ def lint(context: click.Context, incident_id: int) -> None:
 def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None, text: str, actor: str | None) -> None:
     """Say which of the runbook's post-incident steps are done, and what does the others."""
     from irkit import followup, terminal_followup, workspace
-    from irkit.followup import Task
 
     settings = workspace.load_settings()
     runbook, store = workspace.load_runbook(settings), workspace.store(settings)
@@ -144,8 +152,6 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 def propose(incident_id: int) -> None:
     """Print a patch to the runbook made from what was observed and done; git apply takes it."""
-    from pathlib import Path
-
     from irkit import runbook_proposal, workspace
 
     runbook = workspace.load_runbook(workspace.load_settings())
@@ -161,6 +167,99 @@ def propose(incident_id: int) -> None:
     if built_in:
         hint = 'keep a copy as your own: `runbook = "ops/runbook.md"` in irkit.toml'
         console.complain("this is the runbook that comes with irkit, not yours to edit", hint)
+
+
+@click.command("alert-rule")
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where to write."
+)
+def alert_rule(incident_id: int, folder: Path) -> None:
+    """Write a Prometheus alert for what the incident showed, and its unit test for promtool."""
+    from irkit import alert_rule as rules
+    from irkit import workspace
+
+    settings = workspace.load_settings()
+    incident = workspace.incident(incident_id, settings=settings)
+    found = workspace.diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings).findings
+    made = rules.rule(incident, workspace.load_runbook(settings), found)
+    for title in made.without:
+        console.complain(
+            f"no metric is known for “{title}”, so it has no alert", "export one, and write the rule by hand"
+        )
+    if not made.files:
+        raise InputError(f"nothing {incident.label} showed has a metric", hint="write the rule by hand")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in made.files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+        console.say(str((folder / name).absolute()))
+    tested = next(name for name in made.files if name.endswith(".test.yml"))
+    console.say(f"Alerts: {', '.join(made.alerts)}. Try them: promtool test rules {folder / tested}")
+    console.say(f"When Prometheus has them: irkit follow-up {incident_id} --done {_step(Task.MONITORING) or 'STEP'}")
+
+
+@click.command()
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.option("--at", "start", metavar="TIME", help="When: 2026-12-01T10:00Z. Default: by [follow_up] in irkit.toml.")
+@click.option("--send", is_flag=True, help="Send it by e-mail; without, it is only written and shown.")
+@click.option("--anyway", is_flag=True, help="Also where the runbook wants no meeting for such an incident.")
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where to write."
+)
+@by_option
+def meeting(incident_id: int, start: str | None, send: bool, anyway: bool, folder: Path, actor: str | None) -> None:
+    """Invite to the postmortem meeting: an .ics file, sent by e-mail with --send.
+
+    Sent again with another --at, it moves the meeting instead of adding one.
+    """
+    from irkit import followup, invitation, workspace
+    from irkit.escalation_policy import dedup_key
+
+    settings, now = workspace.load_settings(), utc_now()
+    runbook, store = workspace.load_runbook(settings), workspace.store(settings)
+    incident, timeline = store.incident(incident_id), store.timeline(incident_id)
+    step = followup.step_of(runbook, Task.MEETING)
+    if step and not anyway and not followup.applies(step, incident, runbook):
+        msg = f"the runbook wants no meeting for severity {incident.severity}: {step.text}"
+        raise InputError(msg, hint="--anyway invites all the same")
+    before = invitation.invited(timeline)
+    if send and before and start is None:
+        raise InputError(f"invited already: {before.text}", hint="--at moves the meeting to another time")
+    at = to_come(start, now) if start else invitation.when(incident, settings.follow_up, now)
+    planned = invitation.plan(incident, timeline, at, settings.follow_up, settings.email, key=dedup_key(timeline))
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"postmortem-{incident_id}.ics"
+    file.write_bytes(invitation.to_ics(planned, now))
+    console.say(f"{file.absolute()}\n{planned.start:%A %Y-%m-%d %H:%M} UTC: {', '.join(planned.attendees)}")
+    if not send:
+        console.say("Nobody is invited yet: --send does that.")
+        return
+    said = _invite(planned, settings)
+    told, data = invitation.record(planned, step.number if step else None)
+    store.append(incident_id, EventKind.NOTE, actor=actor or console.user(), text=told, data=data)
+    console.say(f"Sent {said}.")
+
+
+def _invite(planned: Meeting, settings: Settings) -> str:
+    """Send an invitation and return to whom; the mail server's refusal is a sentence."""
+    from irkit import invitation, mail
+
+    target = settings.email
+    if lacks := mail.lacks(target):
+        raise InputError(f"[email] lacks {lacks}", hint="complete it in irkit.toml, or send the file yourself")
+    try:
+        letter = invitation.to_mail(planned, target, utc_now())
+        return mail.submit(target, letter, settings.escalation.timeout_s).said
+    except DeliveryError as error:
+        said = without_secrets(str(error), target)
+        raise EscalationError(f"the mail server {said}", hint="the file above can be sent by hand") from None
+
+
+def _step(task: Task) -> int | None:
+    from irkit import followup, workspace
+
+    step = followup.step_of(workspace.load_runbook(workspace.load_settings()), task)
+    return step.number if step else None
 
 
 def _lacks(incident_id: int) -> tuple[Lack, ...]:
@@ -186,4 +285,4 @@ def _proposals(incident_id: int) -> tuple[Proposal, ...]:
     return runbook_proposal.propose(workspace.load_runbook(settings), incident, timeline, found)
 
 
-commands = (action_item, lint, follow_up)
+commands = (action_item, lint, follow_up, alert_rule, meeting)

@@ -11,7 +11,20 @@ _MOMENTS = (
     ("Put it right", ("act", "step", "mitigate", "resolve", "reopen", "amend")),
     (
         "Afterwards",
-        ("postmortem", "new", "lint", "action-item", "follow-up", "publish", "batch", "serve", "lab", "close"),
+        (
+            "postmortem",
+            "new",
+            "lint",
+            "action-item",
+            "follow-up",
+            "alert-rule",
+            "meeting",
+            "publish",
+            "batch",
+            "serve",
+            "lab",
+            "close",
+        ),
     ),
     ("Before it happens", ("doctor", "record", "watch", "runbook", "drill", "redact")),
 )

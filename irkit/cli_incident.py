@@ -159,6 +159,7 @@ reopen = _milestone(
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 @click.argument("text")
 @click.option("--section", help="The part of the report it belongs to, e.g. trigger, went-well, impact.")
+@click.option("--instead", is_flag=True, help="In place of what was written for this part before.")
 @click.option("--evidence", multiple=True, metavar="ID", help="What it rests on, by its id in the report's index.")
 @at_option
 @by_option
@@ -166,15 +167,22 @@ def note(
     incident_id: int,
     text: str,
     section: str | None,
+    instead: bool,
     evidence: tuple[str, ...],
     at: datetime | None,
     actor: str | None,
 ) -> None:
     """Add a note to the timeline, or the words for a part of the report."""
     from irkit import workspace
+    from irkit.notes import INSTEAD
     from irkit.report.material import check_part
 
-    data = {"section": check_part(section)} if section else {}
+    if instead and not section:
+        raise InputError(
+            "which part is this written for?", hint="name it with --section; a plain note replaces nothing"
+        )
+    data: dict[str, object] = {"section": check_part(section)} if section else {}
+    data |= {INSTEAD: True} if instead else {}
     event = workspace.store().append(
         incident_id, EventKind.NOTE, at=at, actor=actor or console.user(), text=text, evidence=evidence, data=data
     )

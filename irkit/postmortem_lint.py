@@ -16,6 +16,7 @@ from irkit.errors import InputError
 from irkit.lifecycle import check_order
 from irkit.message_text import fit, one_line
 from irkit.model import Event, EventKind, Incident
+from irkit.notes import in_force
 from irkit.times import format_time
 
 _SHOWN_CHARS = 60
@@ -58,6 +59,7 @@ def lint(
 
     `unwritten` names the parts only people can write and nobody has; `has_evidence` says whether any was collected.
     """
+    timeline = in_force(timeline)
     found = [
         *_impact(incident, timeline),
         *_order(incident, timeline),
@@ -118,12 +120,12 @@ def _words(incident: Incident, timeline: Sequence[Event]) -> Iterator[Lack]:
         for match in accused.finditer(text) if accused else ():
             yield _blame(where, match[0])
         for match in _PLACEHOLDER.finditer(text):
-            hint = "write it, or take it out: a later note under the same section stands beside this one"
+            hint = f'irkit note {incident.id} --section {where} --instead "…" takes its place'
             yield Lack("placeholder", where, f"“{_shown(match[0])}” is left in the text", hint)
 
 
 def _blame(where: str, said: str) -> Lack:
-    hint = "say which condition let it happen: what did the system allow, show or hide?"
+    hint = "say which condition let it happen, what the system allowed or hid; irkit note … --instead replaces it"
     return Lack("blame", where, f"“{_shown(said)}” speaks of a person's failing", hint)
 
 

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from irkit import cli, doctor, workspace
 from tests.channel_servers import Service, Status, alerts
+from tests.support.command_line import Run, Said, runner
 from tests.support.escalation import ROUTING_KEY
 
 Paged = tuple[Service, Path]
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command printed and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
 
 
 @pytest.fixture
@@ -36,17 +22,7 @@ def irkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     (tmp_path / "irkit.toml").write_text(f'[docker]\nhost = "unix://{tmp_path}/no-docker.sock"\n')
     (tmp_path / "irkit.toml").chmod(0o600)
 
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["irkit", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
+    return runner(monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -125,6 +125,7 @@ ROOMS = (
     "escalate",
     "watch",
     "action_items",
+    "notes",
     "postmortem_lint",
     "runbook_proposal",
     "alert_rule",

@@ -135,3 +135,14 @@ def test_times_out_of_order_are_found() -> None:
     assert rules(step) == ["order"]
     assert rules(replace(step, at=at(45))) == ["order"]
     assert rules(replace(step, at=at(15))) == []
+
+
+def test_what_is_written_instead_counts_and_the_timeline_keeps_both() -> None:
+    bad = note("TODO, jon broke it", "surprise", 61)
+    good = note("Nothing warned of a full disk.", "surprise", 62, instead=True)
+    assert rules(bad, good) == []
+    assert rules(bad, note("It had filled for a week.", "surprise", 63)) != []
+    assert rules(good, note("TODO", "surprise", 63)) == ["placeholder"]
+    assert (
+        len(lacks(replace(PROMISE, data={"section": "action-item"}), note("x", "action-item", 61, instead=True))) == 2
+    )

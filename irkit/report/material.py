@@ -14,6 +14,7 @@ from irkit.charts import Band
 from irkit.diagnose import Diagnosis
 from irkit.errors import InputError
 from irkit.model import ActionItem, CollectorRun, Event, EventKind, Incident, IncidentType, Outcome, Severity
+from irkit.notes import in_force
 from irkit.report.facts import View
 from irkit.report.parts import Answer, Written
 from irkit.runbook import Runbook
@@ -125,7 +126,7 @@ class Material:
     def written(self, slug: str) -> Written:
         """Return a part that people write, with what the timeline's notes hold for it."""
         title, question = PARTS[slug]
-        notes = [event for event in self.timeline if part_of(event) == slug]
+        notes = [event for event in in_force(self.timeline) if part_of(event) == slug]
         answers = [Answer(event.text, event.actor, event.at) for event in notes]
         if slug == "impact" and self.incident.impact and not answers:
             told = [event for event in self.timeline if "impact" in event.data]

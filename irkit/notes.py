@@ -1,0 +1,26 @@
+"""Which notes of a report's part hold: one written instead of those before it leaves them on the timeline alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from irkit.action_items import SECTION
+from irkit.model import Event, EventKind
+
+INSTEAD = "instead"
+
+
+def in_force(timeline: Iterable[Event]) -> tuple[Event, ...]:
+    """Return the events without the notes that a later one of the same part was written instead of, in their order.
+
+    Action items are not among them: they are numbered, and done or not.
+    """
+    events = tuple(timeline)
+    since: dict[object, int] = {}
+    for event in events:
+        section = event.data.get("section")
+        if event.kind is EventKind.NOTE and event.data.get(INSTEAD) and section != SECTION:
+            since[section] = max(event.id, since.get(section, 0))
+    return tuple(
+        one for one in events if one.kind is not EventKind.NOTE or one.id >= since.get(one.data.get("section"), 0)
+    )

@@ -1,0 +1,133 @@
+"""What follows an incident, by the commands alone."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from icalendar import Calendar
+
+from irkit import runbook
+from tests.channel_servers import Mailbox
+from tests.support.command_line import Run, runner
+
+
+@pytest.fixture
+def irkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mailbox: Mailbox) -> Run:
+    """Run a command in a git repository with a runbook of its own and a mail server."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    (tmp_path / "ops").mkdir()
+    (tmp_path / "ops/runbook.md").write_text(runbook.load().text)
+    subprocess.run(["git", "init", "-q", "."], check=True, cwd=tmp_path)
+    (tmp_path / "irkit.toml").write_text(
+        f'runbook = "ops/runbook.md"\n[docker]\nhost = "unix://{tmp_path}/no-docker.sock"\n'
+        f'[email]\nurl = "smtp://127.0.0.1:{mailbox.port}"\nsender = "irkit@example.com"\nto = ["team@example.com"]\n'
+    )
+    return runner(monkeypatch, capsys)
+
+
+def resolved(irkit: Run, kind: str = "api-unresponsive") -> None:
+    irkit("open", "Checkout is down", "--type", kind, "--id", "42", "--no-escalation")
+    irkit("mitigate", "42", "put the old certificate back")
+    irkit("resolve", "42", "deployed 1.4.2")
+
+
+def states(said: str) -> dict[str, str]:
+    """How each step of the table stands."""
+    rows = [line.split() for line in said.splitlines() if line[1:2].isdigit()]
+    return {row[0]: row[1] for row in rows}
+
+
+def test_the_four_steps_are_due_then_done(irkit: Run, mailbox: Mailbox, tmp_path: Path) -> None:
+    resolved(irkit)
+    said = irkit("follow-up", "42").out
+    assert states(said) == {"1": "due", "2": "due", "3": "due", "4": "due"}
+    for words in ("irkit lint 42", "irkit runbook propose 42 | git apply", "irkit alert-rule 42", "irkit meeting 42"):
+        assert words in said
+    assert irkit("meeting", "42", "--send").code == 0
+    said = irkit("follow-up", "42", "--done", "2", "merged").out
+    assert states(said) == {"1": "due", "2": "done", "3": "due", "4": "done"}
+    refused = irkit("follow-up", "42", "--skipped", "3")
+    assert (refused.code, refused.err.splitlines()[0]) == (2, "irkit: why was step 3 skipped?")
+    assert irkit("follow-up", "42", "--done", "9").code == 2
+
+
+def test_the_patch_is_taken_by_git_and_the_runbook_is_as_proposed(irkit: Run, tmp_path: Path) -> None:
+    resolved(irkit)
+    said = irkit("runbook", "propose", "42")
+    assert said.code == 0
+    subprocess.run(["git", "apply"], input=said.out.encode(), cwd=tmp_path, check=True)
+    changed = (tmp_path / "ops/runbook.md").read_text()
+    assert 'redis-cli --scan --pattern "ratelimit:provider:*"' in changed
+    assert "4. put the old certificate back" in changed
+    again = irkit("runbook", "propose", "42")
+    assert (again.out, again.err) == (
+        "",
+        f"irkit: INC-42 suggests no change to the runbook ({tmp_path}/ops/runbook.md)\n",
+    )
+
+
+def test_the_alert_and_its_unit_test_are_files_promtool_passes(irkit: Run, tmp_path: Path) -> None:
+    resolved(irkit)
+    said = irkit("alert-rule", "42", "--to", "alerts")
+    assert said.code == 0
+    command = ["promtool", "test", "rules", "irkit-inc-42.test.yml"]
+    done = subprocess.run(command, cwd=tmp_path / "alerts", check=True, capture_output=True, text=True)
+    assert "SUCCESS" in done.stdout
+    assert "irkit follow-up 42 --done 3" in said.out
+
+
+def test_an_invitation_is_sent_once_and_moved_when_told(irkit: Run, mailbox: Mailbox, tmp_path: Path) -> None:
+    resolved(irkit)
+    assert "Nobody is invited yet" in irkit("meeting", "42").out
+    assert mailbox.mails == []
+    assert len(Calendar.from_ical((tmp_path / "postmortem-42.ics").read_bytes()).walk("VEVENT")) == 1
+    assert irkit("meeting", "42", "--send").code == 0
+    refused = irkit("meeting", "42", "--send")
+    assert (refused.code, "invited already" in refused.err) == (2, True)
+    assert irkit("meeting", "42", "--send", "--at", "2099-01-05T10:00Z").code == 0
+    assert irkit("meeting", "42", "--at", "2020-01-05T10:00Z").code == 2
+    uids = set()
+    for envelope in mailbox.mails:
+        text = bytes(envelope.original_content or b"").decode()
+        uids |= {line for line in text.splitlines() if line.startswith("Message-ID")}
+    assert (len(mailbox.mails), len(uids)) == (2, 2)
+
+
+def test_where_the_runbook_wants_no_meeting_it_says_so(irkit: Run, mailbox: Mailbox) -> None:
+    resolved(irkit, "memory-leak")
+    refused = irkit("meeting", "42", "--send")
+    assert refused.code == 2
+    assert "the runbook wants no meeting for severity Medium: Schedule postmortem if Critical/High" in refused.err
+    assert "not needed" in irkit("follow-up", "42").out
+    assert irkit("meeting", "42", "--send", "--anyway").code == 0
+    assert len(mailbox.mails) == 1
+
+
+def test_lint_fails_until_there_is_nothing_to_mend(irkit: Run) -> None:
+    resolved(irkit)
+    said = irkit("lint", "42")
+    assert said.code == 1
+    flat = " ".join(said.out.split())
+    for words in ("nobody says who could not do what", "no evidence was collected", "nothing is promised"):
+        assert words in flat
+    assert irkit("action-item", "add", "42", "Alert on it", "--owner", "ana").code == 2
+    added = irkit(
+        "action-item", "add", "42", "Alert on it", "--owner", "ana", "--due", "2 weeks", "--done-when", "it pages"
+    )
+    assert (added.code, added.out.split(",")[0]) == (0, "Action item 42.1")
+    assert "nothing is promised" not in irkit("lint", "42").out
+
+
+def test_action_items_are_listed_done_and_remembered(irkit: Run) -> None:
+    resolved(irkit)
+    irkit("action-item", "add", "42", "Alert on it", "--owner", "ana", "--due", "2 weeks")
+    listed = irkit("action-item", "list").out
+    assert "42.1" in listed
+    assert "1 to be done, 0 done." in listed
+    assert irkit("action-item", "done", "42", "1", "see #14").out == "Done: Alert on it\n"
+    assert irkit("action-item", "list").out == "0 to be done, 1 done.\n"
+    assert "done" in irkit("action-item", "list", "42", "--all").out
+    assert irkit("action-item", "done", "42", "1").code == 2
