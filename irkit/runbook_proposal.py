@@ -39,9 +39,10 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """One change to the runbook and why; `evidence` is what the reason rests on."""
+    """One change to the runbook and why, for which of its types; `evidence` is what the reason rests on."""
 
     kind: str
+    incident_type: str
     reason: str
     edit: Edit
     evidence: tuple[str, ...] = ()
@@ -121,7 +122,7 @@ def _wrong_commands(runbook: Runbook) -> Iterator[Proposal]:
                 "so never shows anything; `--scan --pattern` lists the keys that match, and does not hold up the "
                 "server as KEYS would"
             )
-            yield Proposal("wrong command", reason, Edit(command.line, mended))
+            yield Proposal("wrong command", kind.slug, reason, Edit(command.line, mended))
 
 
 def _scanning(line: str) -> str:
@@ -152,7 +153,7 @@ def _symptoms(of: _Lesson, findings: Iterable[Finding]) -> Iterator[Proposal]:
         known.add(finding.symptom)
         said = f"in {of.incident.label} it showed as “{finding.title}”, too: {one_line(verdict.sentence)}"
         edit = Edit(last, f"{bullet[0]}{_words(finding.title)}", after=True)
-        yield Proposal("new symptom", f"{of.kind.title}: {said}", edit, finding.evidence)
+        yield Proposal("new symptom", of.kind.slug, f"{of.kind.title}: {said}", edit, finding.evidence)
 
 
 def _failed_steps(of: _Lesson) -> Iterator[Proposal]:
@@ -165,7 +166,7 @@ def _failed_steps(of: _Lesson) -> Iterator[Proposal]:
             reason = f"{of.kind.title}, step {step.number} ({step.text}) {said}"
             words, colon, command = _line(of.runbook, step.line).partition(": `")
             row = f"{words} ({said}){colon}{command}"
-            yield Proposal("step", reason, Edit(step.line, row), told[-1].evidence)
+            yield Proposal("step", of.kind.slug, reason, Edit(step.line, row), told[-1].evidence)
 
 
 def _new_steps(of: _Lesson) -> Iterator[Proposal]:
@@ -189,7 +190,7 @@ def _new_steps(of: _Lesson) -> Iterator[Proposal]:
         number += 1
         row = f"{numbered[1]}{number}{numbered[3]}{numbered[4]}{text}"
         reason = f"{of.kind.title}: in {of.incident.label} this was done, and no step says it: {text}"
-        yield Proposal("new step", reason, Edit(last.line, row, after=True), event.evidence)
+        yield Proposal("new step", of.kind.slug, reason, Edit(last.line, row, after=True), event.evidence)
 
 
 def _did_not_help(event: Event) -> bool:

@@ -11,10 +11,11 @@ from typing import TypeVar
 from irkit.bundle import Bundle
 from irkit.diagnose import Diagnosis
 from irkit.model import ActionItem, Event, Incident
-from irkit.report import analysis, changes, damage, head, providing, slowness, story, weighing, working
+from irkit.report import analysis, changes, damage, head, learning, providing, slowness, story, weighing, working
 from irkit.report.changes import LogPatterns
 from irkit.report.damage import Damage, DatabaseErrors, Integrity
 from irkit.report.facts import View
+from irkit.report.learning import Alert, RunbookEdit
 from irkit.report.material import Material
 from irkit.report.parts import Gap, Shown
 from irkit.report.providing import ProviderFailures, Providers, RateLimits
@@ -54,6 +55,8 @@ POSTMORTEM = (
     "open_questions",
     "action_items",
     "similar",
+    "runbook_edit",
+    "alert",
     "appendix",
 )
 _Section = TypeVar("_Section")
@@ -78,6 +81,8 @@ class Report(Shown):
     open_questions: OpenQuestions | Gap
     action_items: ActionItems | Gap
     similar: Similar | Gap
+    runbook_edit: RunbookEdit | Gap
+    alert: Alert | Gap
     appendix: Appendix | Gap
     containers: Containers | Gap
     log: LogExcerpt | Gap
@@ -137,6 +142,8 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
         open_questions=_made(analysis.open_questions, of, "Open questions"),
         action_items=_made(story.action_items, of, "Action items"),
         similar=_made(story.similar, of, "Similar incidents"),
+        runbook_edit=_made(learning.runbook_edit, of, RunbookEdit.heading),
+        alert=_made(learning.alert, of, Alert.heading),
         appendix=_made(analysis.appendix, of, "Evidence"),
         containers=_made(working.containers, of, "Containers"),
         log=_made(working.log, of, "Log"),
