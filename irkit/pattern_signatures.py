@@ -1,13 +1,15 @@
-"""Lines to signatures: a key that costs next to nothing and is equal for most lines that say the same."""
+"""Lines to signatures: a number that costs next to nothing and is equal for most lines that say the same."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
+from irkit.pattern_keys import BLOCK_BYTES, KeyReader, Keys, is_blank, without_ids
 from irkit.pattern_masks import MAX_LINE_CHARS
 
 if TYPE_CHECKING:
@@ -18,18 +20,11 @@ if TYPE_CHECKING:
 MOST_SIGNATURES = 20_000
 MOST_ROUGH = 2_000
 
+_SIDE_BY_SIDE = 2
 _BLOCK_LINES = 32_768
-_BLOCK_BYTES = 262_144
-_DIGITS = b"0123456789"
-# two patterns, each found by its first letters, are several times as fast as one with a choice
-_STATUSES = (
-    (b"HTTP/", re.compile(rb'(HTTP/[0-9.]{1,4}" )([1-5][0-9]{2})(?![0-9])')),
-    (b"status", re.compile(rb'(status(?:_?[cC]ode)?(?:": {0,2}"?|="?))([1-5][0-9]{2})(?![0-9])')),
-)
-_LETTERS = bytes.maketrans(_DIGITS, b"\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17")
-# a token of letters and digits in turns is an id; letters and then digits are told apart by their letters
-_ID = re.compile(rb"(?<![0-9A-Za-z_.-])[A-Za-z_.-]{0,64}[0-9]{1,64}[A-Za-z_.-][0-9A-Za-z_.-]{0,512}")
-_BARE = re.compile(r"[\s0-9]*")
+_MOST_KNOWN_BYTES = 16 * 1024 * 1024
+_NUMBER = b"0"
+_NO_CODE, _LACKING, _BLANK = -1, -2, -3
 _WORDS = re.compile(rb"[A-Za-z]{2,40}")
 
 
@@ -44,114 +39,157 @@ class Signatures:
     examples: list[str] = field(default_factory=list)
     _fine: dict[bytes, int] = field(default_factory=dict)
     _rough: dict[tuple[bytes, ...], int] = field(default_factory=dict)
+    _known: dict[bytes, int] = field(default_factory=dict)
+    _known_bytes: int = 0
 
     def codes(self, lines: Sequence[object]) -> Codes:
         """Return each line's code, an index of `examples`; -1 for what is blank or no text."""
         import numpy as np
 
-        starts = range(0, len(lines), _BLOCK_LINES)
-        return np.concatenate([np.empty(0, np.int64), *(self._block(lines[at : at + _BLOCK_LINES]) for at in starts)])
+        return np.concatenate([np.empty(0, np.int64), *self._read(_blocks_of_lines(lines))])
 
-    def count(self, stream: BinaryIO) -> Counter[int]:
+    def count(self, stream: BinaryIO) -> Codes:
         """Return how many lines of a stream of bytes have each code; blank lines are left out.
 
-        Reads 256 KiB at a time, which stay in the processor's cache; of a line without end, no more than is kept.
+        Reads 256 KiB at a time, two blocks side by side; of a line without end, no more than that is looked at.
         """
-        counted: Counter[int] = Counter()
-        for block in _blocks(stream):
-            keys = _keep_status(block).translate(None, _DIGITS).split(b"\n")
-            by_key = Counter(keys)
-            codes = {key: self._fine[key] for key in by_key if key in self._fine}
-            if len(codes) < len(by_key):
-                lines = block.split(b"\n")
-                line_of = dict(zip(keys, lines, strict=True))
-                fresh = {key: line_of[key][:MAX_LINE_CHARS].decode("utf-8", "surrogateescape")
-                         for key in by_key.keys() - codes.keys()}  # fmt: skip
-                for key in [key for key, text in fresh.items() if _BARE.fullmatch(text)]:
-                    del fresh[key]
-                    numbers = (line for found, line in zip(keys, lines, strict=True) if found == key)
-                    by_key[key] = sum(1 for line in numbers if not line.isspace() and line)
-                    codes[key] = self._code(b"0", "0") if by_key[key] else -1
-                codes |= self._code_of(fresh)
-            for key, number in by_key.items():
-                counted[codes[key]] += number
-        del counted[-1]
-        return counted
-
-    def _block(self, lines: Sequence[object]) -> Codes:
         import numpy as np
 
-        texts = [line[:MAX_LINE_CHARS] if isinstance(line, str) else "" for line in lines]
-        if any("\n" in text for text in texts):
-            texts = [text.replace("\n", " ") for text in texts]
-        keys = _keep_status(_encoded(texts)).translate(None, _DIGITS).split(b"\n")
-        example_of = dict(zip(keys, texts, strict=True))
-        bare = {key for key, text in example_of.items() if _BARE.fullmatch(text)}
-        code_of = self._code_of({key: text for key, text in example_of.items() if key not in bare})
-        if bare:
-            pairs = zip(keys, texts, strict=True)
-            return np.array([self._bare(text) if key in bare else code_of[key] for key, text in pairs], dtype=np.int64)
-        return np.fromiter(map(code_of.__getitem__, keys), dtype=np.int64, count=len(keys))
+        counts = np.zeros(0, np.int64)
+        for codes in self._read(_blocks_of_stream(stream)):
+            more = np.bincount(codes - _NO_CODE, minlength=len(self.examples) + 1)[1:]
+            more[: len(counts)] += counts
+            counts = more
+        return counts
 
-    def _bare(self, text: str) -> int:
-        return self._code(b"0", text) if text and not text.isspace() else -1
+    def _read(self, blocks: Iterable[bytes]) -> Iterator[Codes]:
+        """Yield the codes of each block's lines. Keys are read ahead in threads; codes are given in order, here."""
+        waiting: deque[tuple[bytes, KeyReader, Future[Keys]]] = deque()
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+            idle = [KeyReader() for _ in range(_SIDE_BY_SIDE + 1)]
+            for block in blocks:
+                reader = idle.pop()
+                waiting.append((block, reader, pool.submit(reader.read, block)))
+                if not idle:
+                    oldest, done, keys = waiting.popleft()
+                    yield self._codes_of(oldest, keys.result())
+                    idle.append(done)
+            for oldest, _, keys in waiting:
+                yield self._codes_of(oldest, keys.result())
 
-    def _code_of(self, example_of: dict[bytes, str]) -> dict[bytes, int]:
-        """Return the code of each key; keys never seen are looked up again without the ids in them."""
-        code_of = {key: self._fine.get(key, -1) for key in example_of}
-        fresh = [key for key, code in code_of.items() if code < 0]
-        if not fresh:
-            return code_of
-        lines = [example_of[key] for key in fresh]
-        plain = _ID.sub(b"", _keep_status(_encoded(lines))).translate(None, _DIGITS).split(b"\n")
-        for key, short, line in zip(fresh, plain, lines, strict=True):
-            code_of[key] = self._code(short, line)
-        return code_of
+    def _codes_of(self, block: bytes, keys: Keys) -> Codes:
+        import numpy as np
 
-    def _code(self, short: bytes, line: str) -> int:
+        code_of_key = [self._known.get(key, _LACKING) for key in keys.distinct]
+        lacking = [at for at, code in enumerate(code_of_key) if code == _LACKING]
+        if lacking:
+            lines = _Lines(block, keys.of_line)
+            for at in lacking:
+                code_of_key[at] = self._code_of(keys.distinct[at], at, lines)
+        codes = np.array(code_of_key, dtype=np.int64)[keys.of_line]
+        if _BLANK in code_of_key:
+            length = np.diff(np.flatnonzero(np.frombuffer(block + b"\n", np.uint8) == ord("\n")), prepend=-1) - 1
+            blank = codes == _BLANK
+            numbers = np.flatnonzero(blank & (length > keys.length_of_line))
+            codes[blank] = _NO_CODE
+            if len(numbers):
+                codes[numbers] = self._named(_NUMBER, lambda: _decoded(block.split(b"\n")[numbers[0]]))
+        return codes
+
+    def _code_of(self, key: bytes, at: int, lines: _Lines) -> int:
+        """Return the code of a key of the block that was not met before, or not lately."""
+        code = _BLANK if is_blank(key) else self._named(without_ids(key), lambda: lines.first(at))
+        if self._known_bytes > _MOST_KNOWN_BYTES:
+            self._known.clear()
+            self._known_bytes = 0
+        self._known[key] = code
+        self._known_bytes += len(key)
+        return code
+
+    def _named(self, short: bytes, example: Callable[[], str]) -> int:
         code = self._fine.get(short)
         if code is not None:
             return code
         if len(self._fine) < MOST_SIGNATURES:
             code = self._fine[short] = len(self.examples)
-            self.examples.append(line)
+            self.examples.append(example())
             return code
         words = _WORDS.findall(short)
         rough = (*words[:3], b"%d" % len(words))
+        if rough not in self._rough and len(self._rough) >= MOST_ROUGH:
+            rough = ()
         if rough not in self._rough:
-            if len(self._rough) >= MOST_ROUGH:
-                rough = ()
-            if rough not in self._rough:
-                self._rough[rough] = len(self.examples)
-                self.examples.append(line)
+            self._rough[rough] = len(self.examples)
+            self.examples.append(example())
         return self._rough[rough]
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield whole lines, many at a time; what of a line is beyond a block and no line end in sight is passed over."""
-    rest = b""
-    while read := stream.read(_BLOCK_BYTES):
-        whole, ended, after = (rest + read).rpartition(b"\n")
+class _Lines:
+    """The lines of a block, split only when one is asked for."""
+
+    def __init__(self, block: bytes, of_line: Codes) -> None:
+        self._block, self._of_line = block, of_line
+        self._first: Codes | None = None
+        self._lines: list[bytes] = []
+
+    def first(self, key: int) -> str:
+        """Return the first line that has the key of this index."""
+        import numpy as np
+
+        if self._first is None:
+            self._lines = self._block.split(b"\n")
+            self._first = np.zeros(int(self._of_line.max()) + 1, np.int64)
+            # the last that is written stays, so from the end
+            self._first[self._of_line[::-1]] = np.arange(len(self._of_line) - 1, -1, -1)
+        return _decoded(self._lines[self._first[key]])
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        text = line.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        text = line.decode("utf-8", "surrogateescape")
+    return text[:MAX_LINE_CHARS]
+
+
+def _blocks_of_lines(lines: Sequence[object]) -> Iterator[bytes]:
+    """Yield lines joined, so many at a time as a reader takes."""
+    for start in range(0, len(lines), _BLOCK_LINES):
+        some = [line if isinstance(line, str) else "" for line in lines[start : start + _BLOCK_LINES]]
+        joined = "\n".join(some)
+        if joined.count("\n") >= len(some):
+            joined = "\n".join([line.replace("\n", " ") for line in some])
+        yield from _cut(joined.encode("utf-8", "surrogatepass"))
+
+
+def _cut(text: bytes) -> Iterator[bytes]:
+    """Yield whole lines of a text, as many at a time as a reader takes; of a line longer than that, its beginning."""
+    at = 0
+    while len(text) - at > BLOCK_BYTES:
+        end = text.rfind(b"\n", at, at + BLOCK_BYTES + 1)
+        if end < 0:
+            yield text[at : at + BLOCK_BYTES]
+            end = text.find(b"\n", at + BLOCK_BYTES)
+            if end < 0:
+                return
+        else:
+            yield text[at:end]
+        at = end + 1
+    yield text[at:]
+
+
+def _blocks_of_stream(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield whole lines, as many at a time as a reader takes; of a line longer than that, its beginning."""
+    rest, passing = b"", False
+    while read := stream.read(BLOCK_BYTES - len(rest)):
+        if passing:
+            _, ended, read = read.partition(b"\n")
+            passing = not ended
+        whole, ended, rest = (rest + read).rpartition(b"\n")
         if ended:
             yield whole
-            rest = after
-        else:
-            rest = (rest or read)[:_BLOCK_BYTES]
+        elif len(rest) == BLOCK_BYTES:
+            yield rest
+            rest, passing = b"", True
     if rest:
         yield rest
-
-
-def _encoded(texts: Sequence[str]) -> bytes:
-    return "\n".join(texts).encode("utf-8", "surrogatepass")
-
-
-def _keep_status(text: bytes) -> bytes:
-    """Return lines with the digits of an HTTP status as other signs, so that it outlives the numbers."""
-    for word, status in _STATUSES:
-        if word in text:
-            text = status.sub(_status_as_letters, text)
-    return text
-
-
-def _status_as_letters(found: re.Match[bytes]) -> bytes:
-    return found[1] + found[2].translate(_LETTERS)

@@ -54,8 +54,8 @@ def count_file(stream: BinaryIO) -> pd.DataFrame:
     counted = signatures.count(stream)
     texts, of_signature = name(signatures.examples)
     lines, examples = [0] * len(texts), [""] * len(texts)
-    for code, number in sorted(counted.items(), reverse=True):
-        lines[of_signature[code]] += number
+    for code in range(len(counted) - 1, -1, -1):
+        lines[of_signature[code]] += int(counted[code])
         examples[of_signature[code]] = signatures.examples[code]
     order = sorted(range(len(texts)), key=lambda index: (-lines[index], index))
     columns = {

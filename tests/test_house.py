@@ -91,6 +91,7 @@ ROOMS = (
     "slow_queries",
     "pattern_masks",
     "pattern_split",
+    "pattern_keys",
     "pattern_signatures",
     "pattern_changes",
     "patterns",
