@@ -159,8 +159,9 @@ def _symptoms(of: _Lesson, findings: Iterable[Finding]) -> Iterator[Proposal]:
 def _failed_steps(of: _Lesson) -> Iterator[Proposal]:
     """Propose a word at steps that were tried and did not help, or were left out for a reason."""
     for step in of.kind.resolution:
+        # where something else was done instead, that is what the runbook lacks, not a word against the step
         told = [one for one in of.timeline if one.data.get("step") == step.number and _did_not_help(one)]
-        if told:
+        if told and told[-1].data.get("outcome") != "deviated":
             why = _why(told[-1])
             said = f"did not serve in {of.incident.label}{f': {why}' if why else ''}"
             reason = f"{of.kind.title}, step {step.number} ({step.text}) {said}"
@@ -188,7 +189,7 @@ def _new_steps(of: _Lesson) -> Iterator[Proposal]:
             continue
         known.append(words)
         number += 1
-        row = f"{numbered[1]}{number}{numbered[3]}{numbered[4]}{text}"
+        row = f"{numbered[1]}{number}{numbered[3]}{numbered[4]}{text[:1].upper()}{text[1:]}"
         reason = f"{of.kind.title}: in {of.incident.label} this was done, and no step says it: {text}"
         yield Proposal("new step", of.kind.slug, reason, Edit(last.line, row, after=True), event.evidence)
 
