@@ -8,6 +8,7 @@ import irkit
 from irkit import runbook
 from irkit.bundle import open_bundle
 from irkit.diagnose import diagnose
+from irkit.registry import load_plugins
 from irkit.report import Report, build
 from irkit.report.changes import LogPatterns
 from irkit.report.html import html, text
@@ -18,6 +19,7 @@ DRILL = Path(irkit.__file__).parent / "drills" / "api-unresponsive" / "bundle"
 
 @pytest.fixture(scope="module")
 def report() -> Report:
+    load_plugins("irkit.symptoms", "irkit.symptoms")
     bundle, said = open_bundle(DRILL), runbook.load()
     incident = replace(RESOLVED, started_at=None, detected_at=bundle.window.end - timedelta(minutes=1))
     return build(
