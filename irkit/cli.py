@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from irkit import cli_bundle, cli_escalate, cli_followup, cli_incident, console
+from irkit import cli_bundle, cli_escalate, cli_followup, cli_incident, cli_memory, console
 from irkit.cli_help import ByMoment
 from irkit.cli_options import by_option
 from irkit.errors import CollectError, IrkitError
@@ -267,6 +267,7 @@ def doctor(context: click.Context) -> None:
 runbook.add_command(cli_followup.propose)
 irkit.add_command(cli_bundle.bundle)
 irkit.add_command(cli_bundle.redact)
+irkit.add_command(cli_memory.memory)
 for _command in (*cli_incident.commands, *cli_escalate.commands, *cli_followup.commands):
     irkit.add_command(_command)
 

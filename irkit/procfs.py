@@ -160,6 +160,15 @@ def started_s(pid: int | str = "self", proc: Path = PROC) -> float:
     return int(fields[19]) / _TICKS_PER_S
 
 
+def command(pid: int | str = "self", proc: Path = PROC) -> str:
+    """Return the short name of a process's program; its arguments, which may hold secrets, are not asked for.
+
+    Raises:
+        OSError: it is gone.
+    """
+    return (proc / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").rstrip("\n")
+
+
 def _fields(path: Path) -> dict[str, int] | None:
     try:
         return {name: int(value) for name, value in _FIELD.findall(path.read_text(encoding="utf-8", errors="replace"))}

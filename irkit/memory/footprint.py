@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,10 @@ from irkit.cgroups import MOUNT, UNIFIED, text, usage
 from irkit.procfs import PROC
 
 _FIELDS = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+
+
+# a folder by controller, as `irkit.cgroups` reads it
+Cgroup = Mapping[str, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,12 @@ def container_memory(pid: int | str = "self", proc: Path = PROC, mount: Path = M
     Limits hold for all below them, so every folder upward is asked (cgroups(7)). Inside a container its own folder is
     the mount itself, whatever path the kernel names.
     """
-    found = [figures for folders in _folders(pid, proc, mount) if (figures := _figures(folders))]
+    return tightest(memory_cgroups(pid, proc, mount))
+
+
+def tightest(cgroups: Sequence[Cgroup]) -> ContainerMemory | None:
+    """Return the memory of the cgroup that has the least room left; where none has a limit, of the first."""
+    found = [figures for each in cgroups if (figures := _figures(each))]
     limited = [each for each in found if each.limit_bytes is not None]
     if limited:
         return min(limited, key=lambda each: (each.limit_bytes or 0) - each.usage_bytes)
@@ -60,8 +69,8 @@ def malloc() -> Malloc | None:
     return Malloc(told["uordblks"] + told["hblkhd"], told["fordblks"])
 
 
-def _folders(pid: int | str, proc: Path, mount: Path) -> list[Mapping[str, Path]]:
-    """Return the memory cgroups of a process from its own upward, in the form that `irkit.cgroups` reads."""
+def memory_cgroups(pid: int | str = "self", proc: Path = PROC, mount: Path = MOUNT) -> tuple[Cgroup, ...]:
+    """Return the memory cgroups of a process from its own upward, which can be asked when it is gone, too."""
     lines = [line.split(":", 2) for line in text(proc / str(pid), "cgroup").splitlines() if line.count(":") > 1]
     version_1 = [path for _, names, path in lines if "memory" in names.split(",")]
     unified = [path for number, _, path in lines if number == "0"]
@@ -69,10 +78,10 @@ def _folders(pid: int | str, proc: Path, mount: Path) -> list[Mapping[str, Path]
     path = next(iter(version_1 or unified), "/").strip("/")
     own = root / path
     places = [own, *(parent for parent in own.parents if parent.is_relative_to(root))]
-    return [{name: place} for place in places if ".." not in path and place.is_dir()]
+    return tuple({name: place} for place in places if ".." not in path and place.is_dir())
 
 
-def _figures(folders: Mapping[str, Path]) -> ContainerMemory | None:
+def _figures(folders: Cgroup) -> ContainerMemory | None:
     told = usage(folders)
     if told.memory_usage_bytes is None:
         return None

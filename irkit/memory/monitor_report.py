@@ -71,20 +71,23 @@ def verdict_sentences(trend: Trend, what: str = "Memory") -> str:
             f"too few samples: {count(trend.samples, 'sample')} over {span(trend.span_s)}, "
             f"and {LEAST_SAMPLES} or more in one run make a trend"
         )
-    watched = f"{count(trend.samples, 'sample')} over {span(trend.span_s)}"
     if trend.direction is Direction.STABLE:
-        told = f"stable: {what} does not go on rising ({watched})"
+        told = f"stable: {what} does not go on rising ({_watched(trend)})"
         return f"{told}; it rose and has settled, as after a start" if trend.settled else told
     moves = "rises" if trend.direction is Direction.GROWING else "falls"
-    return f"{trend.direction}: {what} {moves} by {rate(trend)} ({watched})"
+    return f"{trend.direction}: {what} {moves} by {rate(trend)}"
 
 
 def rate(trend: Trend) -> str:
-    """Return the slope of a size with its interval: `96 MiB an hour (95 % interval 90 MiB to 101 MiB)`."""
+    """Return the slope of a size: `96 MiB an hour (95 % interval 90 MiB to 101 MiB, 600 samples over 10 min)`."""
     sign = -1 if trend.slope_per_s < 0 else 1
     ends = (trend.interval.low, trend.interval.high)[::sign]
     low, high = ("no bound" if end is None else size(sign * end * _HOUR_S) for end in ends)
-    return f"{size(abs(trend.slope_per_s) * _HOUR_S)} an hour (95 % interval {low} to {high})"
+    return f"{size(abs(trend.slope_per_s) * _HOUR_S)} an hour (95 % interval {low} to {high}, {_watched(trend)})"
+
+
+def _watched(trend: Trend) -> str:
+    return f"{count(trend.samples, 'sample')} over {span(trend.span_s)}"
 
 
 def forecast_sentence(forecast: Forecast, limit_bytes: float) -> str:
@@ -118,7 +121,7 @@ def _lines(report: MemoryReport, judged: Judgement) -> Iterator[str]:
     yield from map(_noted, report.notes)
     yield f"The monitor itself took {percent(report.overhead_share)} of one core."
     if judged.types or trend.direction is Direction.GROWING:
-        yield f"Next: irkit memory snapshot --pid {report.pid} names what holds it; a restart destroys the evidence."
+        yield "Next: see in the code what keeps the types that grow; a restart destroys the evidence."
 
 
 def _shares(shares: MemoryShares | None) -> str:

@@ -160,14 +160,17 @@ def _measured(
         return told
     blocks = [_blocks(piece, max(_BLOCKS // len(pieces), _LEAST_PIECE)) for piece in pieces]
     slope, interval, chance = _kendall(blocks)
+    few = max(_FEW_BLOCKS // len(pieces), _LEAST_PIECE)
+    wandering, reach = _drift([_blocks(piece, few) for piece in pieces])
     if not all(_reverts(piece, slope) for piece in blocks):
-        few = max(_FEW_BLOCKS // len(pieces), _LEAST_PIECE)
-        chance = max(chance, _drift([_blocks(piece, few) for piece in pieces]))
+        chance = max(chance, wandering)
+    low, high = interval.low, interval.high
+    interval = Interval(slope - reach if low is None else low, slope + reach if high is None else high)
     last = blocks[-1]
     span_s = sum(piece[-1][0] - piece[0][0] for piece in blocks)
     level = median(value - slope * at for at, value in last) + slope * points[-1][0]
     direction, settled = Direction.STABLE, False
-    if abs(slope) * span_s >= floor and _persists(last, slope):
+    if slope and abs(slope) * span_s >= floor and _persists(last, slope):
         rises = slope > 0 and (not alone or _is_highest(runs[-1]))
         settled = alone and rises and _levels_off(runs[-1], span_s)
         direction = Direction.SHRINKING if slope < 0 else Direction.GROWING if rises and not settled else direction
@@ -304,18 +307,24 @@ def _reverts(piece: Points, slope: float) -> bool:
     return pull / math.sqrt(error2 * c / determinant) < -3.9638 - 8.353 / n - 47.44 / n**2
 
 
-def _drift(pieces: list[Points]) -> float:
-    """Return the chance that increments of mean zero add up to this, two-sided, by Student's t."""
-    steps = [(later[0] - first[0], later[1] - first[1]) for piece in pieces for first, later in pairwise(piece)]
+def _drift(pieces: list[Points]) -> tuple[float, float]:
+    """Return the chance that increments of mean zero add up to this (two-sided), and the reach of the 95 % interval.
+
+    By Student's t; of a series that wanders this bounds the slope where Sen's interval has no end.
+    """
+    pairs = [pair for piece in pieces for pair in pairwise(piece) if pair[1][0] > pair[0][0]]
+    steps = [(later[0] - first[0], later[1] - first[1]) for first, later in pairs]
     whole_s, gained = sum(dt for dt, _ in steps), sum(step for _, step in steps)
     rate, freedom = gained / whole_s, len(steps) - 1
     square = sum((step - rate * dt) ** 2 / dt for dt, step in steps) / freedom
     if not square:
-        return 0.0 if gained else 1.0
+        return 0.0 if gained else 1.0, 0.0
     t2 = rate * rate * whole_s / square
     # Wallace (1959), the normal deviate of a Student's t
     z = (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t2 / freedom))
-    return 2 * (1 - NormalDist().cdf(z))
+    # Fisher and Cornish (1960), the quantile of a Student's t
+    quantile_95 = _Z95 + (_Z95**3 + _Z95) / (4 * freedom)
+    return 2 * (1 - NormalDist().cdf(z)), quantile_95 * math.sqrt(square / whole_s)
 
 
 def _persists(piece: Points, slope: float) -> bool:

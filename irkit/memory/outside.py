@@ -1,0 +1,171 @@
+"""Another process's memory, watched from outside: nothing is put into it, it is not stopped, and it need not be Python.
+
+What only a process can tell of itself (its objects, its garbage collections) is not to be had this way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from irkit import procfs
+from irkit.errors import InputError, NotFoundError
+from irkit.memory.footprint import Cgroup, ContainerMemory, memory_cgroups, tightest
+from irkit.memory.monitor_report import forecast_sentence, span, verdict_sentences
+from irkit.memory.trend import Direction, Forecast, Trend, forecast, judge, memory_floor
+from irkit.phrase import percent, size
+from irkit.procfs import MemoryShares
+from irkit.visible import visible
+
+_SHORTEST_S = 0.1
+_MOST_SAMPLES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """How another process is looked at, and the clock: functions that can be handed in."""
+
+    rss_bytes: Callable[[int], int] = procfs.rss_bytes
+    shares: Callable[[int], MemoryShares] = procfs.shares
+    started_s: Callable[[int], float] = procfs.started_s
+    command: Callable[[int], str] = procfs.command
+    cgroups: Callable[[int], tuple[Cgroup, ...]] = memory_cgroups
+    container: Callable[[tuple[Cgroup, ...]], ContainerMemory | None] = tightest
+    clock_s: Callable[[], float] = time.monotonic
+    wait: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What was seen of a process: `has_ended` where it ended meanwhile, `oom_kills` in its container until then.
+
+    `shares` is None where we may not read them.
+    """
+
+    pid: int
+    command: str
+    lasted_s: float
+    rss: Trend
+    first_rss_bytes: int
+    last_rss_bytes: int
+    shares: MemoryShares | None
+    container: ContainerMemory | None
+    container_trend: Trend
+    forecast: Forecast | None
+    has_ended: bool
+    oom_kills: int
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def watch(pid: int, for_s: float = 60.0, every_s: float = 1.0, outside: Outside | None = None) -> Watched:
+    """Watch a process for so long, or until it ends or someone interrupts, and return what its memory does.
+
+    Raises:
+        InputError: the times make no sense.
+        NotFoundError: there is no such process.
+    """
+    if not (every_s >= _SHORTEST_S and every_s <= for_s <= every_s * _MOST_SAMPLES):
+        msg = f"watching for {for_s:g} s every {every_s:g} s cannot be done"
+        raise InputError(msg, hint=f"every 0.1 s or more, for no shorter, and {_MOST_SAMPLES:,} samples at most")
+    look = outside or Outside()
+    try:
+        began, command, cgroups = look.started_s(pid), look.command(pid), look.cgroups(pid)
+        shares = _shares(look, pid)
+    except OSError:
+        raise NotFoundError(
+            f"there is no process {pid} here", hint="`docker top NAME` and `ps -e` give the numbers of processes"
+        ) from None
+    first = look.container(cgroups)
+    samples, has_ended = _followed(look, pid, began, cgroups, (for_s, every_s))
+    last = look.container(cgroups) or (samples[-1].container if samples else first)
+    sizes = [sample.rss_bytes for sample in samples]
+    rss = judge([sample.at_s for sample in samples], sizes, memory_floor(sizes[0] if sizes else 0))
+    used = [(sample.at_s, sample.container.usage_bytes) for sample in samples if sample.container]
+    of_container = judge(
+        [at_s for at_s, _ in used], [size_bytes for _, size_bytes in used], memory_floor(used[0][1] if used else 0)
+    )
+    leading = of_container if of_container.direction is Direction.GROWING else rss
+    kills = [each.oom_kill_count or 0 for each in (first, last) if each is not None]
+    return Watched(
+        pid=pid,
+        command=command,
+        lasted_s=samples[-1].at_s if samples else 0.0,
+        rss=rss,
+        first_rss_bytes=sizes[0] if sizes else 0,
+        last_rss_bytes=sizes[-1] if sizes else 0,
+        shares=shares,
+        container=last,
+        container_trend=of_container,
+        forecast=forecast(leading, last.limit_bytes, last.usage_bytes) if last and not has_ended else None,
+        has_ended=has_ended,
+        oom_kills=kills[-1] - kills[0] if kills else 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    at_s: float
+    rss_bytes: int
+    container: ContainerMemory | None
+
+
+def _followed(
+    look: Outside, pid: int, began: float, cgroups: tuple[Cgroup, ...], times_s: tuple[float, float]
+) -> tuple[list[_Sample], bool]:
+    """Return the samples of a process, and whether it ended: a number can be given anew, so its start is asked, too."""
+    for_s, every_s = times_s
+    samples: list[_Sample] = []
+    start_s = look.clock_s()
+    try:
+        while not samples or look.clock_s() - start_s <= for_s:
+            at_s, size_bytes = look.clock_s() - start_s, look.rss_bytes(pid)
+            # a process that ended and is not waited for yet holds nothing
+            if not size_bytes or look.started_s(pid) != began:
+                return samples, True
+            samples.append(_Sample(at_s, size_bytes, look.container(cgroups)))
+            look.wait(every_s)
+    except OSError:
+        return samples, True
+    except KeyboardInterrupt:
+        pass  # whoever has seen enough wants to know what there was until then
+    return samples, False
+
+
+def _shares(look: Outside, pid: int) -> MemoryShares | None:
+    try:
+        return look.shares(pid)
+    except (PermissionError, KeyError, FileNotFoundError):
+        return None
+
+
+def _lines(seen: Watched) -> list[str]:
+    lines = [f"Process {seen.pid} ({visible(seen.command)}), watched for {span(seen.lasted_s)}"]
+    if seen.has_ended:
+        why = f": the kernel killed {seen.oom_kills} in its container for want of memory" if seen.oom_kills else ""
+        lines.append(f"It ended meanwhile{why}.")
+    lines.append(f"Verdict: {verdict_sentences(seen.rss, 'RSS')}.")
+    told = f"RSS {size(seen.first_rss_bytes)} at first, {size(seen.last_rss_bytes)} at last"
+    if seen.shares is None:
+        lines.append(f"{told}; PSS and USS may not be read: run irkit as root.")
+    else:
+        lines.append(f"{told}; at first PSS {size(seen.shares.pss_bytes)}, USS {size(seen.shares.uss_bytes)}.")
+    lines.append(_limit(seen))
+    if seen.rss.direction is Direction.GROWING and not seen.has_ended:
+        lines.append(
+            "Next: irkit.memory.memory_monitor inside it names the types that grow; a restart destroys the evidence."
+        )
+    return lines
+
+
+def _limit(seen: Watched) -> str:
+    container = seen.container
+    if container is None:
+        return "Limit: not known, this system tells of no memory cgroup of it."
+    if container.limit_bytes is None:
+        return f"Limit: none; its container uses {size(container.usage_bytes)}."
+    share = percent(container.usage_bytes / container.limit_bytes)
+    used = f"Limit: its container uses {size(container.usage_bytes)}, {share} of {size(container.limit_bytes)}"
+    return f"{used}; {forecast_sentence(seen.forecast, container.limit_bytes)}." if seen.forecast else f"{used}."

@@ -1,0 +1,82 @@
+"""Real processes watched from outside: one that grows, one that keeps still, one that ends, one that never was."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from click.testing import CliRunner
+
+from irkit.cli import irkit
+from irkit.errors import InputError, NotFoundError
+from irkit.memory.outside import watch
+from irkit.memory.trend import Direction
+
+GROWS = """
+import time
+print('up', flush=True)
+kept = []
+while True:
+    kept.append(bytes(400_000) + b'x')
+    time.sleep(0.01)
+"""
+KEEPS_STILL = "import signal; print('up', flush=True); signal.pause()"
+ENDS = "import time; print('up', flush=True); time.sleep(0.3)"
+
+
+@contextmanager
+def process(code: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that runs and has said so."""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as started:
+        try:
+            assert started.stdout
+            assert started.stdout.readline() == "up\n"
+            yield started
+        finally:
+            started.kill()
+
+
+def test_a_process_that_grows_is_said_to_and_what_to_do_next() -> None:
+    with process(GROWS) as one:
+        seen = watch(one.pid, for_s=2.5, every_s=0.1)
+    assert seen.rss.direction is Direction.GROWING
+    assert seen.last_rss_bytes > seen.first_rss_bytes + 10_000_000
+    assert "Verdict: growing: RSS rises by" in str(seen)
+    assert "a restart destroys the evidence" in str(seen)
+
+
+def test_a_process_that_keeps_still_is_not_called_growing() -> None:
+    with process(KEEPS_STILL) as one:
+        seen = watch(one.pid, for_s=2.5, every_s=0.1)
+    assert seen.rss.direction is not Direction.GROWING
+    assert not seen.has_ended
+    assert "Next:" not in str(seen)
+
+
+def test_a_process_that_ends_ends_the_watch() -> None:
+    with process(ENDS) as one:
+        seen = watch(one.pid, for_s=30, every_s=0.1)
+    assert seen.has_ended
+    assert "It ended meanwhile." in str(seen)
+
+
+def test_what_cannot_be_watched_is_a_sentence() -> None:
+    with process(ENDS) as one:
+        one.wait()
+    with pytest.raises(NotFoundError, match=f"there is no process {one.pid} here"):
+        watch(one.pid, for_s=1)
+    with pytest.raises(InputError, match="cannot be done"):
+        watch(1, for_s=1, every_s=10)
+
+
+def test_the_command_says_what_it_saw() -> None:
+    with process(KEEPS_STILL) as one:
+        done = CliRunner().invoke(
+            irkit, ["memory", "monitor", "--pid", str(one.pid), "--for", "500ms", "--every", "0.1"]
+        )
+    assert done.exit_code == 0, done.output
+    assert "too few samples" in done.output
+    assert "RSS " in done.output
