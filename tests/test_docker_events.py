@@ -26,7 +26,7 @@ def folder() -> Iterator[Path]:
 def test_a_daemon_started_within_the_window_has_forgotten_what_was_before(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = datetime.now(UTC)
+    before = datetime.now(UTC) - timedelta(minutes=1)
     with own_engine(folder):
         pass
     restarting = datetime.now(UTC)
