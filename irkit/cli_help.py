@@ -8,21 +8,16 @@ import click
 _MOMENTS = (
     ("Something is broken", ("open", "collect", "ack", "escalate", "note", "list", "show")),
     ("What is wrong", ("triage", "diagnose", "investigate", "memory", "bundle")),
-    ("Put it right", ("act", "step", "mitigate", "resolve", "reopen", "amend")),
+    ("Put it right", ("step", "mitigate", "resolve", "reopen", "amend")),
     (
         "Afterwards",
         (
             "postmortem",
-            "new",
             "lint",
             "action-item",
             "follow-up",
             "alert-rule",
             "meeting",
-            "publish",
-            "batch",
-            "serve",
-            "lab",
             "close",
         ),
     ),

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from irkit.errors import InputError
 from irkit.markdown import words_of
 from irkit.model import Event, EventKind, Incident, Step
-from irkit.runbook import Runbook
+from irkit.runbook import Runbook, step_told
 
 _KEY = "follow_up"
 
@@ -81,14 +80,8 @@ def record(runbook: Runbook, number: int, outcome: str, text: str) -> tuple[str,
     Raises:
         InputError: the runbook has no such step, or it is skipped and nobody says why.
     """
-    steps = {step.number: step for step in runbook.post_incident}
-    if number not in steps:
-        known = "; ".join(f"{step.number}. {step.text}" for step in steps.values())
-        raise InputError(f"the runbook has no post-incident step {number}", hint=f"there are: {known}")
-    if outcome != "done" and not text:
-        raise InputError(f"why was step {number} {outcome}?", hint="say so in a few words behind the step's number")
-    said = f"Post-incident step {number} ({steps[number].text}): {outcome}"
-    return f"{said}. {text}" if text else said, {_KEY: number, "outcome": outcome}
+    said = step_told(runbook.post_incident, number, outcome, text, what="post-incident step")
+    return said, {_KEY: number, "outcome": outcome}
 
 
 def _due(step: Step, incident: Incident, timeline: Sequence[Event], runbook: Runbook) -> Due:

@@ -15,7 +15,7 @@ from irkit.model import Contact, IncidentType, Section, Severity, Step
 from irkit.runbook_reader import Problem, RunbookReader, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
@@ -173,3 +173,21 @@ def _named(name: str, known: Mapping[str, T], what: str, source: str) -> T:
     hint = f"did you mean {by_folded[near[0]]}?" if near else f"it has {', '.join(known)}"
     msg = f"{shown(name)} is not a {what} of the runbook ({source})"
     raise InputError(msg, hint=hint)
+
+
+def step_told(  # noqa: PLR0913 (what was done, and how its kind of step is called)
+    steps: Sequence[Step], number: int, outcome: str, text: str, *, what: str, where: str = ""
+) -> str:
+    """Return the words that record what became of a step: `Step 1 (Restart the service): done. By hand`.
+
+    Raises:
+        InputError: there is no such step, or it was not done and no reason is given.
+    """
+    known = {step.number: step.text for step in steps}
+    if number not in known:
+        hint = f"there are: {'; '.join(f'{each}. {words}' for each, words in known.items())}"
+        raise InputError(f"the runbook has no {what} {number}{where}", hint=hint)
+    if outcome != "done" and not text:
+        raise InputError(f"why was step {number} {outcome}?", hint="say so in a few words behind the step's number")
+    said = f"{what.capitalize()} {number} ({known[number]}): {outcome}"
+    return f"{said}. {text}" if text else said

@@ -188,14 +188,9 @@ def step_record(
     Raises:
         InputError: the runbook has no such step for this type, or a step was not done and no reason is given.
     """
-    steps = {step.number: step for step in runbook.incident_type(incident.type).resolution}
-    if number not in steps:
-        known = "; ".join(f"{step.number}. {step.text}" for step in steps.values())
-        raise InputError(f"the runbook has no step {number} for {incident.type}", hint=f"there are: {known}")
-    if outcome != "done" and not text:
-        raise InputError(f"why was step {number} {outcome}?", hint="say so in a few words behind the step's number")
-    said = f"Step {number} ({steps[number].text}): {outcome}"
-    return f"{said}. {text}" if text else said, {"step": number, "outcome": outcome}
+    steps = runbook.incident_type(incident.type).resolution
+    said = runbooks.step_told(steps, number, outcome, text, what="step", where=f" for {incident.type}")
+    return said, {"step": number, "outcome": outcome}
 
 
 def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosis:

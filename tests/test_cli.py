@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,18 +10,7 @@ import pytest
 
 from irkit import cli
 from irkit.report.material import PARTS
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command printed and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Said]
+from tests.support.command_line import Run, Said, runner
 
 
 @pytest.fixture
@@ -37,17 +23,7 @@ def irkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         '[redis]\nurl = "redis://127.0.0.1:9/0"\n[sqlite]\npath = "no.db"\n'
     )
 
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["irkit", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return run
+    return runner(monkeypatch, capsys)
 
 
 def opened(irkit: Run, *more: str) -> Said:

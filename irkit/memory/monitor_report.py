@@ -97,6 +97,15 @@ def forecast_sentence(forecast: Forecast, limit_bytes: float) -> str:
     return f"the limit of {size(limit_bytes)} is reached in {span(forecast.likely_s)} at this rate ({between})"
 
 
+def limit_sentence(subject: str, container: ContainerMemory, forecast: Forecast | None) -> str:
+    """Return what a container uses of its limit, and when that is reached: `Limit: the container uses 1 MiB, …`."""
+    if container.limit_bytes is None:
+        return f"Limit: none; {subject} uses {size(container.usage_bytes)}."
+    share = percent(container.usage_bytes / container.limit_bytes)
+    used = f"Limit: {subject} uses {size(container.usage_bytes)}, {share} of {size(container.limit_bytes)}"
+    return f"{used}; {forecast_sentence(forecast, container.limit_bytes)}." if forecast else f"{used}."
+
+
 def span(length_s: float) -> str:
     """Return a length of time by its two largest units."""
     return format_duration(timedelta(seconds=min(length_s, _LONGEST_S)))
@@ -134,13 +143,7 @@ def _limit(report: MemoryReport) -> str:
     container = report.container
     if container is None:
         return "Limit: not known, this system tells of no memory cgroup."
-    if container.limit_bytes is None:
-        return f"Limit: none; the container uses {size(container.usage_bytes)}."
-    share = percent(container.usage_bytes / container.limit_bytes)
-    used = f"the container uses {size(container.usage_bytes)}, {share} of {size(container.limit_bytes)}"
-    if report.forecast is None:
-        return f"Limit: {used}."
-    return f"Limit: {used}; {forecast_sentence(report.forecast, container.limit_bytes)}."
+    return limit_sentence("the container", container, report.forecast)
 
 
 def _types(report: MemoryReport, judged: Judgement) -> Iterator[str]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from irkit import procfs
 from irkit.errors import InputError, NotFoundError
 from irkit.memory.footprint import Cgroup, ContainerMemory, memory_cgroups, tightest
-from irkit.memory.monitor_report import forecast_sentence, span, verdict_sentences
+from irkit.memory.monitor_report import limit_sentence, span, verdict_sentences
 from irkit.memory.trend import Direction, Forecast, Trend, forecast, judge, memory_floor
-from irkit.phrase import percent, size
+from irkit.phrase import size
 from irkit.procfs import MemoryShares
 from irkit.visible import visible
 
@@ -164,8 +164,4 @@ def _limit(seen: Watched) -> str:
     container = seen.container
     if container is None:
         return "Limit: not known, this system tells of no memory cgroup of it."
-    if container.limit_bytes is None:
-        return f"Limit: none; its container uses {size(container.usage_bytes)}."
-    share = percent(container.usage_bytes / container.limit_bytes)
-    used = f"Limit: its container uses {size(container.usage_bytes)}, {share} of {size(container.limit_bytes)}"
-    return f"{used}; {forecast_sentence(seen.forecast, container.limit_bytes)}." if seen.forecast else f"{used}."
+    return limit_sentence("its container", container, seen.forecast)

@@ -223,12 +223,11 @@ def queries(of: Material) -> Queries | Gap:
     analysed = None if statistics is None else len(statistics) > 0
     notes = database_state.planner_notes(database, tables, analysed=analysed)
     logs = of.view.table("logs")
-    lines = (
-        logs[[_SLOW_QUERY.search(str(line)[:2000]) is not None for line in logs["line"]]] if logs is not None else None
-    )
     statements = () if logs is None else slow_queries(logs, database, statistics)
-    # the statements say it better than the lines that they were read from
-    slow = facts.plain_records(lines.tail(_MAX_SLOW_LINES)) if lines is not None and not statements else []
+    lines = None
+    if logs is not None and not statements:  # which say it better than the lines that they were read from
+        lines = logs[[_SLOW_QUERY.search(str(line)[:2000]) is not None for line in logs["line"]]]
+    slow = facts.plain_records(lines.tail(_MAX_SLOW_LINES)) if lines is not None else []
     claims = [
         Claim(f"{row['service']} at {clock(row['at'])}", of.view.ids("logs"), *quoted(str(row["line"]))) for row in slow
     ]

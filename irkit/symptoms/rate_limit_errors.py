@@ -75,7 +75,7 @@ def _refused(requests: pd.DataFrame | None) -> tuple[list[datetime], datetime | 
     refused = ordered["status_code"] == _TOO_MANY_REQUESTS
     judged: list[tuple[float, datetime]] = []
     for _, rows in ordered.groupby("service", sort=True):
-        stretch = worst_stretch((rows["status_code"] == _TOO_MANY_REQUESTS).to_numpy(), _USUAL_SHARE, _LIMITED_SHARE)
+        stretch = worst_stretch(refused[rows.index].to_numpy(), _USUAL_SHARE, _LIMITED_SHARE)
         if stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE:
             judged.append((stretch.expected_by_chance, rows["at"].iloc[stretch.first].to_pydatetime(warn=False)))
     if not judged:
