@@ -28,8 +28,14 @@ def python(code: str) -> list[str]:
 
 SLEEP = python("import signal; signal.pause()")
 LITTLE_BYTES = 16 * 1024 * 1024
-STARVING = """
+# the Engine begins to listen for kills while a container starts, and misses one that comes before: so wait to be told
+WAITS_FOR_GO = """
 import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+print('ready')
+signal.sigwait([signal.SIGUSR2])
+"""
+STARVING = f"""{WAITS_FOR_GO}
 signal.signal(signal.SIGUSR1, lambda *_: bytearray(2**28))
 if os.fork() == 0:
     held = bytearray(2**28)
@@ -79,10 +85,16 @@ class Lab:
         written into the state. So a child dies first, and the parent only once that kill has been heard of.
         """
         container = self.run(service, python(STARVING), mem_limit=LITTLE_BYTES, memswap_limit=LITTLE_BYTES)
+        self.let_go(container)
         self.heard_of_kill(container)
         container.kill(signal="SIGUSR1")
         container.wait(timeout=30)
         return container
+
+    def let_go(self, container: Container) -> None:
+        """Tell a started container that waits for it (`WAITS_FOR_GO`) to go on."""
+        wait_until(lambda: b"ready" in container.logs(), "the container is ready")
+        container.kill(signal="SIGUSR2")
 
     def heard_of_kill(self, container: Container) -> None:
         """Wait until the Engine has told of a process of this container killed for want of memory."""

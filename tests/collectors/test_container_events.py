@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from irkit.collectors.container_events import collect
 from irkit.model import Window
 from irkit.settings import DockerTarget
-from tests.collectors.lab import LITTLE_BYTES, SLEEP, Lab, Rows, gathered, python
+from tests.collectors.lab import LITTLE_BYTES, SLEEP, WAITS_FOR_GO, Lab, Rows, gathered, python
 
-HIDDEN_CHILD = """
-import os, time
+HIDDEN_CHILD = f"""{WAITS_FOR_GO}
 if os.fork() == 0:
     held = bytearray(2**28)
 os.wait()
@@ -46,7 +45,9 @@ def test_what_happened_in_order_with_codes_and_signals(lab: Lab) -> None:
 
 def test_a_child_killed_for_memory_shows_though_the_container_lives(lab: Lab) -> None:
     start = datetime.now(UTC)
-    survivor = lab.finish("survivor", python(HIDDEN_CHILD), mem_limit=LITTLE_BYTES, memswap_limit=LITTLE_BYTES)
+    survivor = lab.run("survivor", python(HIDDEN_CHILD), mem_limit=LITTLE_BYTES, memswap_limit=LITTLE_BYTES)
+    lab.let_go(survivor)
+    survivor.wait(timeout=30)
     lab.heard_of_kill(survivor)
     survivor.reload()
     assert survivor.attrs["State"]["ExitCode"] == 0
