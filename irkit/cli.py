@@ -12,7 +12,7 @@ import click
 from irkit import cli_bundle, cli_escalate, cli_followup, cli_incident, cli_memory, console
 from irkit.cli_help import ByMoment
 from irkit.cli_options import by_option
-from irkit.errors import CollectError, IrkitError
+from irkit.errors import CollectError, InputError, IrkitError
 from irkit.model import Outcome, parse_incident_id, utc_now
 
 _INTERRUPTED = 130
@@ -84,7 +84,9 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     found, known = workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
     console.show(terminal.diagnosis_view(found, known, brief=True))
     console.say(f"\n{bundle.path}\nsealed, sha256 {bundle.manifest.seal}")
-    console.show(terminal.next_steps(workspace.incident(incident_id, settings=settings), found, known))
+    now = workspace.incident(incident_id, settings=settings)
+    stands = workspace.standing(now, bundle, settings=settings)
+    console.show(terminal.next_steps(now, found, known, stands))
     unseen = [run.collector for run in bundle.runs if run.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}]
     if unseen:
         total = sum(run.outcome is not Outcome.SKIPPED for run in bundle.runs)
@@ -247,6 +249,24 @@ def runbook_check(context: click.Context, file: Path) -> None:
     fatal = sum(one.fatal for one in problems)
     console.say(f"{file}: {fatal} error(s), {len(problems) - fatal} note(s).")
     context.exit(1 if fatal else 0)
+
+
+@runbook.command("copy")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def runbook_copy(file: Path) -> None:
+    """Write the runbook in force to FILE, to make it your own."""
+    from irkit import workspace
+
+    text = workspace.load_runbook().text
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with file.open("x", encoding="utf-8") as copy:
+            copy.write(text)
+    except FileExistsError:
+        raise InputError(f"{file} is there already, and is not overwritten", hint="name another file") from None
+    console.say(
+        f'{file.absolute()}\nTo use it: runbook = "{file}" at the head of irkit.toml, in the folder it is relative to.'
+    )
 
 
 @irkit.command()

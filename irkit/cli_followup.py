@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,11 +142,19 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
     left, ideas = _lacks(incident_id), _proposals(incident_id)
     notes = {
         Task.REPORT: f"{count(len(left), 'thing')} to mend" if left else "nothing to mend that can be checked",
-        Task.RUNBOOK: f"{count(len(ideas), 'change')} proposed" if ideas else "this incident suggests no change",
+        Task.RUNBOOK: _proposed(incident, ideas),
     }
     console.show(
         terminal_followup.follow_up_view(followup.follow_up(incident, store.timeline(incident_id), runbook), notes)
     )
+
+
+def _proposed(incident: Incident, ideas: Sequence[Proposal]) -> str:
+    if not ideas:
+        return "this incident suggests no change"
+    elsewhere = sum(one.incident_type != incident.type for one in ideas)
+    aside = f", {elsewhere} of them to other chapters" if elsewhere else ""
+    return f"{count(len(ideas), 'change')} proposed{aside}"
 
 
 @click.command()
@@ -165,7 +174,7 @@ def propose(incident_id: int) -> None:
     console.say("\n".join(f"{idea.kind}: {visible(idea.reason)}" for idea in ideas) + "\n")
     console.say(runbook_proposal.patch(mark + runbook.text, path, ideas).removesuffix("\n"))
     if built_in:
-        hint = 'keep a copy as your own: `runbook = "ops/runbook.md"` in irkit.toml'
+        hint = "`irkit runbook copy ops/runbook.md` makes it your own; then `git apply` takes the patch"
         console.complain("this is the runbook that comes with irkit, not yours to edit", hint)
 
 
@@ -181,8 +190,8 @@ def alert_rule(incident_id: int, folder: Path) -> None:
 
     settings = workspace.load_settings()
     incident = workspace.incident(incident_id, settings=settings)
-    found = workspace.diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings).findings
-    made = rules.rule(incident, workspace.load_runbook(settings), found)
+    found = workspace.diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings).likeliest
+    made = rules.rule(incident, workspace.load_runbook(settings), found.supporting if found else ())
     for title in made.without:
         console.complain(
             f"no metric is known for “{title}”, so it has no alert", "export one, and write the rule by hand"

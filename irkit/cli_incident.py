@@ -195,13 +195,17 @@ def note(
 @click.option(
     "--done", "outcome", flag_value="done", default=True, help="It was done as the runbook says (the default)."
 )
+@click.option("--failed", "outcome", flag_value="failed", help="It was done and did not help; say what shows it.")
 @click.option("--skipped", "outcome", flag_value="skipped", help="It was left out; say why.")
 @click.option("--deviated", "outcome", flag_value="deviated", help="Something else was done; say what and why.")
 @click.argument("text", required=False, default="")
 @at_option
 @by_option
 def step(incident_id: int, number: int, outcome: str, text: str, at: datetime | None, actor: str | None) -> None:
-    """Record what became of resolution step NUMBER of the runbook, done by hand."""
+    """Record what became of resolution step NUMBER of the runbook, done by hand, in TEXT's words.
+
+    A step that is tried again is recorded again: the report tells of every try.
+    """
     from irkit import workspace
 
     settings = workspace.load_settings()

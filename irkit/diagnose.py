@@ -368,7 +368,7 @@ def _with_next_step(finding: Finding, runbook: Runbook) -> Finding:
     meant = next((types[slug] for slug in wanted if slug in types and types[slug].resolution), None)
     if meant is None:
         return finding
-    pointer = f"Next in the runbook: {meant.title}, resolution step {meant.resolution[0].number}."
+    pointer = f"In the runbook: {meant.title}, resolution."
     return replace(finding, verdict=replace(finding.verdict, advice=f"{finding.verdict.advice} {pointer}".strip()))
 
 

@@ -284,6 +284,11 @@ class ActionItem:
     done_at: datetime | None = None
 
 
+def is_configured(run: CollectorRun) -> bool:
+    """Say whether there was a source to look at: without a target, nobody claims that the service has one."""
+    return run.outcome is not Outcome.ABSENT or bool(run.subject)
+
+
 _SHOWN_CHARS = 40
 _SHOWN_BITS = 64
 _INCIDENT_ID = re.compile(r"(?:INC-)?0*([1-9][0-9]{0,9})", re.IGNORECASE | re.ASCII)

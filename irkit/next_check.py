@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from irkit import logs
@@ -92,18 +93,24 @@ class Outlook:
         return "Not settled, though nothing is unknown: the scores do not tell the first two apart."
 
 
-def outlook(
+def outlook(  # noqa: PLR0913 (what was found, in which evidence, and all that says how to look again)
     findings: Sequence[Finding],
     source: EvidenceSource,
     runbook: Runbook,
     detectors: Mapping[str, Symptom],
     costs: Mapping[str, int],
+    *,
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> Outlook:
-    """Return what could still change about the top two, and by which look; `costs` are the collectors' own, by name."""
+    """Return what could still change about the top two, and by which look; `costs` are the collectors' own, by name.
+
+    `places` are the addresses of the runbook's commands with what is configured in their stead.
+    """
     ranked = contenders(findings, runbook)
     first, second = ranked[0], runner_up(ranked)
     names = (first.incident_type, second.incident_type)
-    checks = next_checks(findings, runbook, possible_checks(findings, source, runbook, detectors, costs), *names)
+    possible = possible_checks(findings, source, runbook, detectors, costs, places=places)
+    checks = next_checks(findings, runbook, possible, *names)
     unknown = sum(item.verdict.state is VerdictState.UNKNOWN for item in findings if item.incident_types)
     gap = round(first.score - second.score, 3)
     return Outlook(*names, gap, is_settled(findings, runbook), unknown, checks)
@@ -156,25 +163,28 @@ def is_settled(findings: Sequence[Finding], runbook: Runbook) -> bool:
     return all(gap_range(unknown, findings, runbook, first, other)[0] > _SETTLED for other in others)
 
 
-def possible_checks(
+def possible_checks(  # noqa: PLR0913 (as `outlook`)
     findings: Sequence[Finding],
     source: EvidenceSource,
     runbook: Runbook,
     detectors: Mapping[str, Symptom],
     costs: Mapping[str, int],
+    *,
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Check, ...]:
     """Return the looks that would decide the symptoms that are unknown, each once with all that it would decide.
 
     What a collector could not give in full is asked of that collector again; what it gave, and what was not enough, is
-    for a person. `costs` are the collectors' own, by name.
+    for a person. `costs` are the collectors' own, by name; for `places` see `outlook`.
     """
+    silent = _silent_addresses(source)
     made: dict[tuple[str, ...], Check] = {}
     for finding in findings:
         if finding.verdict.state is not VerdictState.UNKNOWN or not finding.incident_types:
             continue
         detector = detectors.get(finding.symptom)
         runs = _wanting(detector, source) if detector else ()
-        check = _again(runs, finding, costs) if runs else _by_hand(finding, runbook)
+        check = _again(runs, finding, costs) if runs else _by_hand(finding, runbook, places, silent)
         key = (check.name, check.command) if runs else (finding.symptom,)
         earlier = made.get(key)
         made[key] = replace(earlier, symptoms=(*earlier.symptoms, finding.symptom)) if earlier else check
@@ -219,11 +229,23 @@ def _again(runs: Sequence[CollectorRun], finding: Finding, costs: Mapping[str, i
     )
 
 
-def _by_hand(finding: Finding, runbook: Runbook) -> Check:
+def _by_hand(finding: Finding, runbook: Runbook, places: Mapping[str, str], silent: frozenset[str]) -> Check:
     types = [item for item in runbook.incident_types if item.slug in finding.incident_types]
     command = next((said for item in types if (said := _runbooks_command(finding.title, item))), "")
+    for place, configured in places.items():
+        command = command.replace(place, configured)
+    if any(address in command for address in silent):
+        command = ""  # it would be refused as the probe was
     verdict = finding.verdict
     return Check(BY_HAND, (finding.symptom,), BY_HAND_COST, command, verdict.sentence, verdict.advice)
+
+
+def _silent_addresses(source: EvidenceSource) -> frozenset[str]:
+    """Return the addresses of which the last probe got no answer at all."""
+    if not source.has("health"):
+        return frozenset()
+    last = source.load("health").sort_values("at").groupby("url").tail(1)
+    return frozenset(str(url) for url in last[last["status_code"].isna()]["url"] if url)
 
 
 def _runbooks_command(title: str, incident_type: IncidentType) -> str:

@@ -23,6 +23,8 @@ T = TypeVar("T")
 BUILT_IN = "built in"
 MAX_SIZE_BYTES = 1_000_000
 _MAX_LISTED = 20
+# a step that was taken in vain was taken all the same
+_OUTCOME_WORDS = {"failed": "done, and it did not help"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,11 @@ def _named(name: str, known: Mapping[str, T], what: str, source: str) -> T:
     raise InputError(msg, hint=hint)
 
 
+def outcome_words(outcome: str) -> str:
+    """Return how the outcome of a step is worded behind it: `failed` is "done, and it did not help"."""
+    return _OUTCOME_WORDS.get(outcome, outcome)
+
+
 def step_told(  # noqa: PLR0913 (what was done, and how its kind of step is called)
     steps: Sequence[Step], number: int, outcome: str, text: str, *, what: str, where: str = ""
 ) -> str:
@@ -188,6 +195,11 @@ def step_told(  # noqa: PLR0913 (what was done, and how its kind of step is call
         hint = f"there are: {'; '.join(f'{each}. {words}' for each, words in known.items())}"
         raise InputError(f"the runbook has no {what} {number}{where}", hint=hint)
     if outcome != "done" and not text:
-        raise InputError(f"why was step {number} {outcome}?", hint="say so in a few words behind the step's number")
-    said = f"{what.capitalize()} {number} ({known[number]}): {outcome}"
+        asked = (
+            f"what shows that step {number} did not help?"
+            if outcome == "failed"
+            else f"why was step {number} {outcome}?"
+        )
+        raise InputError(asked, hint="say so in a few words behind the step's number")
+    said = f"{what.capitalize()} {number} ({known[number]}): {outcome_words(outcome)}"
     return f"{said}. {text}" if text else said

@@ -189,7 +189,8 @@ def _new_steps(of: _Lesson) -> Iterator[Proposal]:
             continue
         known.append(words)
         number += 1
-        row = f"{numbered[1]}{number}{numbered[3]}{numbered[4]}{text[:1].upper()}{text[1:]}"
+        said = f"{text[:1].upper()}{text[1:]} (as in {of.incident.label})"
+        row = f"{numbered[1]}{number}{numbered[3]}{numbered[4]}{said}"
         reason = f"{of.kind.title}: in {of.incident.label} this was done, and no step says it: {text}"
         yield Proposal("new step", of.kind.slug, reason, Edit(last.line, row, after=True), event.evidence)
 
@@ -201,7 +202,7 @@ def _did_not_help(event: Event) -> bool:
 
 def _why(event: Event) -> str:
     """Return what a record of a step says beyond the step's own words."""
-    opening = re.match(r"Step \d+ \(.*?\): \w+\.?\s*", event.text)
+    opening = re.match(r"Step \d+ \(.*?\): (?:done, and it did not help|\w+)\.?\s*", event.text)
     return _words(event.text[opening.end() :] if opening else event.text)
 
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from irkit.metrics import Response, ResponseState, phases, response
-from irkit.model import CollectorRun, Event, Incident, Outcome, VerdictState
-from irkit.runbook import Runbook, who_to_tell
+from irkit.model import CollectorRun, Event, Incident, IncidentType, Outcome, VerdictState
+from irkit.runbook import Runbook, outcome_words, who_to_tell
 from irkit.terminal_parts import LINE_CHARS as _LINE_CHARS
 from irkit.terminal_parts import plain as _plain
 from irkit.terminal_parts import table as _table
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from irkit.collect import Look
     from irkit.diagnose import Diagnosis
     from irkit.doctor import Check
+    from irkit.report.standing import Standing
     from irkit.runbook_reader import Problem
 
 _OUTCOME_STYLE = {
@@ -185,36 +186,65 @@ def _named_only(diagnosis: Diagnosis, state: VerdictState) -> Text:
     return Text.assemble((f"{state.value}: ", _VERDICT_STYLE[state]), _plain(", ".join(names) or "none"))
 
 
-def next_steps(incident: Incident, diagnosis: Diagnosis, runbook: Runbook) -> RenderableType:
+def next_steps(incident: Incident, diagnosis: Diagnosis, runbook: Runbook, stands: Standing) -> RenderableType:
     """Return what the runbook says to do for the likeliest type, and what of the incident's own record is due."""
     found = [item for item in diagnosis.ranking if item.supporting]
     slug = found[0].incident_type if found else incident.type
     kind = next((one for one in runbook.incident_types if one.slug == slug), None)
     lines: list[RenderableType] = []
     if kind and kind.resolution and incident.resolved_at is None:
-        lines.append(Text(f"\nWhat the runbook says to do: {kind.title}", "bold"))
-        for step in kind.resolution:
-            command = (f"   {visible(step.command)}", "cyan") if step.command else ""
-            lines.append(Text.assemble(f"  {step.number}. {visible(step.text)}", command))
-        lines.append(Text(f"  then record it: irkit step {incident.id} NUMBER --done", "dim"))
+        lines += _steps(incident, kind, stands)
+    if incident.resolved_at is None and incident.mitigated_at is None:
+        lines += _in_vain(incident, stands)
     onset = (
         min((item.verdict.onset for item in found[0].supporting if item.verdict.onset), default=None) if found else None
     )
     if onset and incident.started_at is None and onset < (incident.detected_at or incident.opened_at):
         since = f"The evidence shows it since {format_time(onset)}; to record that: "
         lines.append(Text.assemble(since, (f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}", "cyan")))
-    lines.append(Text(f"Next: {_due(incident)}"))
+    lines.append(_plain(f"Next: {_due(incident, stands)}"))
     return Group(*lines)
 
 
-def _due(incident: Incident) -> str:
+def _steps(incident: Incident, kind: IncidentType, stands: Standing) -> list[RenderableType]:
+    lines: list[RenderableType] = [Text(f"\nWhat the runbook says to do: {kind.title}", "bold")]
+    own = stands.kind is not None and stands.kind.slug == kind.slug
+    for step in kind.resolution:
+        command = (f"   {visible(step.command)}", "cyan") if step.command else ""
+        state = outcome_words(stands.state(step)) if own else ""
+        lines.append(
+            Text.assemble(f"  {step.number}. {visible(step.text)}", command, (f"   {state}" if state else "", "bold"))
+        )
+    if own:
+        said = f'  then record it: irkit step {incident.id} NUMBER --done; --failed "why" where it did not help'
+    else:
+        said = f"  it is filed as {incident.type}; where that is wrong: irkit amend {incident.id} type {kind.slug}"
+    lines.append(Text(said, "dim"))
+    return lines
+
+
+def _in_vain(incident: Incident, stands: Standing) -> list[RenderableType]:
+    lines: list[RenderableType] = [Text(stands.relapse, "bold red")] if stands.relapse else []
+    if step := stands.in_vain:
+        said = f"Step {step.number} is recorded as done, and the service is still broken. To record that: "
+        lines.append(Text.assemble(said, (f'irkit step {incident.id} {step.number} --failed "what shows it"', "cyan")))
+    return lines
+
+
+def _due(incident: Incident, stands: Standing) -> str:
+    one = incident.id
     if incident.acknowledged_at is None and incident.resolved_at is None:
-        return f"irkit ack {incident.id}"
+        return f"irkit ack {one}"
     if incident.mitigated_at is None and incident.resolved_at is None:
-        return f'irkit mitigate {incident.id} "what made it well again"'
+        if not stands.broken:
+            return f'irkit mitigate {one} "what made it well again", once users are well'
+        if not stands.pending:
+            return f"no step of the runbook is left, and the service is broken: irkit escalate {one}"
+        step = stands.pending[0]
+        return f"step {step.number} of the runbook, {visible(step.text)}; then irkit step {one} {step.number} --done"
     if incident.resolved_at is None:
-        return f'irkit resolve {incident.id} "what removed the cause"'
-    return f"irkit postmortem {incident.id}"
+        return f'irkit resolve {one} "what removed the cause"'
+    return f"irkit postmortem {one}"
 
 
 def runbook_view(runbook: Runbook) -> RenderableType:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from irkit.triage import Triage
 
 _STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
-_SENTENCE_CHARS = 260
+_SENTENCE_CHARS = 900
 _SURE = (Conclusion.ONE, Conclusion.COMBINATION)
 
 
@@ -68,7 +69,9 @@ def _contender(item: Hypothesis, titles: dict[str, str]) -> RenderableType:
 
 
 def _in_short(item: Hypothesis, titles: dict[str, str]) -> str:
-    counts = f"{len(item.supporting)} for, {len(item.refuting)} against, {len(item.missing)} missing"
+    names = ("clear", "found", "unknown") if item.incident_type == NONE_OF_THESE else ("for", "against", "missing")
+    groups = (item.supporting, item.refuting, item.missing)
+    counts = ", ".join(f"{len(group)} {name}" for group, name in zip(groups, names, strict=True))
     return f"  {item.score:.2f}  {titles[item.incident_type]}: {counts}"
 
 
@@ -80,10 +83,10 @@ def _checks(ahead: Outlook, titles: dict[str, str], symptoms: dict[str, str]) ->
         yield Text(f"To tell {pair}: {left[:1].lower()}{left[1:]}.")
         return
     best = ahead.checks[0]
-    yield Text(f"To tell {pair}:")
+    yield Text(f"None is needed to tell {pair}; to know more:" if ahead.settled else f"To tell {pair}:")
     yield _plain(f"  {_worth(best, symptoms)}")
     if best.check.command:
-        yield _plain(f"  {best.check.command}", "cyan")
+        yield Padding(Text(cut(visible(best.check.command, lines=True), _SENTENCE_CHARS), "cyan"), (0, 0, 0, 2))
     yield _plain(f"  {cut(best.check.obstacle, _SENTENCE_CHARS)}", "dim")
     if best.check.advice:
         yield _plain(f"  → {best.check.advice}", "cyan")

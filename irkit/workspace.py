@@ -13,10 +13,10 @@ from irkit import runbook as runbooks
 from irkit import settings as settings_file
 from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundles_of, open_bundle, read_manifest
 from irkit.errors import InputError, NotFoundError
-from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, parse_incident_id, utc_now
+from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, is_configured, parse_incident_id, utc_now
 from irkit.runbook import Runbook
 from irkit.settings import Settings
-from irkit.targets import with_runbook_defaults
+from irkit.targets import targets, with_runbook_defaults
 from irkit.times import parse_time
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from irkit.host_process import HostProcess
     from irkit.next_check import Outlook
     from irkit.report import Report
+    from irkit.report.standing import Standing
     from irkit.store import Store
     from irkit.triage import Triage
 
@@ -206,6 +207,20 @@ def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosi
     return diagnose(evidence, load_runbook(settings), broken)
 
 
+def standing(incident: Incident, evidence: Bundle, *, settings: Settings | None = None) -> Standing:
+    """Return which of the runbook's steps were taken, and whether the service was still broken in this evidence.
+
+    Raises:
+        InputError: the runbook cannot be used.
+        StoreError: the store cannot be read.
+    """
+    from irkit.report.facts import View
+    from irkit.report.standing import standing as stands
+
+    known = {one.slug: one for one in load_runbook(settings).incident_types}
+    return stands(timeline(incident, settings=settings), known.get(incident.type), View(evidence))
+
+
 def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagnosis, Triage, Outlook]:
     """Return what a bundle shows, which incident types that speaks for, and which look would tell most; reads only it.
 
@@ -216,10 +231,19 @@ def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagn
     from irkit.diagnose import registered
     from irkit.triage import triage as weigh
 
+    settings = settings or load_settings()
     runbook, found = load_runbook(settings), diagnosis(evidence, settings=settings)
     detectors = {item.slug: item for item in registered()}
-    ahead = next_check.outlook(found.findings, evidence, runbook, detectors, collector_costs())
+    places = _places(runbook, settings)
+    ahead = next_check.outlook(found.findings, evidence, runbook, detectors, collector_costs(), places=places)
     return found, weigh(found.findings, runbook), ahead
+
+
+def _places(runbook: Runbook, settings: Settings) -> dict[str, str]:
+    """Return the addresses that the runbook's commands name, with those that are configured in their stead."""
+    own = targets(runbook)
+    named = {own.health_url: settings.http.health_url, own.sqlite_path: settings.sqlite.path}
+    return {place: configured for place, configured in named.items() if place and configured}
 
 
 def collector_costs() -> dict[str, int]:
@@ -267,6 +291,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         now=utc_now(),
         others=others,
         costs=collector_costs(),
+        places=_places(load_runbook(settings), settings),
         past_items=of_incidents(store(settings), [one for one in others if one.type == incident.type]),
     )
 
@@ -324,7 +349,7 @@ def _named(bundle_id: str, folders: Sequence[Path], incident: Incident) -> Path:
 
 def _note_evidence(bundle: Bundle, settings: Settings, actor: str, how: str = "collected") -> None:
     counts: dict[str, int] = {}
-    for run in bundle.runs:
+    for run in filter(is_configured, bundle.runs):
         counts[run.outcome.replace("_", " ")] = counts.get(run.outcome.replace("_", " "), 0) + 1
     told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
     store(settings).append(

@@ -195,6 +195,8 @@ def test_a_step_done_by_hand_is_recorded_and_one_left_out_wants_a_reason(irkit: 
     assert "Step 1 (Restart the service): done" in irkit("step", "42", "1").out
     assert "deviated. one was enough" in irkit("step", "42", "3", "--deviated", "one was enough").out
     assert "why was step 2 skipped?" in irkit("step", "42", "2", "--skipped").err
+    assert "done, and it did not help. it crashed" in irkit("step", "42", "1", "--failed", "it crashed").out
+    assert "what shows that step 2 did not help?" in irkit("step", "42", "2", "--failed").err
     assert "has no step 9" in irkit("step", "42", "9").err
 
 
@@ -221,6 +223,15 @@ def test_the_runbook_is_shown_and_checked(irkit: Run, tmp_path: Path) -> None:
     said = irkit("runbook", "check", "bad.md")
     assert said.code == 1
     assert re.search(r"bad\.md:\d+: error: ", said.out)
+
+
+def test_the_runbook_is_copied_to_be_ones_own_and_nothing_overwritten(irkit: Run, tmp_path: Path) -> None:
+    said = irkit("runbook", "copy", "ops/runbook.md")
+    assert 'runbook = "ops/runbook.md"' in said.out
+    assert (tmp_path / "ops/runbook.md").read_text() == (Path(cli.__file__).parent / "runbook.md").read_text()
+    (tmp_path / "ops/runbook.md").write_text("mine")
+    assert "is there already" in irkit("runbook", "copy", "ops/runbook.md").err
+    assert (tmp_path / "ops/runbook.md").read_text() == "mine"
 
 
 def test_help_names_every_command(irkit: Run) -> None:

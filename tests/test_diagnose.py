@@ -179,8 +179,8 @@ def test_what_the_runbook_does_not_list_is_shown_only_if_it_is_found() -> None:
 @pytest.mark.parametrize(
     ("blamed", "advice"),
     [
-        ("", "Look. Next in the runbook: API Unresponsive, resolution step 1."),
-        ("provider-failures", "Look. Next in the runbook: Provider Failures, resolution step 1."),
+        ("", "Look. In the runbook: API Unresponsive, resolution."),
+        ("provider-failures", "Look. In the runbook: Provider Failures, resolution."),
         ("lock contention", "Look."),
     ],
 )

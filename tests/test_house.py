@@ -37,6 +37,7 @@ ROOMS = (
     "registry",
     "runbook_reader",
     "runbook",
+    "steps",
     "targets",
     "database",
     "migrations",

@@ -118,14 +118,16 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     now: datetime,
     others: tuple[Incident, ...] = (),
     costs: Mapping[str, int] = MappingProxyType({}),
+    places: Mapping[str, str] = MappingProxyType({}),
     past_items: Mapping[int, tuple[ActionItem, ...]] = MappingProxyType({}),
 ) -> Report:
     """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors.
 
-    `costs` is what each collector costs, by name; it orders the checks that a triage proposes. `past_items` are the
-    action items of `others`, by incident.
+    `costs` is what each collector costs, by name; it orders the checks that a triage proposes; `places` are the
+    addresses of the runbook's commands with those configured in their stead. `past_items` are the action items of
+    `others`, by incident.
     """
-    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, View(bundle), costs, past_items)
+    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, View(bundle), costs, places, past_items)
     return Report(
         header=_made(head.header, of, "Header"),
         summary=_made(head.summary, of, "Summary"),

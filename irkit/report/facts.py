@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from irkit import logs
 from irkit.model import Window
+from irkit.phrase import count
 from irkit.report.excerpt import quoted
 from irkit.report.parts import Claim
 from irkit.report.working_sections import ContainerRow, PhaseRow
@@ -34,13 +35,15 @@ _PUBLISHED = "->"
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A container that stopped with something other than success."""
+    """A container that stopped with something other than success, and how often it did `again` until `last_at`."""
 
     service: str
     at: datetime | None
     exit_code: int | None
     oom_killed: bool
     evidence: str
+    again: int = 0
+    last_at: datetime | None = None
 
     @property
     def sentence(self) -> str:
@@ -50,7 +53,10 @@ class Exit:
         elif self.exit_code is not None and (name := _signal_name(self.exit_code)):
             how += f" (ended by {name})"
         when = f" at {self.at:%H:%M:%S} UTC" if self.at else ""
-        return f"{self.service} {how}{when}"
+        if not self.again:
+            return f"{self.service} {how}{when}"
+        until = f", the last time at {self.last_at:%H:%M:%S} UTC" if self.last_at else ""
+        return f"{self.service} {how}{when}, and {count(self.again, 'more time')} after that{until}"
 
 
 class View:
@@ -141,27 +147,73 @@ def containers(view: View) -> tuple[ContainerRow, ...]:
 
 
 def exits(view: View) -> tuple[Exit, ...]:
-    """Return the bad exits within the window, from the state of containers and their events.
+    """Return the bad exits within the window, of each service and exit code the latest.
 
     The latest comes first; those that were asked to stop (SIGTERM, 143) come after all others.
     """
-    found: dict[tuple[str, int | None], Exit] = {}
+    latest = {(item.service, item.exit_code): item for item in every_exit(view)}
+    recent = sorted(latest.values(), key=lambda item: item.at or view.window.start, reverse=True)
+    return tuple(sorted(recent, key=lambda item: item.exit_code == _ASKED_TO_STOP))
+
+
+def every_exit(view: View) -> tuple[Exit, ...]:
+    """Return each bad exit within the window in order of time, from the events and the state of containers."""
+    found: list[Exit] = []
     for row in view.records("container_events"):
         code = whole(row.get("exit_code"))
         if row.get("action") == "die" and code not in (0, None):
             service = str(row.get("service") or row.get("name"))
             [cited] = view.ids("container_events")
-            found[service, code] = Exit(service, row.get("at"), code, oom_killed=False, evidence=cited)
+            found.append(Exit(service, row.get("at"), code, oom_killed=False, evidence=cited))
     for item in containers(view):
         if _bad(item):
             [cited] = view.ids("containers")
-            earlier = found.get((item.service, item.exit_code))
-            at = item.finished_at or (earlier.at if earlier else None)
-            found[item.service, item.exit_code] = Exit(item.service, at, item.exit_code, item.oom_killed, cited)
+            ended = Exit(item.service, item.finished_at, item.exit_code, item.oom_killed, cited)
+            # the state tells of an exit that is among the events as well, and says more of it
+            same = [one for one in found if _same_exit(one, ended)]
+            found = [one for one in found if one not in same[-1:]]
+            found.append(replace(ended, at=ended.at or (same[-1].at if same else None)))
     # a container without a time of exit never came to run: that is news as well
-    recent = [item for item in found.values() if item.at is None or item.at >= view.window.start]
-    recent.sort(key=lambda item: item.at or view.window.start, reverse=True)
-    return tuple(sorted(recent, key=lambda item: item.exit_code == _ASKED_TO_STOP))
+    recent = [item for item in found if item.at is None or item.at >= view.window.start]
+    return tuple(sorted(recent, key=lambda item: item.at or view.window.start))
+
+
+def _same_exit(one: Exit, other: Exit) -> bool:
+    alike = (one.service, one.exit_code) == (other.service, other.exit_code)
+    return alike and (other.at is None or one.at is None or abs(one.at - other.at) <= LATE_LINE)
+
+
+def relapse(view: View) -> tuple[datetime, Exit] | None:
+    """Return the last bad exit of a container that was started again after an earlier one, with that start; else None.
+
+    It is what shows that a restart did not help.
+    """
+    ended = [item for item in every_exit(view) if item.at and item.exit_code != _ASKED_TO_STOP]
+    starts = [
+        (row["at"], str(row.get("service") or row.get("name")))
+        for row in view.records("container_events")
+        if row.get("action") == "start" and row.get("at")
+    ]
+    for last in reversed(ended):
+        earlier = [one.at for one in ended if one.service == last.service and one.at and last.at and one.at < last.at]
+        between = [at for at, service in starts if service == last.service and earlier and earlier[0] < at]
+        tried = [at for at in between if last.at and at < last.at]
+        if tried:
+            return max(tried), last
+    return None
+
+
+def broken(view: View) -> bool | None:
+    """Say whether the service was broken when the evidence was collected; None where nothing tells.
+
+    It is where the last probe of its health was not answered well, or a container stopped badly or is unhealthy.
+    """
+    asked = probes(view)
+    rows = containers(view)
+    if not asked and not rows:
+        return None
+    unwell = any(_bad(row) or row.health == "unhealthy" or row.state == "paused" for row in rows)
+    return unwell or any(probe.verdict != "healthy" for probe in asked[-1:])
 
 
 def stopped(view: View, start: datetime, end: datetime) -> frozenset[str]:
@@ -201,11 +253,10 @@ def _last_of(frame: pd.DataFrame | None, service: str, until: datetime | None) -
 def telling(view: View, since: datetime | None = None) -> Claim | None:
     """Return the one sentence an on-call engineer would want first, or None where nothing stopped.
 
+    Of a container that exited again and again the first exit is told: those after it followed attempts to mend it.
     An exit before `since`, when the symptoms began, was mended before they did: it belongs to the timeline only.
     """
-    for item in exits(view):
-        if since and item.at and item.at < since - LATE_LINE:
-            continue
+    for item in _first_of_each(view, since):
         words = last_words(view, item.service, item.at)
         if words:
             return Claim(item.sentence, (item.evidence, *words.evidence), words.quote, words.full)
@@ -215,6 +266,18 @@ def telling(view: View, since: datetime | None = None) -> Claim | None:
             state = row.state if row.state == "paused" else f"{row.state} but unhealthy"
             return Claim(f"{row.service} is {state}", view.ids("containers"))
     return None
+
+
+def _first_of_each(view: View, since: datetime | None) -> list[Exit]:
+    """Return the exits since then, the latest service first as in `exits`, each as its service's first, counted."""
+    late = [item for item in every_exit(view) if not (since and item.at and item.at < since - LATE_LINE)]
+    made = []
+    for item in exits(view):
+        alike = [one for one in late if (one.service, one.exit_code) == (item.service, item.exit_code)]
+        if alike:
+            killed = any(one.oom_killed for one in alike)
+            made.append(replace(alike[0], oom_killed=killed, again=len(alike) - 1, last_at=alike[-1].at))
+    return made
 
 
 def probes(view: View, kind: str = "health") -> tuple[PhaseRow, ...]:

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irkit.charts.svg import data_uri
-from irkit.model import Outcome, VerdictState
+from irkit.model import Outcome, VerdictState, is_configured
 from irkit.phrase import seconds as in_seconds
 from irkit.phrase import seconds_between
-from irkit.report.material import is_configured
 from irkit.report.parts import Shown
 from irkit.report.plain import plain_text
 from irkit.report.sections import Narrative

@@ -14,13 +14,17 @@ from irkit.runbook import BUILT_IN
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RunbookEdit(Shown):
-    """The changes to this type's chapter of the runbook, with their reasons, and the patch that makes them."""
+    """The changes to this type's chapter of the runbook, with their reasons, and the patch that makes them.
+
+    `elsewhere` counts the changes to other chapters, which only the `command` shows.
+    """
 
     heading: ClassVar[str] = "Proposed runbook edit"
     anchor: ClassVar[str] = "runbook-edit"
     reasons: tuple[Claim, ...]
     patch: str
     command: str
+    elsewhere: int = 0
 
     @property
     def empty(self) -> bool:
@@ -51,7 +55,9 @@ def runbook_edit(of: Material) -> RunbookEdit:
     reasons = [Claim(one.reason, tuple(cited for cited in one.evidence if cited in known)) for one in own]
     source = "runbook.md" if of.runbook.source == BUILT_IN else Path(of.runbook.source).name
     patch = runbook_proposal.patch(of.runbook.text, source, own)
-    return RunbookEdit(tuple(reasons), patch, f"irkit runbook propose {of.incident.id} | git apply")
+    # what comes with irkit lies in nobody's repository
+    command = f"irkit runbook propose {of.incident.id}" + ("" if of.runbook.source == BUILT_IN else " | git apply")
+    return RunbookEdit(tuple(reasons), patch, command, len(ideas) - len(own))
 
 
 def alert(of: Material) -> Alert:

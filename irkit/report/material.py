@@ -13,7 +13,17 @@ from irkit.bundle import Bundle
 from irkit.charts import Band
 from irkit.diagnose import Diagnosis
 from irkit.errors import InputError
-from irkit.model import ActionItem, CollectorRun, Event, EventKind, Incident, IncidentType, Outcome, Severity
+from irkit.model import (
+    ActionItem,
+    CollectorRun,
+    Event,
+    EventKind,
+    Incident,
+    IncidentType,
+    Outcome,
+    Severity,
+    is_configured,
+)
 from irkit.notes import in_force
 from irkit.report.facts import View
 from irkit.report.parts import Answer, Written
@@ -49,7 +59,8 @@ PARTS: Mapping[str, tuple[str, str]] = MappingProxyType(
 class Material:
     """An incident with its timeline, runbook, evidence and diagnosis; what depends on the clock is given by `now`.
 
-    `costs` is what each collector costs, by name; `past_items` the action items of `others`, by incident.
+    `costs` is what each collector costs, by name; `places` for an address of the runbook the one that is configured;
+    `past_items` the action items of `others`, by incident.
     """
 
     incident: Incident
@@ -61,6 +72,7 @@ class Material:
     others: tuple[Incident, ...]
     view: View
     costs: Mapping[str, int] = field(default_factory=dict)
+    places: Mapping[str, str] = field(default_factory=dict)
     past_items: Mapping[int, tuple[ActionItem, ...]] = field(default_factory=dict)
 
     @property
@@ -136,11 +148,6 @@ class Material:
             signed = (by.actor, by.at) if by else (self.incident.owner or "", self.incident.opened_at)
             answers = [Answer(self.incident.impact, *signed)]
         return Written(slug, title, question, tuple(answers))
-
-
-def is_configured(run: CollectorRun) -> bool:
-    """Say whether there was a source to look at: without a target, nobody claims that the service has one."""
-    return run.outcome is not Outcome.ABSENT or bool(run.subject)
 
 
 def start_command(of: Material) -> str:

@@ -217,15 +217,16 @@ class Narrative(Shown):
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A resolution step of the runbook: `done`, `skipped`, `deviated` or `not recorded`.
+    """A resolution step of the runbook and what became of it in words (see `irkit.steps`), or `not recorded`.
 
-    `by` names the record that says so, `note` is what it adds.
+    `by` names the record that says so, `note` is what it adds, `earlier` tells of the tries before that one.
     """
 
     step: Step
     state: str
     by: str = ""
     note: str = ""
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from irkit import steps
 from irkit.action_items import items as action_items_of
-from irkit.model import Event, EventKind, Finding, Incident, IncidentType, Status, Step
+from irkit.model import Event, EventKind, Finding, Incident, Status, Step
 from irkit.report import facts
 from irkit.report.excerpt import quoted
 from irkit.report.material import Material, part_of, start_command
@@ -23,20 +23,14 @@ from irkit.report.sections import (
     Timeline,
     TimelineRow,
 )
+from irkit.runbook import outcome_words
 from irkit.times import between, format_duration
 
 _MAX_ROWS = 80
 _SERVER_ERROR = 500
 _MAX_SIMILAR = 10
-_ACTING = (EventKind.ACTION, EventKind.NOTE)
-_RECORDS = {
-    EventKind.ACTION: "action",
-    EventKind.NOTE: "note",
-    EventKind.MITIGATED: "mitigation",
-    EventKind.RESOLVED: "resolution",
-}
+_SOON = timedelta(minutes=10)
 _RESOLVING = (EventKind.ACTION, EventKind.MITIGATED, EventKind.RESOLVED)
-_STEP_STATES = ("done", "skipped", "deviated")
 
 
 def timeline(of: Material) -> Timeline:
@@ -97,42 +91,20 @@ def resolution(of: Material) -> Resolution:
     kind = of.incident_type
     told = [event for event in of.timeline if event.kind in _RESOLVING and event.text.strip()]
     actions = tuple(Answer(_words(event), event.actor, event.at) for event in sorted(told, key=lambda event: event.at))
-    states = _quoted_steps(of, kind.resolution) if kind else {}
-    for event in of.timeline:
-        number, state = event.data.get("step"), str(event.data.get("outcome") or "done")
-        if isinstance(number, int) and event.kind in _ACTING:
-            states[number] = (state if state in _STEP_STATES else "done", _record(event), _beyond(event, number, kind))
-    steps = (
-        [StepRow(step, *states.get(step.number, ("not recorded", "", ""))) for step in kind.resolution] if kind else []
+    runbooks = kind.resolution if kind else ()
+    known = steps.tries(of.timeline, runbooks)
+    rows = tuple(_step_row(step, known.get(step.number, ())) for step in runbooks)
+    return Resolution(kind.title if kind else of.incident.type, rows, actions)
+
+
+def _step_row(step: Step, tries: Sequence[steps.Try]) -> StepRow:
+    if not tries:
+        return StepRow(step, "not recorded")
+    *earlier, last = tries
+    before = tuple(
+        f"{outcome_words(one.outcome)}, by {one.record}{f': {one.note}' if one.note else ''}" for one in earlier
     )
-    return Resolution(kind.title if kind else of.incident.type, tuple(steps), actions)
-
-
-def _record(event: Event) -> str:
-    return f"the {_RECORDS[event.kind]} of {event.at:%H:%M:%S} UTC"
-
-
-def _beyond(event: Event, number: int, kind: IncidentType | None) -> str:
-    """Return what a record of a step says beyond the step's own words, which stand beside it."""
-    steps = kind.resolution if kind else ()
-    text = next((step.text for step in steps if step.number == number), "")
-    opening = f"Step {number} ({text}): {event.data.get('outcome')}"
-    return event.text.removeprefix(opening).lstrip(". ") if event.text.startswith(opening) else event.text
-
-
-def _quoted_steps(of: Material, steps: Sequence[Step]) -> dict[int, tuple[str, str, str]]:
-    """Return the steps whose command a record has verbatim: who writes it down has typed it."""
-    found: dict[int, tuple[str, str, str]] = {}
-    plain = [e for e in of.timeline if e.kind in _RECORDS and part_of(e) is None and "step" not in e.data]
-    for step in steps:
-        if not (words := (step.command or "").split()):
-            continue
-        # a longer word is another command: restart api is not restart api-2
-        command = re.compile(rf"(?<![\w-]){re.escape(' '.join(words))}(?![\w-])")
-        for event in sorted(plain, key=lambda event: event.at):
-            if command.search(" ".join(event.text.split())):
-                found.setdefault(step.number, ("done", _record(event), ""))
-    return found
+    return StepRow(step, outcome_words(last.outcome), last.record, last.note, before)
 
 
 def lessons(of: Material) -> Narrative:
@@ -201,6 +173,7 @@ def _words(event: Event) -> str:
 
 def _containers(of: Material) -> Iterator[TimelineRow]:
     cited, named = of.view.ids("container_events"), set()
+    started: dict[str, datetime] = {}
     for row in of.view.records("container_events"):
         if row.get("at") is None:
             continue
@@ -209,10 +182,12 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
         words: Claim | None = None
         if action == "die":
             code = facts.whole(row.get("exit_code"))
-            text = f"Exited with code {code}"
+            text = f"Exited with code {code}{_soon_after(row['at'], started.get(service))}"
             named.add((service, code))
             if code and (words := facts.last_words(of.view, service, row["at"])):
                 evidence = (*cited, *words.evidence)
+        elif action == "start":
+            started[service] = row["at"]
         elif action.startswith("health_status"):
             text = f"Became {action.partition(':')[2].strip() or action}"
         yield _quoting(TimelineRow(row["at"], "", service, text, evidence), words)
@@ -222,6 +197,10 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
             evidence = (item.evidence, *(words.evidence if words else ()))
             text = f"Exited with code {item.exit_code}" + (", killed for its use of memory" if item.oom_killed else "")
             yield _quoting(TimelineRow(item.at, "", item.service, text, evidence), words)
+
+
+def _soon_after(at: datetime, started: datetime | None) -> str:
+    return f", {format_duration(at - started)} after its start" if started and at - started < _SOON else ""
 
 
 def _quoting(row: TimelineRow, words: Claim | None) -> TimelineRow:
@@ -267,5 +246,6 @@ def _traffic(of: Material) -> Iterator[TimelineRow]:
 
 def _placed(row: TimelineRow, of: Material) -> TimelineRow:
     felt = of.felt
-    phase = "before" if row.at < felt.start else "during" if row.at <= felt.end else "after"
+    # what ended it comes after it: mitigated and resolved in the same second are not on two sides of it
+    phase = "before" if row.at < felt.start else "during" if row.at < felt.end else "after"
     return replace(row, phase=phase)

@@ -82,7 +82,7 @@ def weighed(of: Material) -> Triage:
     """Return the triage of the material's own diagnosis."""
     told = triage(of.diagnosis.findings, of.runbook)
     detectors = {item.slug: item for item in registered()}
-    ahead = next_check.outlook(of.diagnosis.findings, of.bundle, of.runbook, detectors, of.costs)
+    ahead = next_check.outlook(of.diagnosis.findings, of.bundle, of.runbook, detectors, of.costs, places=of.places)
     rows = tuple(_contender(item, of) for item in told.contenders)
     filed = of.incident.type
     otherwise = bool(told.named) and filed not in told.named

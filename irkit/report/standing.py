@@ -1,0 +1,64 @@
+"""Where an incident stands: which of the runbook's steps were taken, and whether the service is still broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from irkit import steps
+from irkit.model import Event, IncidentType, Step
+from irkit.report import facts
+from irkit.times import format_duration
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What became of each step of `kind`, the type the incident is filed as, and what the evidence says of the repair.
+
+    `broken` is how the service was when the evidence was collected, None where nothing tells; `relapse` a sentence on
+    a container that was started again and ended badly again, "" where none did.
+    """
+
+    kind: IncidentType | None
+    tries: dict[int, tuple[steps.Try, ...]]
+    broken: bool | None
+    relapse: str
+
+    def state(self, step: Step) -> str:
+        """Return the last outcome recorded for a step, "" for none."""
+        tried = self.tries.get(step.number, ())
+        return tried[-1].outcome if tried else ""
+
+    @property
+    def pending(self) -> tuple[Step, ...]:
+        """The steps that nobody has taken or left out yet, in the runbook's order."""
+        known = self.kind.resolution if self.kind else ()
+        return tuple(step for step in known if not self.state(step))
+
+    @property
+    def in_vain(self) -> Step | None:
+        """The step recorded last as done, where the service is broken all the same."""
+        done = [(tried[-1].at, number) for number, tried in self.tries.items() if tried[-1].outcome == steps.DONE]
+        if not self.broken or not done or not self.kind:
+            return None
+        _, last = max(done)
+        return next((step for step in self.kind.resolution if step.number == last), None)
+
+
+def standing(timeline: Sequence[Event], kind: IncidentType | None, view: facts.View) -> Standing:
+    """Return where an incident stands by its timeline and by one bundle; `kind` is the type it is filed as."""
+    tries = steps.tries(timeline, kind.resolution if kind else ())
+    return Standing(kind, tries, facts.broken(view), _told(view))
+
+
+def _told(view: facts.View) -> str:
+    found = facts.relapse(view)
+    if not found:
+        return ""
+    started, ended = found
+    if ended.at is None:
+        return ""
+    return (
+        f"{ended.service} was started again at {started:%H:%M:%S} UTC and exited again, with code {ended.exit_code}, "
+        f"{format_duration(ended.at - started)} later at {ended.at:%H:%M:%S} UTC."
+    )

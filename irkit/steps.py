@@ -1,0 +1,83 @@
+"""What became of the runbook's resolution steps, read from a timeline: every try is kept, the last one counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from irkit.model import Event, EventKind, Step
+from irkit.runbook import outcome_words
+
+DONE = "done"
+FAILED = "failed"
+OUTCOMES = (DONE, FAILED, "skipped", "deviated")
+_RECORDS = {
+    EventKind.ACTION: "action",
+    EventKind.NOTE: "note",
+    EventKind.MITIGATED: "mitigation",
+    EventKind.RESOLVED: "resolution",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One record of a step: its outcome (of `OUTCOMES`), what the record says beyond the step's words, and which it is.
+
+    `recorded` is False where nobody named the step, but a record quotes its command: who writes it down has typed it.
+    """
+
+    outcome: str
+    at: datetime
+    record: str
+    note: str = ""
+    recorded: bool = True
+
+
+def tries(timeline: Iterable[Event], steps: Sequence[Step]) -> dict[int, tuple[Try, ...]]:
+    """Return each step's records in the order they were made, by its number; a step without any is left out.
+
+    A command that a record quotes counts only where no record names the step.
+    """
+    events = tuple(timeline)
+    found: dict[int, list[Try]] = {}
+    texts = {step.number: step.text for step in steps}
+    for event in sorted(events, key=lambda one: one.id):
+        number = event.data.get("step")
+        if event.kind in {EventKind.ACTION, EventKind.NOTE} and isinstance(number, int):
+            made = Try(_outcome(event), event.at, _record(event), _beyond(event, number, texts.get(number, "")))
+            found.setdefault(number, []).append(made)
+    return {number: (one,) for number, one in _quoted(events, steps).items()} | {
+        number: tuple(many) for number, many in found.items()
+    }
+
+
+def _outcome(event: Event) -> str:
+    said = str(event.data.get("outcome") or DONE)
+    if event.data.get("verified") is False:
+        return FAILED
+    return said if said in OUTCOMES else DONE
+
+
+def _record(event: Event) -> str:
+    return f"the {_RECORDS[event.kind]} of {event.at:%H:%M:%S} UTC"
+
+
+def _beyond(event: Event, number: int, text: str) -> str:
+    opening = f"Step {number} ({text}): {outcome_words(str(event.data.get('outcome')))}"
+    return event.text.removeprefix(opening).lstrip(". ") if event.text.startswith(opening) else event.text
+
+
+def _quoted(events: Sequence[Event], steps: Sequence[Step]) -> dict[int, Try]:
+    found: dict[int, Try] = {}
+    plain = [one for one in events if one.kind in _RECORDS and not {"section", "step"} & one.data.keys()]
+    for step in steps:
+        if not (typed := (step.command or "").split()):
+            continue
+        # a longer word is another command: restart api is not restart api-2
+        command = re.compile(rf"(?<![\w-]){re.escape(' '.join(typed))}(?![\w-])")
+        for event in sorted(plain, key=lambda event: event.at):
+            if command.search(" ".join(event.text.split())):
+                found.setdefault(step.number, Try(DONE, event.at, _record(event), recorded=False))
+    return found

@@ -1,0 +1,104 @@
+"""Where an incident stands: a restart that did not help is told, with the step that comes next."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from irkit import runbook, terminal
+from irkit.diagnose import Diagnosis
+from irkit.model import Event, EventKind, Incident, Status
+from irkit.report import facts
+from irkit.report.facts import View
+from irkit.report.standing import Standing, standing
+from tests.example_bundle import CRASH, Row, containers, example_bundle, health
+from tests.support.text import drawn
+
+BOOK = runbook.load()
+KIND = BOOK.incident_type("api-unresponsive")
+OPEN = Incident(42, "Down", KIND.slug, "Critical", Status.ACKNOWLEDGED, CRASH, acknowledged_at=CRASH)
+
+
+def seen(folder: Path, *events: tuple[float, str, int | None], well: bool = False) -> View:
+    """A bundle with those events of the API's container: minutes after the crash, action, exit code."""
+    shared: Row = {"service": "jarvis-api", "name": "jarvis-jarvis-api-1", "image": "jarvis-api"}
+    rows: list[Row] = [
+        shared | {"at": CRASH + timedelta(minutes=minutes), "action": action, "exit_code": code}
+        for minutes, action, code in events
+    ]
+    api, redis = containers()
+    sound = {"state": "running", "health": "healthy", "exit_code": None, "finished_at": None}
+    failed = {"finished_at": rows[-1]["at"]} if rows else {}
+    probes = [row | ({"verdict": "healthy", "status_code": 200} if well else {}) for row in health()]
+    told = {"container_events": rows, "containers": [api | (sound if well else failed), redis], "health": probes}
+    return View(example_bundle(folder, instead=told))
+
+
+def did(number: int, step: int, outcome: str = "done") -> Event:
+    at = CRASH + timedelta(minutes=number)
+    return Event(number, 42, at, at, EventKind.NOTE, "ana", "", (), {"step": step, "outcome": outcome})
+
+
+def told(stands: Standing, incident: Incident = OPEN) -> str:
+    return drawn(terminal.next_steps(incident, Diagnosis((), ()), BOOK, stands))
+
+
+RELAPSE = ((0, "die", 1), (4, "start", None), (4.1, "die", 1))
+
+
+def test_a_crash_after_a_restart_is_told_and_the_next_step_named(tmp_path: Path) -> None:
+    said = told(standing([did(5, 1)], KIND, seen(tmp_path, *RELAPSE)))
+    assert "1. Restart the service   docker-compose restart jarvis-api   done" in said
+    assert "jarvis-api was started again at 03:16:09 UTC and exited again, with code 1, 6 s later" in said
+    assert 'irkit step 42 1 --failed "what shows it"' in said
+    assert "Next: step 2 of the runbook" in said
+
+
+def test_once_that_is_recorded_nothing_asks_for_it_again(tmp_path: Path) -> None:
+    said = told(standing([did(5, 1), did(6, 1, "failed")], KIND, seen(tmp_path, *RELAPSE)))
+    assert "done, and it did not help" in said
+    assert "--failed" not in said.partition("then record it")[2].partition("\n")[2]
+    assert "Next: step 2 of the runbook" in said
+
+
+def test_with_no_step_left_the_next_is_to_escalate(tmp_path: Path) -> None:
+    said = told(standing([did(one, one, "failed") for one in (1, 2, 3)], KIND, seen(tmp_path, *RELAPSE)))
+    assert "no step of the runbook is left, and the service is broken: irkit escalate 42" in said
+
+
+def test_a_restart_that_helped_leads_to_the_mitigation(tmp_path: Path) -> None:
+    stands = standing([did(5, 1)], KIND, seen(tmp_path, (0, "die", 1), (4, "start", None), well=True))
+    assert (stands.broken, stands.relapse, stands.in_vain) == (False, "", None)
+    assert "Next: irkit mitigate 42" in told(stands)
+
+
+def test_where_nothing_tells_how_it_is_nothing_is_claimed(tmp_path: Path) -> None:
+    nothing: dict[str, list[Row]] = {"health": [], "containers": [], "container_events": []}
+    stands = standing([did(5, 1)], KIND, View(example_bundle(tmp_path, instead=nothing)))
+    assert (stands.broken, stands.in_vain) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        ((0, "die", 1),),
+        ((0, "die", 1), (4, "start", None)),
+        ((-9, "start", None), (0, "die", 1)),  # the start it had run since
+        (
+            (0, "die", 143),
+            (0.1, "start", None),
+            (4, "die", 1),
+        ),  # stopped on purpose, then it crashed for the first time
+    ],
+)
+def test_one_crash_is_no_relapse(events: tuple[tuple[float, str, int | None], ...], tmp_path: Path) -> None:
+    assert facts.relapse(seen(tmp_path, *events)) is None
+
+
+def test_of_many_crashes_the_first_is_told_and_the_others_counted(tmp_path: Path) -> None:
+    claim = facts.telling(seen(tmp_path, *RELAPSE))
+    assert claim is not None
+    expected = (
+        "jarvis-api exited with code 1 at 03:12:09 UTC, and 1 more time after that, the last time at 03:16:15 UTC"
+    )
+    assert claim.text == expected

@@ -1,0 +1,45 @@
+"""Every try of a runbook's step is kept, in the order of the records; the command that a note quotes is a try, too."""
+
+from datetime import UTC, datetime, timedelta
+
+from irkit import runbook
+from irkit.model import Event, EventKind
+from irkit.steps import tries
+
+AT = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+STEPS = runbook.load().incident_type("api-unresponsive").resolution
+
+
+def event(number: int, text: str, kind: EventKind = EventKind.NOTE, **data: object) -> Event:
+    at = AT + timedelta(minutes=number)
+    return Event(number, 42, at, at, kind, "ana", text, (), data)
+
+
+def test_a_step_tried_twice_keeps_both_outcomes() -> None:
+    told = (
+        event(1, "Step 1 (Restart the service): done. by hand", step=1, outcome="done"),
+        event(2, "Step 1 (Restart the service): done, and it did not help. It crashed", step=1, outcome="failed"),
+    )
+    found = tries(told, STEPS)[1]
+    assert [(one.outcome, one.note) for one in found] == [("done", "by hand"), ("failed", "It crashed")]
+    assert found[0].record == "the note of 03:01:00 UTC"
+
+
+def test_an_action_that_was_not_verified_did_not_help() -> None:
+    [only] = tries([event(1, "Restarted", EventKind.ACTION, step=1, outcome="done", verified=False)], STEPS)[1]
+    assert only.outcome == "failed"
+
+
+def test_a_quoted_command_counts_until_a_record_names_the_step() -> None:
+    quoted = event(1, "docker-compose restart jarvis-api brought it back", EventKind.MITIGATED)
+    assert [one.recorded for one in tries([quoted], STEPS)[1]] == [False]
+    named = event(2, "no: by hand", step=1, outcome="deviated")
+    assert [one.outcome for one in tries([quoted, named], STEPS)[1]] == ["deviated"]
+
+
+def test_what_says_nothing_of_steps_is_no_try() -> None:
+    others = [
+        event(1, "docker-compose restart jarvis-api-2"),
+        event(2, "docker-compose restart jarvis-api", section="x"),
+    ]
+    assert tries(others, STEPS) == {}
