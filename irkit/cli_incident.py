@@ -120,6 +120,7 @@ def _say_how_complete(incident: Incident, store: Store) -> None:
     if left:
         console.say(f"Still to be written: {', '.join(left)}.")
         console.say(f'Next: irkit note {incident.id} --section {left[0]} "…"')
+    console.say(f"irkit postmortem {incident.id} writes the page with all that is recorded by then.")
 
 
 def _answered(incident: Incident, _: Store) -> None:

@@ -110,13 +110,14 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class IncidentStrip:
-    """Lanes over one time axis from `start` to `end` (aware UTC)."""
+    """Lanes over one time axis from `start` to `end` (aware UTC); from `unseen_from` on nothing was collected."""
 
     start: datetime
     end: datetime
     lanes: tuple[Lane, ...]
     milestones: tuple[Milestone, ...] = ()
     impact: Band | None = None
+    unseen_from: datetime | None = None
 
     @property
     def alt(self) -> str:
@@ -125,6 +126,8 @@ class IncidentStrip:
         said = f"{shown.capitalize()} from {self.start:%Y-%m-%d %H:%M} to {self.end:%H:%M} UTC"
         if self.milestones:
             said += "; " + ", ".join(f"{item.label} at {item.at:%H:%M:%S}" for item in self.milestones)
+        if self.unseen_from:
+            said += f"; no evidence after {self.unseen_from:%H:%M:%S}"
         return said + "."
 
     def rows(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
@@ -165,6 +168,9 @@ class IncidentStrip:
         if self.impact:
             left, right = x(self.impact.start), x(self.impact.end)
             under.append(svg.rect(left, top, right - left, bottom - top, "shade"))
+        if self.unseen_from:
+            left, right = x(self.unseen_from), x(self.end)
+            under.append(svg.rect(left, top, right - left, bottom - top, "quiet"))
         for item, label, (row, at, anchor) in zip(named, labels, placed, strict=True):
             under.append(svg.line(x(item.at), (row + 1) * _ROW_PX - 12, x(item.at), bottom, "milestone"))
             offset = 0 if anchor == "start" else -8
@@ -283,8 +289,9 @@ def _marks(lane: MarkLane, x: Callable[[datetime], float], y: float, width: int)
     labels = []
     for mark, (row, at, anchor) in zip(named, placed, strict=True):
         base = y + (row + 1) * _ROW_PX - 4
-        labels.append(svg.line(x(mark.at), base - 8, x(mark.at), middle, "leader"))
-        labels.append(svg.text(at - 4 if anchor == "start" else at - 12, base, mark.label, "alarmed", anchor))
+        leader, look = ("leader", "alarmed") if mark.bad else ("axis", "name")
+        labels.append(svg.line(x(mark.at), base - 8, x(mark.at), middle, leader))
+        labels.append(svg.text(at - 4 if anchor == "start" else at - 12, base, mark.label, look, anchor))
     for mark in lane.marks:
         bad, at = mark.bad, x(mark.at)
         parts.append(svg.rect(at - 3, middle - 3, 6, 6, "alarm") if bad else svg.circle(at, middle, 2.5, "ring"))

@@ -10,8 +10,8 @@ from html import escape
 from irkit.visible import cut, visible
 
 FONT_PX = 12
-# an average of proportional digits and letters; generous, since an overlap hurts more than a gap
-_CHARACTER_PX = 6.9
+# an average of bold digits and letters; generous, since an overlap hurts more than a gap
+_CHARACTER_PX = 7.3
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800)
 
 # the page's own colours; an image cannot read the page's variables, so they are written a second time here

@@ -19,6 +19,7 @@ _INTERVALS = 75
 _MIN_STEP_S = 5
 _LEAD = timedelta(minutes=5)
 _MAX_MARKS = 120
+_MARGIN = 0.04
 _SERVER_ERROR = 500
 _HEALTH = "health_status: "
 # the gravest first
@@ -40,20 +41,34 @@ def incident_strip(
     lanes = [*_traffic(view, shown, limit), *_checks(view, shown), *_events(view, shown)]
     if not lanes:
         return None
-    inside = tuple(Milestone(at, label) for label, at in named if at and shown.start <= at <= shown.end)
-    start, end = max(felt.start, shown.start), min(felt.end, shown.end)
-    return IncidentStrip(shown.start, shown.end, tuple(lanes), inside, Band(start, end) if start < end else None)
+    first = min([*(_first(lane) for lane in lanes), felt.start, *(at for _, at in named if at and at >= shown.start)])
+    # a stretch before anything was recorded says nothing, and takes the room of what does
+    opening = max(shown.start, first - shown.duration * _MARGIN)
+    inside = tuple(Milestone(at, label) for label, at in named if at and opening <= at <= shown.end)
+    start, end = max(felt.start, opening), min(felt.end, shown.end)
+    band = Band(start, end) if start < end else None
+    unseen = view.window.end if view.window.end < shown.end else None
+    return IncidentStrip(opening, shown.end, tuple(lanes), inside, band, unseen)
 
 
 def shown_window(window: Window, felt: Band, onsets: Sequence[datetime]) -> Window:
-    """Return the part of the evidence's window that is drawn: the incident, half its length before and after it.
+    """Return the time that is drawn: the incident, half its length before and after it, as far as evidence goes.
 
-    An hour of calm before a crash of two minutes would leave the two minutes too small to read.
+    An hour of calm before a crash of two minutes would leave the two minutes too small to read. An end that came after
+    the evidence is drawn all the same where that does not take more room than the evidence itself.
     """
     first = min(min(max(at, window.start), window.end) for at in (felt.start, *onsets))
     lead = max((min(felt.end, window.end) - first) / 2, _LEAD)
     start, end = max(first - lead, window.start), min(max(felt.end, first) + lead, window.end)
+    if end < felt.end <= end + (end - first):
+        end = felt.end + (felt.end - first) * _MARGIN
     return Window(start, end) if start < end else window
+
+
+def _first(lane: Lane) -> datetime:
+    if isinstance(lane, BarLane):
+        return min(bar.at for bar in lane.bars)
+    return min(one.at for one in (lane.points if isinstance(lane, LineLane) else lane.marks))
 
 
 def _traffic(view: View, shown: Window, limit: Threshold | None) -> list[Lane]:
@@ -102,16 +117,21 @@ def _checks(view: View, shown: Window) -> list[Lane]:
 
 
 def _events(view: View, shown: Window) -> list[Lane]:
-    marks = []
+    marks, ended = [], set()
     for row in view.records("container_events"):
         at, action = row.get("at"), str(row.get("action") or "")
         if at is None or not shown.start <= at <= shown.end:
             continue
         code = whole(row.get("exit_code"))
         bad = action in _BAD_ACTIONS and not (action == "die" and code == 0)
-        service = row.get("service") or "container"
+        service = str(row.get("service") or "container")
         label = f"{service} exited, code {code}" if action == "die" else f"{service} {action.removeprefix(_HEALTH)}"
-        marks.append(Mark(at, label, bad, rank=_BAD_ACTIONS.index(action) if bad else None))
+        rank = _BAD_ACTIONS.index(action) if bad else None
+        if action == "start" and service in ended:
+            label, rank = f"{service} started again", len(_BAD_ACTIONS)
+        if action == "die":
+            ended.add(service)
+        marks.append(Mark(at, label, bad, rank))
     marks.sort(key=lambda mark: mark.at)
     return [MarkLane("Container events", tuple(marks[-_MAX_MARKS:]))] if marks else []
 

@@ -13,10 +13,11 @@ from irkit.charts import Band
 from irkit.diagnose import Diagnosis, Hypothesis
 from irkit.model import CollectorRun, Event, EventKind, Outcome, Status, VerdictState, Window
 from irkit.report import POSTMORTEM, Report, build
-from irkit.report.figures import shown_window
+from irkit.report.facts import View
+from irkit.report.figures import incident_strip, shown_window
 from irkit.report.html import html
 from irkit.report.parts import Gap
-from tests.example_bundle import COLLECTED, CRASH, FIRST_500, START, TELLING, example_bundle
+from tests.example_bundle import COLLECTED, CRASH, FIRST_500, START, TELLING, Row, example_bundle, logs
 from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, TITLE, example_report, report_of
 
 EVERYTHING = ("containers", "container_health", "container_events", "logs", "health")
@@ -207,6 +208,8 @@ def test_a_recorded_start_wins_and_an_onset_after_detection_is_no_start(tmp_path
 @pytest.mark.parametrize(
     ("felt", "onsets", "minutes"),
     [
+        ((50, 68), (), (45, 68.72)),  # ended after the evidence was collected: up to that, and a little more
+        ((50, 90), (), (45, 60)),  # so long after that what was seen would have no room
         ((50, 52), (), (45, 57)),  # two minutes of crash after an hour of calm
         ((20, 60), (), (0, 60)),  # long: all of it
         ((50, 52), (30,), (19, 60)),  # the evidence saw it coming
@@ -215,12 +218,33 @@ def test_a_recorded_start_wins_and_an_onset_after_detection_is_no_start(tmp_path
     ],
 )
 def test_the_strip_shows_the_incident_and_what_led_to_it(
-    felt: tuple[int, int], onsets: tuple[int, ...], minutes: tuple[int, int]
+    felt: tuple[int, int], onsets: tuple[int, ...], minutes: tuple[float, float]
 ) -> None:
     window = Window(START, START + timedelta(minutes=60))
     start, end = (START + timedelta(minutes=minute) for minute in felt)
     shown = shown_window(window, Band(start, end), [START + timedelta(minutes=minute) for minute in onsets])
     assert (shown.start, shown.end) == tuple(START + timedelta(minutes=minute) for minute in minutes)
+
+
+def test_what_came_after_the_evidence_is_marked_as_not_seen(tmp_path: Path) -> None:
+    view = View(example_bundle(tmp_path))
+    ended = COLLECTED + timedelta(minutes=5)
+    strip = incident_strip(view, [("mitigated", ended), ("resolved", None)], Band(FIRST_500, ended), (), None)
+    assert strip is not None
+    assert strip.unseen_from == view.window.end < ended < strip.end
+    assert [item.label for item in strip.milestones] == ["mitigated"]
+    assert "no evidence after" in strip.alt
+    over = incident_strip(view, [], Band(FIRST_500, COLLECTED), (), None)
+    assert over is not None
+    assert over.unseen_from is None
+
+
+def test_the_strip_begins_where_something_was_recorded(tmp_path: Path) -> None:
+    calm: list[Row] = [row for row in logs() if row["at"] >= FIRST_500]  # type: ignore[operator]
+    view = View(example_bundle(tmp_path, instead={"logs": calm, "container_health": [], "container_events": []}))
+    strip = incident_strip(view, [], Band(FIRST_500, COLLECTED), (), None)
+    assert strip is not None
+    assert timedelta() <= FIRST_500 - strip.start < timedelta(minutes=1, seconds=30)
 
 
 def test_the_timeline_merges_people_and_evidence_in_order(report: Report) -> None:
