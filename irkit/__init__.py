@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from irkit.bundle import Bundle, open_bundle
     from irkit.diagnose import Diagnosis
     from irkit.errors import IrkitError
@@ -78,3 +80,10 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Make `%load_ext irkit` work: `%incident 42` loads an incident, its evidence and its report."""
+    from irkit.magics import register
+
+    register(shell)

@@ -7,7 +7,7 @@ import click
 # In the order of an incident; a command that is in none of them is listed last, so that it is never lost.
 _MOMENTS = (
     ("Something is broken", ("open", "collect", "ack", "escalate", "note", "list", "show")),
-    ("What is wrong", ("triage", "diagnose", "investigate", "memory", "bundle")),
+    ("What is wrong", ("triage", "diagnose", "investigate", "lab", "new", "memory", "bundle")),
     ("Put it right", ("step", "mitigate", "resolve", "reopen", "amend")),
     (
         "Afterwards",

@@ -103,7 +103,7 @@ def to_html(executed_notebook: Path, html: Path) -> Path:
         InputError: the file is not a notebook, or the page cannot be written there.
     """
     try:
-        notebook = nbformat.read(executed_notebook, as_version=4)  # type: ignore[no-untyped-call]
+        notebook = nbformat.read(executed_notebook, as_version=4)
     except FileNotFoundError:
         raise NotFoundError(f"there is no notebook {executed_notebook}", hint="run it with papermill first") from None
     except (OSError, ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:

@@ -47,7 +47,9 @@ def incident_strip(
     inside = tuple(Milestone(at, label) for label, at in named if at and opening <= at <= shown.end)
     start, end = max(felt.start, opening), min(felt.end, shown.end)
     band = Band(start, end) if start < end else None
-    unseen = view.window.end if view.window.end < shown.end else None
+    # the looks themselves come a little after the window's end
+    seen_to = max([view.window.end, *(_last(lane) for lane in lanes)])
+    unseen = seen_to if seen_to < shown.end else None
     return IncidentStrip(opening, shown.end, tuple(lanes), inside, band, unseen)
 
 
@@ -63,6 +65,12 @@ def shown_window(window: Window, felt: Band, onsets: Sequence[datetime]) -> Wind
     if end < felt.end <= end + (end - first):
         end = felt.end + (felt.end - first) * _MARGIN
     return Window(start, end) if start < end else window
+
+
+def _last(lane: Lane) -> datetime:
+    if isinstance(lane, BarLane):
+        return max(bar.at for bar in lane.bars)
+    return max(one.at for one in (lane.points if isinstance(lane, LineLane) else lane.marks))
 
 
 def _first(lane: Lane) -> datetime:

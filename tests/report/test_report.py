@@ -231,7 +231,8 @@ def test_what_came_after_the_evidence_is_marked_as_not_seen(tmp_path: Path) -> N
     ended = COLLECTED + timedelta(minutes=5)
     strip = incident_strip(view, [("mitigated", ended), ("resolved", None)], Band(FIRST_500, ended), (), None)
     assert strip is not None
-    assert strip.unseen_from == view.window.end < ended < strip.end
+    assert strip.unseen_from is not None
+    assert view.window.end <= strip.unseen_from < ended < strip.end
     assert [item.label for item in strip.milestones] == ["mitigated"]
     assert "no evidence after" in strip.alt
     over = incident_strip(view, [], Band(FIRST_500, COLLECTED), (), None)
