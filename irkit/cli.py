@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from irkit import cli_bundle, cli_escalate, cli_followup, cli_incident, cli_memory, cli_notebooks, console
+from irkit import cli_act, cli_bundle, cli_escalate, cli_followup, cli_incident, cli_memory, cli_notebooks, console
 from irkit.cli_help import ByMoment
 from irkit.cli_options import by_option
 from irkit.errors import CollectError, InputError, IrkitError
@@ -290,6 +290,7 @@ irkit.add_command(cli_bundle.redact)
 irkit.add_command(cli_memory.memory)
 for _command in (
     *cli_incident.commands,
+    *cli_act.commands,
     *cli_escalate.commands,
     *cli_followup.commands,
     *cli_notebooks.commands,

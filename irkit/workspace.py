@@ -296,6 +296,16 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
     )
 
 
+def bundles(incident: Incident, *, settings: Settings | None = None) -> tuple[Bundle, ...]:
+    """Return all of an incident's sealed bundles, the oldest first.
+
+    Raises:
+        BundleError: one cannot be trusted.
+    """
+    folders = bundles_of((settings or load_settings()).home, incident.id)
+    return tuple(open_bundle(folder) for folder in folders)
+
+
 def amendment(field: str, value: str, runbook: Runbook, now: datetime) -> dict[str, object]:
     """Return the data of an `AMENDED` event for what a person typed, held to the runbook's names and to real times.
 

@@ -219,6 +219,10 @@ class Stack:
                 container.restart(timeout=0)
         self._wait_until_healthy()
 
+    def undo(self) -> None:
+        """Switch all faults off, and leave it to others to start what has ended."""
+        self._switch([])
+
     @contextmanager
     def broken(self, *names: str) -> Iterator[None]:
         """The stack broken for the block and repaired after it."""

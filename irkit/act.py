@@ -1,0 +1,215 @@
+"""The one engine of actions: evidence first, then the start on record, then the change, the proof, and the record."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+
+from irkit import steps
+from irkit.act_contract import ActError, Action, Ask, Plan, Result, registered
+from irkit.bundle import Bundle
+from irkit.errors import InputError, IrkitError
+from irkit.model import CollectorRun, Event, EventKind, IncidentType, Outcome, Step
+from irkit.registry import load_plugins
+from irkit.store import Store
+from irkit.times import format_duration
+
+BEGUN = "begun"
+# steps that another command of irkit does
+_ELSEWHERE = {"leaking objects": "irkit memory monitor --pid PID"}
+_HAD = (Outcome.COLLECTED, Outcome.PARTIAL, Outcome.ABSENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of an action: how applying ended, whether it helped (None: not looked at), and how long it took."""
+
+    action: Action
+    plan: Plan
+    applied: Result
+    verified: Result | None
+    duration_s: float
+
+    @property
+    def well(self) -> bool:
+        return self.applied.well and self.verified is not None and self.verified.well
+
+    @property
+    def sentence(self) -> str:
+        """One sentence or two for people and for the timeline."""
+        head = f"{self.action.name} {self.plan.target}".strip()
+        if not self.applied.well:
+            return f"{head}: failed. {_stop(self.applied.sentence)}"
+        state = "done and verified" if self.well else "done, but it did not help"
+        looked = f" {_stop(self.verified.sentence)}" if self.verified else ""
+        return f"{head}: {state}. {_stop(self.applied.sentence)}{looked}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """A runbook's step as `irkit act ID` shows it: what became of it, and the command that does it ("": by hand)."""
+
+    step: Step
+    state: str
+    command: str
+    action: Action | None = None
+
+
+def known() -> tuple[Action, ...]:
+    """Return all actions, those of other packages too."""
+    load_plugins("irkit.actions", "irkit.actions")
+    return registered()
+
+
+def find(name: str) -> Action:
+    """Return an action by its name.
+
+    Raises:
+        InputError: there is none; the hint names the nearest.
+    """
+    by_name = {one.name: one for one in known()}
+    if name not in by_name:
+        near = get_close_matches(name, by_name, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(by_name)}"
+        raise InputError(f"there is no action {name!r}", hint=hint)
+    return by_name[name]
+
+
+def planned(action: Action, ask: Ask) -> Plan:
+    """Return what an action would do; nothing is changed.
+
+    Raises:
+        InputError: an option is not one of the action's.
+        IrkitError: it cannot be planned; the sentence says why.
+    """
+    for name in ask.options:
+        if name not in action.options:
+            near = get_close_matches(name, action.options, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(action.options) or 'none'}"
+            raise InputError(f"{action.name} has no option {name!r}", hint=hint)
+    return action.plan(ask)
+
+
+def lacking(action: Action, ask: Ask, bundles: Sequence[Bundle]) -> tuple[str, ...]:
+    """Return the collectors whose evidence the action would destroy and no bundle holds as it is now.
+
+    A bundle counts that was sealed since the incident was noticed and since the last action that changed something.
+    """
+    since = max([ask.incident.detected_at or ask.incident.opened_at, *_changes(ask.timeline)])
+    return tuple(
+        name
+        for name in action.destroys
+        if not any(_holds(bundle.runs, name) for bundle in bundles if bundle.manifest.created_at >= since)
+    )
+
+
+def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
+    action: Action, plan: Plan, ask: Ask, *, store: Store, actor: str, evidence: Sequence[str] = ()
+) -> Done:
+    """Do what was planned, look whether it helped, and put both on the timeline; what fails is recorded, not raised.
+
+    The start is recorded before the first change: what is killed half-way is then known to have begun. Whatever stops
+    it from outside is recorded and raised again.
+
+    Raises:
+        ActError: the plan was refused.
+        StoreError: the start cannot be recorded; nothing was changed. Or the end cannot.
+    """
+    if plan.refusal:
+        raise ActError(f"{action.name} {plan.target}: {plan.refusal}", hint=plan.instead)
+    run, started = secrets.token_hex(4), ask.now()
+    about: dict[str, object] = {"action": action.name, "target": plan.target, "run": run, "changes": action.changes}
+    about |= {"plan": dict(plan.data)}
+    number, where = step_of(action, ask), ask.incident.id
+    store.append(
+        where,
+        EventKind.ACTION,
+        actor=actor,
+        text=f"{action.name} {plan.target}: begun. {' '.join(_stop(one) for one in plan.changes)}",
+        data={**about, "outcome": BEGUN, "commands": list(plan.commands)},
+        evidence=evidence,
+    )
+
+    def ended(applied: Result, verified: Result | None) -> Done:
+        done = Done(action, plan, applied, verified, (ask.now() - started).total_seconds())
+        found = {**applied.data, **(verified.data if verified else {})}
+        told: dict[str, object] = {"outcome": steps.DONE if applied.well else steps.FAILED, "verified": done.well}
+        told |= {"duration_s": round(done.duration_s, 3), "found": found}
+        told |= {"step": number} if number else {}
+        store.append(where, EventKind.ACTION, actor=actor, text=done.sentence, data={**about, **told})
+        return done
+
+    try:
+        applied = _tried(lambda: action.apply(plan, ask))
+        verified = _tried(lambda: action.verify(plan, applied, ask)) if applied.well else None
+    except BaseException as error:
+        what = "stopped by hand" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
+        ended(Result(well=False, sentence=f"It was {what}, and what it had done by then stays"), None)
+        raise
+    return ended(applied, verified)
+
+
+def step_of(action: Action, ask: Ask) -> int | None:
+    """Return the number of the runbook's step that the action does, for the type the incident is filed as."""
+    kind = next((one for one in ask.runbook.incident_types if one.slug == ask.incident.type), None)
+    return next((step.number for step in (kind.resolution if kind else ()) if action.does(step)), None)
+
+
+def unfinished(timeline: Sequence[Event]) -> tuple[Event, ...]:
+    """Return the starts of actions of which no end is on record: they run still, or were killed half-way."""
+    acting = [event for event in timeline if event.kind is EventKind.ACTION and "run" in event.data]
+    over = {event.data["run"] for event in acting if event.data.get("outcome") != BEGUN}
+    return tuple(event for event in acting if event.data["run"] not in over)
+
+
+def lines(kind: IncidentType, ask: Ask) -> tuple[StepLine, ...]:
+    """Return the runbook's steps for a type, what became of each, and the command that does it."""
+    tried, actions = steps.tries(ask.timeline, kind.resolution), known()
+    made = []
+    for step in kind.resolution:
+        last = tried.get(step.number, ())
+        action = next((one for one in actions if one.does(step)), None)
+        command = _command(action, step, ask) if action else _ELSEWHERE.get(_elsewhere(step), "")
+        made.append(StepLine(step, last[-1].outcome if last else "pending", command, action))
+    return tuple(made)
+
+
+def _command(action: Action, step: Step, ask: Ask) -> str:
+    words = action.suggest(step, ask.settings) or tuple(filter(None, (action.usage,)))
+    return " ".join(("irkit", "act", str(ask.incident.id), action.name, *words))
+
+
+def _elsewhere(step: Step) -> str:
+    return next((words for words in _ELSEWHERE if words in step.text.casefold()), "")
+
+
+def _tried(work: Callable[[], Result]) -> Result:
+    try:
+        return work()
+    except IrkitError as error:
+        return Result(well=False, sentence=f"{_stop(str(error))} {error.hint}".strip())
+
+
+def _changes(timeline: Sequence[Event]) -> list[datetime]:
+    return [event.at for event in timeline if event.kind is EventKind.ACTION and _changed(event.data)]
+
+
+def _changed(data: Mapping[str, object]) -> bool:
+    return bool(data.get("changes")) and data.get("outcome") != BEGUN
+
+
+def _holds(runs: Sequence[CollectorRun], name: str) -> bool:
+    return any(run.collector == name and run.outcome in _HAD for run in runs)
+
+
+def _stop(sentence: str) -> str:
+    words = sentence.strip()
+    return words if not words or words.endswith((".", "!", "?", ":")) else f"{words}."
+
+
+def told(done: Done) -> str:
+    """Return the whole of it for a person: the sentence, and how long it took."""
+    return f"{done.sentence} It took {format_duration(timedelta(seconds=done.duration_s))}."

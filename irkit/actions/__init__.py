@@ -1,0 +1,1 @@
+"""The actions, one file each: see `irkit.act_contract`."""

@@ -1,0 +1,89 @@
+"""Restart a service, and look by its health whether that helped."""
+
+from __future__ import annotations
+
+from irkit import compose
+from irkit.act_contract import Action, Ask, Plan, Result, register
+from irkit.errors import InputError
+from irkit.health_wait import HOLD_S, PATIENCE_S, health, seconds_option, wait_until_well
+from irkit.model import Step
+from irkit.settings import Settings
+
+_GRACE_S = 10
+
+
+def plan(ask: Ask) -> Plan:
+    service = _service(ask)
+    with compose.engine(ask.settings.docker) as client:
+        found = compose.members(client, ask.settings.docker, service)
+    names = [one.name for one in found]
+    before = {one.name: one.state for one in found}
+    now = health(ask)
+    return Plan(
+        service,
+        (
+            f"{' and '.join(names)} is asked to end, killed after {_GRACE_S} s, and started again",
+            "what the processes hold in memory is lost; their logs stay",
+        ),
+        (f"docker-compose restart {service}" if found[0].listed.project else f"docker restart {' '.join(names)}",),
+        (*(f"{name} is {state}" for name, state in before.items()), f"the health endpoint: {now.words}"),
+        data={
+            "service": service,
+            "containers": [one.listed.id for one in found],
+            "before": before,
+            "health": now.words,
+        },
+    )
+
+
+def apply(plan: Plan, ask: Ask) -> Result:
+    identities = plan.data["containers"]
+    assert isinstance(identities, list)  # noqa: S101 (planned above)
+    with compose.engine(ask.settings.docker) as client:
+        for identity in identities:
+            client.restart(identity, timeout=_GRACE_S)
+    return Result(well=True, sentence=f"{plan.target} was restarted")
+
+
+def verify(plan: Plan, result: Result, ask: Ask) -> Result:
+    del result
+    patience_s, hold_s = seconds_option(ask, "patience", PATIENCE_S), seconds_option(ask, "hold", HOLD_S)
+    docker = ask.settings.docker
+    seen = wait_until_well(ask, patience_s, hold_s, hopeless=lambda: compose.why_hopeless(docker, plan.target))
+    with compose.engine(ask.settings.docker) as client:
+        found = compose.members(client, ask.settings.docker, plan.target)
+    after = {one.name: one.state for one in found}
+    down = [f"{one.name} is {one.state}" for one in found if not one.running]
+    well = seen.well is not False and not down
+    said = "; ".join([seen.words, *(one for one in down if one not in seen.words), f"before: {plan.data['health']}"])
+    return Result(well, said[:1].upper() + said[1:], {"after": after})
+
+
+def _service(ask: Ask) -> str:
+    if len(ask.arguments) > 1:
+        raise InputError("restart takes one service", hint=f"irkit act {ask.incident.id} restart {ask.arguments[0]}")
+    service = ask.arguments[0] if ask.arguments else ask.settings.service
+    if not service:
+        raise InputError("which service is to be restarted?", hint="irkit act ID restart SERVICE")
+    return service
+
+
+def _suggest(step: Step, settings: Settings) -> tuple[str, ...]:
+    del step
+    return (settings.service,) if settings.service else ()
+
+
+register(
+    Action(
+        "restart",
+        "Restart a service; its health says whether that helped.",
+        plan,
+        apply,
+        verify,
+        usage="SERVICE",
+        answers=r"\brestart\b",
+        destroys=("container-stats", "container-cgroups", "container-processes"),
+        options={"patience": "seconds until its health must be well (60)", "hold": "seconds it must stay so (5)"},
+        suggest=_suggest,
+    )
+)

@@ -1,0 +1,85 @@
+"""Start again what stop-all stopped, in the opposite order, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from irkit import compose
+from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
+from irkit.errors import InputError
+from irkit.health_wait import HOLD_S, PATIENCE_S, seconds_option, wait_until_well
+from irkit.model import EventKind
+
+
+def plan(ask: Ask) -> Plan:
+    if ask.arguments:
+        raise InputError("start-all takes no service", hint=f"irkit act {ask.incident.id} start-all")
+    wanted = _stopped(ask)
+    with compose.engine(ask.settings.docker) as client:
+        found = compose.members(client, ask.settings.docker)
+    by_id, by_name = {one.listed.id: one for one in found}, {one.name: one for one in found}
+    # one that was made anew since has another id
+    chosen = [by_id.get(str(one["id"])) or by_name.get(str(one["name"])) for one in wanted]
+    gone = [str(one["name"]) for one, member in zip(wanted, chosen, strict=True) if member is None]
+    there = [one for one in chosen if one is not None]
+    project = ask.settings.docker.project or (found[0].listed.project or "the project")
+    return Plan(
+        project,
+        tuple(f"{one.name} is started" for one in there if not one.running),
+        ("docker-compose start",),
+        tuple(f"{one.name} runs already" for one in there if one.running),
+        f"{', '.join(gone)} is gone" if gone else "",
+        "compose makes it anew: docker-compose up -d" if gone else "",
+        {"containers": [one.listed.id for one in there], "names": [one.name for one in there]},
+    )
+
+
+def apply(plan: Plan, ask: Ask) -> Result:
+    chosen = plan.data["containers"]
+    assert isinstance(chosen, list)  # noqa: S101 (planned above)
+    with compose.engine(ask.settings.docker) as client:
+        for identity in chosen:
+            client.start(identity)
+    return Result(well=True, sentence=f"{len(chosen)} containers were started")
+
+
+def verify(plan: Plan, result: Result, ask: Ask) -> Result:
+    del result
+    seen = wait_until_well(ask, seconds_option(ask, "patience", PATIENCE_S), seconds_option(ask, "hold", HOLD_S))
+    with compose.engine(ask.settings.docker) as client:
+        found = {one.name: one for one in compose.members(client, ask.settings.docker)}
+    names = plan.data["names"]
+    assert isinstance(names, list)  # noqa: S101 (planned above)
+    down = [
+        f"{name} is {found[name].state if name in found else 'gone'}" for name in names if not _runs(found.get(name))
+    ]
+    return Result(seen.well is not False and not down, "; ".join([seen.words, *down]))
+
+
+def _runs(member: compose.Member | None) -> bool:
+    return member is not None and member.running
+
+
+def _stopped(ask: Ask) -> list[Mapping[str, object]]:
+    """Return what the last stop-all of this incident stopped, the last stopped first."""
+    acted = [one for one in ask.timeline if one.kind is EventKind.ACTION and one.data.get("action") == "stop-all"]
+    for event in reversed(acted):
+        plan = event.data.get("plan")
+        if isinstance(plan, Mapping) and isinstance(plan.get("running"), list):
+            return list(reversed(plan["running"]))
+    raise ActError(
+        f"no stop-all is on the timeline of {ask.incident.label}, so nothing says what ran before",
+        hint="`docker-compose up -d` starts all of the project",
+    )
+
+
+register(
+    Action(
+        "start-all",
+        "Start again what stop-all stopped, and nothing else.",
+        plan,
+        apply,
+        verify,
+        options={"patience": "seconds until its health must be well (60)", "hold": "seconds it must stay so (5)"},
+    )
+)

@@ -1,0 +1,153 @@
+"""`irkit act`: the one command that changes a system; previewed, confirmed, recorded."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from irkit import console
+from irkit.cli_options import by_option
+from irkit.errors import InputError
+from irkit.model import parse_incident_id
+
+if TYPE_CHECKING:
+    from irkit.act_contract import Action, Ask, Plan
+    from irkit.settings import Settings
+
+
+@click.command("act")
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.argument("name", metavar="[ACTION]", default="")
+@click.argument("arguments", metavar="[ARGUMENTS]...", nargs=-1)
+@click.option("--list", "listed", is_flag=True, help="All actions, with their arguments and options.")
+@click.option("--apply", "apply_it", is_flag=True, help="Do it. Without, it is only planned and shown.")
+@click.option("--yes", is_flag=True, help="Ask nothing, for scripts; what can lose data wants --target, too.")
+@click.option("--target", metavar="NAME", default="", help="The target's name, in place of typing it when asked.")
+@click.option("-p", "options", nargs=2, multiple=True, metavar="NAME VALUE", help="An option of the action.")
+@click.option("--without-evidence", is_flag=True, help="Go on though evidence is lost that could not be collected.")
+@by_option
+def act(
+    incident_id: int,
+    name: str,
+    arguments: tuple[str, ...],
+    listed: bool,
+    apply_it: bool,
+    yes: bool,
+    target: str,
+    options: tuple[tuple[str, str], ...],
+    without_evidence: bool,
+    actor: str | None,
+) -> None:
+    """Take a resolution step of the runbook: show what ACTION would do and, with --apply, do it.
+
+    Without ACTION: the runbook's steps for the incident's type, what became of each, and what does it. Exits with 8
+    where an action is refused, fails, or does not help.
+    """
+    from irkit import act as engine
+    from irkit import terminal_act, workspace
+    from irkit.act_contract import ActError
+
+    settings = workspace.load_settings()
+    ask = _ask(incident_id, arguments, dict(options), settings)
+    if listed or not name:
+        _list(ask, everything=listed)
+        return
+    action = engine.find(name)
+    plan = engine.planned(action, ask)
+    lacking = engine.lacking(action, ask, workspace.bundles(ask.incident, settings=settings))
+    console.show(terminal_act.plan_view(action, plan, lacking))
+    if plan.refusal:
+        raise ActError(f"{name} {plan.target} is refused: {plan.refusal}", hint=plan.instead)
+    if not apply_it:
+        again = " ".join(["irkit", "act", str(incident_id), name, *arguments, *_given(options), "--apply"])
+        console.say(f"Nothing was done. To do it: {again}")
+        return
+    _confirm(action, plan, yes=yes, target=target)
+    by = actor or console.user()
+    cited = _collect(action, ask, lacking, by, without_evidence=without_evidence)
+    with console.status(f"{name} {plan.target}"):
+        done = engine.perform(action, plan, ask, store=workspace.store(settings), actor=by, evidence=cited)
+    number = engine.step_of(action, ask)
+    if not done.well:
+        left = f"step {number} is recorded as done, and it did not help" if number else "it is on the timeline"
+        raise ActError(engine.told(done), hint=f"{left}; `irkit act {incident_id}` shows what comes next")
+    console.say(engine.told(done))
+    if number:
+        console.say(f"Step {number} of the runbook is recorded as done.")
+
+
+def _ask(incident_id: int, arguments: tuple[str, ...], options: dict[str, str], settings: Settings) -> Ask:
+    from irkit import workspace
+    from irkit.act_contract import Ask
+
+    incident = workspace.incident(incident_id, settings=settings)
+    known = workspace.timeline(incident, settings=settings)
+    return Ask(incident, settings, workspace.load_runbook(settings), known, arguments, options, console.say)
+
+
+def _list(ask: Ask, *, everything: bool) -> None:
+    from irkit import act as engine
+    from irkit import terminal_act
+
+    kind = next((one for one in ask.runbook.incident_types if one.slug == ask.incident.type), None)
+    begun = engine.unfinished(ask.timeline)
+    title, lines = (kind.title, engine.lines(kind, ask)) if kind else (ask.incident.type, ())
+    console.show(terminal_act.steps_view(ask.incident, title, lines, begun))
+    if everything:
+        console.show(terminal_act.actions_view(engine.known()))
+    else:
+        console.say(f"Each only shows its plan until --apply is added. All actions: irkit act {ask.incident.id} --list")
+
+
+def _given(options: tuple[tuple[str, str], ...]) -> list[str]:
+    return [word for name, value in options for word in ("-p", name, value)]
+
+
+def _confirm(action: Action, plan: Plan, *, yes: bool, target: str) -> None:
+    """Have a person type the target's name, or take --yes and --target in its place.
+
+    Raises:
+        InputError: the name is another, or nobody is there to be asked.
+    """
+    if target and target != plan.target:
+        raise InputError(f"the target is {plan.target}, not {target}; nothing was done", hint="see the plan above")
+    if not action.changes or (yes and (target or not action.destructive)):
+        return
+    if yes:
+        hint = f'for a script: --yes --target "{plan.target}"'
+        raise InputError(f"{action.name} can lose data, so --yes alone does not do; nothing was done", hint=hint)
+    if target:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("nobody is there to confirm it; nothing was done", hint="--yes confirms it in a script")
+    typed = click.prompt(f"Type {plan.target} to do it", default="", show_default=False)
+    if typed.strip() != plan.target:
+        raise InputError("that is another name; nothing was done", hint="what is asked for is the target's name")
+
+
+def _collect(action: Action, ask: Ask, lacking: tuple[str, ...], by: str, *, without_evidence: bool) -> tuple[str, ...]:
+    """Collect what the action would destroy, and return what of it may be cited.
+
+    Raises:
+        ActError: it could not be collected, and nobody said to go on without.
+    """
+    from irkit import act as engine
+    from irkit import workspace
+    from irkit.act_contract import ActError
+
+    if not lacking:
+        return ()
+    with console.progress() as on_progress:
+        bundle = workspace.gather(ask.incident, "always", settings=ask.settings, actor=by, on_progress=on_progress)
+    console.say(f"Evidence first: {bundle.path}")
+    left = engine.lacking(action, ask, (bundle,))
+    if left and not without_evidence:
+        why = "; ".join(f"{run.collector}: {run.reason or run.outcome}" for run in bundle.runs if run.collector in left)
+        msg = f"{action.name} would destroy evidence that could not be collected ({why}); nothing was done"
+        raise ActError(msg, hint="--without-evidence goes on and loses it")
+    return tuple(one.id for one in bundle.manifest.evidence if one.collector in action.destroys)
+
+
+commands = (act,)

@@ -1,0 +1,80 @@
+"""Whether the service answers well again after a change: its health endpoint asked until it holds, or patience ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from irkit.act_contract import Ask
+from irkit.errors import InputError
+from irkit.health_verdict import judge, read_body
+from irkit.http_probe import probe_once, usable
+
+PATIENCE_S = 60.0
+HOLD_S = 5.0
+_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the health endpoint says at one moment: well or not (None: there is none to ask), and in which words."""
+
+    well: bool | None
+    words: str
+
+
+def health(ask: Ask) -> Health:
+    """Ask the configured health endpoint once."""
+    target = ask.settings.http
+    if not usable(target.health_url):
+        return Health(None, "no health endpoint is configured ([http] health_url)")
+    ended = probe_once(target.health_url, timeout_s=target.timeout_s)
+    verdict, why = judge(ended, read_body(ended))
+    taken = f" in {ended.total_s * 1000:.0f} ms" if ended.total_s is not None else ""
+    said = f"answered {ended.status_code}{taken}" if verdict == "healthy" else why or verdict.replace("_", " ")
+    return Health(verdict == "healthy", said)
+
+
+def wait_until_well(
+    ask: Ask, patience_s: float = PATIENCE_S, hold_s: float = HOLD_S, *, hopeless: Callable[[], str] = lambda: ""
+) -> Health:
+    """Ask until the answers have been good for `hold_s` on end, or for `patience_s` at most; return the last word.
+
+    A service that comes up, answers once and falls over again is not well. `hopeless` is asked after each bad answer,
+    and ends the wait by saying why none will be better.
+    """
+    begun = ask.now()
+    good_since = None
+    while True:
+        seen = health(ask)
+        now = ask.now()
+        if seen.well is None:
+            return seen
+        good_since = (good_since or now) if seen.well else None
+        if good_since is not None and (now - good_since).total_seconds() >= hold_s:
+            first = (good_since - begun).total_seconds()
+            return Health(True, f"the health endpoint {seen.words}, well since {first:.1f} s after that")  # noqa: FBT003
+        if not seen.well and (why := hopeless()):
+            return Health(False, f"the health endpoint: {seen.words}; {why}")  # noqa: FBT003
+        if (now - begun).total_seconds() >= patience_s:
+            held = "" if not seen.well else f", but not for {hold_s:g} s on end"
+            return Health(False, f"after {patience_s:g} s the health endpoint: {seen.words}{held}")  # noqa: FBT003
+        ask.sleep(_PAUSE_S)
+
+
+def seconds_option(ask: Ask, name: str, default: float) -> float:
+    """Return an option of the action that is a number of seconds.
+
+    Raises:
+        InputError: it is no number above 0.
+    """
+    text = ask.options.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text.removesuffix("s"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise InputError(f"-p {name} {text!r} is not a number of seconds above 0", hint=f"for example -p {name} 90")
+    return value

@@ -1,0 +1,184 @@
+"""Restart, scale, stop and start on the real stack: what helps, what does not, what is refused, what is killed."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from irkit.model import EventKind
+from tests.actions.conftest import acts
+from tests.stack.stack import Stack
+from tests.support.command_line import Run
+
+DO = ("--apply", "--yes")
+QUICK = ("-p", "hold", "1")
+COMMAND = (sys.executable, "-c", "from irkit.cli import main; main()")
+
+
+def states(stack: Stack) -> dict[str, str]:
+    services = ("jarvis-api", "provider-alpha", "provider-beta", "redis")
+    return {service: stack.container(service).status for service in services}
+
+
+@pytest.fixture
+def mended(stack: Stack) -> Iterator[Stack]:
+    """The stack, whole again after the test whatever it did."""
+    try:
+        yield stack
+    finally:
+        stack.repair()
+
+
+def test_a_plan_changes_nothing(irkit: Run, stack: Stack) -> None:
+    before = stack.container("jarvis-api").attrs["State"]["StartedAt"]
+    said = irkit("act", "42", "restart", "jarvis-api")
+    assert said.code == 0
+    assert "is running, healthy" in said.out
+    assert "Nothing was done. To do it: irkit act 42 restart jarvis-api --apply" in said.out
+    assert stack.container("jarvis-api").attrs["State"]["StartedAt"] == before
+    assert acts() == []
+
+
+def test_a_restart_that_helps_is_verified_by_health_and_does_the_runbooks_step(irkit: Run, stack: Stack) -> None:
+    with stack.broken("api-crashes"):
+        stack.undo()
+        said = irkit("act", "42", "restart", *DO, *QUICK)
+        assert said.code == 0, said.err
+        assert stack.health().status == 200
+    assert "done and verified" in said.out
+    assert "Step 1 of the runbook is recorded as done." in said.out
+    begun, ended = acts()
+    assert begun.evidence, "what the restart destroys was collected first"
+    assert (ended.data["verified"], ended.data["step"]) == (True, 1)
+    assert "before: connection refused" in ended.text
+    assert "running" in str(ended.data["found"])
+
+
+def test_a_restart_that_does_not_help_says_what_it_left(irkit: Run, stack: Stack) -> None:
+    with stack.broken("api-crashes"):
+        said = irkit("act", "42", "restart", "jarvis-api", *DO)
+    assert said.code == 8
+    assert "done, but it did not help" in said.err
+    assert "exited, code 1" in said.err
+    assert "done, and it did not help" in irkit("act", "42").out
+    assert (acts()[-1].data["verified"], acts()[-1].data["step"]) == (False, 1)
+    assert "irkit escalate" not in irkit("act", "42").out
+
+
+def test_nobody_to_confirm_means_nothing_done(irkit: Run, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = stack.container("jarvis-api").attrs["State"]["StartedAt"]
+    with Path(os.devnull).open() as nobody:
+        monkeypatch.setattr(sys, "stdin", nobody)
+        said = irkit("act", "42", "restart", "jarvis-api", "--apply")
+    assert (said.code, acts()) == (2, [])
+    assert "nobody is there to confirm it; nothing was done" in said.err
+    assert "the target is jarvis-api, not redis" in irkit("act", "42", "restart", *DO, "--target", "redis").err
+    assert stack.container("jarvis-api").attrs["State"]["StartedAt"] == before
+
+
+@pytest.mark.parametrize(("typed", "code"), [("jarvis", 2), ("jarvis-api", 0)])
+def test_the_targets_name_has_to_be_typed(typed: str, code: int, irkit: Run, stack: Stack) -> None:
+    del irkit, stack
+    ours, theirs = pty.openpty()
+    argv = [*COMMAND, "act", "42", "restart", "jarvis-api", "--apply", *QUICK]
+    with subprocess.Popen(argv, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as asked:
+        os.close(theirs)
+        os.write(ours, f"{typed}\n".encode())
+        said, _ = asked.communicate(timeout=120)
+    os.close(ours)
+    assert asked.returncode == code, said.decode()
+    assert b"Type jarvis-api to do it" in said
+    assert bool(acts()) is (code == 0)
+
+
+def test_without_an_engine_the_sentence_says_so(irkit: Run, tmp_path: Path) -> None:
+    settings = tmp_path / "irkit.toml"
+    settings.write_text(settings.read_text().replace("[docker]", '[docker]\nhost = "unix:///nowhere/docker.sock"'))
+    said = irkit("act", "42", "restart", "jarvis-api", *DO)
+    assert said.code == 8
+    assert "no Docker Engine at unix:///nowhere/docker.sock" in said.err
+    assert acts() == []
+
+
+def test_an_unknown_service_names_the_nearest(irkit: Run) -> None:
+    said = irkit("act", "42", "restart", "jarvis-apu")
+    assert said.code == 8
+    assert "did you mean jarvis-api?" in said.err
+
+
+def test_a_service_with_a_fixed_port_is_not_scaled(irkit: Run, stack: Stack) -> None:
+    said = irkit("act", "42", "scale", "jarvis-api", "3", *DO)
+    assert said.code == 8
+    assert "which only one container can have" in said.err
+    assert "publish a range" in said.err
+    assert acts() == []
+    assert stack.health().status == 200
+
+
+def test_a_service_without_one_is_scaled_up_and_down(irkit: Run, mended: Stack) -> None:
+    try:
+        up = irkit("act", "42", "scale", "provider-alpha", "2", *DO, *QUICK)
+        assert up.code == 0, up.err
+        assert "2 of 2 run" in up.out
+    finally:
+        down = irkit("act", "42", "scale", "provider-alpha", "1", *DO, *QUICK)
+    assert down.code == 0, down.err
+    assert mended.container("provider-alpha").status == "running", "there is one again"
+    assert "is not a number of containers" in irkit("act", "42", "scale", "provider-alpha", "0").err
+
+
+def test_what_was_stopped_is_started_again_and_nothing_else(irkit: Run, mended: Stack) -> None:
+    mended.container("provider-beta").stop(timeout=0)
+    stopped = irkit("act", "42", "stop-all", *DO)
+    assert stopped.code == 0, stopped.err
+    assert set(states(mended).values()) == {"exited"}
+    order = [
+        line.split()[0] for line in stopped.out.splitlines() if line.endswith(" is stopped") and " then" not in line
+    ]
+    assert "jarvis-api" in order[0], "what depends on the others is stopped first"
+    assert "nothing of it runs" in irkit("act", "42", "stop-all", *DO).err
+    # its health is not well without the one that stays away, which is said
+    started = irkit("act", "42", "start-all", *DO, "-p", "patience", "2")
+    after = states(mended)
+    assert after.pop("provider-beta") == "exited"
+    assert set(after.values()) == {"running"}, started.err
+
+
+def test_one_killed_half_way_is_told_of_and_can_be_undone(irkit: Run, mended: Stack) -> None:
+    argv = [*COMMAND, "act", "42", "stop-all", *DO]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, bufsize=1) as half:
+        assert half.stdout
+        for line in half.stdout:
+            if line.endswith(" is stopped\n") and line.startswith(mended.project):
+                half.send_signal(signal.SIGKILL)
+                break
+    assert half.returncode == -signal.SIGKILL
+    assert [one.data["outcome"] for one in acts()] == ["begun"]
+    told = " ".join(irkit("act", "42").out.split())
+    assert "stop-all" in told
+    assert "was killed half-way" in told
+    assert irkit("act", "42", "start-all", *DO, *QUICK).code == 0
+    assert set(states(mended).values()) == {"running"}
+
+
+def test_starting_what_nobody_stopped_is_refused(irkit: Run) -> None:
+    said = irkit("act", "42", "start-all", *DO)
+    assert said.code == 8
+    assert "no stop-all is on the timeline of INC-42" in said.err
+
+
+def test_evidence_that_cannot_be_had_holds_the_action_back(irkit: Run, stack: Stack, tmp_path: Path) -> None:
+    settings = tmp_path / "irkit.toml"
+    settings.write_text(settings.read_text() + "deadline_s = 0.001\n")
+    before = stack.container("provider-beta").attrs["State"]["StartedAt"]
+    said = irkit("act", "42", "restart", "provider-beta", *DO)
+    assert said.code == 8
+    assert "would destroy evidence that could not be collected" in said.err
+    assert stack.container("provider-beta").attrs["State"]["StartedAt"] == before
+    assert irkit("act", "42", "restart", "provider-beta", *DO, *QUICK, "--without-evidence").code == 0
+    assert [one.kind for one in acts()] == [EventKind.ACTION] * 2

@@ -1,0 +1,170 @@
+"""The engine of actions on a real store: evidence first, the start on record, the end on record, whatever happens."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from irkit import act, act_contract, runbook, steps
+from irkit.act_contract import ActError, Action, Ask, Plan, Result
+from irkit.errors import InputError
+from irkit.model import EventKind
+from irkit.settings import Settings
+from irkit.store import Store, open_store
+from tests.example_bundle import COLLECTED, example_bundle
+
+AT = datetime(2026, 11, 23, 3, 20, tzinfo=UTC)
+BOOK = runbook.load()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = open_store(Settings(home=tmp_path / "home"), create=True)
+    made.open_incident(
+        "Down", incident_type="api-unresponsive", severity="Critical", actor="ana", incident_id=42, detected_at=AT,
+        opened_at=AT,
+    )  # fmt: skip
+    return made
+
+
+def ask(store: Store, **changes: object) -> Ask:
+    made = Ask(store.incident(42), Settings(home=Path("home")), BOOK, tuple(store.timeline(42)))
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def action(
+    apply: Callable[[], Result] = lambda: Result(well=True, sentence="It was turned"),
+    verify: Callable[[], Result] = lambda: Result(well=True, sentence="it stays so"),
+    **changes: object,
+) -> Action:
+    made = Action(
+        "turn",
+        "Turn it.",
+        lambda _: Plan("the-knob", ("the knob is turned",), ("turn knob",), data={"to": 3}),
+        lambda _plan, _ask: apply(),
+        lambda _plan, _result, _ask: verify(),
+        answers=r"\brestart\b",
+        destroys=("container-stats",),
+        options={"far": "how far"},
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def performed(one: Action, store: Store) -> tuple[act.Done, list[Mapping[str, object]]]:
+    asked = ask(store)
+    done = act.perform(one, act.planned(one, asked), asked, store=store, actor="ana", evidence=("x/y",))
+    return done, [event.data for event in store.timeline(42) if event.kind is EventKind.ACTION]
+
+
+def test_what_is_done_is_recorded_before_and_after(store: Store) -> None:
+    done, (begun, ended) = performed(action(), store)
+    assert done.well
+    assert done.sentence == "turn the-knob: done and verified. It was turned. it stays so."
+    assert (begun["outcome"], begun["plan"], begun["commands"]) == ("begun", {"to": 3}, ["turn knob"])
+    assert (ended["outcome"], ended["verified"], ended["step"]) == ("done", True, 1)
+    assert begun["run"] == ended["run"]
+    assert next(one for one in store.timeline(42) if one.kind is EventKind.ACTION).evidence == ("x/y",)
+    assert act.unfinished(store.timeline(42)) == ()
+    assert [
+        one.outcome for one in steps.tries(store.timeline(42), BOOK.incident_type("api-unresponsive").resolution)[1]
+    ] == ["done"]
+
+
+def test_what_did_not_help_is_told_from_what_failed(store: Store) -> None:
+    vain, (_, ended) = performed(action(verify=lambda: Result(well=False, sentence="it turned back")), store)
+    assert not vain.well
+    assert "done, but it did not help" in vain.sentence
+    assert (ended["outcome"], ended["verified"]) == ("done", False)
+
+    def refuse() -> Result:
+        raise ActError("the knob is stuck", hint="oil it")
+
+    failed, rows = performed(action(apply=refuse), store)
+    assert failed.sentence == "turn the-knob: failed. the knob is stuck. oil it."
+    assert (rows[-1]["outcome"], rows[-1]["verified"]) == ("failed", False)
+    tried = steps.tries(store.timeline(42), BOOK.incident_type("api-unresponsive").resolution)[1]
+    assert [one.outcome for one in tried] == ["failed", "failed"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("odd")])
+def test_what_stops_it_is_recorded_and_goes_on_up(error: BaseException, store: Store) -> None:
+    def stop() -> Result:
+        raise error
+
+    with pytest.raises(type(error)):
+        performed(action(apply=stop), store)
+    last = store.timeline(42)[-1]
+    assert last.data["outcome"] == "failed"
+    assert "what it had done by then stays" in last.text
+
+
+def test_a_refused_plan_does_nothing_and_records_nothing(store: Store) -> None:
+    refused = action(plan=lambda _: Plan("the-knob", (), refusal="it is hot", instead="wait"))
+    with pytest.raises(ActError, match="it is hot"):
+        performed(refused, store)
+    assert not [one for one in store.timeline(42) if one.kind is EventKind.ACTION]
+
+
+def test_one_killed_half_way_is_known_to_have_begun(store: Store, tmp_path: Path) -> None:
+    killed = f"""
+import os, signal
+from pathlib import Path
+from tests.test_act import action, performed
+from irkit.settings import Settings
+from irkit.store import open_store
+store = open_store(Settings(home=Path({str(tmp_path / "home")!r})))
+performed(action(apply=lambda: os.kill(os.getpid(), signal.SIGKILL)), store)
+"""
+    ended = subprocess.run([sys.executable, "-c", killed], check=False, cwd=Path(__file__).parents[1])
+    assert ended.returncode == -signal.SIGKILL
+    [left] = act.unfinished(store.timeline(42))
+    assert left.data["action"] == "turn"
+
+
+def test_misspelt_options_and_actions_name_the_nearest(store: Store) -> None:
+    with pytest.raises(InputError) as raised:
+        act.planned(action(), ask(store, options={"fra": "1"}))
+    assert raised.value.hint == "did you mean far?"
+    with pytest.raises(InputError, match="no action 'restrat'") as named:
+        act.find("restrat")
+    assert named.value.hint == "did you mean restart?"
+
+
+def test_evidence_counts_that_is_as_new_as_the_last_change(store: Store, tmp_path: Path) -> None:
+    bundle = example_bundle(tmp_path / "bundles")
+    one, has = action(), action(destroys=("compose-services",))
+    assert act.lacking(has, ask(store), [bundle]) == ()
+    assert act.lacking(has, ask(store), []) == ("compose-services",)
+    assert act.lacking(one, ask(store), [bundle]) == ("container-stats",), "it timed out there"
+    store.append(
+        42, EventKind.ACTION, actor="ana", at=COLLECTED + timedelta(seconds=1), text="Turned",
+        data={"action": "turn", "run": "1", "outcome": "done", "changes": True},
+    )  # fmt: skip
+    assert act.lacking(has, ask(store), [bundle]) == ("compose-services",)
+
+
+def test_the_steps_of_a_type_have_their_commands(store: Store) -> None:
+    kinds = {kind.slug: act.lines(kind, ask(store)) for kind in BOOK.incident_types}
+    told = {slug: [line.command for line in lines] for slug, lines in kinds.items()}
+    assert told["api-unresponsive"][0] == "irkit act 42 restart SERVICE"
+    assert told["api-unresponsive"][2] == "irkit act 42 scale jarvis-api 3"
+    assert told["memory-leak"][0] == "irkit memory monitor --pid PID"
+    assert told["memory-leak"][2] == "", "a deployment is by hand"
+    assert {line.state for lines in kinds.values() for line in lines} == {"pending"}
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(act_contract, "_REGISTRY", {})
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_name_is_taken_once() -> None:
+    act_contract.register(action())
+    with pytest.raises(ValueError, match="registered twice"):
+        act_contract.register(action())
