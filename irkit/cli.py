@@ -84,9 +84,9 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     found, known = workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
     console.show(terminal.diagnosis_view(found, known, brief=True))
     console.say(f"\n{bundle.path}\nsealed, sha256 {bundle.manifest.seal}")
-    now = workspace.incident(incident_id, settings=settings)
-    stands = workspace.standing(now, bundle, settings=settings)
-    console.show(terminal.next_steps(now, found, known, stands))
+    ask = cli_act.asked(incident_id, settings)
+    stands = workspace.standing(ask.incident, bundle, settings=settings)
+    console.show(terminal.next_steps(ask.incident, found, known, stands, lambda kind: cli_act.commands_for(kind, ask)))
     unseen = [run.collector for run in bundle.runs if run.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}]
     if unseen:
         total = sum(run.outcome is not Outcome.SKIPPED for run in bundle.runs)

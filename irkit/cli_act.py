@@ -14,6 +14,7 @@ from irkit.model import parse_incident_id
 
 if TYPE_CHECKING:
     from irkit.act_contract import Action, Ask, Plan
+    from irkit.model import IncidentType
     from irkit.settings import Settings
 
 
@@ -50,7 +51,7 @@ def act(
     from irkit.act_contract import ActError
 
     settings = workspace.load_settings()
-    ask = _ask(incident_id, arguments, dict(options), settings)
+    ask = asked(incident_id, settings, arguments, dict(options))
     if listed or not name:
         _list(ask, everything=listed)
         return
@@ -78,13 +79,23 @@ def act(
         console.say(f"Step {number} of the runbook is recorded as done.")
 
 
-def _ask(incident_id: int, arguments: tuple[str, ...], options: dict[str, str], settings: Settings) -> Ask:
+def asked(
+    incident_id: int, settings: Settings, arguments: tuple[str, ...] = (), options: dict[str, str] | None = None
+) -> Ask:
+    """Return what an action is asked for, with the incident as it stands, its timeline and the runbook in force."""
     from irkit import workspace
     from irkit.act_contract import Ask
 
     incident = workspace.incident(incident_id, settings=settings)
     known = workspace.timeline(incident, settings=settings)
-    return Ask(incident, settings, workspace.load_runbook(settings), known, arguments, options, console.say)
+    return Ask(incident, settings, workspace.load_runbook(settings), known, arguments, options or {}, console.say)
+
+
+def commands_for(kind: IncidentType, ask: Ask) -> dict[int, str]:
+    """Return the commands of ours that do the steps of an incident type, by the steps' numbers."""
+    from irkit import act as engine
+
+    return {line.step.number: line.command for line in engine.lines(kind, ask) if line.command}
 
 
 def _list(ask: Ask, *, everything: bool) -> None:

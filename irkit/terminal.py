@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -186,14 +186,23 @@ def _named_only(diagnosis: Diagnosis, state: VerdictState) -> Text:
     return Text.assemble((f"{state.value}: ", _VERDICT_STYLE[state]), _plain(", ".join(names) or "none"))
 
 
-def next_steps(incident: Incident, diagnosis: Diagnosis, runbook: Runbook, stands: Standing) -> RenderableType:
-    """Return what the runbook says to do for the likeliest type, and what of the incident's own record is due."""
+def next_steps(
+    incident: Incident,
+    diagnosis: Diagnosis,
+    runbook: Runbook,
+    stands: Standing,
+    commands: Callable[[IncidentType], Mapping[int, str]] = lambda _: {},
+) -> RenderableType:
+    """Return what the runbook says to do for the likeliest type, and what of the incident's own record is due.
+
+    `commands` names those of ours that do a type's steps, by the steps' numbers.
+    """
     found = [item for item in diagnosis.ranking if item.supporting]
     slug = found[0].incident_type if found else incident.type
     kind = next((one for one in runbook.incident_types if one.slug == slug), None)
     lines: list[RenderableType] = []
     if kind and kind.resolution and incident.resolved_at is None:
-        lines += _steps(incident, kind, stands)
+        lines += _steps(incident, kind, stands, commands(kind))
     if incident.resolved_at is None and incident.mitigated_at is None:
         lines += _in_vain(incident, stands)
     onset = (
@@ -206,19 +215,24 @@ def next_steps(incident: Incident, diagnosis: Diagnosis, runbook: Runbook, stand
     return Group(*lines)
 
 
-def _steps(incident: Incident, kind: IncidentType, stands: Standing) -> list[RenderableType]:
+def _steps(
+    incident: Incident, kind: IncidentType, stands: Standing, commands: Mapping[int, str]
+) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(f"\nWhat the runbook says to do: {kind.title}", "bold")]
     own = stands.kind is not None and stands.kind.slug == kind.slug
     for step in kind.resolution:
-        command = (f"   {visible(step.command)}", "cyan") if step.command else ""
+        ours = commands.get(step.number) or step.command
+        command = (f"   {visible(ours)}", "cyan") if ours else ""
         state = outcome_words(stands.state(step)) if own else ""
         lines.append(
             Text.assemble(f"  {step.number}. {visible(step.text)}", command, (f"   {state}" if state else "", "bold"))
         )
+    one = incident.id
     if own:
-        said = f'  then record it: irkit step {incident.id} NUMBER --done; --failed "why" where it did not help'
+        said = f'  done by hand: irkit step {one} NUMBER --done; --failed "why" where it did not help'
+        said += f"; by irkit: `irkit act {one}`" if any(commands.values()) else ""
     else:
-        said = f"  it is filed as {incident.type}; where that is wrong: irkit amend {incident.id} type {kind.slug}"
+        said = f"  it is filed as {incident.type}; where that is wrong: irkit amend {one} type {kind.slug}"
     lines.append(Text(said, "dim"))
     return lines
 

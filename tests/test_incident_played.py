@@ -25,7 +25,8 @@ STORY = (
     "Evidence collected into bundle",
     "I have it",
     "PagerDuty knows that somebody answered",
-    "Step 1 (Restart the service): done",
+    "restart jarvis-api: begun",
+    "restart jarvis-api: done and verified",
     "Step 2 (If persists, check database connectivity): deviated. raised the pool from 5 to 20",
     "the API answers again",
     "the pool is bounded since 1.4.2",
@@ -85,7 +86,8 @@ def test_a_critical_incident_from_the_page_to_the_closed_postmortem(
         irkit("collect", "42")
         irkit("ack", "42", "I have it")
         irkit("watch", "--once")
-    irkit("step", "42", "1", "--done")
+        stack.undo()
+        irkit("act", "42", "restart", "jarvis-api", "--apply", "--yes", "-p", "hold", "1")
     irkit("step", "42", "2", "--deviated", "raised the pool from 5 to 20")
     irkit("mitigate", "42", "the API answers again")
     irkit("resolve", "42", "the pool is bounded since 1.4.2")
