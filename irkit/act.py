@@ -35,17 +35,24 @@ class Done:
 
     @property
     def well(self) -> bool:
+        """Whether all is well: it was done and it helped; of one that only looks, that it found nothing wrong."""
         return self.applied.well and self.verified is not None and self.verified.well
+
+    @property
+    def outcome(self) -> str:
+        """What goes on record: a look that found something wrong was taken all the same."""
+        return steps.FAILED if self.verified is None else steps.DONE
 
     @property
     def sentence(self) -> str:
         """One sentence or two for people and for the timeline."""
         head = f"{self.action.name} {self.plan.target}".strip()
-        if not self.applied.well:
+        if self.verified is None:
             return f"{head}: failed. {_stop(self.applied.sentence)}"
+        if not self.action.changes:
+            return f"{head}: {'nothing wrong' if self.well else 'something is wrong'}. {_stop(self.applied.sentence)}"
         state = "done and verified" if self.well else "done, but it did not help"
-        looked = f" {_stop(self.verified.sentence)}" if self.verified else ""
-        return f"{head}: {state}. {_stop(self.applied.sentence)}{looked}"
+        return f"{head}: {state}. {_stop(self.applied.sentence)} {_stop(self.verified.sentence)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +143,18 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
     def ended(applied: Result, verified: Result | None) -> Done:
         done = Done(action, plan, applied, verified, (ask.now() - started).total_seconds())
         found = {**applied.data, **(verified.data if verified else {})}
-        told: dict[str, object] = {"outcome": steps.DONE if applied.well else steps.FAILED, "verified": done.well}
+        helped = verified is not None and (verified.well or not action.changes)
+        told: dict[str, object] = {"outcome": done.outcome, "verified": helped, "well": done.well}
         told |= {"duration_s": round(done.duration_s, 3), "found": found}
         told |= {"step": number} if number else {}
         store.append(where, EventKind.ACTION, actor=actor, text=done.sentence, data={**about, **told})
         return done
 
     try:
-        applied = _tried(lambda: action.apply(plan, ask))
-        verified = _tried(lambda: action.verify(plan, applied, ask)) if applied.well else None
+        applied, stopped = _tried(lambda: action.apply(plan, ask))
+        verified: Result | None = None
+        if not stopped and (applied.well or not action.changes):
+            verified, _ = _tried(lambda: action.verify(plan, applied, ask))
     except BaseException as error:
         what = "stopped by hand" if isinstance(error, KeyboardInterrupt) else f"{type(error).__name__}: {error}"
         ended(Result(well=False, sentence=f"It was {what}, and what it had done by then stays"), None)
@@ -186,11 +196,12 @@ def _elsewhere(step: Step) -> str:
     return next((words for words in _ELSEWHERE if words in step.text.casefold()), "")
 
 
-def _tried(work: Callable[[], Result]) -> Result:
+def _tried(work: Callable[[], Result]) -> tuple[Result, bool]:
+    """Return how work ended, and whether it was stopped by an error of its own."""
     try:
-        return work()
+        return work(), False
     except IrkitError as error:
-        return Result(well=False, sentence=f"{_stop(str(error))} {error.hint}".strip())
+        return Result(well=False, sentence=f"{_stop(str(error))} {error.hint}".strip()), True
 
 
 def _changes(timeline: Sequence[Event]) -> list[datetime]:

@@ -68,7 +68,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How applying or verifying ended: whether `well`, in one sentence, with JSON to be recorded."""
+    """How applying or verifying ended: whether `well`, in one sentence, with JSON to be recorded.
+
+    Of an action that only looks `well` says that it found nothing wrong; where it could not look it raises.
+    """
 
     well: bool
     sentence: str

@@ -72,7 +72,9 @@ def act(
         done = engine.perform(action, plan, ask, store=workspace.store(settings), actor=by, evidence=cited)
     number = engine.step_of(action, ask)
     if not done.well:
-        left = f"step {number} is recorded as done, and it did not help" if number else "it is on the timeline"
+        how = "" if action.changes and done.verified else " as failed" if not done.verified else " as done"
+        vain = ", and it did not help" if action.changes and done.verified else ""
+        left = f"step {number} is recorded{how or ' as done'}{vain}" if number else "it is on the timeline"
         raise ActError(engine.told(done), hint=f"{left}; `irkit act {incident_id}` shows what comes next")
     console.say(engine.told(done))
     if number:

@@ -1,8 +1,8 @@
-"""One bounded GET: ends by its deadline whatever the other side does, and reads no more than it was told to."""
+"""One bounded request: ends by its deadline whatever the other side does, and reads no more than it was told to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -36,6 +36,35 @@ def get(
     Raises:
         Unreachable: no answer came, or not in time; the sentence lacks its subject.
     """
+    return _sent(url, timeout_s, limit_bytes, clock, lambda curl: curl.setopt(pycurl.NOBODY, int(head)))
+
+
+def send(
+    url: str, *, headers: Sequence[str] = (), body: bytes | None = None, timeout_s: float, limit_bytes: int
+) -> Answer:
+    """GET a URL with headers of our own, or POST `body` to it where that is given; else as `get`.
+
+    Raises:
+        Unreachable: no answer came, or not in time; the sentence lacks its subject.
+    """
+
+    def prepare(curl: pycurl.Curl) -> None:
+        curl.setopt(pycurl.HTTPHEADER, ["Accept: application/json, */*;q=0.5", *headers])
+        if body is not None:
+            curl.setopt(pycurl.POST, 1)
+            curl.setopt(pycurl.POSTFIELDSIZE, len(body))
+            curl.setopt(pycurl.COPYPOSTFIELDS, body)
+
+    return _sent(url, timeout_s, limit_bytes, utc_now, prepare)
+
+
+def _sent(
+    url: str,
+    timeout_s: float,
+    limit_bytes: int,
+    clock: Callable[[], datetime],
+    prepare: Callable[[pycurl.Curl], None],
+) -> Answer:
     body, headers, truncated = bytearray(), dict[str, str](), False
     answered_at: datetime | None = None
 
@@ -56,7 +85,7 @@ def get(
     curl = curl_for(url, timeout_s, take)
     try:
         curl.setopt(pycurl.HEADERFUNCTION, header)
-        curl.setopt(pycurl.NOBODY, int(head))
+        prepare(curl)
         started_at = clock()
         try:
             curl.perform()

@@ -114,6 +114,27 @@ class HostTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvidersTarget:
+    """How the team's own service is switched to another provider, and how a provider's key is tried.
+
+    `switch_command` is run without a shell in the folder of `irkit.toml`, or `switch_url` is sent `switch_body` by POST
+    with `switch_token` as its bearer; `{name}` stands for the provider in all of them. `key_urls` are addresses by
+    provider that a good key may GET without harm, `key_env` the environment variables that hold the keys, `key_headers`
+    how a key is sent (default `Authorization: Bearer {key}`).
+    """
+
+    switch_command: str = ""
+    switch_url: str = ""
+    switch_body: str = '{"provider": "{name}"}'
+    switch_token: Secret = Secret("")
+    key_urls: tuple[tuple[str, str], ...] = ()
+    key_env: tuple[tuple[str, str], ...] = ()
+    key_headers: tuple[tuple[str, str], ...] = ()
+    timeout_s: float = 30.0
+    configured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CollectSettings:
     """Limits of a collection: seconds for one source and for the whole run, minutes of logs, bytes a source."""
 

@@ -29,6 +29,7 @@ from irkit.sections import (
     HostTarget,
     HttpTarget,
     PrometheusTarget,
+    ProvidersTarget,
     RecorderSettings,
     RecordingTarget,
     RedactSettings,
@@ -43,6 +44,7 @@ __all__ = [
     "HostTarget",
     "HttpTarget",
     "PrometheusTarget",
+    "ProvidersTarget",
     "RecorderSettings",
     "RecordingTarget",
     "RedactSettings",
@@ -73,6 +75,7 @@ class Settings:
     redis: RedisTarget = field(default_factory=RedisTarget)
     sqlite: SqliteTarget = field(default_factory=SqliteTarget)
     prometheus: PrometheusTarget = field(default_factory=PrometheusTarget)
+    providers: ProvidersTarget = field(default_factory=ProvidersTarget)
     collect: CollectSettings = field(default_factory=CollectSettings)
     redact: RedactSettings = field(default_factory=RedactSettings)
     recorder: RecorderSettings = field(default_factory=RecorderSettings)
@@ -161,6 +164,7 @@ _SECTIONS: dict[str, type] = {
     "redis": RedisTarget,
     "sqlite": SqliteTarget,
     "prometheus": PrometheusTarget,
+    "providers": ProvidersTarget,
     "collect": CollectSettings,
     "redact": RedactSettings,
     "recorder": RecorderSettings,
@@ -175,13 +179,21 @@ _SECTIONS: dict[str, type] = {
 # what is a credential whole, where those of the other sections are only so with a password in them
 _CREDENTIALS = (
     ("pagerduty", "routing_key"),
+    ("providers", "switch_token"),
     ("slack", "webhook_url"),
     ("slack", "token"),
     ("tickets", "github_token"),
     ("tickets", "jira_token"),
     ("apprise", "url"),
 )
-_URLS = (("redis", "url"), ("", "store_url"), ("http", "health_url"), ("prometheus", "url"), ("email", "url"))
+_URLS = (
+    ("redis", "url"),
+    ("", "store_url"),
+    ("http", "health_url"),
+    ("prometheus", "url"),
+    ("email", "url"),
+    ("providers", "switch_url"),
+)
 
 
 # targets that no section of irkit.toml is

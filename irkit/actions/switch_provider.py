@@ -1,0 +1,124 @@
+"""Switch the service to another provider by the team's own command or HTTP call, and look by its health."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
+from irkit.collect_contract import Unreachable
+from irkit.errors import InputError
+from irkit.health_wait import HOLD_S, PATIENCE_S, health, seconds_option, wait_until_well
+from irkit.http_get import send
+from irkit.message_text import fit, one_line
+from irkit.sections import Secret
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_LIMIT_BYTES = 64 * 1024
+_SHOWN_CHARS = 300
+_OK = range(200, 300)
+
+
+def plan(ask: Ask) -> Plan:
+    name, how = _name(ask), ask.settings.providers
+    if not (how.switch_command or how.switch_url):
+        raise ActError(
+            "irkit is not told how this service is switched to another provider",
+            hint='set [providers] switch_command = "ops/switch {name}", or switch_url, in irkit.toml',
+        )
+    if how.switch_command:
+        shown = shlex.join(_argv(ask, name))
+        change = f"the team's own command is run in {_folder(ask)}"
+    else:
+        token = ' -H "Authorization: Bearer ***"' if how.switch_token.reveal() else ""
+        body = shlex.quote(_filled(how.switch_body, name))
+        address = str(Secret(_filled(how.switch_url, name)))
+        shown, change = f"curl -X POST{token} -d {body} {address}", f"{address} is told to switch to {name}"
+    return Plan(name, (change,), (shown,), (f"the health endpoint: {health(ask).words}",), data={"provider": name})
+
+
+def apply(plan: Plan, ask: Ask) -> Result:
+    how = ask.settings.providers
+    return _run(plan.target, ask) if how.switch_command else _call(plan.target, ask)
+
+
+def verify(plan: Plan, result: Result, ask: Ask) -> Result:
+    del plan, result
+    seen = wait_until_well(ask, seconds_option(ask, "patience", PATIENCE_S), seconds_option(ask, "hold", HOLD_S))
+    if seen.well is None:
+        return Result(well=False, sentence=f"Whether it helped is unknown: {seen.words}")
+    return Result(seen.well, seen.words[:1].upper() + seen.words[1:])
+
+
+def _run(name: str, ask: Ask) -> Result:
+    argv, timeout_s = _argv(ask, name), ask.settings.providers.timeout_s
+    try:
+        ended = subprocess.run(  # noqa: S603 (the team's own words, without a shell)
+            argv, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False, cwd=_folder(ask)
+        )
+    except subprocess.TimeoutExpired:
+        raise ActError(
+            f"`{argv[0]}` did not end in {timeout_s:g} s and was killed", hint="look at what it left"
+        ) from None
+    except OSError as error:
+        raise ActError(f"`{argv[0]}` cannot be run: {error.strerror or error}", hint="see [providers]") from None
+    said = fit(one_line(ended.stderr if ended.returncode else ended.stdout), _SHOWN_CHARS)
+    if ended.returncode:
+        raise ActError(f"`{argv[0]}` ended with {ended.returncode}: {said or 'it said nothing'}")
+    return Result(well=True, sentence=f"`{argv[0]}` ended well{f', saying: {said}' if said else ''}")
+
+
+def _call(name: str, ask: Ask) -> Result:
+    how = ask.settings.providers
+    address = _filled(how.switch_url, name)
+    headers = ["Content-Type: application/json"]
+    headers += [f"Authorization: Bearer {how.switch_token.reveal()}"] if how.switch_token.reveal() else []
+    body = _filled(how.switch_body, name).encode()
+    try:
+        answer = send(address, headers=headers, body=body, timeout_s=how.timeout_s, limit_bytes=_LIMIT_BYTES)
+    except Unreachable as error:
+        raise ActError(f"{Secret(address)} could not be told: {error}", hint="whether it switched is unknown") from None
+    if answer.status_code not in _OK:
+        raise ActError(f"{Secret(address)} answered {answer.status_code}", hint="see [providers] in irkit.toml")
+    return Result(well=True, sentence=f"{Secret(address)} answered {answer.status_code}")
+
+
+def _argv(ask: Ask, name: str) -> list[str]:
+    try:
+        return [_filled(word, name) for word in shlex.split(ask.settings.providers.switch_command)]
+    except ValueError as error:
+        raise InputError(f"[providers] switch_command cannot be read: {error}", hint="check its quotes") from None
+
+
+def _folder(ask: Ask) -> Path:
+    return ask.settings.source.parent if ask.settings.source else Path.cwd()
+
+
+def _filled(text: str, name: str) -> str:
+    return text.replace("{name}", name)
+
+
+def _name(ask: Ask) -> str:
+    usage = f"irkit act {ask.incident.id} switch-provider NAME"
+    if len(ask.arguments) != 1:
+        raise InputError("to which provider?", hint=usage)
+    [name] = ask.arguments
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{fit(name, 60)!r} is not a provider's name: letters, digits, dots and dashes", hint=usage)
+    return name
+
+
+register(
+    Action(
+        "switch-provider",
+        "Switch to another provider, by [providers] switch_command or switch_url.",
+        plan,
+        apply,
+        verify,
+        usage="NAME",
+        answers=r"\bswitch (to|if)\b",
+        options={"patience": "seconds until its health must be well (60)", "hold": "seconds it must stay so (5)"},
+    )
+)

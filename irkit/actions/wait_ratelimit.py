@@ -1,0 +1,188 @@
+"""Wait until a provider's rate limit has really reset, by the key in Redis that holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import redis
+
+from irkit.act_contract import ActError, Action, Ask, Plan, Result, only_look, register
+from irkit.collect_contract import Refused, Unreachable
+from irkit.errors import InputError
+from irkit.health_wait import seconds_option
+from irkit.redis_client import connected
+from irkit.settings import Settings
+from irkit.times import format_duration
+
+_PATIENCE_S = 3600.0
+_STEP_S = 1.0
+_SAY_EVERY_S = 10.0
+_SCAN_PAGES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A key as it is now: its type ("none": gone), seconds until it expires, how much it counts, its oldest entry."""
+
+    kind: str
+    ttl_s: float | None
+    used: int | None
+    oldest: datetime | None = None
+    window_s: float | None = None
+
+    @property
+    def reset_in_s(self) -> float | None:
+        """Seconds until a call is possible again, by the key alone; None where it never expires."""
+        if self.kind == "none":
+            return 0.0
+        if self.oldest and self.window_s:
+            return (self.oldest + timedelta(seconds=self.window_s) - datetime.now(UTC)).total_seconds()
+        return self.ttl_s
+
+
+def plan(ask: Ask) -> Plan:
+    name = _provider(ask)
+    key, state = _read(ask.settings, name)
+    if state is None:
+        return Plan(
+            name,
+            (),
+            refusal=f"no key of {ask.settings.redis.ratelimit_pattern} is of {name}: nothing limits it now",
+            instead="`irkit collect` lists the keys there are",
+        )
+    limit = _limit(ask)
+    free = limit is not None and state.used is not None and state.used < limit
+    left = state.reset_in_s
+    told = f"{key}: {state.used if state.used is not None else 'unknown'} used" + (f" of {limit}" if limit else "")
+    wait = (
+        f"it is looked at each second until it has reset, in {format_duration(timedelta(seconds=left))}" if left else ""
+    )
+    return Plan(
+        name,
+        (wait or "it is looked at each second until it has reset",),
+        (f"redis-cli -u {ask.settings.redis} PTTL {key}",),
+        (told,),
+        f"{key} never expires by itself" if left is None and not free else "",
+        "whoever wrote it has to reset it" if left is None and not free else "",
+        {"key": key, "reset_in_s": left, "used": state.used},
+    )
+
+
+def apply(plan: Plan, ask: Ask) -> Result:
+    key, limit = str(plan.data["key"]), _limit(ask)
+    patience_s, begun = seconds_option(ask, "patience", _PATIENCE_S), ask.now()
+    _, first = _read(ask.settings, plan.target)
+    said_at: datetime | None = None
+    while True:
+        _, state = _read(ask.settings, plan.target)
+        waited = (ask.now() - begun).total_seconds()
+        if state is None or first is None:
+            return Result(well=True, sentence=f"{key} has expired; waited {waited:.0f} s", data={"waited_s": waited})
+        if _has_reset(first, state, limit):
+            used = f", {state.used} used" if state.used is not None else ""
+            return Result(
+                well=True, sentence=f"{key} has reset{used}; waited {waited:.0f} s", data={"waited_s": waited}
+            )
+        if waited >= patience_s:
+            raise ActError(f"{key} had not reset after {patience_s:g} s", hint="-p patience SECONDS waits longer")
+        if said_at is None or (ask.now() - said_at).total_seconds() >= _SAY_EVERY_S:
+            said_at, left = ask.now(), state.reset_in_s
+            ask.say(f"{key} resets in {max(left or 0, 0):.0f} s" if left else f"{key} has not reset yet")
+        ask.sleep(_STEP_S)
+
+
+def _has_reset(first: _State, now: _State, limit: int | None) -> bool:
+    """Say whether a call is possible again: fewer are counted than the limit, or the window is another one.
+
+    A key that counts in a fixed window starts anew with a longer time to live and a lower count; in a sliding window
+    room comes when the oldest entry leaves it.
+    """
+    if limit is not None and now.used is not None:
+        return now.used < limit
+    if now.oldest is not None:
+        return now.reset_in_s is not None and (now.reset_in_s <= 0 or now.oldest != first.oldest)
+    anew = now.ttl_s is not None and first.ttl_s is not None and now.ttl_s > first.ttl_s
+    return anew and now.used is not None and first.used is not None and now.used < first.used
+
+
+def _read(settings: Settings, provider: str) -> tuple[str, _State | None]:
+    """Return a provider's key and its state, None where there is none."""
+    pattern = settings.redis.ratelimit_pattern
+    if not pattern:
+        raise ActError(
+            "it is not known how the keys of the rate limits are named", hint="set [redis] ratelimit_pattern"
+        )
+    try:
+        with connected(settings.redis) as client:
+            key = _find(client, pattern, provider)
+            return key.decode("utf-8", "replace"), _state(client, key) if key else None
+    except (Unreachable, Refused) as error:
+        raise ActError(str(error), hint=error.hint) from None
+
+
+def _find(client: redis.Redis, pattern: str, provider: str) -> bytes:
+    exact = pattern.replace("*", provider, 1).encode() if pattern.count("*") == 1 else b""
+    if exact and client.exists(exact):
+        return exact
+    cursor, wanted = 0, provider.encode()
+    for _ in range(_SCAN_PAGES):
+        cursor, keys = client.scan(cursor, match=pattern, count=1000)
+        found = next((key for key in sorted(cast("list[bytes]", keys)) if wanted in key.split(b":")), None)
+        if found or not cursor:
+            return found or b""
+    return b""
+
+
+def _state(client: redis.Redis, key: bytes) -> _State | None:
+    kind, expiry = cast("bytes", client.type(key)).decode(), client.pttl(key)
+    ttl_s = expiry / 1000 if expiry >= 0 else None
+    if kind == "none":
+        return None
+    if kind == "string":
+        value = client.get(key) or b""
+        return _State(kind, ttl_s, int(value) if value.isdigit() else None)
+    if kind != "zset":
+        return _State(kind, ttl_s, None)
+    ends = [client.zrange(key, place, place, withscores=True) for place in (0, -1)]
+    if not all(ends) or ttl_s is None:
+        return _State(kind, ttl_s, client.zcard(key))
+    oldest, newest = (float(end[0][1]) for end in ends)
+    # each call sets the expiry to the length of the window, so what is left of it tells how long that is
+    window_s = ttl_s + max(datetime.now(UTC).timestamp() - newest, 0)
+    used = client.zcount(key, datetime.now(UTC).timestamp() - window_s, "+inf")
+    return _State(kind, ttl_s, used, datetime.fromtimestamp(oldest, UTC), round(window_s))
+
+
+def _limit(ask: Ask) -> int | None:
+    text = ask.options.get("limit")
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise InputError(f"-p limit {text!r} is not a number of calls", hint="for example -p limit 600")
+    return int(text)
+
+
+def _provider(ask: Ask) -> str:
+    if len(ask.arguments) != 1:
+        raise InputError("the limit of which provider?", hint=f"irkit act {ask.incident.id} wait-ratelimit PROVIDER")
+    return ask.arguments[0]
+
+
+register(
+    Action(
+        "wait-ratelimit",
+        "Wait until a provider's rate limit has really reset, by its key in Redis.",
+        plan,
+        apply,
+        only_look,
+        usage="PROVIDER",
+        answers=r"\brate limit reset\b",
+        changes=False,
+        options={
+            "limit": "calls the limit allows, where only that tells",
+            "patience": "seconds to wait at most (3600)",
+        },
+    )
+)

@@ -1,0 +1,173 @@
+"""Switching providers, trying keys and waiting for limits, against real servers and a real Redis."""
+
+import json
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.actions.conftest import acts
+from tests.http_servers import answer, drip, free_port, read_request, serving
+from tests.stack.stack import Stack
+from tests.support.command_line import Run
+
+DO = ("--apply", "--yes", "-p", "hold", "1")
+KEY = "sk-a-made-up-key-of-this-test"
+
+
+def configure(folder: Path, *lines: str) -> None:
+    settings = folder / "irkit.toml"
+    settings.write_text("\n".join([settings.read_text(), "[providers]", *lines]) + "\n")
+    settings.chmod(0o600)
+
+
+def test_a_switch_by_the_teams_command_is_proven_by_health(irkit: Run, stack: Stack, tmp_path: Path) -> None:
+    script = tmp_path / "switch"
+    script.write_text(f'#!/bin/sh\necho "switched to $1"; : > "{stack.directory}/control/faults"\n')
+    script.chmod(0o700)
+    configure(tmp_path, 'switch_command = "./switch {name}"')
+    with stack.broken("provider-down@provider-alpha"):
+        planned = irkit("act", "42", "switch-provider", "provider-beta")
+        assert "./switch provider-beta" in planned.out
+        assert "503" in planned.out
+        assert stack.health().status == 503, "a plan switches nothing"
+        said = irkit("act", "42", "switch-provider", "provider-beta", *DO)
+    assert said.code == 0, said.err
+    assert "ended well, saying: switched to provider-beta" in said.out
+    assert acts()[-1].data["verified"] is True
+
+
+def test_a_switch_that_does_not_help_says_so(irkit: Run, stack: Stack, tmp_path: Path) -> None:
+    configure(tmp_path, 'switch_command = "true {name}"')
+    with stack.broken("provider-down@provider-alpha"):
+        said = irkit("act", "42", "switch-provider", "provider-beta", *DO, "-p", "patience", "1")
+    assert said.code == 8
+    assert "done, but it did not help" in said.err
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("./no-such-program {name}", "cannot be run"),
+        ("sh -c 'echo no such provider >&2; exit 3'", "ended with 3: no such provider"),
+        ("sleep 60", "did not end in 1 s and was killed"),
+    ],
+)
+def test_a_command_that_fails_is_a_sentence(command: str, sentence: str, irkit: Run, tmp_path: Path) -> None:
+    configure(tmp_path, f"switch_command = {json.dumps(command)}", "timeout_s = 1")
+    said = irkit("act", "42", "switch-provider", "provider-beta", *DO)
+    assert said.code == 8
+    assert sentence in said.err
+    assert acts()[-1].data["outcome"] == "failed"
+
+
+def test_a_switch_by_http_shows_no_token(irkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    def take(connection, closing_event: threading.Event) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+        asked.append(read_request(connection))
+        connection.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+
+    monkeypatch.setenv("SWITCH_TOKEN", KEY)
+    with serving(take) as port:
+        configure(tmp_path, f'switch_url = "http://127.0.0.1:{port}/provider"', 'switch_token = "env:SWITCH_TOKEN"')
+        said = irkit("act", "42", "switch-provider", "provider-beta", *DO)
+    assert said.code == 0, said.err
+    assert b"POST /provider" in asked[0]
+    assert f"Bearer {KEY}".encode() in asked[0]
+    told = said.out + "".join(f"{event.text}{event.data}" for event in acts())
+    assert KEY not in told
+    assert "Bearer ***" in said.out
+
+
+def test_a_switch_that_was_not_answered_is_not_called_done(irkit: Run, tmp_path: Path) -> None:
+    with serving(drip) as port:
+        configure(tmp_path, f'switch_url = "http://127.0.0.1:{port}/"', "timeout_s = 1")
+        said = irkit("act", "42", "switch-provider", "provider-beta", *DO)
+    assert said.code == 8
+    assert "could not be told" in said.err
+    assert "whether it switched is unknown" in said.err
+
+
+def test_without_a_way_to_switch_the_setting_is_named(irkit: Run) -> None:
+    said = irkit("act", "42", "switch-provider", "provider-beta")
+    assert said.code == 8
+    assert "[providers] switch_command" in said.err
+    assert "is not a provider's name" in irkit("act", "42", "switch-provider", "a; rm -rf /").err
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "sentence"),
+    [
+        ("200 OK", 0, "takes the key of MADE_UP_KEY (200)"),
+        ("401 Unauthorized", 8, "refuses the key of MADE_UP_KEY (401)"),
+        ("429 Too Many Requests", 8, "tells nothing of the key"),
+    ],
+)
+def test_a_key_is_tried_and_never_shown(
+    status: str, code: int, sentence: str, irkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MADE_UP_KEY", KEY)
+    with serving(answer(json.dumps({"key": KEY}).encode(), status=status)) as port:
+        configure(
+            tmp_path,
+            f'key_urls = {{ alpha = "http://127.0.0.1:{port}/models" }}',
+            'key_env = { alpha = "MADE_UP_KEY" }',
+        )
+        said = irkit("act", "42", "check-api-key", "alpha", "--apply")
+    assert said.code == code
+    assert sentence in said.out + said.err
+    assert "Bearer $MADE_UP_KEY" in said.out
+    assert KEY not in said.out + said.err + "".join(f"{event.text}{event.data}" for event in acts())
+    assert acts()[-1].data["outcome"] == ("failed" if "429" in status else "done")
+
+
+def test_a_key_that_is_not_there_or_a_provider_that_is_down_is_no_bad_key(
+    irkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f'key_urls = {{ alpha = "http://127.0.0.1:{free_port()}/models" }}'
+    configure(tmp_path, url, 'key_env = { alpha = "MADE_UP_KEY" }')
+    monkeypatch.delenv("MADE_UP_KEY", raising=False)
+    assert "MADE_UP_KEY is not set here" in irkit("act", "42", "check-api-key", "alpha", "--apply").err
+    monkeypatch.setenv("MADE_UP_KEY", KEY)
+    assert "could not be asked" in irkit("act", "42", "check-api-key", "alpha", "--apply").err
+    assert "there are: alpha" in irkit("act", "42", "check-api-key", "beta", "--apply").err
+
+
+def test_waiting_ends_when_the_window_is_over(irkit: Run, stack: Stack) -> None:
+    with closing(redis.Redis.from_url(stack.redis_url)) as server:
+        server.set("ratelimit:provider:made-up", 600, px=2500)
+        said = irkit("act", "42", "wait-ratelimit", "made-up", "--apply")
+        assert said.code == 0, said.err
+        assert "has expired" in said.out
+        assert not server.exists("ratelimit:provider:made-up")
+    waited = acts()[-1].data["found"]
+    assert isinstance(waited, dict)
+    assert waited["waited_s"] >= 1
+
+
+def test_a_sliding_window_has_room_when_its_oldest_call_leaves_it(irkit: Run, stack: Stack) -> None:
+    with closing(redis.Redis.from_url(stack.redis_url)) as server:
+        now = server.time()[0]
+        server.zadd("ratelimit:provider:made-up", {"old": now - 57, "new": now})
+        server.expire("ratelimit:provider:made-up", 60)
+        said = irkit("act", "42", "wait-ratelimit", "made-up", "--apply")
+        assert said.code == 0, said.err
+        assert "has reset, 1 used" in said.out
+        assert server.exists("ratelimit:provider:made-up"), "only its oldest call has left it"
+        server.delete("ratelimit:provider:made-up")
+
+
+def test_a_key_that_never_expires_is_not_waited_for(irkit: Run, stack: Stack) -> None:
+    with closing(redis.Redis.from_url(stack.redis_url)) as server:
+        server.set("ratelimit:provider:made-up", 600)
+        said = irkit("act", "42", "wait-ratelimit", "made-up", "--apply")
+        server.set("ratelimit:provider:made-up", 600, ex=900)
+        long = irkit("act", "42", "wait-ratelimit", "made-up", "--apply", "-p", "patience", "1")
+        server.delete("ratelimit:provider:made-up")
+    assert said.code == 8
+    assert "never expires by itself" in said.err
+    assert "had not reset after 1 s" in long.err
+    assert "nothing limits it now" in irkit("act", "42", "wait-ratelimit", "made-up", "--apply").err
