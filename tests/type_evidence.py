@@ -22,8 +22,10 @@ BEGAN = START + timedelta(minutes=5)
 COLLECTED = START + timedelta(minutes=10)
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "http-health": ("health", "providers"),
-    "recorder-history": ("health_history",),
+    "recorder-history": ("health_history", "container_history"),
     "compose-services": ("containers",),
+    "container-events": ("container_events",),
+    "container-stats": ("container_stats",),
     "redis-ratelimits": ("rate_limits",),
     "sqlite-statistics": ("database", "database_statistics"),
     "container-logs": ("logs",),

@@ -1,6 +1,7 @@
 """Figures as objects: data first, drawn once as light SVG, or with matplotlib for interactive work."""
 
 from irkit.charts.bars import DurationBar, MilestoneBars
+from irkit.charts.levels import LevelLane, Levels
 from irkit.charts.quantiles import QuantileChart, QuantilePoint
 from irkit.charts.stacked import Part, StackedBar, StackedBars
 from irkit.charts.strip import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
@@ -12,6 +13,8 @@ __all__ = [
     "DurationBar",
     "IncidentStrip",
     "Lane",
+    "LevelLane",
+    "Levels",
     "LineLane",
     "Mark",
     "MarkLane",

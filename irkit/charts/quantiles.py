@@ -17,7 +17,6 @@ _PLOT_PX = 200
 _EDGE_PX = 5
 _LABEL_PX = 44
 _ROW_PX = 16
-_TICK_PX = 92
 _MAX_GAP_STEPS = 3
 _FEW = 20
 _OPEN_PX = 7
@@ -105,18 +104,9 @@ class QuantileChart:
             parts += _curves(piece, x, y)
         if self.limit is not None:
             parts.append(svg.line(_LABEL_PX, y(self.limit), width - _EDGE_PX, y(self.limit), "limit"))
-        parts += self._axis(x, base, width)
+        edges = {"left": _LABEL_PX, "right": width - _EDGE_PX, "width": width}
+        parts += svg.time_axis(x, base, self.start, self.end, **edges)
         return svg.document(width, int(base + 24), self.alt, parts)
-
-    def _axis(self, x: Callable[[datetime], float], y: float, width: int) -> list[str]:
-        parts = [svg.line(_LABEL_PX, y, width - _EDGE_PX, y, "axis")]
-        short = (self.end - self.start).total_seconds() < 5 * 60
-        for at in svg.ticks(self.start, self.end, (width - _LABEL_PX) // _TICK_PX):
-            label = f"{at:%H:%M:%S}" if short else f"{at:%H:%M}"
-            half = svg.text_px(label) / 2
-            parts.append(svg.line(x(at), y, x(at), y + 4, "axis"))
-            parts.append(svg.text(min(max(x(at), half), width - half), y + 18, label, anchor="middle"))
-        return parts
 
     def matplotlib(self) -> Figure:
         """Return the chart as a matplotlib figure, to zoom and to restyle."""

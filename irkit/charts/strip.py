@@ -21,7 +21,6 @@ _EDGE_PX = 5
 _NARROW_PX = 600
 _MAX_NAMED = 6
 _MAX_GAP_STEPS = 3
-_TICK_PX = 92
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,17 +174,9 @@ class IncidentStrip:
             under.append(svg.line(x(item.at), (row + 1) * _ROW_PX - 12, x(item.at), bottom, "milestone"))
             offset = 0 if anchor == "start" else -8
             parts.append(svg.text(at + offset, (row + 1) * _ROW_PX - 3, label, "name", anchor))
-        return svg.document(width, int(bottom + 24), self.alt, [*under, *parts, *self._axis(x, bottom, width)])
-
-    def _axis(self, x: Callable[[datetime], float], y: float, width: int) -> list[str]:
-        parts = [svg.line(_EDGE_PX, y, width - _EDGE_PX, y, "axis")]
-        short = (self.end - self.start).total_seconds() < 5 * 60
-        for at in svg.ticks(self.start, self.end, width // _TICK_PX):
-            label = f"{at:%H:%M:%S}" if short else f"{at:%H:%M}"
-            half = svg.text_px(label) / 2
-            parts.append(svg.line(x(at), y, x(at), y + 4, "axis"))
-            parts.append(svg.text(min(max(x(at), half), width - half), y + 18, label, anchor="middle"))
-        return parts
+        edges = {"left": _EDGE_PX, "right": width - _EDGE_PX, "width": width}
+        axis = svg.time_axis(x, bottom, self.start, self.end, **edges)
+        return svg.document(width, int(bottom + 24), self.alt, [*under, *parts, *axis])
 
     def matplotlib(self) -> Figure:
         """Return the strip as a matplotlib figure, to zoom and to restyle."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
 
@@ -12,6 +12,8 @@ from irkit.visible import cut, visible
 FONT_PX = 12
 # an average of bold digits and letters; generous, since an overlap hurts more than a gap
 _CHARACTER_PX = 7.3
+_TICK_PX = 92
+_SHORT_S = 300
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800)
 
 # the page's own colours; an image cannot read the page's variables, so they are written a second time here
@@ -28,6 +30,7 @@ font-variant-numeric:tabular-nums}
 .quiet{fill:var(--quiet)}.open{fill:none;stroke:var(--open);stroke-width:1;stroke-dasharray:3 2}
 .band{fill:var(--calm);opacity:.3}.thin{fill:none;stroke:var(--muted);stroke-width:1}.dashed{stroke-dasharray:2 2}
 .milestone{stroke:var(--ink);stroke-width:1}.limit{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 3}
+.trend{stroke:var(--alarm);stroke-width:2.5;stroke-dasharray:7 3}
 .curve{fill:none;stroke:var(--ink);stroke-width:1.5;stroke-linejoin:round}.dot{fill:var(--ink)}.ring{fill:var(--paper);stroke:var(--calm);
 stroke-width:1.5}
 """
@@ -95,6 +98,20 @@ def ticks(start: datetime, end: datetime, at_most: int) -> tuple[datetime, ...]:
     step = step_s(end - start, at_most)
     first = -(-int(start.timestamp()) // step) * step
     return tuple(datetime.fromtimestamp(at, UTC) for at in range(first, int(end.timestamp()) + 1, step))
+
+
+def time_axis(  # noqa: PLR0913 (where it lies, and what it spans)
+    x: Callable[[datetime], float], y: float, start: datetime, end: datetime, *, left: float, right: float, width: int
+) -> list[str]:
+    """Return an axis at height `y` with round times; `width` is the picture's, which no label leaves."""
+    parts = [line(left, y, right, y, "axis")]
+    short = (end - start).total_seconds() < _SHORT_S
+    for at in ticks(start, end, int(right - left) // _TICK_PX):
+        label = f"{at:%H:%M:%S}" if short else f"{at:%H:%M}"
+        half = text_px(label) / 2
+        parts.append(line(x(at), y, x(at), y + 4, "axis"))
+        parts.append(text(min(max(x(at), half), width - half), y + 18, label, anchor="middle"))
+    return parts
 
 
 def rows_for(labels: Sequence[tuple[float, str]], width: float) -> list[tuple[int, float, str]]:

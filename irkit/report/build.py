@@ -11,7 +11,19 @@ from typing import TypeVar
 from irkit.bundle import Bundle
 from irkit.diagnose import Diagnosis
 from irkit.model import ActionItem, Event, Incident
-from irkit.report import analysis, changes, damage, head, learning, providing, slowness, story, weighing, working
+from irkit.report import (
+    analysis,
+    changes,
+    damage,
+    head,
+    learning,
+    providing,
+    resources,
+    slowness,
+    story,
+    weighing,
+    working,
+)
 from irkit.report.changes import LogPatterns
 from irkit.report.damage import Damage, DatabaseErrors, Integrity
 from irkit.report.facts import View
@@ -19,6 +31,7 @@ from irkit.report.learning import Alert, RunbookEdit
 from irkit.report.material import Material
 from irkit.report.parts import Gap, Shown
 from irkit.report.providing import ProviderFailures, Providers, RateLimits
+from irkit.report.resources import Resources
 from irkit.report.sections import (
     ActionItems,
     Appendix,
@@ -46,6 +59,7 @@ POSTMORTEM = (
     "milestones",
     "timeline",
     "symptoms",
+    "resources",
     "what_happened",
     "causes",
     "detection",
@@ -72,6 +86,7 @@ class Report(Shown):
     milestones: Milestones | Gap
     timeline: Timeline | Gap
     symptoms: Symptoms | Gap
+    resources: Resources | Gap
     what_happened: Narrative | Gap
     causes: Narrative | Gap
     detection: Narrative | Gap
@@ -135,6 +150,7 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
         milestones=_made(head.milestones, of, "Milestones"),
         timeline=_made(story.timeline, of, "Timeline"),
         symptoms=_made(analysis.symptoms, of, "Symptoms"),
+        resources=_made(resources.resources, of, Resources.heading),
         what_happened=_made(story.what_happened, of, "What happened"),
         causes=_made(story.causes, of, "Trigger and contributing factors"),
         detection=_made(story.detection, of, "Detection"),

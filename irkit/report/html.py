@@ -17,6 +17,7 @@ from irkit.charts.svg import data_uri
 from irkit.model import Outcome, VerdictState, is_configured
 from irkit.phrase import seconds as in_seconds
 from irkit.phrase import seconds_between
+from irkit.phrase import size as in_bytes
 from irkit.report.parts import Shown
 from irkit.report.plain import plain_text
 from irkit.report.sections import Narrative
@@ -97,6 +98,7 @@ def _environment() -> Environment:
         "between": lambda interval: seconds_between(interval).removeprefix("95 % interval "),
         "clock": _clock,
         "configured": is_configured,
+        "bytes": lambda value: "—" if value is None else in_bytes(value),
         "cut": cut,
         "data_uri": data_uri,
         "day": _day,

@@ -26,6 +26,7 @@ CLOSER = {
     *("latency", "routes", "probe_phases", "provider_latency", "queries"),
     *("providers", "failing_calls", "rate_limits"),
     *("integrity", "damage", "database_errors"),
+    "resources",
 }
 
 

@@ -1,0 +1,156 @@
+"""Levels over time, one lane each: what a container held and used, its limit, its restarts, and the fitted trend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from irkit.charts import svg
+from irkit.charts.strip import Milestone, Point
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PLOT_PX = 84
+_HEAD_PX = 22
+_GAP_PX = 16
+_EDGE_PX = 5
+_ROW_PX = 16
+_MAX_GAP_STEPS = 4
+_HEADROOM = 1.08
+
+
+@dataclass(frozen=True, slots=True)
+class LevelLane:
+    """A level in `unit`; `said` is written at its right, `limit` dashed, `trend` drawn between its two points.
+
+    `ends` are the moments at which a run ended; no line is drawn across one, nor where samples are missing.
+    """
+
+    name: str
+    said: str
+    unit: str
+    points: tuple[Point, ...]
+    limit: float | None = None
+    trend: tuple[Point, Point] | None = None
+    ends: tuple[datetime, ...] = ()
+
+    @property
+    def top(self) -> float:
+        """The highest value that is drawn; a limit far above all that was used would press it to the floor."""
+        peak = max((point.value for point in self.points), default=0.0)
+        near = self.limit is not None and self.limit <= 4 * peak
+        return (max(peak, self.limit or 0.0) if near else peak) * _HEADROOM or 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Lanes over one time axis from `start` to `end` (aware UTC)."""
+
+    start: datetime
+    end: datetime
+    lanes: tuple[LevelLane, ...]
+    milestones: tuple[Milestone, ...] = ()
+
+    @property
+    def alt(self) -> str:
+        """One sentence that says what the picture shows."""
+        told = "; ".join(f"{lane.name}: {lane.said}" for lane in self.lanes)
+        return f"From {self.start:%H:%M:%S} to {self.end:%H:%M:%S} UTC. {told}."
+
+    def rows(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Return the picture as a table: column names, and for each lane its first, lowest, highest and last value."""
+        columns = ("Lane", "First", "Lowest", "Highest", "Last", "Restarts")
+        made = []
+        for lane in self.lanes:
+            values = [point.value for point in lane.points]
+            told = (values[0], min(values), max(values), values[-1])
+            ends = ", ".join(f"{at:%H:%M:%S}" for at in lane.ends) or "none"
+            made.append((lane.name, *(f"{value:.3g} {lane.unit}" for value in told), ends))
+        return columns, tuple(made)
+
+    def svg(self, width: int = 960) -> str:
+        """Return the lanes as an SVG image, `width` pixels wide."""
+
+        def x(at: datetime) -> float:
+            share = (at - self.start) / (self.end - self.start)
+            return _EDGE_PX + min(max(share, 0.0), 1.0) * (width - 2 * _EDGE_PX)
+
+        named = sorted(self.milestones, key=lambda item: item.at)
+        labels = [(x(item.at) + 4, f"{item.label} {item.at:%H:%M:%S}") for item in named]
+        placed = svg.rows_for(labels, width)
+        y = (max((row for row, _, _ in placed), default=-1) + 1) * _ROW_PX + 6.0
+        parts: list[str] = []
+        bottom = y + len(self.lanes) * (_HEAD_PX + _PLOT_PX + _GAP_PX) - _GAP_PX
+        for item, (_, label), (row, at, anchor) in zip(named, labels, placed, strict=True):
+            parts.append(svg.line(x(item.at), (row + 1) * _ROW_PX - 12, x(item.at), bottom, "milestone"))
+            parts.append(svg.text(at if anchor == "start" else at - 8, (row + 1) * _ROW_PX - 3, label, "name", anchor))
+        for lane in self.lanes:
+            parts += _drawn(lane, x, y, width)
+            y += _HEAD_PX + _PLOT_PX + _GAP_PX
+        edges = {"left": _EDGE_PX, "right": width - _EDGE_PX, "width": width}
+        parts += svg.time_axis(x, bottom, self.start, self.end, **edges)
+        return svg.document(width, int(bottom + 24), self.alt, parts)
+
+    def matplotlib(self) -> Figure:
+        """Return the lanes as a matplotlib figure, to zoom and to restyle."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(10, 2 * max(len(self.lanes), 1)), layout="constrained")
+        every = figure.subplots(max(len(self.lanes), 1), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, lane in zip(every, self.lanes, strict=False):
+            axes.set_title(f"{lane.name}: {lane.said}", loc="left", fontsize=10)
+            axes.plot([one.at for one in lane.points], [one.value for one in lane.points], color="#1c2126")
+            if lane.trend:
+                axes.plot([one.at for one in lane.trend], [one.value for one in lane.trend], "--", color="#b3261e")
+            if lane.limit is not None:
+                axes.axhline(lane.limit, color="#b3261e", linewidth=1)
+            for at in lane.ends:
+                axes.axvline(at, color="#b3261e", linewidth=1)
+            axes.set_ylabel(lane.unit)
+        return figure
+
+
+def _drawn(lane: LevelLane, x: Callable[[datetime], float], y: float, width: int) -> list[str]:
+    """Return a lane's parts; `y` is its upper edge."""
+    base, top = y + _HEAD_PX + _PLOT_PX, lane.top
+
+    def height(value: float) -> float:
+        return base - min(value / top, 1.0) * _PLOT_PX
+
+    parts = [svg.line(_EDGE_PX, base, width - _EDGE_PX, base, "axis")]
+    for at in lane.ends:
+        parts.append(svg.line(x(at), base - _PLOT_PX, x(at), base, "leader"))
+        parts.append(svg.rect(x(at) - 3, base - 3, 6, 6, "alarm"))
+    if lane.limit is not None and lane.limit <= top:
+        parts.append(svg.line(_EDGE_PX, height(lane.limit), width - _EDGE_PX, height(lane.limit), "limit"))
+    for piece in _pieces(lane):
+        points = [(x(point.at), height(point.value)) for point in piece]
+        parts.append(svg.path(points, "curve") if len(points) > 1 else svg.circle(*points[0], 2, "dot"))
+    if lane.trend:
+        first, last = lane.trend
+        parts.append(svg.line(x(first.at), height(first.value), x(last.at), height(last.value), "trend"))
+    parts.append(svg.text(_EDGE_PX, y + 14, lane.name, "name"))
+    parts.append(svg.text(width - _EDGE_PX, y + 14, lane.said, anchor="end"))
+    return parts
+
+
+def _pieces(lane: LevelLane) -> list[list[Point]]:
+    """Cut the curve at restarts, and where samples are missing: a line across would claim what nobody measured."""
+    gaps = sorted(after.at - before.at for before, after in pairwise(lane.points))
+    usual = gaps[len(gaps) // 2] if gaps else None
+    pieces: list[list[Point]] = []
+    for point in lane.points:
+        before = pieces[-1][-1].at if pieces else None
+        torn = before is None or usual is None or point.at - before > _MAX_GAP_STEPS * usual
+        if torn or _ended_between(lane.ends, before, point.at):
+            pieces.append([])
+        pieces[-1].append(point)
+    return pieces
+
+
+def _ended_between(ends: Sequence[datetime], before: datetime | None, at: datetime) -> bool:
+    return before is not None and any(before < end <= at for end in ends)

@@ -1,0 +1,168 @@
+"""What the containers held and used over time: memory against its limit with the fitted trend, and processor time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import ClassVar
+
+from irkit.charts import LevelLane, Levels, Milestone, Point
+from irkit.memory_growth import HOUR_S, Course, Growth, growths
+from irkit.phrase import size
+from irkit.records import Row, number_of, text_of, time_of
+from irkit.report import facts
+from irkit.report.material import Material
+from irkit.report.parts import Gap, Shown
+from irkit.times import format_duration
+
+_MOST_DRAWN = 2
+_MOST_POINTS = 600
+_MIB = 1024.0 * 1024.0
+_SOON = timedelta(seconds=30)
+_WORDS = {
+    Course.RISES: "rises",
+    Course.SAW_TOOTH: "rises, and restarts bring it back",
+    Course.CACHE: "rises by page cache or files in memory",
+    Course.SETTLES: "rose and has settled",
+    Course.LEVEL: "keeps its level",
+    Course.SHORT: "too few samples to tell",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRow:
+    """One container: how its memory moved, in words; bytes now, at most and allowed; growth and time to the limit."""
+
+    name: str
+    course: str
+    rises: bool
+    now_bytes: float | None
+    peak_bytes: float | None
+    limit_bytes: float | None
+    growth: str
+    full: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Resources(Shown):
+    """Memory and processor time of the containers; the chart has those that rise, or are fullest, where samples are."""
+
+    heading: ClassVar[str] = "Memory and CPU"
+    anchor: ClassVar[str] = "memory"
+    rows: tuple[MemoryRow, ...]
+    chart: Levels | None
+    evidence: tuple[str, ...]
+
+    @property
+    def empty(self) -> bool:
+        return not self.rows
+
+
+def resources(of: Material) -> Resources | Gap:
+    """Return how memory and processor time moved, from the flight recorder or else from one look's few samples."""
+    kind = next((one for one in ("container_history", "container_stats") if _has(of, one)), None)
+    if kind is None:
+        reason, hint = of.view.why_missing("container_stats")
+        return Gap(Resources.heading, f"Unknown: {reason}.", hint)
+    starts = {text_of(row, "name"): time_of(row, "started_at") for row in of.view.records("containers")}
+    seen = growths(of.view.table(kind), starts, of.view.table("process_history"))
+    ordered = sorted(seen, key=_gravity, reverse=True)
+    by_name: dict[str, list[Row]] = {}
+    for row in sorted((row for row in of.view.records(kind) if row.get("at")), key=lambda row: row["at"]):
+        by_name.setdefault(text_of(row, "name"), []).append(row)
+    rows = tuple(_row(growth, by_name[growth.name]) for growth in ordered)
+    return Resources(rows, _chart(of, ordered, by_name), of.view.ids(kind, "process_history"))
+
+
+def _has(of: Material, kind: str) -> bool:
+    table = of.view.table(kind)
+    return table is not None and bool(len(table)) and "memory_usage_bytes" in table
+
+
+def _gravity(growth: Growth) -> tuple[bool, float]:
+    share = growth.last_bytes / growth.limit_bytes if growth.limit_bytes else 0.0
+    return growth.course is Course.RISES, share
+
+
+def _row(growth: Growth, samples: Sequence[Row]) -> MemoryRow:
+    held = [value for row in samples if (value := number_of(row, "memory_usage_bytes")) is not None]
+    return MemoryRow(
+        growth.service or growth.name,
+        _WORDS[growth.course],
+        growth.course is Course.RISES,
+        held[-1] if held else None,
+        max(held, default=None),
+        growth.limit_bytes or next((number_of(row, "memory_limit_bytes") for row in reversed(samples)), None),
+        _rate(growth),
+        _full(growth),
+    )
+
+
+def _rate(growth: Growth) -> str:
+    if growth.course in {Course.SHORT, Course.LEVEL, Course.SETTLES}:
+        return ""
+    low, high = growth.interval.low, growth.interval.high
+    bounds = f" ({size(low * HOUR_S)} to {size(high * HOUR_S)})" if low is not None and high is not None else ""
+    return f"{size(growth.slope_per_s * HOUR_S)} an hour{bounds}"
+
+
+def _full(growth: Growth) -> str:
+    if growth.full_in_s is None:
+        return ""
+    return f"in {format_duration(timedelta(seconds=round(growth.full_in_s)))}, if it goes on"
+
+
+def _chart(of: Material, ordered: Sequence[Growth], by_name: dict[str, list[Row]]) -> Levels | None:
+    long = [one for one in ordered if one.course is not Course.SHORT]
+    moving = [one for one in long if one.course in {Course.RISES, Course.SAW_TOOTH, Course.CACHE}]
+    lanes = []
+    for growth in moving[:_MOST_DRAWN] or long[:1]:
+        ended = facts.every_exit(of.view)
+        died = tuple(one.at for one in ended if one.at and one.service == growth.service)
+        lanes += _lanes(growth, by_name[growth.name], died)
+    if not lanes:
+        return None
+    times = [point.at for lane in lanes for point in lane.points]
+    window = (min(times), max([*times, *(at for lane in lanes for at in lane.ends)]))
+    named = (("started", of.felt.start), ("mitigated", of.incident.mitigated_at))
+    marks = tuple(Milestone(at, label) for label, at in named if at and window[0] <= at <= window[1])
+    return Levels(*window, tuple(lanes), marks)
+
+
+def _lanes(growth: Growth, samples: list[Row], died: Sequence[datetime]) -> list[LevelLane]:
+    name, ends = growth.service or growth.name, _ends(samples, died)
+    limit = growth.limit_bytes / _MIB if growth.limit_bytes else None
+    memory = _points(samples, "memory_usage_bytes", _MIB)
+    trend = None
+    if growth.course is Course.RISES and growth.onset:
+        last = growth.onset + timedelta(seconds=growth.span_s)
+        rise = growth.slope_per_s * growth.span_s
+        trend = (Point(growth.onset, (growth.last_bytes - rise) / _MIB), Point(last, growth.last_bytes / _MIB))
+    said = f"{_WORDS[growth.course]}, {_rate(growth)}" if _rate(growth) else _WORDS[growth.course]
+    said += f"; limit {size(growth.limit_bytes)} dashed" if growth.limit_bytes else ""
+    lanes = [LevelLane(f"{name}, memory", said, "MiB", memory, limit, trend, ends)] if memory else []
+    used = _points(samples, "cpu_percent", 1.0)
+    if used:
+        peak = max(point.value for point in used)
+        lanes.append(LevelLane(f"{name}, CPU", f"at most {peak:.0f} % of one core", "%", used, ends=ends))
+    return lanes
+
+
+def _points(samples: Sequence[Row], column: str, unit: float) -> tuple[Point, ...]:
+    """Return a column as points, of many samples the highest of each group, so that no peak is lost."""
+    found = [Point(row["at"], value / unit) for row in samples if (value := number_of(row, column)) is not None]
+    step = -(-len(found) // _MOST_POINTS)
+    groups = [found[start : start + step] for start in range(0, len(found), step)] if found else []
+    return tuple(max(group, key=lambda point: point.value) for group in groups)
+
+
+def _ends(samples: Sequence[Row], died: Sequence[datetime]) -> tuple[datetime, ...]:
+    """Return when the container ended while it was watched: by its events, else by another start than before."""
+    first = samples[0]["at"]
+    begun = [time_of(row, "started_at") for row in samples]
+    anew = [now for before, now in pairwise(begun) if now and before and now != before]
+    known = [at for at in died if at >= first]
+    # a start soon after an end is the same restart
+    return tuple(sorted([*known, *(at for at in anew if not any(timedelta() <= at - end < _SOON for end in known))]))

@@ -1,0 +1,93 @@
+"""Memory and processor time: what rises is drawn with its trend and limit, what is calm or unknown is told."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from irkit import runbook
+from irkit.diagnose import Diagnosis
+from irkit.model import Incident, Status
+from irkit.report.facts import View
+from irkit.report.material import Material
+from irkit.report.parts import Gap
+from irkit.report.resources import Resources, resources
+from tests.type_evidence import BEGAN, START, Row, sealed
+
+MIB = 1024 * 1024
+INCIDENT = Incident(42, "Down", "memory-leak", "Medium", Status.OPEN, BEGAN)
+
+
+def history(service: str, values: list[float], *, restart_at: int = 0, limit: int | None = 256) -> list[Row]:
+    """A sample each five seconds, in MiB; the container was started anew before the sample `restart_at`."""
+    return [
+        {
+            "at": START + timedelta(seconds=5 * number),
+            "service": service,
+            "name": f"jarvis-{service}-1",
+            "started_at": START + timedelta(seconds=5 * restart_at - 1 if number >= restart_at else -60),
+            "cpu_percent": 5.0 + number % 3,
+            "memory_usage_bytes": int(value * MIB),
+            "memory_limit_bytes": limit * MIB if limit else None,
+        }
+        for number, value in enumerate(values)
+    ]
+
+
+def shown(folder: Path, *histories: list[Row], events: list[Row] | None = None) -> Resources | Gap:
+    rows = [row for each in histories for row in each]
+    evidence = {"container_events": events or []} | ({"container_history": rows} if rows else {})
+    bundle = sealed(folder, evidence)
+    return resources(Material(INCIDENT, (), runbook.load(), bundle, Diagnosis((), ()), BEGAN, (), View(bundle)))
+
+
+LEAK = [20.0 + 1.5 * number + number % 2 / 10 for number in range(100)]
+CALM = [30.0 + number % 3 / 10 for number in range(100)]
+
+
+def test_what_rises_comes_first_with_its_trend_and_its_limit(tmp_path: Path) -> None:
+    found = shown(tmp_path, history("redis", CALM), history("jarvis-api", LEAK))
+    assert isinstance(found, Resources)
+    first, second = found.rows
+    assert (first.name, first.course, first.rises) == ("jarvis-api", "rises", True)
+    assert first.growth.startswith("1.1 GiB an hour (")
+    assert first.full.startswith("in 4 min")
+    assert (second.course, second.growth, second.full) == ("keeps its level", "", "")
+    assert found.chart is not None
+    assert [lane.name for lane in found.chart.lanes] == ["jarvis-api, memory", "jarvis-api, CPU"]
+    memory = found.chart.lanes[0]
+    assert memory.trend is not None
+    assert abs(memory.trend[1].value - LEAK[-1]) < 3
+    assert memory.limit == 256
+    assert "rises, 1.1 GiB an hour" in str(found)
+
+
+def test_calm_containers_are_drawn_once_without_a_trend(tmp_path: Path) -> None:
+    found = shown(tmp_path, history("jarvis-api", CALM), history("redis", CALM, limit=None))
+    assert isinstance(found, Resources)
+    assert found.chart is not None
+    assert [lane.name for lane in found.chart.lanes] == ["jarvis-api, memory", "jarvis-api, CPU"]
+    assert all(lane.trend is None for lane in found.chart.lanes)
+
+
+def test_a_restart_is_marked_once_and_cuts_the_line(tmp_path: Path) -> None:
+    values = [*LEAK[:60], *CALM[:60]]
+    died: Row = {"at": START + timedelta(seconds=297), "service": "jarvis-api", "action": "die", "exit_code": 137}
+    found = shown(tmp_path, history("jarvis-api", values, restart_at=60), events=[died])
+    assert isinstance(found, Resources)
+    assert found.chart is not None
+    assert found.chart.lanes[0].ends == (died["at"],)
+    assert found.chart.svg().count('class="curve"') == 4, "two pieces a lane"
+    assert "137" not in found.chart.svg()
+
+
+def test_too_few_samples_draw_nothing_and_say_what_would(tmp_path: Path) -> None:
+    found = shown(tmp_path, history("jarvis-api", CALM[:5]))
+    assert isinstance(found, Resources)
+    assert found.chart is None
+    assert found.rows[0].course == "too few samples to tell"
+    assert "irkit record" in str(found)
+
+
+def test_without_samples_the_gap_is_named(tmp_path: Path) -> None:
+    found = shown(tmp_path)
+    assert isinstance(found, Gap)
+    assert "container-stats failed: nothing answered" in found.reason
