@@ -60,11 +60,15 @@ class HttpTarget:
 
 @dataclass(frozen=True, slots=True)
 class RedisTarget:
-    """The Redis that holds the rate-limit state; `url` may carry a password."""
+    """The Redis that holds the rate-limit state; `url` may carry a password.
+
+    Keys that begin with one of `cache_prefixes` may be deleted at any time; all others are taken for what must stay.
+    """
 
     url: Secret = Secret("")
     ratelimit_pattern: str = ""
     timeout_s: float = 2.0
+    cache_prefixes: tuple[str, ...] = ()
     configured: bool = False
 
     def __str__(self) -> str:
