@@ -87,6 +87,14 @@ class SqliteTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseTarget:
+    """Databases beside the SQLite file, by name: URLs as SQLAlchemy reads them, which may carry passwords."""
+
+    urls: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    configured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class PrometheusTarget:
     """The Prometheus that watches the service; `queries` are PromQL expressions by name, kept for the window."""
 

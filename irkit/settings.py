@@ -25,6 +25,7 @@ from irkit.channel_sections import (
 from irkit.errors import InputError
 from irkit.sections import (
     CollectSettings,
+    DatabaseTarget,
     DockerTarget,
     HostTarget,
     HttpTarget,
@@ -40,6 +41,7 @@ from irkit.sections import (
 
 __all__ = [
     "CollectSettings",
+    "DatabaseTarget",
     "DockerTarget",
     "HostTarget",
     "HttpTarget",
@@ -73,6 +75,7 @@ class Settings:
     docker: DockerTarget = field(default_factory=DockerTarget)
     http: HttpTarget = field(default_factory=HttpTarget)
     redis: RedisTarget = field(default_factory=RedisTarget)
+    database: DatabaseTarget = field(default_factory=DatabaseTarget)
     sqlite: SqliteTarget = field(default_factory=SqliteTarget)
     prometheus: PrometheusTarget = field(default_factory=PrometheusTarget)
     providers: ProvidersTarget = field(default_factory=ProvidersTarget)
@@ -163,6 +166,7 @@ _SECTIONS: dict[str, type] = {
     "http": HttpTarget,
     "redis": RedisTarget,
     "sqlite": SqliteTarget,
+    "database": DatabaseTarget,
     "prometheus": PrometheusTarget,
     "providers": ProvidersTarget,
     "collect": CollectSettings,
@@ -270,7 +274,7 @@ def _convert(raw: Any, wanted: Any, key: str, config: Path | None, environ: Mapp
     if wanted == tuple[str, ...] and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
         return tuple(raw)
     if wanted == _NAMED_TEXTS and isinstance(raw, dict) and all(isinstance(item, str) for item in raw.values()):
-        return tuple(raw.items())
+        return tuple((name, _convert(item, str, f"{key}.{name}", config, environ)) for name, item in raw.items())
     if numeric and isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw < float("inf"):
         if wanted is float or isinstance(raw, int):
             return wanted(raw)
@@ -302,9 +306,10 @@ def _refuse_shared_secrets(settings: Settings, table: Mapping[str, Any]) -> None
     if settings.source is None or not settings.source.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return
     for section, key in (*_URLS, *_CREDENTIALS):
-        raw = table.get(section, {}).get(key, "") if section else table.get(key, "")
-        secret = isinstance(raw, str) and raw and not raw.startswith("env:")
-        if secret and ((section, key) in _CREDENTIALS or _PASSWORD.match(raw)):
+        given = table.get(section, {}).get(key, "") if section else table.get(key, "")
+        texts = given.values() if isinstance(given, dict) else [given]
+        written = [raw for raw in texts if isinstance(raw, str) and raw and not raw.startswith("env:")]
+        if any((section, key) in _CREDENTIALS or _PASSWORD.match(raw) for raw in written):
             name = f"{section}.{key}".lstrip(".")
             msg = f"{_place(settings.source, name)} holds a password and the file is readable by others"
             raise InputError(msg, hint=f'chmod 600 {settings.source}, or write {key} = "env:NAME"')

@@ -102,6 +102,11 @@ def slow_queries(
         return tuple(_planned(sql, seen, planner) for sql, seen in dearest)
 
 
+def examples(logs: pd.DataFrame) -> dict[str, str]:
+    """Return each statement's longest run as it was logged, every driver's kind of parameter as `?`, by fingerprint."""
+    return {sql: _with_parameters(one.example)[0] for sql, one in _seen(logs).items()}
+
+
 def fingerprint(sql: str) -> str:
     """Return a statement with its literals and parameters as `?` and its white space as single blanks."""
 

@@ -118,6 +118,7 @@ ROOMS = (
     "act_contract",
     "act",
     "health_wait",
+    "index_advice",
     "compose",
     "actions",
     "channel_contract",

@@ -51,7 +51,7 @@ def plan(ask: Ask) -> Plan:
         for prefix, number in keys.by_prefix.most_common(_MOST_NAMED)
     )
     if wanted:
-        return _by_prefix(ask, wanted, keys, seen)
+        return _by_prefix(ask, wanted, seen)
     foreign = [prefix for prefix in keys.by_prefix if not any(_within(prefix, each) for each in cache)]
     refusal = instead = ""
     if not keys.whole:
@@ -77,7 +77,7 @@ def plan(ask: Ask) -> Plan:
     )
 
 
-def _by_prefix(ask: Ask, wanted: tuple[str, ...], keys: _Keys, seen: tuple[str, ...]) -> Plan:
+def _by_prefix(ask: Ask, wanted: tuple[str, ...], seen: tuple[str, ...]) -> Plan:
     target = ask.settings.redis
     limits = target.ratelimit_pattern.partition("*")[0]
     guarded = [each for each in wanted if limits and (limits.startswith(each) or each.startswith(limits))]

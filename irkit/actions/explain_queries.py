@@ -1,0 +1,147 @@
+"""Say why the slow queries of the logs are slow, and which index would help, measured on a copy of the database."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from irkit.act_contract import ActError, Action, Ask, Plan, Result, only_look, register
+from irkit.bundle import Bundle, bundles_of, open_bundle
+from irkit.collect_contract import Refused, Unreachable
+from irkit.errors import InputError
+from irkit.index_advice import Advice, advise
+from irkit.phrase import size
+from irkit.slow_queries import SlowQuery, examples, slow_queries
+from irkit.sqlite_readonly import find, open_readonly
+
+_MOST = 5
+_SHOWN_CHARS = 200
+_READS = ("SELECT", "WITH")
+
+
+def plan(ask: Ask) -> Plan:
+    if ask.arguments:
+        raise InputError("explain-queries takes no argument", hint=f"irkit act {ask.incident.id} explain-queries")
+    path = ask.settings.sqlite.path
+    if not path:
+        raise InputError("it is not known where the database is", hint="set [sqlite] path in irkit.toml")
+    found = _slow(ask)
+    try:
+        bytes_ = find(path).size_bytes
+    except (Unreachable, Refused) as error:
+        raise ActError(str(error), hint=error.hint) from None
+    folder = ask.options.get("folder") or tempfile.gettempdir()
+    return Plan(
+        Path(path).name,
+        (
+            f"{path} ({size(bytes_)}) is copied to {folder} by SQLite's online backup, its users undisturbed",
+            f"{_queries(len(found))} are run on it, with indexes that could help and without; then the copy is deleted",
+        ),
+        tuple(f'sqlite3 {path} "EXPLAIN QUERY PLAN {one.sql[:_SHOWN_CHARS]}"' for one in found),
+        tuple(f"{one.sql[:_SHOWN_CHARS]}  {one.sentence}" for one in found),
+        "" if found else "the collected logs tell of no query that took 0.1 s or longer",
+        "" if found else "have the service log its slow queries with their durations, and collect again",
+        {"database": path, "folder": folder, "queries": [one.sql for one in found]},
+    )
+
+
+def apply(plan: Plan, ask: Ask) -> Result:
+    told = [one for one in _slow(ask) if one.sql in _listed(plan)]
+    advices: list[Advice] = []
+    logged = examples(_bundle(ask).load("logs"))
+    with tempfile.TemporaryDirectory(prefix="irkit-copy-", dir=str(plan.data["folder"])) as folder:
+        copy = Path(folder) / "copy.db"
+        _copy(str(plan.data["database"]), copy)
+        for one in told:
+            if not logged[one.sql].lstrip().upper().startswith(_READS):
+                ask.say(f"{one.sql[:_SHOWN_CHARS]}: it writes, and is not run")
+                continue
+            advices.append(advise(copy, logged[one.sql]))
+            ask.say(_line(one, advices[-1]))
+    helps = [one.best for one in advices if one.best]
+    data = {"statements": [one.statement for one in helps], "measured": [_row(one) for one in advices]}
+    unknown = sum(1 for one in advices if one.seconds is None)
+    if not helps and unknown == len(advices):
+        raise ActError(f"none of {_queries(len(told))} could be run on the copy", hint=_why(advices))
+    words = f"{_queries(len(advices))} measured on a copy"
+    if not helps:
+        return Result(well=True, sentence=f"{words}; no index makes one at least 1.5 times as fast", data=data)
+    made = "; ".join(f"{one.statement}; -- {one.gain:.1f} times as fast" for one in helps)
+    sentence = f"{words}. What would help, for your next migration: {made}"
+    return Result(well=True, sentence=sentence, data=data)
+
+
+def _queries(number: int) -> str:
+    return "1 slow query" if number == 1 else f"{number} slow queries"
+
+
+def _listed(plan: Plan) -> list[str]:
+    listed = plan.data["queries"]
+    assert isinstance(listed, list)  # noqa: S101 (planned above)
+    return [str(one) for one in listed]
+
+
+def _slow(ask: Ask) -> tuple[SlowQuery, ...]:
+    held = _bundle(ask)
+    if not held.has("logs"):
+        raise ActError("the collected evidence has no logs", hint=f"irkit collect {ask.incident.id}")
+    database = held.load("database") if held.has("database") else None
+    statistics = held.load("database_statistics") if held.has("database_statistics") else None
+    return slow_queries(held.load("logs"), database, statistics)[:_MOST]
+
+
+def _bundle(ask: Ask) -> Bundle:
+    folders = bundles_of(ask.settings.home, ask.incident.id)
+    if not folders:
+        raise ActError("no evidence has been collected yet", hint=f"irkit collect {ask.incident.id}")
+    return open_bundle(folders[-1])
+
+
+def _copy(source: str, target: Path) -> None:
+    try:
+        with open_readonly(source) as opened, closing(sqlite3.connect(target)) as copy:
+            opened.connection.backup(copy)
+    except (Unreachable, Refused) as error:
+        raise ActError(str(error), hint=error.hint) from None
+    except (sqlite3.Error, OSError) as error:
+        raise ActError(f"the database cannot be copied: {error}", hint="-p folder names one with more room") from None
+
+
+def _line(one: SlowQuery, advice: Advice) -> str:
+    shown = one.sql[:_SHOWN_CHARS]
+    if advice.seconds is None:
+        return f"{shown}: cannot be run on the copy ({advice.unknown})"
+    if advice.best is None:
+        return f"{shown}: {advice.seconds:.3f} s on the copy; no index helps, {advice.tried} tried"
+    best = advice.best
+    return f"{shown}: {best.before_s:.3f} s on the copy, {best.after_s:.3f} s with {best.statement}"
+
+
+def _row(one: Advice) -> dict[str, object]:
+    best = one.best
+    return {
+        "seconds": one.seconds,
+        "index": best.statement if best else None,
+        "with_index_s": best.after_s if best else None,
+        "tried": one.tried,
+    }
+
+
+def _why(advices: list[Advice]) -> str:
+    return next((one.unknown for one in advices if one.unknown), "only reading queries are run")
+
+
+register(
+    Action(
+        "explain-queries",
+        "Say why slow queries are slow and which index would help, measured on a copy.",
+        plan,
+        apply,
+        only_look,
+        answers=r"\bslow quer",
+        changes=False,
+        options={"folder": "where the copy is made (the system's folder for temporary files)"},
+    )
+)
