@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Event, Timer
 
 from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Refused, Table, collector
 from irkit.model import Window
 from irkit.settings import SqliteTarget
+from irkit.sqlite_check import (
+    DAMAGE,
+    Finding,
+    foreign_key_findings,
+    owners_of,
+    pragma_findings,
+    wal_findings,
+)
 from irkit.sqlite_readonly import FAILURES, Opened, SqliteFile, fault_of, find, open_readonly
-from irkit.sqlite_wal import read_wal
 
 _TIME_SHARE = 0.7
 # In rollback mode a reader keeps the service from committing, so no statement of ours may take long.
 BLOCKING_BUDGET_S = 2.0
-MAX_MESSAGES = 100
 _WORTH_STARTING_S = 0.05
 _COLUMNS: Mapping[str, ColumnType] = {"check": "string", "ok": "bool", "message": "string", "table": "string"}
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR})
-_INDEX = re.compile(r"\b(?:missing from|in) index (.+?)$")
-_NAMED_TABLE = re.compile(r"(?:constraint failed in|value in) ([^.]+?)(?:\.|$)")
-_TREE = re.compile(r"\b[Tt]ree (?:page )?(\d+)\b")
 
 
 @dataclass(slots=True)
@@ -38,6 +38,13 @@ class _Findings:
 
     def add(self, check: str, message: str, *, ok: bool, table: str | None = None) -> None:
         self.rows.append({"check": check, "ok": ok, "message": message, "table": table})
+
+    def take(self, told: Iterator[Finding | str]) -> None:
+        for one in told:
+            if isinstance(one, Finding):
+                self.add(one.check, one.message, ok=one.ok, table=one.table)
+            else:
+                self.gaps.append(one)
 
 
 @collector(
@@ -70,7 +77,7 @@ def collect(target: SqliteTarget, _window: Window, limits: Limits = USUAL) -> It
 def _check_pages(path: str, findings: _Findings, until: float) -> None:
     found = replace(findings, rows=[], gaps=[])
     with open_readonly(path) as opened:
-        found.owners = _owners(opened)
+        found.owners = owners_of(opened.connection)
         for check, run in _CHECKS.items():
             _attempt(check, run, opened, found, until)
         if opened.disturbed():
@@ -80,64 +87,15 @@ def _check_pages(path: str, findings: _Findings, until: float) -> None:
 
 
 def _check_log(file: SqliteFile, findings: _Findings, until: float) -> None:
-    path = file.path
-    try:
-        wal = read_wal(path, until)
-    except OSError as error:
-        findings.gaps.append(f"{path.name}-wal cannot be read: {error.strerror}")
-        return
-    if wal is None:
-        return
-    foreign = file.header is not None and wal.page_size_bytes not in (0, file.header.page_size_bytes)
-    if wal.damage:
-        findings.add("wal", f"{path.name}-wal: {wal.damage}", ok=False)
-    elif foreign:
-        message = f"{path.name}-wal has pages of {wal.page_size_bytes} bytes: it belongs to another database"
-        findings.add("wal", message, ok=False)
-    elif not wal.complete:
-        findings.gaps.append(f"{path.name}-wal was checked up to frame {wal.frames}, then the time ran out")
-    else:
-        frames = f"{wal.frames} frames in {wal.transactions} committed transactions"
-        unfinished = f"; {wal.unfinished_frames} frames of an unfinished one" if wal.unfinished_frames else ""
-        findings.add("wal", f"{frames}, every checksum right{unfinished}", ok=True)
+    findings.take(wal_findings(file, until))
 
 
 def _run_pragma(check: str, opened: Opened, findings: _Findings) -> None:
-    messages = fetched = 0
-    try:
-        for (text,) in opened.connection.execute(f"PRAGMA {check}({MAX_MESSAGES})"):
-            fetched += 1
-            messages += _add_lines(check, str(text), findings)
-    except FAILURES:
-        # the driver steps ahead, so a check that ends in an error takes its last row with it: ask for that one
-        rows = f"SELECT * FROM pragma_{check}({MAX_MESSAGES}) LIMIT 1 OFFSET {fetched}"  # noqa: S608 (our own names)
-        with suppress(*FAILURES):
-            for (text,) in opened.connection.execute(rows):
-                _add_lines(check, str(text), findings)
-        raise
-    if messages >= MAX_MESSAGES:
-        findings.gaps.append(f"{check} found {MAX_MESSAGES} faults and stopped there")
+    findings.take(pragma_findings(opened.connection, check, findings.owners))
 
 
-def _add_lines(check: str, text: str, findings: _Findings) -> int:
-    """Add a row for each finding in a message, and return how many; a heading is none."""
-    lines = [line for line in text.splitlines() if not line.startswith("*** in database")]
-    for line in lines:
-        findings.add(check, line, ok=line == "ok", table=_table_of(line, findings.owners))
-    return 0 if lines == ["ok"] else len(lines)
-
-
-def _check_foreign_keys(check: str, opened: Opened, findings: _Findings) -> None:
-    orphans = 0
-    for table, rowid, parent, _ in opened.connection.execute(f"PRAGMA {check}"):
-        orphans += 1
-        if orphans > MAX_MESSAGES:
-            findings.gaps.append(f"{check} found more than {MAX_MESSAGES} rows without a parent")
-            return
-        row = "a row" if rowid is None else f"row {rowid}"
-        findings.add(check, f"{row} of {table} has no parent in {parent}", ok=False, table=table)
-    if not orphans:
-        findings.add(check, "ok", ok=True)
+def _check_foreign_keys(_check: str, opened: Opened, findings: _Findings) -> None:
+    findings.take(foreign_key_findings(opened.connection))
 
 
 def _attempt(
@@ -166,7 +124,7 @@ def _attempt(
         run(check, opened, findings)
     except FAILURES as error:
         code, message = fault_of(error)
-        if code in _DAMAGE:
+        if code in DAMAGE:
             findings.add(check, message, ok=False)
         elif code != sqlite3.SQLITE_INTERRUPT:
             findings.gaps.append(f"{check} could not be run: {message}")
@@ -177,28 +135,6 @@ def _attempt(
         # an interrupted check may still end in "ok", about the part it saw
         findings.rows[earlier:] = [row for row in findings.rows[earlier:] if not row["ok"]]
         findings.gaps.append(unfinished)
-
-
-def _owners(opened: Opened) -> dict[str, str]:
-    """Return the table of each index by its name, and of each tree by its root page."""
-    found: dict[str, str] = {}
-    try:
-        for name, table, root in opened.connection.execute("SELECT name, tbl_name, rootpage FROM sqlite_schema"):
-            found[str(name)] = str(table)
-            if root:
-                found[f"tree {root}"] = str(table)
-    except FAILURES:
-        pass  # the checks say so themselves
-    return found
-
-
-def _table_of(message: str, owners: Mapping[str, str]) -> str | None:
-    if index := _INDEX.search(message):
-        return owners.get(index[1])
-    if named := _NAMED_TABLE.search(message):
-        return owners.get(named[1])
-    tree = _TREE.search(message)
-    return owners.get(f"tree {tree[1]}") if tree else None
 
 
 _CHECKS = {"quick_check": _run_pragma, "integrity_check": _run_pragma, "foreign_key_check": _check_foreign_keys}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit import sqlite_readonly
+from irkit import sqlite_check, sqlite_readonly
 from irkit.collect_contract import Limits, Refused, Unreachable
 from irkit.collectors import sqlite_integrity
 from irkit.settings import SqliteTarget
@@ -138,7 +138,7 @@ def test_faults_beyond_counting_are_cut_and_said(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("UPDATE messages SET conversation_id = 12345")
     made = look(path)
-    assert len(failed(made)) == sqlite_integrity.MAX_MESSAGES
+    assert len(failed(made)) == sqlite_check.MAX_MESSAGES
     assert made.gaps == ["foreign_key_check found more than 100 rows without a parent"]
 
 
