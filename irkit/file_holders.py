@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from irkit.phrase import count, listing
+from irkit.phrase import listing
 from irkit.procfs import PROC
 
 # struct flock of 64-bit Linux: type, whence, start, length, pid
@@ -54,7 +54,7 @@ class Holders:
         if self.locked:
             return "a process that cannot be looked into holds a lock on it"
         if self.unseen:
-            return f"{count(self.unseen, 'process')}es of others cannot be looked into, and may have it open"
+            return f"it may be open in processes of other users, of which {self.unseen} may not be looked into"
         return "no process has it open"
 
 
