@@ -49,9 +49,7 @@ class Done:
         head = f"{self.action.name} {self.plan.target}".strip()
         if self.verified is None:
             return f"{head}: failed. {_stop(self.applied.sentence)}"
-        if not self.action.changes:
-            return f"{head}: {'nothing wrong' if self.well else 'something is wrong'}. {_stop(self.applied.sentence)}"
-        state = "done and verified" if self.well else "done, but it did not help"
+        state = "done and verified" if self.well else self.action.in_vain
         return f"{head}: {state}. {_stop(self.applied.sentence)} {_stop(self.verified.sentence)}"
 
 

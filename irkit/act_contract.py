@@ -101,6 +101,11 @@ class Action:
     options: Mapping[str, str] = field(default_factory=dict)
     suggest: Callable[[Step, Settings], tuple[str, ...]] = lambda _step, _settings: ()
 
+    @property
+    def in_vain(self) -> str:
+        """What is said where it was done and the proof failed."""
+        return "done, but it did not help" if self.changes else "done, and not all is well"
+
     def does(self, step: Step) -> bool:
         """Say whether this action is what a runbook's step asks for."""
         said = f"{step.text} {step.command or ''}"

@@ -195,6 +195,23 @@ def owners_of(connection: sqlite3.Connection) -> dict[str, str]:
     return found
 
 
+def row_counts(path: str | Path) -> dict[str, int | None]:
+    """Return how many rows each table has, None for one that cannot be read to its end; nothing where none can.
+
+    Raises:
+        Unreachable: there is no such file.
+        Refused: it may not be read, or is locked.
+    """
+    if find(str(path)).fault:
+        return {}
+    with open_readonly(str(path)) as opened:
+        try:
+            found = opened.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        except FAILURES:
+            return {}
+        return {str(name): _rows(opened.connection, str(name)) for (name,) in found}
+
+
 def quoted_name(name: str) -> str:
     """Return a name of a table or column as SQL takes it, whatever is in it."""
     return '"' + name.replace('"', '""') + '"'

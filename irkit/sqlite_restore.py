@@ -24,7 +24,7 @@ from irkit.collect_contract import Refused
 from irkit.file_holders import database_files, holders
 from irkit.phrase import listing
 from irkit.sqlite_backup import back_up, recorded_sum
-from irkit.sqlite_check import Checked, Progress, check
+from irkit.sqlite_check import Checked, Progress, TableVerdict, check
 from irkit.sqlite_readonly import FAILURES, find
 
 _COMPANIONS = ("-wal", "-shm", "-journal")
@@ -33,18 +33,17 @@ _NEW, _MERGED = "restoring", "merged"
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A backup that was looked at: its bytes' sha256, whether that is the one recorded, and what its checks say."""
+    """A backup that was looked at: its bytes' sha256, whether that is the one recorded, and its tables.
+
+    `fault` says why it must not be restored, or nothing. `in_place` says that the database is this backup already.
+    """
 
     path: Path
     sha256: str
-    recorded: bool
-    checked: Checked
-    in_place: bool
-
-    @property
-    def fault(self) -> str:
-        """Why it must not be restored, or nothing."""
-        return "" if self.checked.whole else self.checked.sentence
+    recorded: bool = False
+    fault: str = ""
+    in_place: bool = False
+    tables: tuple[TableVerdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,9 @@ def candidate(database: str | Path, backup: str | Path, progress: Progress = lam
         hint = "it was changed or damaged since it was made: take an older one"
         raise Refused(f"{path} is not the file whose sha256 was recorded beside it", hint=hint)
     in_place = target.is_file() and target.stat().st_size == path.stat().st_size and durable.sha256(target) == digest
-    return Candidate(path, digest, recorded is not None, check(path, progress), in_place)
+    checked = check(path, progress)
+    fault = "" if checked.whole else checked.sentence
+    return Candidate(path, digest, recorded is not None, fault, in_place, checked.tables)
 
 
 def interrupted(database: str | Path) -> str:
@@ -116,15 +117,14 @@ def restore(database: str | Path, chosen: Candidate, at: datetime, progress: Pro
         return Restored(path, digest, kept, tuple(filter(None, notes)))
 
 
-def verify(restored: Restored, progress: Progress = lambda *_: None) -> Checked:
+def verify(path: Path, sha256: str, progress: Progress = lambda *_: None) -> Checked:
     """Check the database that was put in place, and that it is that one.
 
     Raises:
         Refused: other bytes are there, or a log lies beside it that is not its own: somebody opened it meanwhile.
     """
-    path = restored.path
     beside = [one for one in database_files(path)[1:] if one.stat().st_size]
-    if beside or durable.sha256(path) != restored.sha256:
+    if beside or durable.sha256(path) != sha256:
         reason = f"{path} was replaced, and somebody has opened it since: it is no longer the backup byte for byte"
         raise Refused(reason, hint=f"see who: {holders(database_files(path)).sentence}; then run integrity-check")
     return check(path, progress)
@@ -138,7 +138,7 @@ def refuse_while_held(path: Path) -> None:
     """
     held = holders(database_files(path))
     if held.clear is False:
-        raise Refused(f"{path} is in use: {held.sentence}", hint="stop them first (`irkit act ID stop-all`)")
+        raise Refused(f"{path} is in use: {held.sentence}", hint="stop them first: `irkit act ID stop-all`")
 
 
 def _needed_bytes(path: Path, chosen: Candidate) -> int:

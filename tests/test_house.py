@@ -126,6 +126,7 @@ ROOMS = (
     "health_wait",
     "index_advice",
     "compose",
+    "database_target",
     "actions",
     "channel_contract",
     "mail",

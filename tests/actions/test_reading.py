@@ -49,7 +49,7 @@ def test_a_database_that_can_be_read_is_said_to(desk: Run, tmp_path: Path) -> No
         said = desk("act", "42", "check-database", "--apply")
     assert said.code == 0, said.err
     assert "1 table read in" in said.out
-    assert "nothing wrong. 1 database can be connected to and read." in said.out
+    assert "done and verified. 1 database can be connected to and read." in said.out
     assert acts()[-1].data["outcome"] == "done"
 
 
@@ -76,7 +76,7 @@ def test_one_that_cannot_is_something_wrong_and_the_step_is_done(
     damage(tmp_path / "jarvis.db")
     said = desk("act", "42", "check-database", "--apply")
     assert said.code == 8
-    assert "something is wrong" in said.err
+    assert "done, and not all is well" in said.err
     assert sentence in said.err
     assert (acts()[-1].data["outcome"], acts()[-1].data["well"]) == ("done", False)
 

@@ -117,7 +117,7 @@ def outcomes(make: Callable[[Path], None], root: Path) -> Iterator[dict[str, obj
             "died": died,
             "found": names.get(found, found),
             "interrupted": left,
-            "rerun": names.get(said(folder), "other") if verify(again).whole else "not whole",
+            "rerun": names.get(said(folder), "other") if verify(again.path, again.sha256).whole else "not whole",
             "kept": sorted(kept),
             "left": sorted(one.name for one in folder.glob(".*")),
         }

@@ -1,0 +1,75 @@
+"""Back the database up by SQLite's online backup, and keep the raw bytes of a damaged one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from irkit import durable
+from irkit.act_contract import Action, Ask, Plan, Result, register
+from irkit.database_target import database, folder, in_our_words, none_expected, progress
+from irkit.phrase import count, size
+from irkit.sqlite_backup import back_up, backup_name, space_needed_bytes
+from irkit.sqlite_readonly import find
+
+
+def plan(ask: Ask) -> Plan:
+    none_expected(ask, "backup-database")
+    path = database(ask)
+    given = ask.options.get("to")
+    destination = Path(given).expanduser().absolute() if given else folder(ask) / backup_name(path, ask.now())
+    with in_our_words():
+        file = find(str(path))
+        refusal = f"{destination} is there already" if destination.exists() else ""
+        if not refusal:
+            durable.require_space(destination.parent, space_needed_bytes(file))
+    log = f", and its log of {size(file.wal_size_bytes)}" if file.wal_size_bytes else ""
+    return Plan(
+        path.name,
+        (
+            f"{path} is copied to {destination} as it is at one moment, its users undisturbed",
+            "the copy is checked in full, and its sha256 is written beside it",
+            "if it is damaged, its bytes and those of its log are kept beside the copy as they are",
+        ),
+        (f"sqlite3 {path} \".backup '{destination}'\"",),
+        (f"{path} has {size(file.size_bytes)}{log}", *([f"it is damaged: {file.fault}"] if file.fault else [])),
+        refusal,
+        "no backup is ever overwritten: name another with -p to FILE" if refusal else "",
+        {"database": str(path), "to": str(destination)},
+    )
+
+
+def apply(plan: Plan, ask: Ask) -> Result:
+    with in_our_words():
+        made = back_up(str(plan.data["database"]), Path(str(plan.data["to"])), progress(ask))
+    for note in made.notes:
+        ask.say(note)
+    tables = {one.name: one.rows for one in made.checked.tables} if made.checked else {}
+    data = {"copy": str(made.copy or ""), "raw": [str(one) for one in made.raw], "sums": dict(made.sha256)}
+    return Result(well=True, sentence=made.sentence, data={**data, "rows": tables, "whole": made.whole})
+
+
+def verify(plan: Plan, result: Result, ask: Ask) -> Result:
+    del ask
+    sums = result.data["sums"]
+    assert isinstance(sums, dict)  # noqa: S101 (made above)
+    parent = Path(str(plan.data["to"])).parent
+    with in_our_words():
+        changed = [name for name, digest in sums.items() if durable.sha256(parent / name) != digest]
+    if changed:
+        return Result(well=False, sentence=f"{', '.join(changed)} is not what was written")
+    left = "" if result.data["whole"] else "; restore-database and salvage-database are what can follow"
+    return Result(well=True, sentence=f"{count(len(sums), 'file')} read back with the same sha256{left}")
+
+
+register(
+    Action(
+        "backup-database",
+        "Copy the database as it is at one moment, verified; a damaged one byte for byte as well.",
+        plan,
+        apply,
+        verify,
+        answers=r"\bback ?up\b.*\bdatabase\b|\bdatabase\b.*\bback ?up\b",
+        changes=False,
+        options={"to": "the file to write (default: backups/NAME-TIME.db in irkit's home)"},
+    )
+)

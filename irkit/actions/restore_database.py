@@ -1,0 +1,112 @@
+"""Put a verified backup in the database's place; killed at any moment, the old or the new one is whole."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from irkit import sqlite_restore
+from irkit.act_contract import Action, Ask, Plan, Result, register
+from irkit.database_target import backups, database, in_our_words, one_argument, progress, users
+from irkit.model import Step
+from irkit.phrase import count, listing
+from irkit.settings import Settings
+from irkit.sqlite_check import row_counts
+from irkit.sqlite_restore import Candidate, candidate, interrupted
+from irkit.times import format_duration
+
+_IGNORE = "ignore"
+
+
+def plan(ask: Ask) -> Plan:
+    path = database(ask)
+    known = backups(ask, path)
+    newest = known[0] if known else "BACKUP"
+    backup = one_argument(ask, "the backup", hint=f"irkit act {ask.incident.id} restore-database {newest}")
+    with in_our_words():
+        chosen = candidate(path, backup, progress(ask))
+        old = row_counts(path) if path.exists() else {}
+    using = users(ask, path)
+    refusal = chosen.fault
+    instead = "take an older backup" if refusal else ""
+    if not refusal and using.stop:
+        refusal, instead = f"it is in use: {listing(using.stop)}", f"irkit act {ask.incident.id} stop-all"
+    elif not refusal and using.unsure and ask.options.get("unseen") != _IGNORE:
+        refusal = f"nobody can say that it is not in use: {listing(using.unsure)}"
+        instead = f"run it as root; or, once you know that nothing has it open, add -p unseen {_IGNORE}"
+    return Plan(
+        path.name,
+        (
+            f"{chosen.path} is copied beside {path} and checked there",
+            "the old database and what lies beside it get second names (.replaced-TIME), and stay",
+            "the old log is moved aside: left behind, SQLite would play it into the restored file",
+            f"the copy takes the name {path.name} in one step, and is checked once more",
+        ),
+        (f"cp {chosen.path} {path}",),
+        tuple(filter(None, (*_seen(chosen, old, ask), interrupted(path), *using.unsure, *using.notes))),
+        refusal,
+        instead,
+        {"database": str(path), "backup": str(chosen.path), "sha256": chosen.sha256},
+    )
+
+
+def apply(plan: Plan, ask: Ask) -> Result:
+    chosen = Candidate(Path(str(plan.data["backup"])), str(plan.data["sha256"]))
+    path = Path(str(plan.data["database"]))
+    using = users(ask, path)
+    if using.stop:
+        return Result(well=False, sentence=f"{path} is in use by now: {listing(using.stop)}; nothing was changed")
+    with in_our_words():
+        made = sqlite_restore.restore(path, chosen, ask.now(), progress(ask))
+    for note in made.notes:
+        ask.say(note)
+    kept = f"; the old one is {made.kept[0]}" if made.kept else ""
+    data = {"sha256": made.sha256, "kept": [str(one) for one in made.kept], "notes": list(made.notes)}
+    return Result(well=True, sentence=f"{path} is now {chosen.path.name}{kept}", data=data)
+
+
+def verify(plan: Plan, result: Result, ask: Ask) -> Result:
+    with in_our_words():
+        path = Path(str(plan.data["database"]))
+        checked = sqlite_restore.verify(path, str(result.data["sha256"]), progress(ask))
+    rows = {one.name: one.rows for one in checked.tables}
+    again = f"; `irkit act {ask.incident.id} start-all` starts what was stopped"
+    return Result(checked.whole is True, f"{checked.sentence}{again if checked.whole else ''}", {"rows": rows})
+
+
+def _seen(chosen: Candidate, old: dict[str, int | None], ask: Ask) -> list[str]:
+    age_s = ask.now().timestamp() - chosen.path.stat().st_mtime
+    told = [f"the backup is {format_duration(timedelta(seconds=max(0.0, age_s)))} old"]
+    told.append("its sha256 is the one recorded" if chosen.recorded else "no sha256 was recorded when it was made")
+    if chosen.in_place:
+        told.append("the database is this backup already, byte for byte")
+    for one in chosen.tables:
+        now = old.get(one.name)
+        if one.rows is not None and one.rows != now and not one.name.startswith("sqlite_"):
+            here = "now it cannot be read" if now is None else f"now {now}"
+            told.append(f"{one.name}: {count(one.rows, 'row')} in the backup, {here}")
+    return told
+
+
+def _suggest(step: Step, settings: Settings) -> tuple[str, ...]:
+    del step
+    name = Path(settings.sqlite.path or "database.db")
+    known = sorted((settings.home / "backups").glob(f"{name.stem}-*Z{name.suffix or '.db'}"))
+    return (str(known[-1]),) if known else ("BACKUP",)
+
+
+register(
+    Action(
+        "restore-database",
+        "Put a verified backup in the database's place; the old one is kept.",
+        plan,
+        apply,
+        verify,
+        usage="BACKUP",
+        answers=r"\brestore\b.*\bbackup\b",
+        destroys=("sqlite-integrity", "sqlite-statistics"),
+        destructive=True,
+        options={"unseen": f"{_IGNORE}: go on though not every process could be looked into"},
+        suggest=_suggest,
+    )
+)

@@ -1,0 +1,86 @@
+"""Bring the rows of a damaged database back into a new file, page by page; the damaged one is only read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from irkit import durable
+from irkit.act_contract import Action, Ask, Plan, Result, register
+from irkit.database_target import database, folder, in_our_words, progress
+from irkit.errors import InputError
+from irkit.file_holders import database_files, holders
+from irkit.phrase import size
+from irkit.salvage import salvage
+from irkit.sqlite_backup import backup_name
+from irkit.sqlite_check import check
+from irkit.sqlite_readonly import find
+
+
+def plan(ask: Ask) -> Plan:
+    if len(ask.arguments) > 1:
+        raise InputError("salvage-database takes one damaged file", hint=f"irkit act {ask.incident.id} --list")
+    path = Path(ask.arguments[0]).expanduser().absolute() if ask.arguments else database(ask)
+    given = ask.options.get("to")
+    stamped = backup_name(path, ask.now())
+    destination = Path(given).expanduser().absolute() if given else folder(ask) / f"salvaged-{stamped}"
+    with in_our_words():
+        file = find(str(path))
+        durable.require_space(destination.parent, 2 * (file.size_bytes + (file.wal_size_bytes or 0)))
+    held = holders(database_files(path))
+    used = f"{held.sentence}: what is written meanwhile may be missed or torn" if held.clear is False else ""
+    taken = destination.exists()
+    return Plan(
+        path.name,
+        (
+            f"each page of {path} ({size(file.size_bytes)}) and of its log is read; the file is not changed",
+            f"the rows that are found go into {destination}, which is checked; restore-database can put it in place",
+        ),
+        (f"sqlite3 {path} .recover | sqlite3 {destination}",),
+        tuple(filter(None, (used,))),
+        f"{destination} is there already" if taken else "",
+        "name another with -p to FILE" if taken else "",
+        {"database": str(path), "to": str(destination), "schema": ask.options.get("schema", "")},
+    )
+
+
+def apply(plan: Plan, ask: Ask) -> Result:
+    other = str(plan.data["schema"])
+    with in_our_words():
+        made = salvage(
+            str(plan.data["database"]),
+            Path(str(plan.data["to"])),
+            schema_from=Path(other).expanduser() if other else None,
+            progress=progress(ask),
+        )
+    for note in (*made.notes, *(one.sentence for one in made.tables)):
+        ask.say(note)
+    tables = [
+        {"name": one.name, "rows": one.rows, "lost_pages": list(one.lost_pages), "known_lost": one.known_lost}
+        for one in made.tables
+    ]
+    return Result(well=True, sentence=made.sentence, data={"tables": tables, "sha256": durable.sha256(made.path)})
+
+
+def verify(plan: Plan, result: Result, ask: Ask) -> Result:
+    del result
+    with in_our_words():
+        checked = check(str(plan.data["to"]), progress(ask))
+    return Result(checked.whole is True, checked.sentence)
+
+
+register(
+    Action(
+        "salvage-database",
+        "Bring the rows of a damaged database back into a new file, and say table by table what is lost.",
+        plan,
+        apply,
+        verify,
+        usage="[FILE]",
+        answers=r"\bsalvage\b",
+        changes=False,
+        options={
+            "to": "the new file (default: backups/salvaged-NAME-TIME.db in irkit's home)",
+            "schema": "an older backup, or a file of SQL, that names the tables where the file no longer does",
+        },
+    )
+)

@@ -1,0 +1,159 @@
+"""Backup, check, restore and salvage of a real SQLite file, as a person asks for them."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from irkit.sqlite_check import check
+from tests import sqlite_files as files
+from tests.actions.conftest import acts
+from tests.stack.stack import Stack
+from tests.support.command_line import Run, runner
+
+YES = ("--apply", "--yes")
+RESTORE = (*YES, "--target", "x.db")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Incident 42 open beside a database of its own, and no container of ours."""
+    files.create(tmp_path / "data" / "x.db")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "irkit.toml").write_text(
+        '[sqlite]\npath = "data/x.db"\n[docker]\nhost = "unix:///nowhere.sock"\n[collect]\nwindow_minutes = 1\n'
+    )
+    run = runner(monkeypatch, capsys)
+    assert run("open", "Rows are missing", "--type", "database-corruption", "--id", "42").code == 0
+    return run
+
+
+def made(tmp_path: Path) -> Path:
+    [found] = (tmp_path / ".irkit" / "backups").glob("x-*Z.db")
+    return found
+
+
+def test_the_steps_of_the_runbook_name_their_commands(desk: Run, tmp_path: Path) -> None:
+    said = desk("act", "42").out
+    assert "irkit act 42 backup-database" in said
+    assert "irkit act 42 integrity-check" in said
+    assert "irkit act 42 restore-database BACKUP" in said
+    assert desk("act", "42", "backup-database", *YES).code == 0
+    assert made(tmp_path).name in desk("act", "42").out.replace("\n", "")
+
+
+def test_a_backup_is_planned_made_and_recorded(desk: Run, tmp_path: Path) -> None:
+    with files.untouched(tmp_path / "data"):
+        assert "Nothing was done" in desk("act", "42", "backup-database").out
+        assert not (tmp_path / ".irkit" / "backups").exists()
+        said = desk("act", "42", "backup-database", *YES)
+    assert (said.code, check(made(tmp_path)).whole) == (0, True)
+    assert "is a whole copy of" in " ".join(said.out.split())
+    _, ended = acts()
+    assert (ended.data["outcome"], ended.data["verified"], ended.data["step"]) == ("done", True, 2)
+    again = desk("act", "42", "backup-database", *YES, "-p", "to", str(made(tmp_path)))
+    assert again.code == 8
+    assert "is there already" in again.err
+
+
+def test_a_backup_of_a_damaged_database_keeps_its_bytes(desk: Run, tmp_path: Path) -> None:
+    files.zero_a_table_page(tmp_path / "data" / "x.db")
+    said = desk("act", "42", "backup-database", *YES, "-p", "to", "kept.db")
+    assert said.code == 0
+    assert (tmp_path / "kept.db.raw").read_bytes() == (tmp_path / "data" / "x.db").read_bytes()
+    assert "is damaged" in " ".join(said.out.split())
+    assert acts()[-1].data["found"]["whole"] is False  # type: ignore[index]
+
+
+def test_a_backup_that_cannot_be_made_is_a_sentence(desk: Run, tmp_path: Path) -> None:
+    (tmp_path / "data" / "x.db").unlink()
+    said = desk("act", "42", "backup-database", *YES)
+    assert (said.code, "no database at" in said.err) == (8, True)
+
+
+def test_a_check_says_of_each_table_what_is_with_it(desk: Run, tmp_path: Path) -> None:
+    with files.untouched(tmp_path / "data"):
+        said = desk("act", "42", "integrity-check", *YES)
+    assert (said.code, "whole    messages: 1" in said.out) == (0, True)
+    files.damage_an_index_entry(tmp_path / "data" / "x.db")
+    with files.untouched(tmp_path / "data"):
+        said = desk("act", "42", "integrity-check", *YES)
+    assert said.code == 8
+    assert "damaged  messages: 1" in said.out
+    assert "whole    conversations: 100 rows" in said.out
+    assert "done, and not all is well" in said.err
+    assert acts()[-1].data["found"]["damaged"] == ["messages"]  # type: ignore[index]
+
+
+def test_a_restore_brings_back_what_was_backed_up(desk: Run, tmp_path: Path) -> None:
+    assert desk("act", "42", "backup-database", *YES).code == 0
+    backup, path = made(tmp_path), tmp_path / "data" / "x.db"
+    files.truncate(path)
+    damaged = path.read_bytes()
+    with files.untouched(tmp_path / "data"):
+        shown = desk("act", "42", "restore-database", str(backup))
+        assert "messages: 1" in shown.out
+        # what can lose data wants the target's name, too
+        assert desk("act", "42", "restore-database", str(backup), *YES).code == 2
+    said = desk("act", "42", "restore-database", str(backup), *RESTORE)
+    assert (said.code, path.read_bytes() == backup.read_bytes()) == (0, True)
+    [kept] = (tmp_path / "data").glob("x.db.replaced-*")
+    assert kept.read_bytes() == damaged
+    assert (acts()[-1].data["verified"], acts()[-1].data["step"]) == (True, 4)
+
+
+def test_a_restore_is_refused_while_anybody_has_the_database_open(desk: Run, tmp_path: Path) -> None:
+    backup = shutil.copy(tmp_path / "data" / "x.db", tmp_path / "b.db")
+    with files.connected(tmp_path / "data" / "x.db") as service:
+        service.execute("SELECT 1 FROM messages")
+        said = desk("act", "42", "restore-database", str(backup), *RESTORE)
+    assert said.code == 8
+    assert "it is in use: python" in said.err
+    assert "stop-all" in said.err
+    assert acts() == []
+
+
+def test_a_damaged_backup_is_not_restored(desk: Run, tmp_path: Path) -> None:
+    backup = Path(shutil.copy(tmp_path / "data" / "x.db", tmp_path / "b.db"))
+    files.damage_an_index_entry(backup)
+    with files.untouched(tmp_path / "data"):
+        said = desk("act", "42", "restore-database", str(backup), *RESTORE)
+    assert (said.code, "is damaged" in said.err) == (8, True)
+    assert desk("act", "42", "restore-database", *RESTORE).code == 2
+    assert desk("act", "42", "restore-database", "none.db", *RESTORE).code == 8
+
+
+def test_a_restore_while_the_service_runs_is_refused_and_works_once_it_is_stopped(irkit: Run, stack: Stack) -> None:
+    assert irkit("act", "42", "backup-database", *YES, "-p", "to", "b.db").code == 0
+    said = irkit("act", "42", "restore-database", "b.db", *YES, "--target", "jarvis.db")
+    assert said.code == 8
+    assert "runs and has it mounted" in " ".join(said.err.split())
+    assert "stop-all" in said.err
+    try:
+        assert irkit("act", "42", "stop-all", *YES).code == 0
+        with closing(sqlite3.connect(stack.database_path)) as connection, connection:
+            connection.execute("CREATE TABLE after_the_backup (a)")
+        said = irkit("act", "42", "restore-database", "b.db", *YES, "--target", "jarvis.db")
+        assert said.code == 0, said.err
+        assert "after_the_backup" not in {one.name for one in check(stack.database_path).tables}
+    finally:
+        assert irkit("act", "42", "start-all", *YES).code == 0
+    assert stack.request("GET", "/api/health").status == 200
+
+
+def test_a_salvage_brings_rows_back_that_select_does_not(desk: Run, tmp_path: Path) -> None:
+    path = tmp_path / "data" / "x.db"
+    files.flip_a_bit_in_a_page_header(path)
+    with files.untouched(tmp_path / "data"):
+        said = desk("act", "42", "salvage-database", *YES, "-p", "to", "made.db")
+    assert said.code == 0, said.err
+    assert {one.name: one.rows for one in check(tmp_path / "made.db").tables}["messages"] == 1000
+    assert "nothing is known to be missing" in " ".join(said.out.split())
+    assert desk("act", "42", "restore-database", "made.db", *RESTORE).code == 0
+    assert check(path).whole is True
+    again = desk("act", "42", "salvage-database", *YES, "-p", "to", "made.db")
+    assert (again.code, "is there already" in again.err) == (8, True)
