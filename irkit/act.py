@@ -17,7 +17,6 @@ from irkit.registry import load_plugins
 from irkit.store import Store
 from irkit.times import format_duration
 
-BEGUN = "begun"
 # steps that another command of irkit does
 _ELSEWHERE = {"leaking objects": "irkit memory monitor --pid PID"}
 _HAD = (Outcome.COLLECTED, Outcome.PARTIAL, Outcome.ABSENT)
@@ -134,7 +133,7 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
         EventKind.ACTION,
         actor=actor,
         text=f"{action.name} {plan.target}: begun. {' '.join(_stop(one) for one in plan.changes)}",
-        data={**about, "outcome": BEGUN, "commands": list(plan.commands)},
+        data={**about, "outcome": steps.BEGUN, "commands": list(plan.commands)},
         evidence=evidence,
     )
 
@@ -169,7 +168,7 @@ def step_of(action: Action, ask: Ask) -> int | None:
 def unfinished(timeline: Sequence[Event]) -> tuple[Event, ...]:
     """Return the starts of actions of which no end is on record: they run still, or were killed half-way."""
     acting = [event for event in timeline if event.kind is EventKind.ACTION and "run" in event.data]
-    over = {event.data["run"] for event in acting if event.data.get("outcome") != BEGUN}
+    over = {event.data["run"] for event in acting if not steps.is_begun(event)}
     return tuple(event for event in acting if event.data["run"] not in over)
 
 
@@ -207,7 +206,7 @@ def _changes(timeline: Sequence[Event]) -> list[datetime]:
 
 
 def _changed(data: Mapping[str, object]) -> bool:
-    return bool(data.get("changes")) and data.get("outcome") != BEGUN
+    return bool(data.get("changes")) and data.get("outcome") != steps.BEGUN
 
 
 def _holds(runs: Sequence[CollectorRun], name: str) -> bool:

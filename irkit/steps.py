@@ -12,6 +12,7 @@ from irkit.runbook import outcome_words
 
 DONE = "done"
 FAILED = "failed"
+BEGUN = "begun"
 OUTCOMES = (DONE, FAILED, "skipped", "deviated")
 _RECORDS = {
     EventKind.ACTION: "action",
@@ -45,12 +46,17 @@ def tries(timeline: Iterable[Event], steps: Sequence[Step]) -> dict[int, tuple[T
     texts = {step.number: step.text for step in steps}
     for event in sorted(events, key=lambda one: one.id):
         number = event.data.get("step")
-        if event.kind in {EventKind.ACTION, EventKind.NOTE} and isinstance(number, int):
+        if event.kind in {EventKind.ACTION, EventKind.NOTE} and isinstance(number, int) and not is_begun(event):
             made = Try(_outcome(event), event.at, _record(event), _beyond(event, number, texts.get(number, "")))
             found.setdefault(number, []).append(made)
     return {number: (one,) for number, one in _quoted(events, steps).items()} | {
         number: tuple(many) for number, many in found.items()
     }
+
+
+def is_begun(event: Event) -> bool:
+    """Say whether an event only tells that an action began."""
+    return event.kind is EventKind.ACTION and event.data.get("outcome") == BEGUN
 
 
 def _outcome(event: Event) -> str:

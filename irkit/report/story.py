@@ -89,7 +89,8 @@ def detection(of: Material) -> Narrative:
 def resolution(of: Material) -> Resolution:
     """Return the actions taken and how the runbook's steps fared, as far as the timeline records it."""
     kind = of.incident_type
-    told = [event for event in of.timeline if event.kind in _RESOLVING and event.text.strip()]
+    # that an action began is for the timeline; here is what became of it
+    told = [one for one in of.timeline if one.kind in _RESOLVING and one.text.strip() and not steps.is_begun(one)]
     actions = tuple(Answer(_words(event), event.actor, event.at) for event in sorted(told, key=lambda event: event.at))
     runbooks = kind.resolution if kind else ()
     known = steps.tries(of.timeline, runbooks)

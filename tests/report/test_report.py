@@ -371,6 +371,29 @@ def test_a_step_is_done_by_a_note_that_has_its_command(
     assert first.by == ("" if state == "not recorded" else "the note of 03:24:09 UTC")
 
 
+def test_that_an_action_began_is_no_line_of_the_resolution(tmp_path: Path) -> None:
+    at = TIMELINE[-1].at
+    acts = [
+        Event(
+            100 + n,
+            42,
+            at,
+            at,
+            EventKind.ACTION,
+            "ana",
+            f"restart api: {how}",
+            (),
+            {"run": "1", "outcome": how, "step": 1},
+        )
+        for n, how in enumerate(("begun", "done"))
+    ]
+    made = report_of(example_bundle(tmp_path), RESOLVED, (*TIMELINE, *acts))
+    assert not isinstance(made.resolution, Gap)
+    told = [answer.text for answer in made.resolution.actions]
+    assert "restart api: done" in told
+    assert "restart api: begun" not in told
+
+
 def test_the_words_of_a_mitigation_tell_of_a_step_too(tmp_path: Path) -> None:
     at = CRASH + timedelta(minutes=19)
     mitigated = Event(1, 42, at, at, EventKind.MITIGATED, "jon", "docker-compose restart jarvis-api: healthy again")
