@@ -45,8 +45,10 @@ def send(
     """GET a URL with headers of our own, or POST `body` to it where that is given; else as `get`.
 
     Raises:
-        Unreachable: no answer came, or not in time; the sentence lacks its subject.
+        Unreachable: no answer came, or not in time, or it cannot be sent; the sentence lacks its subject.
     """
+    if not all(header.isascii() and header.isprintable() for header in headers):
+        raise Unreachable("a header would hold a character that no header may hold")
 
     def prepare(curl: pycurl.Curl) -> None:
         curl.setopt(pycurl.HTTPHEADER, ["Accept: application/json, */*;q=0.5", *headers])

@@ -129,6 +129,15 @@ class Redactor:
         return self._item(item, counts)
 
 
+def hidden(text: str, *known: str) -> str:
+    """Return a text that is shown and not kept as evidence, with `***` for each secret in it and for those `known`."""
+    for secret in sorted(filter(None, known), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    for span in reversed(redaction_rules.spans(text)):
+        text = f"{text[: span.start]}***{text[span.end :]}"
+    return text
+
+
 def placeholders_in(files: Iterable[Path]) -> Counter[str]:
     """Count the placeholders in text or JSON files by their rules."""
     counts: Counter[str] = Counter()

@@ -123,6 +123,7 @@ ROOMS = (
     "next_check",
     "act_contract",
     "act",
+    "own_command",
     "health_wait",
     "index_advice",
     "compose",

@@ -8,6 +8,8 @@ from irkit.act_contract import ActError, Action, Ask, Plan, Result, only_look, r
 from irkit.collect_contract import Unreachable
 from irkit.errors import InputError
 from irkit.http_get import send
+from irkit.http_probe import usable
+from irkit.redact import hidden
 from irkit.sections import Secret
 
 _HEADER = "Authorization: Bearer {key}"
@@ -23,7 +25,7 @@ def plan(ask: Ask) -> Plan:
     return Plan(
         name,
         (f"{Secret(address)} is asked once, with the key of the environment variable {variable}",),
-        (f'curl -H "{shown}" {Secret(address)}',),
+        (hidden(f'curl -H "{shown}" {Secret(address)}'),),
         refusal="" if there else f"the environment variable {variable} is not set here",
         instead="" if there else f"export {variable} where irkit runs, or correct [providers] key_env",
         data={"provider": name, "variable": variable},
@@ -33,9 +35,10 @@ def plan(ask: Ask) -> Plan:
 def apply(plan: Plan, ask: Ask) -> Result:
     del plan
     name, address, variable, header = _asked(ask)
-    sent = header.replace("{key}", os.environ[variable])
-    if any(ord(letter) < ord(" ") for letter in sent):
-        raise ActError(f"the key in {variable} has a line break or another control character", hint="set it anew")
+    key = os.environ[variable]
+    if odd := _odd(key):
+        raise ActError(f"the key in {variable} {odd}, so that it was not even tried", hint=f"export {variable} anew")
+    sent = header.replace("{key}", key)
     try:
         answer = send(address, headers=[sent], timeout_s=ask.settings.providers.timeout_s, limit_bytes=_LIMIT_BYTES)
     except Unreachable as error:
@@ -52,6 +55,15 @@ def apply(plan: Plan, ask: Ask) -> Result:
     )
 
 
+def _odd(key: str) -> str:
+    """Say what is odd about a key as pasting makes it, which no provider would take; "" where nothing is."""
+    if key != key.strip():
+        return "begins or ends with a space or a line break"
+    if not key.isprintable():
+        return "has a line break or another control character in it"
+    return "" if key.isascii() else "has a letter in it that is not ASCII, such as a curly quote"
+
+
 def _asked(ask: Ask) -> tuple[str, str, str, str]:
     """Return a provider's name, its address, the variable of its key, and the header that the key goes in."""
     how, usage = ask.settings.providers, f"irkit act {ask.incident.id} check-api-key PROVIDER"
@@ -62,6 +74,9 @@ def _asked(ask: Ask) -> tuple[str, str, str, str]:
     [name] = ask.arguments
     if name not in addresses or name not in variables:
         raise InputError(f"irkit is not told how a key of {name!r} is tried", hint=f"there are: {known}")
+    if not usable(addresses[name]):
+        hint = "write it like https://api.example.com/v1/models"
+        raise InputError(f"[providers] key_urls has no HTTP address for {name!r}", hint=hint)
     return name, addresses[name], variables[name], dict(how.key_headers).get(name, _HEADER)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
+from irkit import own_command
 from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
 from irkit.collect_contract import Unreachable
 from irkit.errors import InputError
 from irkit.health_wait import HOLD_S, PATIENCE_S, health, seconds_option, wait_until_well
 from irkit.http_get import send
+from irkit.http_probe import usable
 from irkit.message_text import fit, one_line
+from irkit.redact import hidden
 from irkit.sections import Secret
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -29,12 +31,15 @@ def plan(ask: Ask) -> Plan:
             hint='set [providers] switch_command = "ops/switch {name}", or switch_url, in irkit.toml',
         )
     if how.switch_command:
-        shown = shlex.join(_argv(ask, name))
+        shown = hidden(shlex.join(_argv(ask, name)))
         change = f"the team's own command is run in {_folder(ask)}"
     else:
         token = ' -H "Authorization: Bearer ***"' if how.switch_token.reveal() else ""
-        body = shlex.quote(_filled(how.switch_body, name))
+        body = shlex.quote(hidden(_filled(how.switch_body, name), how.switch_token.reveal()))
         address = str(Secret(_filled(how.switch_url, name)))
+        if not usable(_filled(how.switch_url, name)):
+            hint = "write it like http://localhost:8000/admin/provider"
+            raise InputError("[providers] switch_url is no HTTP address", hint=hint)
         shown, change = f"curl -X POST{token} -d {body} {address}", f"{address} is told to switch to {name}"
     return Plan(name, (change,), (shown,), (f"the health endpoint: {health(ask).words}",), data={"provider": name})
 
@@ -54,20 +59,19 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
 
 def _run(name: str, ask: Ask) -> Result:
     argv, timeout_s = _argv(ask, name), ask.settings.providers.timeout_s
+    program = f"`{hidden(argv[0])}`"
     try:
-        ended = subprocess.run(  # noqa: S603 (the team's own words, without a shell)
-            argv, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False, cwd=_folder(ask)
-        )
-    except subprocess.TimeoutExpired:
-        raise ActError(
-            f"`{argv[0]}` did not end in {timeout_s:g} s and was killed", hint="look at what it left"
-        ) from None
-    except OSError as error:
-        raise ActError(f"`{argv[0]}` cannot be run: {error.strerror or error}", hint="see [providers]") from None
-    said = fit(one_line(ended.stderr if ended.returncode else ended.stdout), _SHOWN_CHARS)
-    if ended.returncode:
-        raise ActError(f"`{argv[0]}` ended with {ended.returncode}: {said or 'it said nothing'}")
-    return Result(well=True, sentence=f"`{argv[0]}` ended well{f', saying: {said}' if said else ''}")
+        ended = own_command.run(argv, folder=_folder(ask), timeout_s=timeout_s)
+    except TimeoutError:
+        left = "how far it came is unknown: look at which provider is in use"
+        raise ActError(f"{program} did not end in {timeout_s:g} s and was killed", hint=left) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ActError(f"{program} cannot be run: {why}", hint="correct [providers] switch_command") from None
+    said = fit(hidden(one_line((ended.err.strip() or ended.out) if ended.code else ended.out)), _SHOWN_CHARS)
+    if ended.code:
+        raise ActError(f"{program} {ended.words}: {said or 'it said nothing'}")
+    return Result(well=True, sentence=f"{program} ended well{f', saying: {said}' if said else ''}")
 
 
 def _call(name: str, ask: Ask) -> Result:
@@ -87,9 +91,12 @@ def _call(name: str, ask: Ask) -> Result:
 
 def _argv(ask: Ask, name: str) -> list[str]:
     try:
-        return [_filled(word, name) for word in shlex.split(ask.settings.providers.switch_command)]
+        words = shlex.split(ask.settings.providers.switch_command)
     except ValueError as error:
         raise InputError(f"[providers] switch_command cannot be read: {error}", hint="check its quotes") from None
+    if not words:
+        raise InputError("[providers] switch_command is blank", hint='write it like "ops/switch {name}"')
+    return [_filled(word, name) for word in words]
 
 
 def _folder(ask: Ask) -> Path:

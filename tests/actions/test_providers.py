@@ -47,11 +47,21 @@ def test_a_switch_that_does_not_help_says_so(irkit: Run, stack: Stack, tmp_path:
     assert "done, but it did not help" in said.err
 
 
+def test_a_secret_in_the_teams_command_or_in_what_it_says_is_not_shown(irkit: Run, tmp_path: Path) -> None:
+    command = f"sh -c 'echo now token={KEY}; exit 1' --token {KEY}"
+    configure(tmp_path, f"switch_command = {json.dumps(command)}")
+    said = irkit("act", "42", "switch-provider", "provider-beta", *DO)
+    assert "now token=***" in said.err
+    assert "--token ***" in said.out
+    assert KEY not in said.out + said.err + "".join(f"{event.text}{event.data}" for event in acts())
+
+
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
         ("./no-such-program {name}", "cannot be run"),
         ("sh -c 'echo no such provider >&2; exit 3'", "ended with 3: no such provider"),
+        ("sh -c 'kill -TERM $$'", "was ended by SIGTERM"),
         ("sleep 60", "did not end in 1 s and was killed"),
     ],
 )
@@ -134,6 +144,36 @@ def test_a_key_that_is_not_there_or_a_provider_that_is_down_is_no_bad_key(
     monkeypatch.setenv("MADE_UP_KEY", KEY)
     assert "could not be asked" in irkit("act", "42", "check-api-key", "alpha", "--apply").err
     assert "there are: alpha" in irkit("act", "42", "check-api-key", "beta", "--apply").err
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [(f"{KEY}\n", "ends with a space"), (f"“{KEY}”", "is not ASCII"), (f"{KEY}\r\nX-Odd: 1", "control character")],
+)
+def test_a_key_that_was_pasted_badly_is_not_tried(
+    key: str, sentence: str, irkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MADE_UP_KEY", key)
+    url = f'key_urls = {{ alpha = "http://127.0.0.1:{free_port()}/models" }}'
+    configure(tmp_path, url, 'key_env = { alpha = "MADE_UP_KEY" }')
+    said = irkit("act", "42", "check-api-key", "alpha", "--apply")
+    assert said.code == 8
+    assert sentence in said.err
+    assert KEY not in said.out + said.err + acts()[-1].text
+
+
+@pytest.mark.parametrize(
+    ("line", "arguments"),
+    [
+        ('key_urls = { alpha = "file:///etc/hostname" }', ("check-api-key", "alpha")),
+        ('switch_url = "file:///etc/hostname"', ("switch-provider", "alpha")),
+    ],
+)
+def test_what_is_no_http_address_is_refused(line: str, arguments: tuple[str, ...], irkit: Run, tmp_path: Path) -> None:
+    configure(tmp_path, line, 'key_env = { alpha = "HOME" }')
+    said = irkit("act", "42", *arguments)
+    assert said.code == 2
+    assert "no HTTP address" in said.err
 
 
 def test_waiting_ends_when_the_window_is_over(irkit: Run, stack: Stack) -> None:
