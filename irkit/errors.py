@@ -51,3 +51,9 @@ class EscalationError(IrkitError):
     """Nobody could be told of an incident, or not by the channel that was meant."""
 
     exit_code = 7
+
+
+class SnapshotError(IrkitError):
+    """A heap snapshot cannot be taken, read or analysed."""
+
+    exit_code = 8
