@@ -19,6 +19,7 @@ setup: $(VENV)/.dev  ## make .venv with irkit (editable) and its developers' too
 
 test: lint .setup/services  ## lint, then the whole suite against a real Docker Engine, Redis and Chromium
 	@sh .setup/services
+	@$(BIN)/python hatch_build.py >/dev/null
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff with all rules, mypy strict
@@ -28,10 +29,12 @@ lint: $(VENV)/.dev  ## ruff with all rules, mypy strict
 
 soak: $(VENV)/.dev  ## minutes of steady work in search of growth
 	@sh .setup/services
+	@$(BIN)/python hatch_build.py >/dev/null
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev  ## ratios of times, each pair taken in one run
 	@sh .setup/services
+	@$(BIN)/python hatch_build.py >/dev/null
 	$(BIN)/python -m pytest -m bench --capture=no $(PYTEST_ARGS)
 
 # Pins for Python 3.11 to 3.13 on any platform, wheels only, naming no index. Held pins stay unless they must move;

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from irkit import console
+from irkit.errors import InputError
 
 
 @click.group()
 def memory() -> None:
-    """Watch the memory of a live process."""
+    """Watch the memory of a live process, and take snapshots of its heap."""
 
 
 @memory.command("monitor")
@@ -29,6 +32,30 @@ def monitor(context: click.Context, pid: int, length: str, interval: str) -> Non
         seen = watch(pid, for_s, every_s)
     console.say(str(seen))
     context.exit(1 if seen.has_ended else 0)
+
+
+@memory.command("snapshot")
+@click.option("--pid", type=click.IntRange(min=1), help="The process, by its number here.")
+@click.option("--container", metavar="NAME", help="The first process of a running container.")
+@click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID.irkheap.")
+@click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long it may take: 60 (s).")
+def take_snapshot(pid: int | None, container: str | None, path: Path | None, length: str) -> None:
+    """Write the heap of a live process to a file: its objects' types, sizes and references, never their values.
+
+    The process needs irkit's agent: IRKIT_MEMORY_AGENT=1 in its environment, or irkit.memory.agent.start() in its code.
+    It stands still for milliseconds; a clone of it does the work.
+    """
+    from irkit import workspace
+    from irkit.memory.snapshot import pid_of_container, snapshot
+
+    if (pid is None) == (container is None):
+        raise InputError("one process is needed", hint="name it by --pid or by --container")
+    if container is not None:
+        pid = pid_of_container(container, workspace.load_settings(Path.cwd()).docker)
+    assert pid is not None  # noqa: S101 (one of the two is given)
+    with console.status(f"Taking a snapshot of the heap of process {pid}"):
+        taken = snapshot(pid, path or Path(f"heap-{pid}.irkheap"), deadline_s=_seconds(length))
+    console.say(str(taken))
 
 
 def _seconds(text: str) -> float:

@@ -233,6 +233,7 @@ def _installation() -> Iterator[Check]:
     yield _plugins()
     yield _page()
     yield _compose()
+    yield _walker()
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if browser:
         yield Check("installation", "browser", State.OK, browser)
@@ -279,6 +280,15 @@ def _compose() -> Check:
         return Check("installation", "compose", State.OK, ", ".join(versions))
     hint = "only needed for the runbook's own commands; irkit reads the Engine's API"
     return Check("installation", "compose", State.ABSENT, "neither `docker compose` nor `docker-compose`", hint)
+
+
+def _walker() -> Check:
+    from irkit.memory.agent import native
+
+    if native() is not None:
+        return Check("installation", "heap walker", State.OK, "compiled, and fits this Python")
+    hint = "only needed in a service that is to give snapshots: install irkit with a C compiler and Python's headers"
+    return Check("installation", "heap walker", State.ABSENT, "not compiled for this Python", hint)
 
 
 def _version(command: tuple[str, ...]) -> str:

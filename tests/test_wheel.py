@@ -35,13 +35,19 @@ def sources(folder: str) -> set[str]:
 
 def test_the_wheel_holds_package_notebooks_and_template_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    data = f"{wheel.name.removesuffix('-py3-none-any.whl')}.data/data/{TEMPLATE}"
+    data = f"{'-'.join(wheel.name.split('-')[:2])}.data/data/{TEMPLATE}"
     expected = {
-        *(f"irkit/{name}" for name in sources("irkit")),
+        *(f"irkit/{name}" for name in sources("irkit") if not name.endswith((".so", ".pth"))),
+        "irkit-memory-agent.pth",
         *(f"irkit/_notebooks/{name}" for name in sources("notebooks")),
         *(f"{data}/{name}" for name in sources("templates/irkit")),
     }
-    assert {name for name in names if ".dist-info/" not in name} == expected
+    compiled = {name for name in names if name.endswith(".so")}
+    assert {name for name in names if ".dist-info/" not in name} - compiled == expected
+    assert all(name.startswith("irkit/memory/_heap") for name in compiled)
+    assert wheel.name.endswith("-py3-none-any.whl") is not bool(compiled), (
+        "a wheel with compiled parts is for one Python"
+    )
     assert {"irkit/py.typed", "irkit/runbook.md", "irkit/_notebooks/postmortem.ipynb", f"{data}/conf.json"} <= names
 
 

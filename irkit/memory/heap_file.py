@@ -22,8 +22,8 @@ differences are zigzag-coded.
 Names are those a program's source gives to attributes, variables, functions, classes and modules: interned identifiers
 and qualified names. No value of any object is ever written.
 
-None, True and False are left out, and so are references from an instance to its type. A reference to what the file does
-not hold is possible and rare (a frame that ended meanwhile). META holds `format`, `walker` ("native"), `pid`, `program`,
+None, True and False are left out, and so are references from an instance to its type. A reference to what the file
+does not hold is possible and rare (a frame that ended meanwhile). META holds `format`, `walker`, `pid`, `program`,
 `python`, `taken_at` (UTC, ISO 8601), `threads` (by the thread's identifier, as ROOTS has it: its stack, innermost last,
 each frame as "module:qualified name:line"), `gc` (`counts`, `thresholds`, `frozen`), `rss_bytes`, `pause_ns`.
 """
@@ -163,11 +163,7 @@ def store(stream: BinaryIO, path: Path, *, extra: Mapping[str, Any] | None = Non
 
 def _blocks(stream: BinaryIO, what: str) -> Iterator[tuple[Column, bytes]]:
     """Yield each block, decoded; ends only after a fitting END, with nothing behind it."""
-    magic = stream.read(len(MAGIC))
-    if magic != MAGIC:
-        if magic[:7] == MAGIC[:7]:
-            raise SnapshotError(f"{what} is of version {magic[7]}, this irkit reads 1", hint="use a newer irkit")
-        raise SnapshotError(f"{what} is no heap snapshot of irkit", hint="make one: irkit memory snapshot --pid PID")
+    _check_magic(stream.read(len(MAGIC)), what)
     headers_crc = count = 0
     while True:
         header = stream.read(_HEADER.size)
@@ -189,6 +185,16 @@ def _blocks(stream: BinaryIO, what: str) -> Iterator[tuple[Column, bytes]]:
             return
         headers_crc, count = zlib.crc32(header, headers_crc), count + 1
         yield column, _inflated(body, size, what, count) if encoding else body
+
+
+def _check_magic(magic: bytes, what: str) -> None:
+    if magic == MAGIC:
+        return
+    if magic[:7] == MAGIC[:7] and magic[7:]:
+        raise SnapshotError(f"{what} is of version {magic[7]}, this irkit reads 1", hint="use a newer irkit")
+    if MAGIC.startswith(magic):
+        raise SnapshotError(f"{what} is cut short before its first block", hint=_AGAIN)
+    raise SnapshotError(f"{what} is no heap snapshot of irkit", hint="make one: irkit memory snapshot --pid PID")
 
 
 def _inflated(body: bytes, size: int, what: str, count: int) -> bytes:

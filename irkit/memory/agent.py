@@ -1,0 +1,248 @@
+"""The agent inside a service: takes snapshots of its heap when asked over a UNIX socket that only its owner may use.
+
+Standard library only, one thread that sleeps until someone connects. A service starts it itself (`agent.start()`), or
+by IRKIT_MEMORY_AGENT=1 in its environment. The socket is /tmp/irkit-UID/memory-PID.sock, with the numbers that the
+service sees of itself; IRKIT_MEMORY_AGENT=/a/folder puts it elsewhere.
+
+A request is one line of JSON and the descriptor of a pipe; a clone of the process writes the snapshot into the pipe
+while the process itself goes on. The answers are lines of JSON: how long the process stood still, how the clone ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import stat
+import struct
+import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+VARIABLE = "IRKIT_MEMORY_AGENT"
+_ALL_CHILDREN = 0x40000000  # __WALL: the clone has no exit signal, so that no handler of the service reaps it
+_LONGEST_S = 600.0
+_PATIENCE_S = 5.0
+_MOST_FRAMES = 200
+_lock = threading.Lock()
+
+
+class AgentError(RuntimeError):
+    """The agent cannot start or take a snapshot; `hint` says what to do."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def native() -> ModuleType | None:
+    """Return the compiled walker where it is installed and fits this very Python."""
+    try:
+        walker = import_module("irkit.memory._heapwalk")
+    except ImportError:
+        return None
+    return walker if walker.fits() else None
+
+
+def socket_folder(uid: int, value: str = "") -> Path:
+    """Return the folder of the sockets of one user, given what the environment variable says."""
+    return Path(value) if value.startswith("/") else Path(f"/tmp/irkit-{uid}")  # noqa: S108 (made with mode 700, checked)
+
+
+def start() -> Path:
+    """Listen for requests in a thread and return the socket's path; a second call changes nothing.
+
+    Raises:
+        AgentError: the socket's folder belongs to another or is open to others, or cannot be made.
+    """
+    path = socket_folder(os.geteuid(), os.environ.get(VARIABLE, "")) / f"memory-{os.getpid()}.sock"
+    with _lock:
+        if _State.path != path:
+            try:
+                listener = _listen(path)
+            except OSError as error:
+                raise AgentError(f"no socket can be made at {path}: {error.strerror or error}") from error
+            if _State.path is None:
+                os.register_at_fork(after_in_child=_again)
+            _State.path, _State.listener = path, listener
+            atexit.register(_gone, path, os.getpid())
+            threading.Thread(target=_serve, args=(listener,), name="irkit-memory-agent", daemon=True).start()
+    return path
+
+
+def start_quietly() -> None:
+    """Start where the environment asks for it; a service must come up even where its agent cannot."""
+    try:
+        start()
+    except (AgentError, RuntimeError) as error:
+        os.write(2, f"irkit: the memory agent did not start: {error}\n".encode())
+
+
+class _State:
+    path: Path | None = None
+    listener: socket.socket | None = None
+    busy = threading.Lock()
+
+
+def _again() -> None:
+    """A forked worker has no thread of its parent's; it gets an agent of its own."""
+    global _lock  # the parent's may have been held by a thread that is not here
+    _lock, _State.busy = threading.Lock(), threading.Lock()
+    if _State.listener is not None:
+        _State.listener.close()
+    start_quietly()
+
+
+def _gone(path: Path, pid: int) -> None:
+    if os.getpid() == pid:
+        with suppress(OSError):
+            path.unlink()
+
+
+def _listen(path: Path) -> socket.socket:
+    folder = path.parent
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+        raise AgentError(
+            f"{folder} is not a folder of this user alone", hint=f"remove it, or set {VARIABLE} to another"
+        )
+    with suppress(FileNotFoundError):
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o600)
+        listener.listen(8)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _serve(listener: socket.socket) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        try:
+            threading.Thread(target=_answer, args=(connection,), name="irkit-memory-snapshot", daemon=True).start()
+        except RuntimeError:
+            connection.close()
+
+
+def _answer(connection: socket.socket) -> None:
+    """Answer one request, whatever it is; nothing of it may reach the service."""
+    with connection:
+        descriptors: list[int] = []
+        try:
+            connection.settimeout(_PATIENCE_S)
+            asked, descriptors, _, _ = socket.recv_fds(connection, 4096, 4, socket.MSG_CMSG_CLOEXEC)
+            _snapshot(connection, descriptors, _admitted(connection, asked, descriptors))
+        except AgentError as error:
+            _say(connection, error=str(error), hint=error.hint)
+        except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
+            _say(connection, error=f"its agent failed: {type(error).__name__}: {error}", hint="")
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def _admitted(connection: socket.socket, asked: bytes, descriptors: list[int]) -> float:
+    """Return how long the snapshot may take, in seconds, where the request is one and comes from who may ask."""
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid not in {0, os.geteuid()}:
+        raise AgentError("its agent answers its own user and root only", hint="run irkit as that user or as root")
+    deadline_s = float(json.loads(asked)["deadline_s"])
+    if not 0 < deadline_s <= _LONGEST_S or len(descriptors) != 1:
+        raise AgentError("the request makes no sense", hint=f"a snapshot may take {_LONGEST_S:.0f} s at most")
+    return deadline_s
+
+
+def _snapshot(connection: socket.socket, descriptors: list[int], deadline_s: float) -> None:
+    """Take one snapshot, and only one at a time."""
+    if not _State.busy.acquire(blocking=False):
+        raise AgentError("a snapshot of it is being taken already", hint="wait for that one to end")
+    try:
+        _clone(connection, descriptors, deadline_s)
+    finally:
+        _State.busy.release()
+
+
+def _clone(connection: socket.socket, descriptors: list[int], deadline_s: float) -> None:
+    walker = native()
+    if walker is None:
+        hint = "install irkit there from a wheel with the extension, or with a C compiler and Python's headers"
+        raise AgentError("its Python has no heap walker that fits", hint=hint)
+    for _ in range(100):
+        meta = json.dumps(_meta()).encode()
+        try:
+            pid, pidfd, pause_ns = walker.clone_walk(descriptors[0], meta, sys.modules, deadline_s)
+            break
+        except BlockingIOError:  # a finaliser let us run in the middle of a collection
+            time.sleep(0.01)
+    else:
+        raise AgentError("its collector never rests", hint="try again")
+    try:
+        os.close(descriptors.pop())  # the clone has its own; its end must be the end of the pipe
+        _say(connection, pause_ns=pause_ns)
+        _watch(connection, pidfd, deadline_s)
+    finally:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        _, status, usage = os.wait4(pid, _ALL_CHILDREN)
+        os.close(pidfd)
+    copied_bytes = usage.ru_minflt * os.sysconf("SC_PAGESIZE")
+    _say(connection, status=os.waitstatus_to_exitcode(status), copied_bytes_at_most=copied_bytes)
+
+
+def _watch(connection: socket.socket, pidfd: int, deadline_s: float) -> None:
+    """Wait until the clone ended, its time is over, or whoever asked has left."""
+    waiting = select.poll()
+    waiting.register(pidfd, select.POLLIN)
+    waiting.register(connection, select.POLLIN)
+    waiting.poll((deadline_s + 1) * 1000)
+
+
+def _say(connection: socket.socket, **words: object) -> None:
+    with suppress(OSError):
+        connection.sendall(json.dumps(words).encode() + b"\n")
+
+
+def _meta() -> dict[str, Any]:
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 (nothing else is made between this and the clone)
+        pages = int(file.read().split()[1])
+    return {
+        "format": 1,
+        "walker": "native",
+        "pid": os.getpid(),
+        "program": Path(sys.argv[0]).name if sys.argv else "",
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "taken_at": datetime.now(UTC).isoformat(),
+        "rss_bytes": pages * os.sysconf("SC_PAGESIZE"),
+        "gc": {"counts": gc.get_count(), "thresholds": gc.get_threshold(), "frozen": gc.get_freeze_count()},
+        "threads": {str(ident): _stack(frame) for ident, frame in sys._current_frames().items()},  # noqa: SLF001
+    }
+
+
+def _stack(frame: FrameType | None) -> list[str]:
+    """Name the frames of a thread, innermost last; names only, as the source gives them."""
+    lines: list[str] = []
+    while frame is not None and len(lines) < _MOST_FRAMES:
+        module = dict.get(frame.f_globals, "__name__")
+        name = module if type(module) is str else "?"
+        lines.append(f"{name}:{frame.f_code.co_qualname}:{frame.f_lineno}")
+        frame = frame.f_back
+    return lines[::-1]

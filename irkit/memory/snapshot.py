@@ -1,0 +1,151 @@
+"""A snapshot of another process's heap, asked of the agent inside it; the file is whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from irkit.errors import NotFoundError, SnapshotError
+from irkit.memory.agent import VARIABLE, socket_folder
+from irkit.memory.heap_file import read, store
+from irkit.phrase import size
+from irkit.settings import DockerTarget
+
+PROC = Path("/proc")
+_START = f"start it with {VARIABLE}=1 in its environment, or let it call irkit.memory.agent.start()"
+_PATIENCE_S = 10.0
+_GONE = 3
+# how the walker says why it gave up
+_ENDS = {
+    4: "it took longer than allowed",
+    5: "there was no memory for its notes",
+    -9: "the kernel or a person killed it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A snapshot that was taken: where it lies, how long the process stood still, what the clone copied at most."""
+
+    path: Path
+    size_bytes: int
+    object_count: int
+    pause_s: float
+    copied_bytes_at_most: int
+
+    def __str__(self) -> str:
+        held = f"{self.path}: {self.object_count:,} objects in {size(self.size_bytes)}"
+        return f"{held}; the process stood still for {self.pause_s * 1000:.1f} ms."
+
+
+def snapshot(pid: int, path: Path, *, deadline_s: float = 60.0, proc: Path = PROC) -> Taken:
+    """Ask the agent in a process for a snapshot of its heap and write it to `path`.
+
+    Raises:
+        NotFoundError: there is no such process.
+        SnapshotError: it has no agent, the agent refuses, the walk failed, or the file cannot be written.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_PATIENCE_S)
+        _connect(connection, _candidates(pid, proc), pid)
+        reading, writing = os.pipe()
+        with open(reading, "rb") as stream:  # noqa: PTH123 (a descriptor)
+            try:
+                socket.send_fds(connection, [json.dumps({"deadline_s": deadline_s}).encode()], [writing])
+            except OSError as error:
+                raise SnapshotError(f"the agent of process {pid} is gone: {error.strerror}", hint=_START) from error
+            finally:
+                os.close(writing)
+            answers = connection.makefile("rb")
+            begun = _line(answers, pid)
+            try:
+                size_bytes = store(stream, path, extra={"pause_ns": begun["pause_ns"]})
+            except SnapshotError as error:
+                stream.close()
+                raise _reason(answers, pid, error) from error
+            ended = _line(answers, pid)
+    totals = read(path).totals
+    return Taken(
+        path, size_bytes, totals.containers + totals.leaves, begun["pause_ns"] / 1e9, ended["copied_bytes_at_most"]
+    )
+
+
+def pid_of_container(name: str, target: DockerTarget) -> int:
+    """Return the number, here, of a running container's first process.
+
+    Raises:
+        SnapshotError: the Engine cannot be asked, does not know the container, or it does not run.
+    """
+    from irkit.collect_contract import Refused, Unreachable
+    from irkit.docker_engine import connected
+
+    try:
+        with connected(target) as client:
+            pid = int(client.inspect_container(name)["State"]["Pid"])
+    except (Refused, Unreachable) as error:
+        raise SnapshotError(f"container {name} cannot be looked up: {error}", hint=error.hint) from error
+    if not pid:
+        raise SnapshotError(f"container {name} does not run", hint="`docker ps` lists those that do")
+    return pid
+
+
+def _candidates(pid: int, proc: Path) -> list[Path]:
+    """Return where the agent's socket may be: under the process's own root, by the numbers it sees of itself."""
+    folder = proc / str(pid)
+    try:
+        fields = dict(line.split(":", 1) for line in (folder / "status").read_text(encoding="utf-8").splitlines())
+    except OSError:
+        raise NotFoundError(
+            f"there is no process {pid} here", hint="`docker top NAME` and `ps -e` give the numbers of processes"
+        ) from None
+    inner, uid = fields.get("NSpid", str(pid)).split()[-1], int(fields["Uid"].split()[1])
+    try:
+        environment = (folder / "environ").read_bytes().split(b"\0")
+    except OSError as error:
+        sentence = f"process {pid} may not be looked into: {error.strerror}"
+        raise SnapshotError(sentence, hint="run irkit as its user, or as root") from error
+    given = VARIABLE.encode() + b"="
+    value = next((each[len(given) :].decode(errors="replace") for each in environment if each.startswith(given)), "")
+    places = dict.fromkeys((socket_folder(uid, value), socket_folder(uid)))
+    return [folder / "root" / each.relative_to("/") / f"memory-{inner}.sock" for each in places]
+
+
+def _connect(connection: socket.socket, places: list[Path], pid: int) -> None:
+    for place in places:
+        try:
+            connection.connect(str(place))
+        except (FileNotFoundError, ConnectionRefusedError):
+            continue
+        except OSError as error:
+            sentence = f"the agent of process {pid} cannot be reached: {error.strerror or error}"
+            raise SnapshotError(sentence, hint="run irkit as its user, or as root") from error
+        return
+    raise SnapshotError(f"process {pid} has no memory agent", hint=_START)
+
+
+def _line(answers: Any, pid: int) -> dict[str, Any]:  # noqa: ANN401 (a file of a socket)
+    try:
+        found = json.loads(answers.readline())
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"process {pid} ended, or its agent fell silent", hint="is it running?") from error
+    if "error" in found:
+        raise SnapshotError(f"no snapshot of process {pid}: {found['error']}", hint=found.get("hint", ""))
+    return dict(found)
+
+
+def _reason(answers: Any, pid: int, error: SnapshotError) -> SnapshotError:  # noqa: ANN401 (as `_line`)
+    """Say what the clone says of its end, where that is more than the pipe tells."""
+    try:
+        status = _line(answers, pid)["status"]
+    except SnapshotError as silent:
+        return silent if "cut short" in str(error) else error
+    if status in {0, _GONE} or "cut short" not in str(error):
+        return error
+    why = _ENDS.get(status, f"it ended with {status}")
+    return SnapshotError(
+        f"the clone of process {pid} did not finish its walk: {why}", hint="try again; --for allows more"
+    )

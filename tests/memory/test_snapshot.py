@@ -1,0 +1,174 @@
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from irkit.errors import NotFoundError, SnapshotError
+from irkit.memory import agent
+from irkit.memory.heap_file import Column, read, store
+from irkit.memory.snapshot import _candidates, snapshot
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(agent.native() is None, reason="no compiler: the heap walker is not built")
+
+
+@contextmanager
+def target(count: int, threads: int) -> Iterator[tuple[int, Callable[[], bytes]]]:
+    command = [sys.executable, "tests/memory/target.py", str(count), str(threads)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "2"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+
+        def ask() -> bytes:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                found: bytes = answer.read()
+                return found
+
+        try:
+            yield process.pid, ask
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def busy() -> Iterator[tuple[int, Callable[[], bytes]]]:
+    with target(20_000, 50) as started:
+        yield started
+
+
+def children(pid: int) -> str:
+    return "".join(each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children"))
+
+
+def ask_without_reading(pid: int) -> tuple[socket.socket, int]:
+    """Begin a snapshot and leave its pipe full, so that it is under way for as long as the test wants."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(5)
+    connection.connect(str(_candidates(pid, Path("/proc"))[0]))
+    reading, writing = os.pipe()
+    socket.send_fds(connection, [json.dumps({"deadline_s": 30}).encode()], [writing])
+    os.close(writing)
+    assert b"pause_ns" in connection.recv(4096)
+    return connection, reading
+
+
+def snapshots(pid: int, ask: Callable[[], bytes], count: int, folder: Path) -> None:
+    for number in range(count):
+        taken = snapshot(pid, folder / f"{number}.irkheap")
+        assert ask() == b"ok"
+        assert taken.object_count > 80_000
+        assert taken.size_bytes <= 10 * taken.object_count
+        assert not children(pid)
+
+
+def test_a_service_with_fifty_busy_threads_answers_and_keeps_no_child(
+    busy: tuple[int, Callable[[], bytes]], tmp_path: Path
+) -> None:
+    snapshots(*busy, 5, tmp_path)
+
+
+@pytest.mark.soak
+def test_a_hundred_snapshots_hang_none(tmp_path: Path) -> None:
+    with target(20_000, 50) as (pid, ask):
+        snapshots(pid, ask, 100, tmp_path)
+
+
+def test_names_are_kept_and_values_are_not(busy: tuple[int, Callable[[], bytes]], tmp_path: Path) -> None:
+    pid, _ = busy
+    file = read(snapshot(pid, tmp_path / "a.irkheap").path)
+    names = file.columns[Column.NAMES]
+    assert all(name in names for name in (b"Session", b"CACHE", b"user", b"rows", b"Hostile"))
+    assert b"secret-" not in b"".join(file.columns.values())
+    assert file.meta["pid"] == pid
+    assert sum(stack[-1].startswith("threading:") or ":work:" in stack[-1] for stack in file.meta["threads"].values())
+    assert oct((tmp_path / "a.irkheap").stat().st_mode)[-3:] == "600"
+    place = _candidates(pid, Path("/proc"))[0]
+    assert oct(place.stat().st_mode)[-3:] == "600"
+    assert oct(place.parent.stat().st_mode)[-3:] == "700"
+
+
+def test_a_second_snapshot_is_refused_while_the_first_runs(
+    busy: tuple[int, Callable[[], bytes]], tmp_path: Path
+) -> None:
+    pid, ask = busy
+    connection, reading = ask_without_reading(pid)
+    with connection, open(reading, "rb") as stream:  # noqa: PTH123
+        with pytest.raises(SnapshotError, match="taken already"):
+            snapshot(pid, tmp_path / "second.irkheap")
+        assert ask() == b"ok"
+        store(stream, tmp_path / "first.irkheap")
+        assert b'"status": 0' in connection.recv(4096)
+    assert [each.name for each in tmp_path.iterdir()] == ["first.irkheap"]
+    assert not children(pid)
+
+
+def test_whoever_asked_and_left_ends_the_walk(busy: tuple[int, Callable[[], bytes]], tmp_path: Path) -> None:
+    pid, _ = busy
+    connection, reading = ask_without_reading(pid)
+    connection.close()
+    with open(reading, "rb") as stream:  # noqa: PTH123 (its end comes when the clone is gone)
+        stream.read()
+    # the clone is reaped a moment after its pipe closed: the next snapshot is refused until then
+    for _ in range(100):
+        try:
+            snapshot(pid, tmp_path / "next.irkheap")
+            break
+        except SnapshotError as error:
+            assert "taken already" in str(error)  # noqa: PT017
+    assert not children(pid)
+
+
+def test_a_target_that_dies_in_the_dump_leaves_no_file_and_no_clone(tmp_path: Path) -> None:
+    with target(20_000, 1) as (pid, _):
+        connection, reading = ask_without_reading(pid)
+        with connection, open(reading, "rb") as stream:  # noqa: PTH123
+            clone = os.pidfd_open(int(children(pid)))
+            os.kill(pid, signal.SIGKILL)
+            with pytest.raises(SnapshotError, match="cut short"):
+                store(stream, tmp_path / "a.irkheap")
+        assert select.select([clone], [], [], 10)[0], "the clone outlived the process"
+        os.close(clone)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_sentence_and_no_file(busy: tuple[int, Callable[[], bytes]], tmp_path: Path) -> None:
+    pid, ask = busy
+    irkit = str(Path(sys.executable).parent / "irkit")
+    command = ["prlimit", "--fsize=65536", irkit, "memory", "snapshot", "--pid", str(pid), "--to", "a.irkheap"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 8
+    assert "a.irkheap cannot be written: File too large" in " ".join(done.stderr.split())
+    assert list(tmp_path.iterdir()) == []
+    assert ask() == b"ok"
+
+
+def test_a_damaged_file_is_refused(busy: tuple[int, Callable[[], bytes]], tmp_path: Path) -> None:
+    path = snapshot(busy[0], tmp_path / "a.irkheap").path
+    whole = path.read_bytes()
+    for changed in (
+        whole[:-1],
+        whole[:4000],
+        whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:],
+        b"",
+        whole + b"x",
+    ):
+        path.write_bytes(changed)
+        with pytest.raises(SnapshotError):
+            read(path)
+
+
+def test_a_process_without_an_agent_or_none_at_all_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotError, match="has no memory agent"):
+        snapshot(os.getpid(), tmp_path / "a.irkheap")
+    with pytest.raises(NotFoundError, match="no process"):
+        snapshot(2**22 + 1, tmp_path / "a.irkheap")
