@@ -1,0 +1,137 @@
+"""Leak suspects: few, ranked, in sentences; by the rules of Eclipse MAT's FindLeaksQuery, and by growth.
+
+From what holds a large share of the heap, go down to the accumulation point: the last whose largest part is most of it
+(0.7 in MAT). Of several snapshots, what must be large is the growth, in every interval and not dying away. Snapshots
+are compared by the names that lead to objects, never by addresses, which are reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from irkit.memory.heap import ELEMENT, HELD_FROM_C, Heap, Owner, Shape
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHARE = 0.1
+_DROP = 0.7
+_LEAST_BYTES = 1 << 20
+_LEAST_GROWTH_BYTES = 128 * 1024
+_LEAST_GROWTH = 0.02
+_STEADY = 0.2
+_MOST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """What keeps much alive: its name, what it keeps, its share of the heap, and growth where it was seen twice."""
+
+    owner: str
+    type_name: str
+    kept_type: str
+    kept: int
+    retained_bytes: int
+    share: float
+    growth_bytes: int | None = None
+    growth_a_minute: float | None = None
+    node: int = 0
+
+    def __str__(self) -> str:
+        whom = f"{self.kept:,} `{self.kept_type}` alive" if self.kept else "its own content alive"
+        told = (
+            f"`{self.owner}` ({self.type_name}) keeps {whom}, {size(self.retained_bytes)}, {self.share:.0%} of the heap"
+        )
+        if self.growth_a_minute is not None:
+            return f"{told}, +{size(self.growth_a_minute)} a minute"
+        return told if self.growth_bytes is None else f"{told}, +{size(self.growth_bytes)} since the first snapshot"
+
+
+def suspects(heaps: Sequence[Heap]) -> tuple[Suspect, ...]:
+    """Return the suspects of one snapshot by size, of several (earliest first) by growth; the largest first."""
+    last = heaps[-1]
+    if len(heaps) == 1:
+        least = max(_LEAST_BYTES, _SHARE * last.total_bytes)
+        weights = {shape: one.retained_bytes for shape, one in last.owners.items() if one.retained_bytes >= least}
+    else:
+        weights = _growth(heaps)
+    chosen = _accumulation_points(last, weights)
+    return tuple(_suspect(heaps, last.owners[shape], weights[shape]) for shape in chosen[:_MOST])
+
+
+def difference(heaps: Sequence[Heap]) -> pd.DataFrame:
+    """Return `owner`, `type`, `before_bytes`, `after_bytes`, `growth_bytes` between the first and the last snapshot."""
+    import pandas as pd
+
+    first, last = heaps[0].owners, heaps[-1].owners
+    rows = []
+    for shape in {**first, **last}:
+        one = last.get(shape) or first[shape]
+        before = first[shape].retained_bytes if shape in first else 0
+        after = last[shape].retained_bytes if shape in last else 0
+        rows.append((one.name, one.type_name, before, after, after - before))
+    table = pd.DataFrame(rows, columns=["owner", "type", "before_bytes", "after_bytes", "growth_bytes"])
+    return table.sort_values("growth_bytes", ascending=False, ignore_index=True)
+
+
+def difference_by_type(heaps: Sequence[Heap]) -> pd.DataFrame:
+    """Return `type` with growth in `objects` and `size_bytes` between the first and the last snapshot."""
+    first, last = (heap.by_type().set_index("type") for heap in (heaps[0], heaps[-1]))
+    table = last.sub(first, fill_value=0).astype("int64").reset_index()
+    return table.sort_values("size_bytes", ascending=False, ignore_index=True)
+
+
+def size(count: float) -> str:
+    """Write bytes in the unit that fits."""
+    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(count) >= step:
+            return f"{count / step:,.1f} {unit}" if abs(count) < 10 * step else f"{count / step:,.0f} {unit}"
+    return f"{count:.0f} B"
+
+
+def _growth(heaps: Sequence[Heap]) -> dict[Shape, int]:
+    found = {}
+    least = max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * heaps[-1].total_bytes)
+    for shape in heaps[-1].owners:
+        levels = [heap.owners[shape].retained_bytes if shape in heap.owners else 0 for heap in heaps]
+        steps = [after - before for before, after in pairwise(levels)]
+        if levels[-1] - levels[0] >= least and min(steps) > 0 and steps[-1] >= _STEADY * max(steps):
+            found[shape] = levels[-1] - levels[0]
+    return found
+
+
+def _accumulation_points(heap: Heap, weights: dict[Shape, int]) -> list[Shape]:
+    """Of names within names keep the last that still has most of the weight; many alike stand for themselves."""
+    kept: list[Shape] = []
+    for shape in sorted(weights, key=len):
+        one = heap.owners[shape]
+        if heap.is_namespace(one.largest) or shape[0] == HELD_FROM_C:
+            continue
+        above = next((other for other in kept if shape[: len(other)] == other), None)
+        if above is None:
+            kept.append(shape)
+        elif one.objects == 1 and shape[-1] != ELEMENT and weights[shape] >= _DROP * weights[above]:
+            kept[kept.index(above)] = shape
+    return sorted(kept, key=lambda shape: -weights[shape])
+
+
+def _suspect(heaps: Sequence[Heap], owner: Owner, weight: int) -> Suspect:
+    heap = heaps[-1]
+    kind, count = heap.kept(owner.largest)
+    grown = weight if len(heaps) > 1 else None
+    first, last = heaps[0].taken_at, heap.taken_at
+    minutes = (last - first).total_seconds() / 60 if grown is not None and first and last else 0.0
+    return Suspect(
+        owner.name,
+        owner.type_name if owner.objects == 1 else f"{owner.objects:,} × {owner.type_name}",
+        kind,
+        count,
+        owner.retained_bytes,
+        owner.retained_bytes / max(heap.total_bytes, 1),
+        grown,
+        weight / minutes if minutes >= 1 / 60 else None,
+        owner.largest,
+    )
