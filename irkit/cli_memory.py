@@ -58,6 +58,32 @@ def take_snapshot(pid: int | None, container: str | None, path: Path | None, len
     console.say(str(taken))
 
 
+@memory.command("report")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def report(files: tuple[Path, ...]) -> None:
+    """Name what keeps the heap alive: leak suspects with their retaining paths, from one snapshot or several.
+
+    Give snapshots of one process, earliest first: of two or more, what grew is suspected rather than what is large.
+    """
+    from irkit.memory import heap, heap_report
+
+    with console.status("Finding what keeps what alive"):
+        told = heap_report.report([heap.open(path) for path in files])
+    console.say(told)
+
+
+@memory.command("diff")
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+def diff(before: Path, after: Path) -> None:
+    """Compare two snapshots of one process: what grew, by the names that lead to it and by type."""
+    from irkit.memory import heap, heap_report
+
+    with console.status("Comparing the two heaps"):
+        told = heap_report.growth([heap.open(before), heap.open(after)])
+    console.say(told)
+
+
 def _seconds(text: str) -> float:
     """Read a length of time; a bare number is seconds.
 

@@ -158,7 +158,8 @@ class Heap:
 
         offsets, items = self._tree
         found: U32 = items[offsets[node] : offsets[node + 1]]
-        return found[found != np.uint32(node)]
+        below: U32 = found[found != np.uint32(node)]
+        return below
 
     def kept(self, node: int) -> tuple[str, int]:
         """Return the most frequent type among what a node dominates immediately, and how many of it there are."""

@@ -22,6 +22,7 @@ from traitlets.config import Config
 import irkit.report.html
 from irkit.errors import InputError, NotFoundError
 from irkit.publish import safe
+from irkit.publish.scrub import scrubbed, secrets_of
 from irkit.visible import cut, visible
 
 _HERE = Path(__file__).parent
@@ -83,6 +84,9 @@ class IrkitExporter(TemplateExporter):
     ) -> tuple[str, dict[str, Any]]:
         """Return the page and nbconvert's resources; a notebook that did not run to its end is stamped INCOMPLETE."""
         style = stylesheet()
+        secrets = secrets_of(nb)
+        if secrets.names:
+            nb = nbformat.from_dict(scrubbed(nb, secrets))
         problems = problems_of(nb)
         title = title_of(nb)
         resources = dict(resources or {})
@@ -91,6 +95,7 @@ class IrkitExporter(TemplateExporter):
             "style": Markup(style),  # noqa: S704 (our own file)
             "policy": policy(style),
             "problems": problems,
+            "secrets": tuple(visible(cut(name, 60)) for name in secrets.names),
         }
         return super().from_notebook_node(nb, resources, **kw)
 

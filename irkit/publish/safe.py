@@ -66,7 +66,7 @@ _BITMAPS = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 def clean(html: str) -> Markup:
     """Return HTML with nothing in it that runs, loads, or hides: only tags, attributes and classes that are known."""
     kept = nh3.clean(
-        html,
+        visible(html, lines=True),  # the parser takes no lone surrogates, and drops NUL without a word
         tags=set(_TAGS),
         clean_content_tags=set(_DROPPED_WHOLE),
         attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
@@ -75,7 +75,7 @@ def clean(html: str) -> Markup:
         url_schemes={"data", "http", "https", "mailto"},
         link_rel=None,
     )
-    # the parser has turned `&#27;` into the character itself by now, so this comes last
+    # once more: the parser has turned `&#27;` into the character itself by now
     return Markup(visible(kept, lines=True))  # noqa: S704 (made safe by the lines above)
 
 
@@ -107,14 +107,16 @@ def markdown(source: str) -> Markup:
     """Return Markdown as safe HTML; HTML inside it is shown as text, and images from elsewhere are left out."""
     from markdown_it import MarkdownIt
 
-    return clean(MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).render(source))
+    return clean(
+        MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).render(visible(source, lines=True))
+    )
 
 
 def _shown(data: Mapping[str, Any]) -> Markup:
     if "text/html" in data:
         return clean(_text(data["text/html"]))
     if "image/svg+xml" in data:
-        return _image(data_uri(_text(data["image/svg+xml"])), data)
+        return _image(data_uri(visible(_text(data["image/svg+xml"]), lines=True)), data)
     for kind, magic in _BITMAPS.items():
         if kind in data and (encoded := _base64(_text(data[kind]), magic)):
             return _image(f"data:{kind};base64,{encoded}", data)

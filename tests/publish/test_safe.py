@@ -72,6 +72,16 @@ def test_escaped_control_characters_are_made_visible_after_parsing() -> None:
     assert str(safe.clean("<p>&#27;[31m &#x202e;x &#0;</p>")) == "<p>␛[31m \\u202ex \ufffd</p>"
 
 
+@pytest.mark.parametrize("kind", ["text/html", "text/markdown", "text/plain", "image/svg+xml"])
+def test_hidden_characters_are_shown_whatever_the_kind(kind: str) -> None:
+    made = output(kind, "a\x00b\x1b[5n\u202ec\ud800d")
+    if kind == "image/svg+xml":
+        made = base64.b64decode(re.findall(r"base64,([^\"]+)", made)[0]).decode()
+    assert "a␀b" in made
+    assert "\\u202ec\\ud800d" in made
+    made.encode()
+
+
 def output(kind: str, data: object) -> str:
     return str(safe.output({"output_type": "display_data", "data": {kind: data}, "metadata": {"width": "1 onload=x"}}))
 

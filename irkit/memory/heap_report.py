@@ -1,0 +1,75 @@
+"""What analysed snapshots say, as text; what the snapshot cannot show is said, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from irkit.memory.heap import Heap
+from irkit.memory.heap_suspects import Suspect, difference, difference_by_type, size, suspects
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ROWS = 10
+_STEPS = 8
+
+
+def report(heaps: Sequence[Heap]) -> str:
+    """Return the suspects with their retaining paths, then the largest owners and types; earliest snapshot first."""
+    last = heaps[-1]
+    lines = [_head(last), ""]
+    found = suspects(heaps)
+    by = "by growth" if len(heaps) > 1 else "by size alone: a second snapshot tells whether it grows"
+    lines.append(f"Leak suspects ({by})" if found else _nothing(heaps))
+    for number, one in enumerate(found, 1):
+        lines += [f"{number}. {one}", *_path(last, one)]
+    lines += ["", "Retained by owner (estimates)", *_table(last.by_owner(), ("retained_bytes",))]
+    lines += ["", "By type", *_table(last.by_type(), ("size_bytes",))]
+    return "\n".join(lines)
+
+
+def growth(heaps: Sequence[Heap]) -> str:
+    """Return what grew between the first and the last snapshot, by owner and by type."""
+    columns = ("before_bytes", "after_bytes", "growth_bytes")
+    by_owner = difference(heaps)
+    by_type = difference_by_type(heaps)
+    lines = ["Growth by owner (retained, estimates)", *_table(by_owner[by_owner["growth_bytes"] > 0], columns)]
+    lines += ["", "Growth by type (shallow)", *_table(by_type[by_type["size_bytes"] > 0], ("size_bytes",))]
+    return "\n".join(lines)
+
+
+def _head(heap: Heap) -> str:
+    seen = f"{heap.file.objects:,} objects, {size(heap.total_bytes)}"
+    if heap.explained is None:
+        return f"{seen}. Which part of the process's memory that is, is unknown: the snapshot does not say its size."
+    rest = "the rest is native memory, fragmentation and the interpreter itself"
+    return f"{seen}: {heap.explained:.0%} of the process's memory; {rest}."
+
+
+def _nothing(heaps: Sequence[Heap]) -> str:
+    if len(heaps) > 1:
+        return "No leak suspect: no object's retained size grew in every interval."
+    return "No leak suspect: nothing retains a tenth of the heap. A second snapshot would tell what grows."
+
+
+def _path(heap: Heap, one: Suspect) -> list[str]:
+    steps = heap.path_steps(one.node)
+    left_out = [f"     … {len(steps) - _STEPS} more"] if len(steps) > _STEPS else []
+    shown = steps if not left_out else (*steps[: _STEPS // 2], *steps[-_STEPS // 2 :])
+    told = [f"     {name} ({kind}), {size(held)}" for name, kind, held in shown]
+    return [*told[: _STEPS // 2], *left_out, *told[_STEPS // 2 :]]
+
+
+def _table(table: pd.DataFrame, sizes: tuple[str, ...]) -> list[str]:
+    if table.empty:
+        return ["  nothing"]
+    rows = [
+        [size(value) if column in sizes else f"{value:,}" if isinstance(value, int) else str(value)[:70]
+         for column, value in row.items()]
+        for row in table.head(_ROWS).astype(object).to_dict("records")
+    ]  # fmt: skip
+    names = [str(column).removesuffix("_bytes") for column in table.columns]
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in (names, *rows)]  # fmt: skip

@@ -1,0 +1,39 @@
+"""Run a program for a few rounds in this process, with a snapshot of the heap after each: PROGRAM FOLDER."""
+
+import gc
+import importlib
+import json
+import os
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from irkit.memory import _heapwalk
+from irkit.memory.heap_file import store
+
+ROUNDS = 4
+
+
+def take(path: Path) -> None:
+    read, write = os.pipe()
+    meta = json.dumps({"pid": os.getpid(), "taken_at": datetime.now(UTC).isoformat()}).encode()
+    _, pidfd, _ = _heapwalk.clone_walk(write, meta, sys.modules, 30.0)
+    os.close(write)
+    os.close(pidfd)
+    with os.fdopen(read, "rb") as stream:
+        store(stream, path)
+
+
+def main(name: str, folder: Path) -> None:
+    sys.path.insert(0, str(Path(__file__).parent))
+    threading.stack_size(1 << 20)
+    program = importlib.import_module(name)
+    for number in range(ROUNDS):
+        program.step()
+        gc.collect()
+        take(folder / f"{number}.irkheap")
+    os._exit(0)  # threads that never end are part of some programs
+
+
+main(sys.argv[1], Path(sys.argv[2]))
