@@ -188,16 +188,41 @@ def test_waiting_ends_when_the_window_is_over(irkit: Run, stack: Stack) -> None:
     assert waited["waited_s"] >= 1
 
 
-def test_a_sliding_window_has_room_when_its_oldest_call_leaves_it(irkit: Run, stack: Stack) -> None:
+@pytest.mark.parametrize("unit", [1, 1000])
+def test_a_sliding_window_has_room_when_its_oldest_call_leaves_it(unit: int, irkit: Run, stack: Stack) -> None:
     with closing(redis.Redis.from_url(stack.redis_url)) as server:
-        now = server.time()[0]
-        server.zadd("ratelimit:provider:made-up", {"old": now - 57, "new": now})
+        now = server.time()[0] * unit
+        server.zadd("ratelimit:provider:made-up", {"old": now - 57 * unit, "new": now})
         server.expire("ratelimit:provider:made-up", 60)
         said = irkit("act", "42", "wait-ratelimit", "made-up", "--apply")
         assert said.code == 0, said.err
         assert "has reset, 1 used" in said.out
         assert server.exists("ratelimit:provider:made-up"), "only its oldest call has left it"
         server.delete("ratelimit:provider:made-up")
+
+
+def test_scores_that_are_no_times_are_not_taken_for_some(irkit: Run, stack: Stack) -> None:
+    with closing(redis.Redis.from_url(stack.redis_url)) as server:
+        server.zadd("ratelimit:provider:made-up", {"a": 3, "b": 5})
+        server.expire("ratelimit:provider:made-up", 900)
+        said = irkit("act", "42", "wait-ratelimit", "made-up", "--apply", "-p", "patience", "1")
+        server.delete("ratelimit:provider:made-up")
+    assert said.code == 8
+    assert "had not reset after 1 s" in said.err
+
+
+def test_a_key_that_tells_its_limit_is_held_to_it(irkit: Run, stack: Stack) -> None:
+    with closing(redis.Redis.from_url(stack.redis_url)) as server:
+        server.hset("ratelimit:provider:made-up", mapping={"limit": 600, "remaining": 0})
+        server.expire("ratelimit:provider:made-up", 900)
+        full = irkit("act", "42", "wait-ratelimit", "made-up", "--apply", "-p", "patience", "1")
+        server.hset("ratelimit:provider:made-up", mapping={"remaining": 597})
+        free = irkit("act", "42", "wait-ratelimit", "made-up", "--apply")
+        server.delete("ratelimit:provider:made-up")
+    assert "600 used of 600" in full.out
+    assert "had not reset after 1 s" in full.err
+    assert free.code == 0, free.err
+    assert "has reset, 3 used" in free.out
 
 
 def test_a_key_that_never_expires_is_not_waited_for(irkit: Run, stack: Stack) -> None:
