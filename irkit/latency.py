@@ -29,9 +29,10 @@ class Latency:
 
     Where `over` is true these are the requests of the slow stretch: `onset` is when the first slow one was asked for,
     `last` when its last was answered, `later` how many came after that, `until` is `last` or None where those are too
-    few to end it. `confidence` is of that judgement, in either direction. `silence_s` is how long the service answered
-    nothing at all, then much at once: it hung, and
-    was not slow; 0.0 where it answered something meanwhile.
+    few to end it. Where it is false they are all requests, with `onset` and `last` those of a stretch much slower than
+    usual that is within the limit so far. `confidence` is of that judgement, in either direction. `silence_s` is how
+    long the service answered nothing at all, then much at once: it hung, and was not slow; 0.0 where it answered
+    something meanwhile.
     """
 
     service: str
@@ -75,12 +76,18 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         positions = slow.nonzero()[0]
         first, last, confidence = int(positions[0]), int(positions[-1]), chance_of_fewer
     else:
-        values = sorted(durations)
+        # a stretch much slower than usual is judged by itself: the quick ones before it say nothing of it
+        near = worst_stretch(durations > limit_s * _NEAR_LIMIT, _SLOW_SHARE, _BROKEN_SHARE)
+        slower = near is not None and near.expected_by_chance < _HARDLY_CHANCE
+        first, last = (near.first, near.last) if near is not None and slower else (0, total - 1)
+        values = sorted(durations[first : last + 1])
+        slow_inside = int(slow[first : last + 1].sum())
+        onset, until = _asked_and_answered(ordered, first, last) if slower else (None, None)
         p95_s, interval = quantile(values, 1 - _SLOW_SHARE), quantile_interval(values, 1 - _SLOW_SHARE)
         # the chance of seeing more slow ones than this if the p95 were at the limit
-        confidence = 1.0 - chance_of_at_most(slow_total, total, _SLOW_SHARE)
-        return Latency(service, over=False, total=total, slow=slow_total, p95_s=p95_s, interval=interval,
-                       confidence=confidence)  # fmt: skip
+        confidence = 1.0 - chance_of_at_most(slow_inside, len(values), _SLOW_SHARE)
+        return Latency(service, over=False, total=len(values), slow=slow_inside, p95_s=p95_s, interval=interval,
+                       confidence=confidence, onset=onset, last=until, later=total - 1 - last)  # fmt: skip
     values = sorted(durations[first : last + 1])
     # a line is written when the answer is: a slow request was asked for earlier, and not in the same order
     answered = ordered["at"].iloc[first : last + 1]
@@ -102,6 +109,14 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         until=answered.iloc[-1].to_pydatetime(warn=False) if total - last > FEWEST else None,
         silence_s=0.0 if spoke or silence_s < (answered.iloc[-1] - onset).total_seconds() / 2 else silence_s,
     )
+
+
+def _asked_and_answered(ordered: pd.DataFrame, first: int, last: int) -> tuple[datetime, datetime]:
+    """Return when the first of these requests was asked for and the last one answered."""
+    import pandas as pd
+
+    asked = ordered["at"].iloc[first] - pd.to_timedelta(ordered["duration_s"].iloc[first], unit="s")
+    return asked.to_pydatetime(warn=False), ordered["at"].iloc[last].to_pydatetime(warn=False)
 
 
 def _episode(durations: np.ndarray[tuple[int], np.dtype[np.float64]], limit_s: float) -> tuple[int, int, float] | None:

@@ -40,8 +40,8 @@ class EvidenceSource(Protocol):
 class Began:
     """One signal's change: the interval in which it began, `until` where it passed, `strength` as in `Onset`.
 
-    `trouble` is False of a change that may be no more than a busier hour. A fact has infinite strength; something that
-    only bears out what others show has none.
+    `trouble` is False of a change that may be no more than a busier hour; `leads_to` names the fact it ended in. A fact
+    has infinite strength; something that only bears out what others show has none.
     """
 
     signal: str
@@ -51,6 +51,7 @@ class Began:
     until: datetime | None
     strength: float
     trouble: bool = True
+    leads_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ def began_of(signal: Signal | Events | Fact) -> Began | None:
         _time(signal.at_s[found.until]) if found.until is not None else None,
         found.strength,
         signal.trouble or found.size < 0,
+        signal.leads_to,
     )
 
 
@@ -151,12 +153,26 @@ def agree(changes: Iterable[Began], signs: Collection[datetime] = ()) -> OnsetIn
     most = max(telling, key=lambda group: (_borne_out(group, signs), len(group)), default=None)
     if most is None:
         return None
+    most = _what_led_to(most, known) or most
     earliest, latest = sorted((max(item.earliest for item in most), min(item.latest for item in most)))
     if earliest == latest or not all(item.earliest <= earliest and item.latest >= latest for item in most):
         # they touch or follow one another closely: as wide again as the sharpest of them on either side
         sharpest = min(item.latest - item.earliest for item in most)
         earliest, latest = earliest - sharpest, latest + sharpest
     return OnsetInterval(earliest, latest, tuple(most), tuple(item for item in known if item not in most))
+
+
+def _what_led_to(group: list[Began], known: list[Began]) -> list[Began]:
+    """Return what agrees with the climb that ended in a fact of the group and lasted until then; else nothing.
+
+    A kill for want of memory is how a leak ends. Beside the fact, that climb needs no second signal.
+    """
+    facts = {item.signal: item for item in group if math.isinf(item.strength)}
+    climbs = [item for item in known if item.leads_to in facts and item.until is None]
+    first = min(climbs, key=lambda item: item.earliest, default=None)
+    if first is None or first.latest >= facts[first.leads_to].earliest:
+        return []
+    return [item for item in known if item.earliest <= first.latest and item.latest >= first.earliest]
 
 
 def _borne_out(group: list[Began], signs: Collection[datetime]) -> bool:

@@ -40,7 +40,7 @@ _COARSER = 4
 _SERVER_ERROR, _TOO_MANY_REQUESTS = 500, 429
 _BAD = frozenset({"warning", "error", "critical"})
 _LEAST_FACTOR = 1.5
-_OF_ENDS = ["at", "name", "oom_kill_count", "oom_killed", "restart_count", "exit_code"]
+_OF_ENDS = ["at", "name", "memory_usage_bytes", "oom_kill_count", "oom_killed", "restart_count", "exit_code"]
 _FAR, _LEAST_SLOW_S = 4.0, 0.2
 
 
@@ -50,7 +50,8 @@ class Signal:
 
     `rising` says that only a rise is trouble; `counted`, that the values are counts and may be added up; `trouble`,
     that a change is bad by itself and not only a busier hour. Durations are logarithms, in which noise is even, and
-    `least` is the smallest change of these that matters; what grows evenly is a ramp in `plain` seconds only.
+    `least` is the smallest change of these that matters; what grows evenly is a ramp in `plain` seconds only. One that
+    ends as something happens is named after it in `leads_to`.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Signal:
     trouble: bool = True
     least: float = 0.0
     plain: bool = False
+    leads_to: str = ""
 
     def coarser(self) -> Signal:
         """Return the counts of four samples at a time."""
@@ -114,6 +116,7 @@ def signals(
         (("health_history", "health"), _of_health),
         (("container_history", "container_stats"), _of_resources),
         (("container_history",), _of_ends),
+        (("container_history",), _of_climbs),
         (("process_history",), _of_processes),
         (("redis_history",), _of_redis),
     ):
@@ -209,22 +212,43 @@ def _of_patterns(logs: pd.DataFrame, span: tuple[float, float]) -> Iterator[Even
 
 def _of_ends(history: pd.DataFrame) -> Iterator[Fact]:
     """Yield for each container the first kill that the kernel counted, and the first end that nobody wanted."""
-    # a recorder of an earlier irkit may not have kept all of it
-    timed = history.reindex(columns=_OF_ENDS)[history["at"].notna()].sort_values("at", kind="stable")
-    for name, rows in timed.groupby("name", sort=True):
+    for name, rows in _by_container(history):
         at_s, last = seconds_of(rows["at"]), rows.shift()
-        killed = (rows["oom_kill_count"] > last["oom_kill_count"]).fillna(value=False).to_numpy(dtype=bool)
-        flagged = (
-            (rows["oom_killed"].isin([True]) & last["oom_killed"].isin([False]))
-            .fillna(value=False)
-            .to_numpy(dtype=bool)
-        )
+        killed = _killed(rows)
         again = (rows["restart_count"] > last["restart_count"]).fillna(value=False).to_numpy(dtype=bool)
         crashed = (rows["exit_code"].notna() & ~rows["exit_code"].isin([0, 143])).to_numpy(dtype=bool)
-        for told, happened in ((f"OOM kill in {name}", killed | flagged), (f"end of {name}", again | crashed)):
+        for told, happened in ((f"OOM kill in {name}", killed), (f"end of {name}", again | crashed)):
             places = happened[1:].nonzero()[0] + 1
             if len(places):
                 yield Fact(told, float(at_s[places[0] - 1]), float(at_s[places[0]]))
+
+
+def _of_climbs(history: pd.DataFrame) -> Iterator[Signal]:
+    """Yield the memory of each container up to its first kill: what climbed until then began the trouble."""
+    import numpy as np
+
+    for name, rows in _by_container(history):
+        places = _killed(rows)[1:].nonzero()[0] + 1
+        if len(places):
+            before = rows.iloc[: places[0]]
+            used = before["memory_usage_bytes"].to_numpy(dtype="float64", na_value=np.nan)
+            climb = _sampled(f"memory of {name} until its OOM kill", before["at"], used / 1024)
+            yield replace(climb, leads_to=f"OOM kill in {name}")
+
+
+def _by_container(history: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    # a recorder of an earlier irkit may not have kept all of it
+    timed = history.reindex(columns=_OF_ENDS)[history["at"].notna()].sort_values("at", kind="stable")
+    for name, rows in timed.groupby("name", sort=True):
+        yield str(name), rows
+
+
+def _killed(rows: pd.DataFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Return at which samples of a container the kernel had counted one more kill, or the Engine flagged one."""
+    last = rows.shift()
+    counted = (rows["oom_kill_count"] > last["oom_kill_count"]).fillna(value=False).to_numpy(dtype=bool)
+    flagged = rows["oom_killed"].isin([True]) & last["oom_killed"].isin([False])
+    return counted | flagged.fillna(value=False).to_numpy(dtype=bool)
 
 
 def _of_health(health: pd.DataFrame) -> Iterator[Signal]:

@@ -225,3 +225,40 @@ def test_half_of_the_requests_slow_are_events() -> None:
     began = began_of(slow)
     assert began is not None
     assert at(110) <= began.earliest <= at(122) <= began.latest <= at(130)
+
+
+def killed_at(sample: int, *, climbs_from: int) -> dict[str, pd.DataFrame | None]:
+    """Two minutes of a container whose memory climbs to the first of many kills, and climbs again after each."""
+    random = np.random.default_rng(4)
+    rows: list[dict[str, object]] = []
+    for index in range(120):
+        age = max(index - climbs_from, 0) if index < sample else (index - sample) % (sample - climbs_from)
+        rows.append({
+            "at": at(index),
+            "name": "api-1",
+            "memory_usage_bytes": int(15e6 + 2e5 * random.standard_normal() + 20e6 * age),
+            "cpu_percent": 3 + random.random(),
+            "oom_kill_count": 0 if index < sample else 1 + (index - sample) // (sample - climbs_from),
+            "oom_killed": index >= sample,
+            "restart_count": 0 if index < sample else 1,
+            "exit_code": None,
+        })  # fmt: skip
+    return {"container_history": table(rows)}
+
+
+def test_a_climb_that_ended_in_a_kill_began_the_trouble_and_not_the_kill() -> None:
+    found = onset_interval(killed_at(62, climbs_from=50), signs=[at(62)])
+    assert found is not None
+    assert at(48) <= found.earliest <= at(51) <= found.latest + timedelta(seconds=1)
+    assert found.latest <= at(53)
+    assert {"OOM kill in api-1", "end of api-1"} <= {item.signal for item in found.others}
+
+
+def test_a_kill_without_a_climb_is_its_own_beginning() -> None:
+    tables = killed_at(62, climbs_from=50)
+    history = tables["container_history"]
+    assert history is not None
+    history["memory_usage_bytes"] = [int(15e6 + 1e5 * (index % 7)) for index in range(len(history))]
+    found = onset_interval({"container_history": history}, signs=[at(62)])
+    assert found is not None
+    assert at(60) <= found.earliest <= found.latest <= at(63)

@@ -42,8 +42,8 @@ def detect(
     numbers = _numbers(found, limit_s)
     counted = f"p95 of {count(found.total, 'request')} to {found.service or 'the service'}{aside}"
     p95 = seconds(found.p95_s)
+    span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end) if found.onset else ""
     if found.over and found.onset:
-        span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end)
         sentence = f"{counted} is {p95}{span} ({seconds_between(found.interval)}); {limit}"
         if found.silence_s >= max(_HANG_S, 2 * limit_s):
             sentence += f". For {seconds(found.silence_s)} it answered nothing at all and then everything at once."
@@ -57,11 +57,11 @@ def detect(
         return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers)
     if found.total < FEWEST or found.confidence < _EVEN:
         sentence = (
-            f"{counted} is {p95}, {found.slow} over the limit: too few to tell "
+            f"{counted} is {p95}{span}, {found.slow} over the limit: too few to tell "
             f"({seconds_between(found.interval)}; {limit})."
         )
         return Verdict(VerdictState.UNKNOWN, sentence, "Look at a longer window.", numbers=numbers)
-    sentence = f"{counted} is {p95} ({seconds_between(found.interval)}); {limit}."
+    sentence = f"{counted} is {p95}{span} ({seconds_between(found.interval)}); {limit}."
     return Verdict(VerdictState.CLEAR, sentence, confidence=found.confidence, numbers=numbers)
 
 

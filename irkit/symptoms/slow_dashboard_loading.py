@@ -45,15 +45,15 @@ def detect(requests: pd.DataFrame, threshold: Threshold | None, window: Window) 
         "until": found.until,
     }
     limit = f"the limit is {seconds(threshold.value)}"
+    span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end) if found.onset else ""
     if found.over and found.onset:
-        span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end)
         sentence = (
             f"The p95 of {count(found.total, 'dashboard load')} is {seconds(found.p95_s)}{span} "
             f"({seconds_between(found.interval)}; {limit}), slowest {listing(list(routes)[:3])}."
         )
         advice = "See whether other routes are slow too; if not, look at the queries behind these."
         return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers)
-    sentence = f"The p95 of {count(found.total, 'dashboard load')} is {seconds(found.p95_s)}"
+    sentence = f"The p95 of {count(found.total, 'dashboard load')} is {seconds(found.p95_s)}{span}"
     if found.total < FEWEST or found.confidence < _EVEN:
         sentence += f", {found.slow} over the limit: too few to tell ({seconds_between(found.interval)}; {limit})."
         return Verdict(VerdictState.UNKNOWN, sentence, "Load it some twenty times and look again.", numbers=numbers)
@@ -67,10 +67,10 @@ def _slowest_routes(loads: pd.DataFrame) -> dict[str, float]:
     return dict(sorted(routes.items(), key=lambda item: -item[1])[:5])
 
 
-def _loads(duration_s: float, *, path: str = "/api/dashboard") -> list[dict[str, object]]:
+def _loads(duration_s: float, *, path: str = "/api/dashboard", minute: int = 0) -> list[dict[str, object]]:
     return [
         {
-            "at": f"2026-11-24T03:{second // 60:02d}:{second % 60:02d}Z",
+            "at": f"2026-11-24T03:{minute:02d}:{second:02d}Z",
             "service": "jarvis-api",
             "method": "GET",
             "path": path,
@@ -84,5 +84,6 @@ def _loads(duration_s: float, *, path: str = "/api/dashboard") -> list[dict[str,
 FIRES = (Example("the dashboard is slow", {"requests": _loads(3.1)}),)
 QUIET = (
     Example("the dashboard is quick", {"requests": _loads(0.2)}),
+    Example("slower than it was, and within the limit", {"requests": _loads(0.2) + _loads(1.4, minute=1)}),
     Example("another route is slow", {"requests": _loads(0.2) + _loads(9.0, path="/api/report")}),
 )
