@@ -27,6 +27,14 @@ class Skew:
     skew_s: float
     uncertainty_s: float
 
+    def beyond(self, limit_s: float) -> bool:
+        """Say whether it is off by more than a limit, for sure."""
+        return abs(self.skew_s) > self.uncertainty_s + limit_s
+
+    def __str__(self) -> str:
+        side = "ahead of" if self.skew_s > 0 else "behind"
+        return f"{abs(self.skew_s):,.3f} s {side} irkit's (give or take {self.uncertainty_s:,.3f} s)"
+
 
 def skew_between(asked_at: datetime, answered_at: datetime, told: datetime, resolution_s: float = 0.0) -> Skew:
     """Return the skew of a clock that told its time somewhere between our asking and its answer.

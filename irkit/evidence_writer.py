@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from irkit.redact import Redactor
 
-_BATCH_ROWS = 5000
+_GROUP_ROWS = 20_000
+# as JSON in ASCII writes halves of a pair, which text beyond the basic plane has as well
+_SURROGATE = b"\\ud"
 _BUFFERED_ROWS = 500
 _LINGER_S = 0.05
 _OFTEN = 4
@@ -189,27 +191,48 @@ def to_parquet(staged: Sequence[Path], columns: Mapping[str, ColumnType], destin
         "bool": pa.bool_(),
         "time": pa.timestamp("us", tz="UTC"),
     }
-    schema = pa.schema([(name, types[kind]) for name, kind in columns.items()])
-    batches = []
-    rows = chain.from_iterable(_staged_rows(path) for path in staged)
-    while batch := list(islice(rows, _BATCH_ROWS)):
-        cells = zip(*batch, strict=True)
-        arrays = [
-            pa.array([to_bytes(cell) if isinstance(cell, str) else cell for cell in column], type=field.type)
-            for column, field in zip(cells, schema, strict=True)
+    foreign = _columns_of_bytes(staged, len(columns))
+    schema = pa.schema(
+        [
+            (name, pa.string() if kind == "string" and index not in foreign else types[kind])
+            for index, (name, kind) in enumerate(columns.items())
         ]
-        batches.append(pa.RecordBatch.from_arrays(arrays, schema=schema))
-    table = pa.Table.from_batches(batches, schema=schema)
-    for index, column in enumerate(table.schema):
-        if pa.types.is_large_binary(column.type):
-            try:
-                table = table.set_column(
-                    index, column.name, table.column(index).cast(pa.large_string()).cast(pa.string())
+    )
+    rows, written = chain.from_iterable(_staged_rows(path) for path in staged), 0
+    with pq.ParquetWriter(destination, schema, compression="zstd") as writer:  # never more of it in memory than a group
+        while group := list(islice(rows, _GROUP_ROWS)):
+            arrays = [
+                pa.array(
+                    [to_bytes(cell) if isinstance(cell, str) else cell for cell in column]
+                    if pa.types.is_large_binary(field.type)
+                    else column,
+                    type=field.type,
                 )
-            except pa.ArrowInvalid:
-                continue
-    pq.write_table(table, destination, compression="zstd")
-    return int(table.num_rows)
+                for column, field in zip(zip(*group, strict=True), schema, strict=True)
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+            written += len(group)
+    return written
+
+
+def _columns_of_bytes(staged: Sequence[Path], columns: int) -> frozenset[int]:
+    """Return the places of the columns in which some text is not UTF-8; only lines with a surrogate need a look."""
+    found: set[int] = set()
+    for path in staged:
+        with path.open("rb") as stream:
+            for line in stream:
+                if _SURROGATE in line and line.endswith(b"\n") and len(found) < columns:
+                    found |= {index for index, cell in enumerate(json.loads(line)) if not _is_unicode(cell)}
+    return frozenset(found)
+
+
+def _is_unicode(cell: object) -> bool:
+    if isinstance(cell, str):
+        try:
+            cell.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
 
 
 def _staged_rows(staged: Path) -> Iterator[list[Any]]:

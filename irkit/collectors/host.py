@@ -59,6 +59,8 @@ _SKEW: Mapping[str, ColumnType] = {
     "reason": "string",
 }
 _CALLED = {"docker": "the Docker Engine", "http": "the health endpoint", "prometheus": "Prometheus", "redis": "Redis"}
+# further off than this for sure, a clock puts what it stamps before or after what it followed or caused
+_AGREE_S = 1.0
 # a clock that takes longer than this to tell the time is of no use, and must not keep the others from being heard
 _CLOCK_SHARE = 0.2
 _CLOCKS_SHARE = 0.4
@@ -168,6 +170,8 @@ def _skews(
             gaps.append(Gap(f"the clock of {_CALLED[source]} could not be compared: it does not tell its time"))
         else:
             yield {"source": source, **asdict(skew)}
+            if skew.beyond(_AGREE_S):
+                gaps.append(Gap(f"the clock of {_CALLED[source]} is {skew}: the times it tells are off by as much"))
     name = engine.get("Name")
     if name and name != socket.gethostname():
         gaps.append(Gap(f"the containers run on {name}: what this machine has of load and memory is not theirs"))

@@ -27,10 +27,13 @@ _PROCESSES: Mapping[str, ColumnType] = {
     "threads": "int",
     "open_files": "int",
     "open_files_limit": "int",
+    "garbage_collection": "string",
 }
 # the command's name only: arguments are where passwords are given
 _PS = "-eo pid,ppid,rss,nlwp,comm"
 _KIB = 1024
+# collections of garbage are counted inside a process, and nothing outside it can read them
+_NO_AGENT = "not known: no memory agent in the process"
 _ALIVE = frozenset({"running", "paused"})
 _FOREIGN = "are counted by an engine whose processes cannot be looked into from here: shares of memory and descriptors"
 
@@ -48,7 +51,7 @@ def collect(target: DockerTarget, _window: Window, limits: Limits = USUAL) -> It
     Yields one row of `container_processes` for each process of each running or paused container. `pid` is the host's.
     `pss_bytes` counts a page shared by n processes as 1/n of it, so that the rows of a container add up to what it
     holds (Linux, Documentation/filesystems/proc.rst). Descriptors and shares need the engine's own machine, and
-    usually root.
+    usually root; `garbage_collection` says that it cannot be known from outside.
 
     Raises:
         Unreachable: no Engine answers, or it has no such containers.
@@ -84,6 +87,7 @@ def _look(client: EngineClient, each: ListedContainer) -> list[dict[str, object]
     rows = []
     for process in _top(client, each):
         row: dict[str, object] = {"at": utc_now(), "service": each.service, "name": each.name, **process}
+        row["garbage_collection"] = _NO_AGENT
         pid = process["pid"]
         if isinstance(pid, int) and procfs.in_container(pid, each.id):
             try:

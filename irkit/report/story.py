@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from irkit import steps
 from irkit.action_items import items as action_items_of
+from irkit.clocks import Skew
 from irkit.model import Event, EventKind, Finding, Incident, Status, Step
 from irkit.report import facts
 from irkit.report.excerpt import quoted
@@ -38,13 +39,25 @@ def timeline(of: Material) -> Timeline:
     rows = [*_told(of), *_onset(of), *_containers(of), *_checks(of), *_traffic(of)]
     first = of.bundle.window.start
     if rows and of.bundle.manifest.evidence and first < min(row.at for row in rows):
-        rows.append(TimelineRow(first, "", "irkit", "Evidence starts here."))
+        rows.append(
+            TimelineRow(
+                first, "", "irkit", " ".join(("Evidence starts here.", *_clocks(of))), of.view.ids("clock_skew")
+            )
+        )
     placed = sorted((_placed(row, of) for row in rows), key=lambda row: row.at)
     # people's own rows are never the ones left out
     spare = max(len(placed) - _MAX_ROWS, 0)
     dropped = {id(row) for row in [row for row in placed if not row.person][_MAX_ROWS // 2 :][:spare]}
     kept = tuple(row for row in placed if id(row) not in dropped)
     return Timeline(kept, len(dropped), by_evidence=of.start_by_evidence is not None)
+
+
+def _clocks(of: Material) -> Iterator[str]:
+    """Say how far each source's clock was from irkit's, which is what the times of different sources rest on."""
+    told = [row for row in of.view.records("clock_skew") if row.get("skew_s") is not None]
+    if told:
+        skews = (f"{row['source']} {Skew(row['skew_s'], row['uncertainty_s'])}" for row in told)
+        yield f"Clocks: {', '.join(skews)}."
 
 
 def what_happened(of: Material) -> Narrative:

@@ -120,7 +120,8 @@ class Lab:
         each_at_once(lambda container: container.remove(force=True), containers)
 
     def clean(self) -> None:
-        left = {container.id for container in self.client.containers.list(all=True)}
+        # others use this Engine, too, and their containers may go while they are listed
+        left = {container.id for container in self.client.containers.list(all=True, ignore_removed=True)}
         self.remove(container for container in self._made if container.id in left)
         for volume in self.client.volumes.list(filters={"name": self.project}):
             volume.remove()

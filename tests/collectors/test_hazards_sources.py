@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ from irkit.settings import (
     SqliteTarget,
 )
 from irkit.visible import visible
+from tests import http_servers as servers
 from tests.collectors.lab import SLEEP, Lab, python
+from tests.redis_servers import redis_server
 from tests.stack.engine import wait_until
 from tests.support.deaf import Deaf, deaf
 from tests.support.memory import descendants, watched
@@ -254,3 +257,28 @@ def test_times_are_utc_whatever_zones_we_and_the_service_are_in(lab: Lab, settin
     assert all(str(at.tzinfo) == "UTC" for at in times)
     (skew,) = bundle.load("clock_skew").to_dict("records")
     assert abs(skew["skew_s"]) <= skew["uncertainty_s"] + 1e-6
+
+
+def late(connection: socket.socket, closing: object) -> None:
+    """A health endpoint whose clock is an hour behind."""
+    date = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
+    servers.answer(b'{"status": "healthy"}', f"Date: {date}")(connection, closing)  # type: ignore[arg-type]
+
+
+def test_a_clock_that_is_wrong_is_named_and_nothing_else_is_lost(settings: Settings, tmp_path: Path) -> None:
+    with servers.serving(late) as port, redis_server(tmp_path / "redis") as server:
+        http = HttpTarget(f"http://127.0.0.1:{port}/health", configured=True)
+        skewed = replace(settings, http=http, redis=server.target())
+        bundle = gathered(skewed, "host", "http-health", "redis-info")
+    skews = {row["source"]: row for row in bundle.load("clock_skew").to_dict("records")}
+    assert set(skews) == {"docker", "http", "redis"}
+    for source, expected_s in (("docker", 0.0), ("http", -3600.0), ("redis", 0.0)):
+        assert abs(skews[source]["skew_s"] - expected_s) <= skews[source]["uncertainty_s"] + 1e-6
+    runs = runs_of(bundle)
+    assert runs["host"].outcome is Outcome.PARTIAL
+    assert "the clock of the health endpoint is 3,6" in runs["host"].reason or "3,599" in runs["host"].reason
+    assert "behind irkit's" in runs["host"].reason
+    assert "Redis" not in runs["host"].reason
+    assert (runs["http-health"].outcome, runs["redis-info"].outcome) == (Outcome.COLLECTED, Outcome.COLLECTED)
+    assert set(bundle.load("health")["verdict"]) == {"healthy"}
+    assert len(bundle.load("host")) == 1
