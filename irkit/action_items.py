@@ -17,6 +17,7 @@ SECTION = "action-item"
 KINDS = ("prevent", "detect", "mitigate", "process")
 NO_DATE = datetime.max.replace(tzinfo=UTC)
 _DONE = "action_item_done"
+_AMENDED = "action_item_amended"
 _LAST_MINUTE = time(23, 59, tzinfo=UTC)
 
 
@@ -31,6 +32,9 @@ def items(events: Iterable[Event]) -> tuple[ActionItem, ...]:
         number = event.data.get(_DONE)
         if isinstance(number, int) and 1 <= number <= len(found):
             found[number - 1] = replace(found[number - 1], done_at=found[number - 1].done_at or event.at)
+        number = event.data.get(_AMENDED)
+        if isinstance(number, int) and 1 <= number <= len(found):
+            found[number - 1] = _amended(found[number - 1], event.data)
     return tuple(found)
 
 
@@ -86,6 +90,36 @@ def finish(  # noqa: PLR0913 (what is done, by whom and when)
     return replace(item, done_at=event.at)
 
 
+def amend(  # noqa: PLR0913 (what may be set right)
+    store: Store,
+    incident_id: int,
+    number: int,
+    *,
+    owner: str | None = None,
+    due: datetime | None = None,
+    criterion: str | None = None,
+    actor: str,
+) -> ActionItem:
+    """Set an action item's owner, due date or criterion right, and return it; the timeline keeps both.
+
+    Raises:
+        InputError: there is no such item, or nothing is given.
+        NotFoundError, StoreError: there is no such incident, or it cannot be written.
+    """
+    found = items(store.timeline(incident_id))
+    if not 1 <= number <= len(found):
+        msg = f"INC-{incident_id} has no action item {number}"
+        raise InputError(msg, hint=f"it has {len(found)}; `irkit action-item list {incident_id}` shows them")
+    given = {"owner": owner, "due": due.isoformat() if due else None, "done_criterion": criterion}
+    changes = {name: value for name, value in given.items() if value}
+    if not changes:
+        raise InputError("what of it is to be set right?", hint="give --owner, --due or --done-when")
+    told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in changes.items())
+    said = f"Action item {number} ({found[number - 1].text}): {told}"
+    store.append(incident_id, EventKind.NOTE, actor=actor, text=said, data={_AMENDED: number, **changes})
+    return items(store.timeline(incident_id))[number - 1]
+
+
 def due_date(text: str, now: datetime) -> datetime:
     """Read a due date: `2026-12-10` (the end of that day, UTC), or `2 weeks` from now.
 
@@ -138,6 +172,15 @@ def _item(event: Event) -> ActionItem:
     owner, criterion, kind = (str(given.get(key) or "") for key in ("owner", "done_criterion", "kind"))
     done = _time(given.get("done_at"))
     return ActionItem(event.text, owner, _time(given.get("due")) or NO_DATE, criterion, kind, done)
+
+
+def _amended(item: ActionItem, given: Mapping[str, Any]) -> ActionItem:
+    return replace(
+        item,
+        owner=str(given.get("owner") or item.owner),
+        due=_time(given.get("due")) or item.due,
+        done_criterion=str(given.get("done_criterion") or item.done_criterion),
+    )
 
 
 def _time(value: object) -> datetime | None:

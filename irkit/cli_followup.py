@@ -74,6 +74,27 @@ def add(
     console.say(f"When it is done: irkit action-item done {incident_id} {number}")
 
 
+@action_item.command("amend")
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.argument("number", type=click.IntRange(min=1))
+@click.option("--owner", metavar="NAME", help="Who will see to it.")
+@click.option("--due", metavar="DATE", help="By when: 2026-12-10, or 2 weeks.")
+@click.option("--done-when", "criterion", help="How all will know that it is done.")
+@by_option
+def amend_item(
+    incident_id: int, number: int, owner: str | None, due: str | None, criterion: str | None, actor: str | None
+) -> None:
+    """Set the owner, due date or criterion of action item NUMBER right."""
+    from irkit import action_items, workspace
+
+    by = action_items.due_date(due, utc_now()) if due else None
+    who = actor or console.user()
+    item = action_items.amend(
+        workspace.store(), incident_id, number, owner=owner, due=by, criterion=criterion, actor=who
+    )
+    console.say(f"Action item {incident_id}.{number}, {item.owner}, due {item.due:%Y-%m-%d}: {item.text}")
+
+
 @action_item.command("done")
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 @click.argument("number", type=click.IntRange(min=1))
@@ -174,7 +195,7 @@ def propose(incident_id: int) -> None:
     console.say("\n".join(f"{idea.kind}: {visible(idea.reason)}" for idea in ideas) + "\n")
     console.say(runbook_proposal.patch(mark + runbook.text, path, ideas).removesuffix("\n"))
     if built_in:
-        hint = "`irkit runbook copy ops/runbook.md` makes it your own; then `git apply` takes the patch"
+        hint = '`irkit runbook copy ops/runbook.md` and `runbook = "ops/runbook.md"` in irkit.toml make it your own'
         console.complain("this is the runbook that comes with irkit, not yours to edit", hint)
 
 

@@ -272,7 +272,8 @@ def show(incident_id: int) -> None:
     if not folders:
         console.say(f"No evidence yet: irkit collect {incident_id}")
         return
-    bundle = open_bundle(workspace.bundle_in_use(incident, folders))
+    told = workspace.timeline(incident, settings=settings)
+    bundle = open_bundle(workspace.bundle_in_use(incident, folders, told))
     console.show(terminal.coverage_table(bundle.runs))
     console.say(
         f"{bundle.path}\nsealed {bundle.manifest.created_at:%Y-%m-%d %H:%M:%S} UTC, sha256 {bundle.manifest.seal}"

@@ -33,7 +33,7 @@ _WORDS = (
 )
 _COMMANDS = {
     Task.REPORT: "irkit lint {id}, then irkit postmortem {id}",
-    Task.RUNBOOK: "irkit runbook propose {id} | git apply",
+    Task.RUNBOOK: "irkit runbook propose {id}",
     Task.MONITORING: "irkit alert-rule {id}",
     Task.MEETING: "irkit meeting {id} --send",
     Task.OTHER: "by hand",

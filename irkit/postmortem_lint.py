@@ -139,6 +139,13 @@ def _claims(incident: Incident, timeline: Sequence[Event], *, has_evidence: bool
             yield Lack("evidence", where, f"“{_shown(event.text)}” rests on nothing that can be looked at", hint)
 
 
+_OPTIONS = {
+    "an owner": "--owner NAME",
+    "a due date": "--due DATE",
+    "a word on how it shows that it is done": '--done-when "…"',
+}
+
+
 def _promises(incident: Incident, timeline: Sequence[Event]) -> Iterator[Lack]:
     found, add = items(timeline), f'irkit action-item add {incident.id} "…" --owner NAME --due DATE'
     if not found:
@@ -153,9 +160,11 @@ def _promises(incident: Incident, timeline: Sequence[Event]) -> Iterator[Lack]:
             )
             if missing
         ]
-        if lacks:
+        if lacks and item.done_at is None:
             said = f"{number}. “{_shown(item.text)}” has no {' and no '.join(one.partition(' ')[2] for one in lacks)}"
-            yield Lack("action-item", SECTION, said, f'{add} --done-when "…"')
+            yield Lack(
+                "action-item", SECTION, said, f"irkit action-item amend {incident.id} {number} {_OPTIONS[lacks[-1]]}"
+            )
 
 
 def _written(timeline: Sequence[Event], slug: str = "") -> Iterator[tuple[str, str]]:

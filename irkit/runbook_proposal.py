@@ -161,7 +161,8 @@ def _failed_steps(of: _Lesson) -> Iterator[Proposal]:
     for step in of.kind.resolution:
         # where something else was done instead, that is what the runbook lacks, not a word against the step
         told = [one for one in of.timeline if one.data.get("step") == step.number and _did_not_help(one)]
-        if told and told[-1].data.get("outcome") != "deviated":
+        known = f"did not serve in {of.incident.label}" in _line(of.runbook, step.line)
+        if told and not known and told[-1].data.get("outcome") != "deviated":
             why = _why(told[-1])
             said = f"did not serve in {of.incident.label}{f': {why}' if why else ''}"
             reason = f"{of.kind.title}, step {step.number} ({step.text}) {said}"

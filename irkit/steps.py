@@ -59,6 +59,13 @@ def is_begun(event: Event) -> bool:
     return event.kind is EventKind.ACTION and event.data.get("outcome") == BEGUN
 
 
+def is_attempt(event: Event) -> bool:
+    """Say whether an event tells of an attempt to mend the service: an action that changes it, or a step taken."""
+    if event.kind is EventKind.ACTION:
+        return bool(event.data.get("changes", True))
+    return event.kind is EventKind.NOTE and "step" in event.data and event.data.get("outcome") != "skipped"
+
+
 def _outcome(event: Event) -> str:
     said = str(event.data.get("outcome") or DONE)
     if event.data.get("verified") is False:

@@ -253,7 +253,7 @@ def _due(incident: Incident, stands: Standing) -> str:
         if not stands.broken:
             return f'irkit mitigate {one} "what made it well again", once users are well'
         if not stands.pending:
-            return f"no step of the runbook is left, and the service is broken: irkit escalate {one}"
+            return f"no step of the runbook is left, and the service is broken: irkit escalate {one} --again gets help"
         step = stands.pending[0]
         return f"step {step.number} of the runbook, {visible(step.text)}; then irkit step {one} {step.number} --done"
     if incident.resolved_at is None:

@@ -16,6 +16,7 @@ from irkit.errors import InputError, NotFoundError
 from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, is_configured, parse_incident_id, utc_now
 from irkit.runbook import Runbook
 from irkit.settings import Settings
+from irkit.steps import is_attempt
 from irkit.targets import targets, with_runbook_defaults
 from irkit.times import parse_time
 
@@ -127,7 +128,7 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     if bundle:
         return open_bundle(_named(bundle, existing, incident))
     if existing and collect != "always":
-        return open_bundle(bundle_in_use(incident, existing))
+        return open_bundle(bundle_in_use(incident, existing, timeline(incident, settings=settings)))
     now = utc_now()
     window = window_of(incident, settings, now)
     if collect == "never":
@@ -167,17 +168,23 @@ def import_bundle(file: Path, incident_id: int | None = None, *, settings: Setti
     return bundle, True
 
 
-def bundle_in_use(incident: Incident, folders: Sequence[Path]) -> Path:
-    """Return the bundle a report rests on: the last one collected before the incident was mitigated or resolved.
+def bundle_in_use(incident: Incident, folders: Sequence[Path], timeline: Iterable[Event] = ()) -> Path:
+    """Return the bundle a report rests on: the last one collected before anybody tried to mend the service.
 
-    What is collected after the repair shows a sound service, and must not push the evidence of the breakage aside.
-    Where all were collected after it the first is taken, where it is not over yet the newest.
+    What is collected after an attempt shows that attempt, and an Engine that forgets may show nothing of the breakage
+    any more. An attempt is an action that changes something, a recorded step of the runbook, or the mitigation. Where
+    all were collected after it the first is taken, where nobody has tried yet the newest.
 
     Raises:
         BundleError: a manifest cannot be read.
     """
     ended = incident.mitigated_at or incident.resolved_at or incident.closed_at
-    before = [folder for folder in folders if ended is None or read_manifest(folder).created_at <= ended]
+    events = tuple(timeline)
+    # what was tried before it was taken up again did not mend what it was taken up for
+    again = max((event.at for event in events if event.kind is EventKind.REOPENED), default=None)
+    attempts = [event.at for event in events if is_attempt(event) and (again is None or event.at >= again)]
+    tried = min([*attempts, *([ended] if ended else [])], default=None)
+    before = [folder for folder in folders if tried is None or read_manifest(folder).created_at <= tried]
     return before[-1] if before else folders[0]
 
 

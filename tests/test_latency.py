@@ -77,3 +77,11 @@ def test_durations_that_cannot_be_are_left_out(duration_s: float) -> None:
 @pytest.mark.parametrize("durations", [(), (None, None)])
 def test_without_durations_there_is_no_latency(durations: tuple[float | None, ...]) -> None:
     assert slowest_service(requests(*durations), 2.0) is None
+
+
+def test_a_slower_stretch_within_the_limit_is_judged_by_its_own_requests() -> None:
+    found = slowest_service(requests(*[0.1] * 300, *[1.2, 1.4, 1.6, 1.8] * 2), 2.0)
+    assert found is not None
+    assert (found.over, found.total, found.slow) == (False, 8, 0)
+    assert found.onset == START + timedelta(seconds=300 - 1.2)
+    assert found.confidence < 0.5

@@ -11,8 +11,9 @@ import pytest
 from irkit import drill, workspace
 from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
 from irkit.errors import BundleError, InputError, NotFoundError
-from irkit.model import Incident, Outcome
+from irkit.model import EventKind, Incident, Outcome
 from irkit.settings import Settings
+from tests.example_bundle import example_bundle
 
 
 @pytest.fixture
@@ -46,12 +47,30 @@ def test_evidence_collected_after_the_repair_does_not_push_the_breakage_aside(
     mended = collected_after_the_repair(settings, filed)
     assert workspace.gather(filed, settings=settings).path == broken
     assert workspace.gather(filed, bundle=mended.name, settings=settings).path == mended
-    reopened = Incident(
-        **{name: getattr(filed, name) for name in ("id", "title", "type", "severity", "status", "opened_at")}
-    )
-    assert workspace.gather(reopened, settings=settings).path == mended
+    store = workspace.store(settings)
+    store.append(42, EventKind.REOPENED, actor="ana", text="it is back")
+    assert workspace.gather(store.incident(42), settings=settings).path == mended
     shutil.rmtree(broken)
     assert workspace.gather(filed, settings=settings).path == mended
+
+
+def test_evidence_collected_after_an_attempt_does_not_push_the_breakage_aside(settings: Settings) -> None:
+    """An Engine that forgets may show nothing of the first crash once a restart was tried."""
+    store = workspace.store(settings, create=True)
+    opened = store.open_incident(
+        "Down", incident_type="api-unresponsive", severity="Critical", actor="ana", incident_id=7
+    )
+    first, second = (example_bundle(settings.home / name, incident_id=7) for name in ("a", "b"))
+    folder = bundle_folder(settings.home, 7)
+    for bundle, name, at in ((first, "one", opened.opened_at), (second, "two", opened.opened_at + timedelta(hours=1))):
+        object.__setattr__(bundle.manifest, "created_at", at)
+        copy_bundle(bundle, folder / name, 7, name)
+    said = {"step": 1, "outcome": "done"}
+    assert workspace.gather(store.incident(7), settings=settings).id == "two"
+    store.append(7, EventKind.NOTE, actor="ana", text="skipped", data=said | {"outcome": "skipped"})
+    assert workspace.gather(store.incident(7), settings=settings).id == "two", "what was left out is no attempt"
+    store.append(7, EventKind.NOTE, actor="ana", text="restarted", data=said)
+    assert workspace.gather(store.incident(7), settings=settings).id == "one"
 
 
 def test_an_unknown_bundle_and_an_unknown_choice_are_one_sentence(settings: Settings, filed: Incident) -> None:

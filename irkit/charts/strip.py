@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from irkit.charts import svg
@@ -234,10 +234,10 @@ def _peak(lane: BarLane | LineLane) -> str:
 
 def _bars(lane: BarLane, x: Callable[[datetime], float], base: float) -> list[str]:
     peak = max((bar.total for bar in lane.bars), default=0) or 1
-    pitch = min((x(b.at) - x(a.at) for a, b in zip(lane.bars, lane.bars[1:], strict=False)), default=8.0)
-    wide = max(pitch - 1, 1)
     parts = []
     for bar in lane.bars:
+        # as wide as its interval, whatever lies between it and the next
+        wide = max(x(bar.at + timedelta(seconds=lane.step_s)) - x(bar.at) - 1, 1)
         tall, failed = bar.total / peak * _LANE_PX, bar.failed / peak * _LANE_PX
         if tall > failed:
             parts.append(svg.rect(x(bar.at), base - tall, wide, tall - failed, "calm"))

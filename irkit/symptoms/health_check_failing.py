@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose import Example, symptom, unless_cut
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _BAD = frozenset({"down", "unhealthy", "error", "fail", "failed", "failing", "unavailable", "critical"})
 _BEFORE = timedelta(seconds=60)
+_LONG = timedelta(minutes=1)
 _AFTER = timedelta(seconds=5)
 _MOMENT = timedelta(seconds=1)
 _LATEST = 3
@@ -190,11 +192,20 @@ def _began_to_fail(checks: list[tuple[datetime, bool]], episode: Episode) -> dat
 
 
 def _since_then(checks: list[tuple[datetime, bool]], episode: Episode, *, passing: str) -> str:
-    later = [passed for at, passed in checks if episode.until is not None and at >= episode.until]
-    failed = later.count(False)
-    return (
-        f"; {failed} of the {count(len(later), 'check')} since then failed" if failed else f" and {passing}pass since"
-    )
+    later = [(at, passed) for at, passed in checks if episode.until is not None and at >= episode.until]
+    failed = sum(not passed for _, passed in later)
+    if failed:
+        return f"; {failed} of the {count(len(later), 'check')} since then failed"
+    return f" and {passing}pass since{_unseen(sorted(at for at, _ in later))}"
+
+
+def _unseen(times: list[datetime]) -> str:
+    """Say where checks that pass leave a long time of which nothing is known: a container that was down has none."""
+    steps = sorted((after - before, before, after) for before, after in pairwise(times))
+    if not steps or steps[-1][0] < max(_LONG, 10 * steps[len(steps) // 2][0] if len(steps) > 1 else _LONG):
+        return ""
+    _, before, after = steps[-1]
+    return f", with none on record{between(before, after)}"
 
 
 def _how(row: Row) -> str:

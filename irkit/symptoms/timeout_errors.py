@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # request timeout; the client closed first, in nginx's words; gateway timeout
 _STATUS_CODES = (408, 499, 504)
+_KILLED = 137
 _FEWEST_IN_LOG = 3
 
 
@@ -71,8 +72,8 @@ def detect(
 
 
 def _timed_out(output: object, exit_code: int | None) -> bool:
-    """Docker gives a check it gave up on the exit code -1 and says so in its output."""
-    return exit_code != 0 and has(Sign.TIMEOUT, last_words(output))
+    """Docker gives a check it gave up on the exit code -1 and says so; one killed with its container is none."""
+    return exit_code not in {0, _KILLED} and has(Sign.TIMEOUT, last_words(output))
 
 
 def _error(second: int, message: str) -> dict[str, object]:
@@ -99,6 +100,20 @@ FIRES = (
     ),
 )
 QUIET = (
+    Example(
+        "the check was killed with its container",
+        {
+            "container_health": [
+                {
+                    "service": "jarvis-api",
+                    "started_at": "2026-11-24T03:05:00Z",
+                    "exit_code": 137,
+                    "output": "Health check exceeded timeout (3s)",
+                }
+            ],
+            "errors": [],
+        },
+    ),
     Example(
         "other errors",
         {

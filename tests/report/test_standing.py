@@ -63,7 +63,7 @@ def test_once_that_is_recorded_nothing_asks_for_it_again(tmp_path: Path) -> None
 
 def test_with_no_step_left_the_next_is_to_escalate(tmp_path: Path) -> None:
     said = told(standing([did(one, one, "failed") for one in (1, 2, 3)], KIND, seen(tmp_path, *RELAPSE)))
-    assert "no step of the runbook is left, and the service is broken: irkit escalate 42" in said
+    assert "no step of the runbook is left, and the service is broken: irkit escalate 42 --again" in said
 
 
 def test_a_restart_that_helped_leads_to_the_mitigation(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_an_episode_that_is_over_is_told_as_past_in_the_first_clause() -> None:
     checks = [check(10, 0), check(12, 1), check(14, 1), check(16, 0)]
     evidence = {"health": probes, "containers": [API], "container_health": checks}
     over = told("health-check-failing", evidence).sentence
-    assert over.startswith("Health checks of jarvis-api failed from 03:00:12 UTC to 03:00:16 UTC and pass since; ")
+    assert over.startswith("Health checks of jarvis-api failed from 03:00:12 UTC to 03:00:16 UTC and pass since")
     hiccup = {**evidence, "container_health": [*checks, check(30, 1), check(32, 0)]}
     assert "; 1 of the 4 checks since then failed;" in told("health-check-failing", hiccup).sentence
 
