@@ -132,7 +132,7 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
         where,
         EventKind.ACTION,
         actor=actor,
-        text=f"{action.name} {plan.target}: begun. {' '.join(_stop(one) for one in plan.changes)}",
+        text=f"{action.name} {plan.target}: begun. {_stop('; '.join(plan.changes))}",
         data={**about, "outcome": steps.BEGUN, "commands": list(plan.commands)},
         evidence=evidence,
     )
