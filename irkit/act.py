@@ -13,6 +13,7 @@ from irkit.act_contract import ActError, Action, Ask, Plan, Result, registered
 from irkit.bundle import Bundle
 from irkit.errors import InputError, IrkitError
 from irkit.model import CollectorRun, Event, EventKind, IncidentType, Outcome, Step
+from irkit.phrase import listing
 from irkit.registry import load_plugins
 from irkit.store import Store
 from irkit.times import format_duration
@@ -86,9 +87,12 @@ def planned(action: Action, ask: Ask) -> Plan:
     """Return what an action would do; nothing is changed.
 
     Raises:
-        InputError: an option is not one of the action's.
+        InputError: an option is not one of the action's, or it takes no arguments.
         IrkitError: it cannot be planned; the sentence says why.
     """
+    if ask.arguments and not action.usage:
+        hint = f"irkit act {ask.incident.id} {action.name}"
+        raise InputError(f"{action.name} takes no {listing(ask.arguments)}", hint=hint)
     for name in ask.options:
         if name not in action.options:
             near = get_close_matches(name, action.options, n=1)
@@ -161,7 +165,7 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
 
 def step_of(action: Action, ask: Ask) -> int | None:
     """Return the number of the runbook's step that the action does, for the type the incident is filed as."""
-    kind = next((one for one in ask.runbook.incident_types if one.slug == ask.incident.type), None)
+    kind = ask.runbook.known_type(ask.incident.type)
     return next((step.number for step in (kind.resolution if kind else ()) if action.does(step)), None)
 
 

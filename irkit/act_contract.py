@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from irkit.collect_contract import Refused, Unreachable
 from irkit.errors import IrkitError
 from irkit.model import Event, Incident, Step, utc_now
 from irkit.runbook import Runbook
@@ -82,10 +84,11 @@ class Result:
 class Action:
     """A registered action.
 
-    `usage` names its arguments, `options` what `-p NAME VALUE` may set, each with a sentence. `answers` is searched for
-    in a runbook's step (its words and its command, whatever the letter case): such a step is done by this action, with
-    the arguments that `suggest` reads from the step. `destroys` names the collectors whose evidence it would destroy.
-    `changes` is False of one that only looks; a `destructive` one can lose data, and wants the target's name typed.
+    `usage` names its arguments (the engine refuses any where it names none), `options` what `-p NAME VALUE` may set,
+    each with a sentence. `answers` is searched for in a runbook's step (its words and its command, whatever the letter
+    case): such a step is done by this action, with the arguments that `suggest` reads from the step. `destroys` names
+    the collectors whose evidence it would destroy. `changes` is False of one that only looks; a `destructive` one can
+    lose data, and wants the target's name typed.
     """
 
     name: str
@@ -131,6 +134,19 @@ def register(action: Action) -> Action:
 def registered() -> tuple[Action, ...]:
     """Return all registered actions by name."""
     return tuple(_REGISTRY[name] for name in sorted(_REGISTRY))
+
+
+@contextmanager
+def in_our_words() -> Iterator[None]:
+    """Turn what a source refuses into an action's failure.
+
+    Raises:
+        ActError: it was refused, or nothing answers.
+    """
+    try:
+        yield
+    except (Unreachable, Refused) as error:
+        raise ActError(str(error), hint=error.hint) from None
 
 
 def only_look(plan: Plan, result: Result, ask: Ask) -> Result:

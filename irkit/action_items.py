@@ -77,11 +77,7 @@ def finish(  # noqa: PLR0913 (what is done, by whom and when)
         InputError: there is no such item, or it was done before.
         NotFoundError, StoreError: there is no such incident, or it cannot be written.
     """
-    found = items(store.timeline(incident_id))
-    if not 1 <= number <= len(found):
-        msg = f"INC-{incident_id} has no action item {number}"
-        raise InputError(msg, hint=f"it has {len(found)}; `irkit action-item list {incident_id}` shows them")
-    item = found[number - 1]
+    item = _numbered(store, incident_id, number)
     if item.done_at:
         msg = f"action item {number} of INC-{incident_id} was done at {format_time(item.done_at)}"
         raise InputError(msg, hint=f"add what is left to do as another: irkit action-item add {incident_id} …")
@@ -106,18 +102,15 @@ def amend(  # noqa: PLR0913 (what may be set right)
         InputError: there is no such item, or nothing is given.
         NotFoundError, StoreError: there is no such incident, or it cannot be written.
     """
-    found = items(store.timeline(incident_id))
-    if not 1 <= number <= len(found):
-        msg = f"INC-{incident_id} has no action item {number}"
-        raise InputError(msg, hint=f"it has {len(found)}; `irkit action-item list {incident_id}` shows them")
+    item = _numbered(store, incident_id, number)
     given = {"owner": owner, "due": due.isoformat() if due else None, "done_criterion": criterion}
     changes = {name: value for name, value in given.items() if value}
     if not changes:
         raise InputError("what of it is to be set right?", hint="give --owner, --due or --done-when")
     told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in changes.items())
-    said = f"Action item {number} ({found[number - 1].text}): {told}"
+    said = f"Action item {number} ({item.text}): {told}"
     store.append(incident_id, EventKind.NOTE, actor=actor, text=said, data={_AMENDED: number, **changes})
-    return items(store.timeline(incident_id))[number - 1]
+    return _amended(item, changes)
 
 
 def due_date(text: str, now: datetime) -> datetime:
@@ -165,6 +158,14 @@ def overdue_of_similar(store: Store, incident: Incident, now: datetime) -> Mappi
 def days_overdue(item: ActionItem, now: datetime) -> int:
     """Return for how many days an item is overdue, begun ones counted; 0 where it is not."""
     return -((item.due - now) // timedelta(days=1)) if is_overdue(item, now) else 0
+
+
+def _numbered(store: Store, incident_id: int, number: int) -> ActionItem:
+    found = items(store.timeline(incident_id))
+    if not 1 <= number <= len(found):
+        msg = f"INC-{incident_id} has no action item {number}"
+        raise InputError(msg, hint=f"it has {len(found)}; `irkit action-item list {incident_id}` shows them")
+    return found[number - 1]
 
 
 def _item(event: Event) -> ActionItem:

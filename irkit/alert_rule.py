@@ -50,7 +50,7 @@ class Rule:
 
 def rule(incident: Incident, runbook: Runbook, findings: Iterable[Finding]) -> Rule:
     """Return the alert for each symptom that was found, for the type's own where nothing was looked at."""
-    kind = next((one for one in runbook.incident_types if one.slug == incident.type), None)
+    kind = runbook.known_type(incident.type)
     shown = {one.symptom: one.title for one in findings if one.verdict.state is VerdictState.FOUND}
     listed = {one.slug: one for one in (kind.symptoms if kind else ())}
     chosen = shown or {slug: one.text for slug, one in listed.items()}

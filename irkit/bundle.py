@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
-_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +193,8 @@ def _copied(source: Bundle, staging: Path, destination: Path, incident_id: int, 
 
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _sealed(manifest: Manifest) -> Manifest:

@@ -57,7 +57,9 @@ def act(
         return
     action = engine.find(name)
     plan = engine.planned(action, ask)
-    lacking = engine.lacking(action, ask, workspace.bundles(ask.incident, settings=settings))
+    # opening a bundle reads all of it
+    held = workspace.bundles(ask.incident, settings=settings) if action.destroys else ()
+    lacking = engine.lacking(action, ask, held)
     console.show(terminal_act.plan_view(action, plan, lacking))
     if plan.refusal:
         raise ActError(f"{name} {plan.target} is refused: {plan.refusal}", hint=plan.instead)
@@ -72,9 +74,8 @@ def act(
         done = engine.perform(action, plan, ask, store=workspace.store(settings), actor=by, evidence=cited)
     number = engine.step_of(action, ask)
     if not done.well:
-        how = "" if action.changes and done.verified else " as failed" if not done.verified else " as done"
         vain = ", and it did not help" if action.changes and done.verified else ""
-        left = f"step {number} is recorded{how or ' as done'}{vain}" if number else "it is on the timeline"
+        left = f"step {number} is recorded as {done.outcome}{vain}" if number else "it is on the timeline"
         raise ActError(engine.told(done), hint=f"{left}; `irkit act {incident_id}` shows what comes next")
     console.say(engine.told(done))
     if number:
@@ -104,7 +105,7 @@ def _list(ask: Ask, *, everything: bool) -> None:
     from irkit import act as engine
     from irkit import terminal_act
 
-    kind = next((one for one in ask.runbook.incident_types if one.slug == ask.incident.type), None)
+    kind = ask.runbook.known_type(ask.incident.type)
     begun = engine.unfinished(ask.timeline)
     title, lines = (kind.title, engine.lines(kind, ask)) if kind else (ask.incident.type, ())
     console.show(terminal_act.steps_view(ask.incident, title, lines, begun))

@@ -15,8 +15,7 @@ import requests
 import yaml
 from docker.errors import APIError
 
-from irkit.act_contract import ActError
-from irkit.collect_contract import Refused, Unreachable
+from irkit.act_contract import ActError, in_our_words
 from irkit.containers import ListedContainer
 from irkit.docker_engine import EngineClient, connected, inspect, our_containers
 from irkit.settings import DockerTarget
@@ -80,10 +79,8 @@ def engine(target: DockerTarget) -> Iterator[EngineClient]:
         ActError: it does not answer, may not be used, or answers with an error.
     """
     try:
-        with connected(target) as client:
+        with in_our_words(), connected(target) as client:
             yield client
-    except (Unreachable, Refused) as error:
-        raise ActError(str(error), hint=error.hint) from None
     except (APIError, requests.RequestException) as error:
         raise ActError(f"the Docker Engine answers: {getattr(error, 'explanation', None) or error}") from None
 

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irkit import compose
-from irkit.act_contract import ActError, Ask
-from irkit.collect_contract import Refused, Unreachable
+from irkit.act_contract import ActError, Ask, in_our_words
 from irkit.errors import InputError
 from irkit.file_holders import database_files, holders
-from irkit.phrase import listing
 from irkit.sqlite_check import Progress
 
 _TOLD_EVERY_S = 2.0
@@ -75,16 +73,15 @@ def users(ask: Ask, path: Path) -> Users:
 
 
 @contextmanager
-def in_our_words() -> Iterator[None]:
+def on_disk() -> Iterator[None]:
     """Turn what the file or its disk refuses into an action's failure.
 
     Raises:
         ActError: it was refused.
     """
     try:
-        yield
-    except (Unreachable, Refused) as error:
-        raise ActError(str(error), hint=error.hint) from None
+        with in_our_words():
+            yield
     except OSError as error:
         raise ActError(f"{error.filename or 'the disk'}: {error.strerror}", hint="correct that and try again") from None
 
@@ -112,16 +109,6 @@ def one_argument(ask: Ask, what: str, *, hint: str) -> Path:
     if len(ask.arguments) != 1:
         raise InputError(f"{what} is to be named", hint=hint)
     return Path(ask.arguments[0]).expanduser()
-
-
-def none_expected(ask: Ask, name: str) -> None:
-    """See to it that no argument is given.
-
-    Raises:
-        InputError: one is.
-    """
-    if ask.arguments:
-        raise InputError(f"{name} takes no {listing(ask.arguments)}", hint=f"irkit act {ask.incident.id} {name}")
 
 
 def _mounts(member: compose.Member, path: Path) -> bool:

@@ -87,12 +87,6 @@ def copy(source: Path, destination: Path, told: Callable[[float], None] = lambda
     return digest.hexdigest()
 
 
-def sha256(path: Path) -> str:
-    """Return the digest of a file's bytes, as `sha256sum` prints it."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def require_space(folder: Path, needed_bytes: int) -> None:
     """See to it that so much fits on the disk of a folder, or of the nearest one above that is there.
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from irkit.phrase import listing
 from irkit.procfs import PROC
+from irkit.sqlite_readonly import FILES
 
 # struct flock of 64-bit Linux: type, whence, start, length, pid
 _FLOCK = struct.Struct("hhxxxxqqixxxx")
 _SHOWN = 5
-_SQLITE_BESIDE = ("", "-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Holders:
 
 def database_files(path: Path) -> tuple[Path, ...]:
     """Return a database and those of its companions that are there."""
-    return tuple(one for suffix in _SQLITE_BESIDE if (one := path.with_name(path.name + suffix)).exists())
+    return tuple(one for suffix in FILES if (one := path.with_name(path.name + suffix)).exists())
 
 
 def holders(files: Iterable[Path], proc: Path = PROC) -> Holders:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from irkit.act_contract import Ask
 from irkit.errors import InputError
 from irkit.health_verdict import judge, read_body
 from irkit.http_probe import probe_once, usable
 
-PATIENCE_S = 60.0
-HOLD_S = 5.0
+_PATIENCE_S = 60.0
+_HOLD_S = 5.0
+OPTIONS: Mapping[str, str] = MappingProxyType(
+    {"patience": "seconds until its health must be well (60)", "hold": "seconds it must stay so (5)"}
+)
+"""What an action that waits for health may be told by `-p NAME VALUE`."""
 _PAUSE_S = 0.5
 
 
@@ -35,14 +40,16 @@ def health(ask: Ask) -> Health:
     return Health(verdict == "healthy", said)
 
 
-def wait_until_well(
-    ask: Ask, patience_s: float = PATIENCE_S, hold_s: float = HOLD_S, *, hopeless: Callable[[], str] = lambda: ""
-) -> Health:
-    """Ask until the answers have been good for `hold_s` on end, or for `patience_s` at most; return the last word.
+def wait_until_well(ask: Ask, *, hopeless: Callable[[], str] = lambda: "") -> Health:
+    """Ask until the answers have been good for `hold` seconds on end, or for `patience` at most; return the last word.
 
     A service that comes up, answers once and falls over again is not well. `hopeless` is asked after each bad answer,
     and ends the wait by saying why none will be better.
+
+    Raises:
+        InputError: one of the action's `OPTIONS` is no number of seconds.
     """
+    patience_s, hold_s = seconds_option(ask, "patience", _PATIENCE_S), seconds_option(ask, "hold", _HOLD_S)
     begun = ask.now()
     good_since = None
     while True:

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 
+from irkit.slow_queries import table_called
+from irkit.sqlite_check import quoted_name
+
 MOST_TRIED = 12
 LEAST_GAIN = 1.5
 _RUN_S = 10.0
@@ -86,19 +89,19 @@ def _try(
 ) -> Tried | None:
     table, columns = on
     name = f"{table}_{'_'.join(columns)}"
-    statement = f"CREATE INDEX {_quoted(name)} ON {_quoted(table)} ({', '.join(map(_quoted, columns))})"
+    statement = f"CREATE INDEX {quoted_name(name)} ON {quoted_name(table)} ({', '.join(map(quoted_name, columns))})"
     try:
         connection.execute(statement)
     except sqlite3.Error:
         return None
     try:
         with suppress(sqlite3.Error):
-            connection.execute(f"ANALYZE {_quoted(table)}")
+            connection.execute(f"ANALYZE {quoted_name(table)}")
         plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
         used = any(re.search(rf"INDEX {re.escape(name)}\b", line) for line in plan)
         after_s = _timed(connection, sql, values) if used else before_s
     finally:
-        connection.execute(f"DROP INDEX {_quoted(name)}")
+        connection.execute(f"DROP INDEX {quoted_name(name)}")
     return Tried(statement, table, columns, before_s, after_s, used)
 
 
@@ -145,11 +148,11 @@ def _values(connection: sqlite3.Connection, sql: str) -> tuple[object, ...]:
 def _typical(connection: sqlite3.Connection, tables: Sequence[str], column: str) -> object:
     for table in tables:
         with suppress(sqlite3.Error):
-            [(rows,)] = connection.execute(f"SELECT count(*) FROM {_quoted(table)}")  # noqa: S608 (quoted)
-            taken = f"SELECT {_quoted(column)} FROM {_quoted(table)} LIMIT 1 OFFSET ?"  # noqa: S608 (quoted)
+            [(rows,)] = connection.execute(f"SELECT count(*) FROM {quoted_name(table)}")  # noqa: S608 (quoted)
+            taken = f"SELECT {quoted_name(column)} FROM {quoted_name(table)} LIMIT 1 OFFSET ?"  # noqa: S608 (quoted)
             # a name in double quotes that is no column would be taken for a text
             if column.casefold() in {
-                str(row[1]).casefold() for row in connection.execute(f"PRAGMA table_info({_quoted(table)})")
+                str(row[1]).casefold() for row in connection.execute(f"PRAGMA table_info({quoted_name(table)})")
             }:
                 return next((row[0] for row in connection.execute(taken, (rows // 2,))), None)
     return None
@@ -159,8 +162,8 @@ def _candidates(connection: sqlite3.Connection, sql: str, plan: Sequence[str]) -
     """Yield tables and columns to index: alone, in pairs with the one compared for equality first, then in threes."""
     made: dict[tuple[str, tuple[str, ...]], None] = {}
     for alias in dict.fromkeys(found[1] or found[2] for line in plan if (found := _SCAN.match(line))):
-        table = _table_of(alias, sql)
-        known = [str(row[1]) for row in connection.execute(f"PRAGMA table_info({_quoted(table)})")]
+        table = table_called(alias, sql)
+        known = [str(row[1]) for row in connection.execute(f"PRAGMA table_info({quoted_name(table)})")]
         if not known:
             continue
         equal, others = _columns(alias, table, sql, known)
@@ -189,14 +192,3 @@ def _columns(alias: str, table: str, sql: str, known: Sequence[str]) -> tuple[li
                     target = equal if _EQUALS.match(after) or re.search(r"=\s*$", before) else others
                     target[name] = None
     return list(equal), [name for name in others if name not in equal]
-
-
-def _table_of(alias: str, sql: str) -> str:
-    found = re.search(
-        rf"\b(?:FROM|JOIN|,)\s+[\"`\[]?(\w+)[\"`\]]?\s+(?:AS\s+)?{re.escape(alias)}\b", sql, re.IGNORECASE
-    )
-    return found[1] if found else alias
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

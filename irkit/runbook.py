@@ -49,6 +49,10 @@ class Runbook:
         """
         return _named(name, {one.name: one for one in self.severities}, "severity", self.source)
 
+    def known_type(self, slug: str) -> IncidentType | None:
+        """Return the incident type of that slug, None where this runbook does not know it (any more)."""
+        return next((one for one in self.incident_types if one.slug == slug), None)
+
     def incident_type(self, name: str) -> IncidentType:
         """Return the incident type with that slug or title, whatever the letter case.
 

@@ -49,7 +49,7 @@ class SlowQuery:
     """A statement, however often it ran: parameters and literals are `?` in `sql`, times are in seconds.
 
     `plan` is SQLite's, indented; `scanned` names the tables it reads in full. Where there is no plan, `unplanned` says
-    why.
+    why. `example` is its longest run as it was logged, every driver's kind of parameter as `?`.
     """
 
     sql: str
@@ -61,6 +61,7 @@ class SlowQuery:
     plan: tuple[str, ...] = ()
     scanned: tuple[str, ...] = ()
     unplanned: str = ""
+    example: str = field(default="", repr=False)
 
     @property
     def sentence(self) -> str:
@@ -102,11 +103,6 @@ def slow_queries(
         return tuple(_planned(sql, seen, planner) for sql, seen in dearest)
 
 
-def examples(logs: pd.DataFrame) -> dict[str, str]:
-    """Return each statement's longest run as it was logged, every driver's kind of parameter as `?`, by fingerprint."""
-    return {sql: _with_parameters(one.example)[0] for sql, one in _seen(logs).items()}
-
-
 def fingerprint(sql: str) -> str:
     """Return a statement with its literals and parameters as `?` and its white space as single blanks."""
 
@@ -135,8 +131,9 @@ def _seen(logs: pd.DataFrame) -> dict[str, _Seen]:
 
 def _query(sql: str, seen: _Seen, plan: Sequence[str], unplanned: str, scanned: Iterable[str] = ()) -> SlowQuery:
     services, names = tuple(seen.services), tuple(dict.fromkeys(scanned))
+    example, _ = _with_parameters(seen.example)
     return SlowQuery(
-        sql, services, seen.runs, seen.longest_s, seen.total_s, seen.last_at, tuple(plan), names, unplanned
+        sql, services, seen.runs, seen.longest_s, seen.total_s, seen.last_at, tuple(plan), names, unplanned, example
     )
 
 
@@ -154,7 +151,7 @@ def _planned(sql: str, seen: _Seen, planner: sqlite3.Connection) -> SlowQuery:
         lines.append(f"{'  ' * depths[number]}{detail}")
         found = _SCAN.fullmatch(detail)
         if found and not found[1].startswith(_NO_TABLE):
-            scanned.append(_table_called(found[1], seen.example))
+            scanned.append(table_called(found[1], seen.example))
     return _query(sql, seen, lines, "", scanned)
 
 
@@ -170,7 +167,7 @@ def _with_parameters(sql: str) -> tuple[str, int]:
     return _TOKEN.sub(bound, sql), count
 
 
-def _table_called(name: str, sql: str) -> str:
+def table_called(name: str, sql: str) -> str:
     """Return the table behind an alias, by which the plan calls it."""
     alias = re.search(rf"\b(?:FROM|JOIN|,)\s+[\"`\[]?(\w+)[\"`\]]?\s+(?:AS\s+)?{re.escape(name)}\b", sql, re.IGNORECASE)
     return alias[1] if alias else name

@@ -17,10 +17,11 @@ from datetime import datetime
 from pathlib import Path
 
 from irkit import durable
+from irkit.bundle import sha256_of
 from irkit.collect_contract import Refused
 from irkit.phrase import size
 from irkit.sqlite_check import Checked, Progress, check
-from irkit.sqlite_readonly import FAILURES, Opened, SqliteFile, fault_of, find, open_readonly
+from irkit.sqlite_readonly import FAILURES, FILES, Opened, SqliteFile, fault_of, find, open_readonly
 
 _STEP_PAGES = 1024
 _RESTARTS = 3
@@ -29,7 +30,6 @@ _PAUSE_S = 0.01
 _LOCKED_S = 30.0
 _RAW = ".raw"
 _SUM = ".sha256"
-_BESIDE = ("", "-wal", "-shm", "-journal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def back_up(source: str | Path, destination: Path, progress: Progress = lambda *
         Refused: it may not be read, the destination is taken or has no room, or the disk fails; nothing is left behind.
     """
     file = find(str(source))
-    for taken in (destination, *(_named(destination, _RAW + one) for one in _BESIDE), _named(destination, _SUM)):
+    for taken in (destination, *(_named(destination, _RAW + one) for one in FILES), _named(destination, _SUM)):
         if os.path.lexists(taken):
             raise Refused(f"{taken} is there already, and no backup is ever overwritten", hint="name another")
     durable.require_space(destination.parent, space_needed_bytes(file))
@@ -107,15 +107,27 @@ def _back_up(file: SqliteFile, destination: Path, progress: Progress) -> Backup:
             durable.place_new(made, destination)
             made = destination
     finally:
-        for suffix in _BESIDE:
+        for suffix in FILES:
             _named(partial, suffix).unlink(missing_ok=True)
-    sums = [(one.name, durable.sha256(one)) for one in (*([made] if made else []), *raw)]
+    sums = [(one.name, sha256_of(one)) for one in (*([made] if made else []), *raw)]
     listed = _named(partial, _SUM)
     listed.write_text("".join(f"{digest}  {name}\n" for name, digest in sums), encoding="utf-8")
     durable.place_new(listed, _named(destination, _SUM))
     if checked is not None:
         checked = Checked(destination, checked.findings, checked.tables, checked.gaps)
     return Backup(file.path, made, checked, raw, _named(destination, _SUM), tuple(sums), tuple(notes))
+
+
+def copy_only(source: str | Path, destination: Path) -> None:
+    """Copy a database as it is at one moment to `destination`, to work on the copy: neither checked nor summed.
+
+    Raises:
+        Unreachable: there is no such database.
+        Refused: it may not be read, is too damaged for SQLite to copy, or keeps changing.
+    """
+    notes: list[str] = []
+    if _copied(find(str(source)), destination, notes, lambda *_: None) is None:
+        raise Refused(f"{source} cannot be copied: {notes[-1]}", hint="`irkit act … salvage-database` saves its rows")
 
 
 def recorded_sum(path: Path) -> str | None:
@@ -184,8 +196,8 @@ def _copy(opened: Opened, partial: Path, notes: list[str], progress: Progress) -
 
 def _raw(file: SqliteFile, destination: Path, notes: list[str], progress: Progress) -> Iterator[Path]:
     """Copy the bytes of the file and of what lies beside it; what was written to meanwhile is said to be."""
-    before = [_stamp(_named(file.path, suffix)) for suffix in _BESIDE]
-    for suffix in _BESIDE:
+    before = [_stamp(_named(file.path, suffix)) for suffix in FILES]
+    for suffix in FILES:
         source = _named(file.path, suffix)
         if not source.is_file():
             continue
@@ -197,7 +209,7 @@ def _raw(file: SqliteFile, destination: Path, notes: list[str], progress: Progre
         finally:
             partial.unlink(missing_ok=True)
         yield kept
-    if before != [_stamp(_named(file.path, suffix)) for suffix in _BESIDE]:
+    if before != [_stamp(_named(file.path, suffix)) for suffix in FILES]:
         notes.append("it was written to while its raw bytes were copied: they may be of several moments")
 
 
@@ -211,7 +223,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 def _fresh(partial: Path) -> None:
     """Make an empty file that only we may read, whatever an earlier run left under its name."""
-    for suffix in _BESIDE:
+    for suffix in FILES:
         _named(partial, suffix).unlink(missing_ok=True)
     os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 

@@ -20,6 +20,9 @@ from irkit.collect_contract import Refused, Unreachable
 MAGIC = b"SQLite format 3\0"
 HEADER_BYTES = 100
 MAX_COPY_BYTES = 128 * 1024 * 1024
+# what may lie beside a database under its name, and with it all that belongs to it
+COMPANIONS = ("-wal", "-shm", "-journal")
+FILES = ("", *COMPANIONS)
 _BUSY_S = 2.0
 _TRIES = 3
 _WAL_VERSION = 2

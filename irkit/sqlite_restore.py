@@ -20,14 +20,14 @@ from datetime import datetime
 from pathlib import Path
 
 from irkit import durable, sqlite_wal
+from irkit.bundle import sha256_of
 from irkit.collect_contract import Refused
 from irkit.file_holders import database_files, holders
 from irkit.phrase import listing
 from irkit.sqlite_backup import back_up, recorded_sum
 from irkit.sqlite_check import Checked, Progress, TableVerdict, check
-from irkit.sqlite_readonly import FAILURES, find
+from irkit.sqlite_readonly import COMPANIONS, FAILURES, find
 
-_COMPANIONS = ("-wal", "-shm", "-journal")
 _NEW, _MERGED = "restoring", "merged"
 
 
@@ -66,11 +66,11 @@ def candidate(database: str | Path, backup: str | Path, progress: Progress = lam
     path, target = find(str(backup)).path, Path(os.path.realpath(database))
     if target.exists() and path.samefile(target):
         raise Refused(f"{backup} is the database itself", hint="name the backup to restore from")
-    digest, recorded = durable.sha256(path), recorded_sum(path)
+    digest, recorded = sha256_of(path), recorded_sum(path)
     if recorded is not None and recorded != digest:
         hint = "it was changed or damaged since it was made: take an older one"
         raise Refused(f"{path} is not the file whose sha256 was recorded beside it", hint=hint)
-    in_place = target.is_file() and target.stat().st_size == path.stat().st_size and durable.sha256(target) == digest
+    in_place = target.is_file() and target.stat().st_size == path.stat().st_size and sha256_of(target) == digest
     checked = check(path, progress)
     fault = "" if checked.whole else checked.sentence
     return Candidate(path, digest, recorded is not None, fault, in_place, checked.tables)
@@ -111,7 +111,7 @@ def restore(database: str | Path, chosen: Candidate, at: datetime, progress: Pro
         if note := _settle(path, old):
             notes.append(note)
         refuse_while_held(path)
-        digest = durable.sha256(new)
+        digest = sha256_of(new)
         durable.replace(new, path)
         _clear(path)
         return Restored(path, digest, kept, tuple(filter(None, notes)))
@@ -124,7 +124,7 @@ def verify(path: Path, sha256: str, progress: Progress = lambda *_: None) -> Che
         Refused: other bytes are there, or a log lies beside it that is not its own: somebody opened it meanwhile.
     """
     beside = [one for one in database_files(path)[1:] if one.stat().st_size]
-    if beside or durable.sha256(path) != sha256:
+    if beside or sha256_of(path) != sha256:
         reason = f"{path} was replaced, and somebody has opened it since: it is no longer the backup byte for byte"
         raise Refused(reason, hint=f"see who: {holders(database_files(path)).sentence}; then run integrity-check")
     return check(path, progress)
@@ -154,7 +154,7 @@ def _prepared(path: Path, chosen: Candidate, progress: Progress) -> Path:
         made = back_up(chosen.path, new, progress)
         for extra in (made.sums, *made.raw):
             extra.unlink()
-        if durable.sha256(chosen.path) != chosen.sha256:
+        if sha256_of(chosen.path) != chosen.sha256:
             raise Refused(f"{chosen.path} was changed since it was checked", hint="run it again")
     elif durable.copy(chosen.path, new, functools.partial(progress, "copy")) != chosen.sha256:
         raise Refused(f"{chosen.path} was changed since it was checked", hint="run it again")
@@ -286,7 +286,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _companions(path: Path) -> tuple[Path, ...]:
-    return tuple(_named(path, suffix) for suffix in _COMPANIONS)
+    return tuple(_named(path, suffix) for suffix in COMPANIONS)
 
 
 def _aside(path: Path, kind: str) -> Path:

@@ -45,7 +45,7 @@ _PATTERNS = 20
 def incident_card(incident: Incident, runbook: Runbook, now: datetime) -> RenderableType:
     """Return an incident's state, its response-time clock, its milestones and whom the runbook says to tell."""
     severity = next((one for one in runbook.severities if one.name == incident.severity), None)
-    kind = next((one for one in runbook.incident_types if one.slug == incident.type), None)
+    kind = runbook.known_type(incident.type)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -199,7 +199,7 @@ def next_steps(
     """
     found = [item for item in diagnosis.ranking if item.supporting]
     slug = found[0].incident_type if found else incident.type
-    kind = next((one for one in runbook.incident_types if one.slug == slug), None)
+    kind = runbook.known_type(slug)
     lines: list[RenderableType] = []
     if kind and kind.resolution and incident.resolved_at is None:
         lines += _steps(incident, kind, stands, commands(kind))

@@ -224,8 +224,8 @@ def standing(incident: Incident, evidence: Bundle, *, settings: Settings | None 
     from irkit.report.facts import View
     from irkit.report.standing import standing as stands
 
-    known = {one.slug: one for one in load_runbook(settings).incident_types}
-    return stands(timeline(incident, settings=settings), known.get(incident.type), View(evidence))
+    kind = load_runbook(settings).known_type(incident.type)
+    return stands(timeline(incident, settings=settings), kind, View(evidence))
 
 
 def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagnosis, Triage, Outlook]:

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from irkit import durable
 from irkit.act_contract import Action, Ask, Plan, Result, register
-from irkit.database_target import database, folder, in_our_words, none_expected, progress
+from irkit.bundle import sha256_of
+from irkit.database_target import database, folder, on_disk, progress
 from irkit.phrase import count, size
 from irkit.sqlite_backup import back_up, backup_name, space_needed_bytes
 from irkit.sqlite_readonly import find
 
 
 def plan(ask: Ask) -> Plan:
-    none_expected(ask, "backup-database")
     path = database(ask)
     given = ask.options.get("to")
     destination = Path(given).expanduser().absolute() if given else folder(ask) / backup_name(path, ask.now())
-    with in_our_words():
+    with on_disk():
         file = find(str(path))
         refusal = f"{destination} is there already" if destination.exists() else ""
         if not refusal:
@@ -39,7 +39,7 @@ def plan(ask: Ask) -> Plan:
 
 
 def apply(plan: Plan, ask: Ask) -> Result:
-    with in_our_words():
+    with on_disk():
         made = back_up(str(plan.data["database"]), Path(str(plan.data["to"])), progress(ask))
     for note in made.notes:
         ask.say(note)
@@ -53,8 +53,8 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     sums = result.data["sums"]
     assert isinstance(sums, dict)  # noqa: S101 (made above)
     parent = Path(str(plan.data["to"])).parent
-    with in_our_words():
-        changed = [name for name, digest in sums.items() if durable.sha256(parent / name) != digest]
+    with on_disk():
+        changed = [name for name, digest in sums.items() if sha256_of(parent / name) != digest]
     if changed:
         return Result(well=False, sentence=f"{', '.join(changed)} is not what was written")
     left = "" if result.data["whole"] else "; restore-database and salvage-database are what can follow"

@@ -14,6 +14,7 @@ from irkit.errors import InputError
 from irkit.message_text import fit, one_line
 from irkit.phrase import count, size
 from irkit.sections import Secret
+from irkit.sqlite_check import quoted_name
 from irkit.sqlite_readonly import find, open_readonly
 
 _TIMEOUT_S = 5
@@ -28,8 +29,6 @@ _DEFAULTS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mari
 
 
 def plan(ask: Ask) -> Plan:
-    if ask.arguments:
-        raise InputError("check-database takes no argument", hint=f"irkit act {ask.incident.id} check-database")
     path, urls = ask.settings.sqlite.path, ask.settings.database.urls
     if not path and not urls:
         raise InputError("it is not known which databases there are", hint="set [sqlite] path or [database] urls")
@@ -66,7 +65,7 @@ def _files(ask: Ask) -> Iterator[tuple[bool, str]]:
                 str(row[0]) for row in opened.connection.execute("SELECT name FROM sqlite_schema WHERE type='table'")
             ]
             for table in tables:
-                opened.connection.execute(f'SELECT * FROM "{table.replace(chr(34), chr(34) * 2)}" LIMIT 1').fetchone()  # noqa: S608 (quoted)
+                opened.connection.execute(f"SELECT * FROM {quoted_name(table)} LIMIT 1").fetchone()  # noqa: S608 (quoted)
     except (Unreachable, Refused) as error:
         yield False, f"{path}: {error}{f'; {error.hint}' if error.hint else ''}"
     except sqlite3.Error as error:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
-from contextlib import closing
 from pathlib import Path
 
 from irkit.act_contract import ActError, Action, Ask, Plan, Result, only_look, register
-from irkit.bundle import Bundle, bundles_of, open_bundle
-from irkit.collect_contract import Refused, Unreachable
-from irkit.errors import InputError
+from irkit.bundle import bundles_of, open_bundle
+from irkit.database_target import database, on_disk
 from irkit.index_advice import Advice, advise
 from irkit.phrase import size
-from irkit.slow_queries import SlowQuery, examples, slow_queries
-from irkit.sqlite_readonly import find, open_readonly
+from irkit.slow_queries import SlowQuery, slow_queries
+from irkit.sqlite_backup import copy_only
+from irkit.sqlite_readonly import find
 
 _MOST = 5
 _SHOWN_CHARS = 200
@@ -22,43 +20,37 @@ _READS = ("SELECT", "WITH")
 
 
 def plan(ask: Ask) -> Plan:
-    if ask.arguments:
-        raise InputError("explain-queries takes no argument", hint=f"irkit act {ask.incident.id} explain-queries")
-    path = ask.settings.sqlite.path
-    if not path:
-        raise InputError("it is not known where the database is", hint="set [sqlite] path in irkit.toml")
+    path = database(ask)
     found = _slow(ask)
-    try:
-        bytes_ = find(path).size_bytes
-    except (Unreachable, Refused) as error:
-        raise ActError(str(error), hint=error.hint) from None
+    with on_disk():
+        size_bytes = find(str(path)).size_bytes
     folder = ask.options.get("folder") or tempfile.gettempdir()
     return Plan(
-        Path(path).name,
+        path.name,
         (
-            f"{path} ({size(bytes_)}) is copied to {folder} by SQLite's online backup, its users undisturbed",
+            f"{path} ({size(size_bytes)}) is copied to {folder} by SQLite's online backup, its users undisturbed",
             f"{_queries(len(found))} are run on it, with indexes that could help and without; then the copy is deleted",
         ),
         tuple(f'sqlite3 {path} "EXPLAIN QUERY PLAN {one.sql[:_SHOWN_CHARS]}"' for one in found),
         tuple(f"{one.sql[:_SHOWN_CHARS]}  {one.sentence}" for one in found),
         "" if found else "the collected logs tell of no query that took 0.1 s or longer",
         "" if found else "have the service log its slow queries with their durations, and collect again",
-        {"database": path, "folder": folder, "queries": [one.sql for one in found]},
+        {"database": str(path), "folder": folder, "queries": [one.sql for one in found]},
     )
 
 
 def apply(plan: Plan, ask: Ask) -> Result:
     told = [one for one in _slow(ask) if one.sql in _listed(plan)]
     advices: list[Advice] = []
-    logged = examples(_bundle(ask).load("logs"))
     with tempfile.TemporaryDirectory(prefix="irkit-copy-", dir=str(plan.data["folder"])) as folder:
         copy = Path(folder) / "copy.db"
-        _copy(str(plan.data["database"]), copy)
+        with on_disk():
+            copy_only(str(plan.data["database"]), copy)
         for one in told:
-            if not logged[one.sql].lstrip().upper().startswith(_READS):
+            if not one.example.lstrip().upper().startswith(_READS):
                 ask.say(f"{one.sql[:_SHOWN_CHARS]}: it writes, and is not run")
                 continue
-            advices.append(advise(copy, logged[one.sql]))
+            advices.append(advise(copy, one.example))
             ask.say(_line(one, advices[-1]))
     helps = [one.best for one in advices if one.best]
     data = {"statements": [one.statement for one in helps], "measured": [_row(one) for one in advices]}
@@ -84,29 +76,15 @@ def _listed(plan: Plan) -> list[str]:
 
 
 def _slow(ask: Ask) -> tuple[SlowQuery, ...]:
-    held = _bundle(ask)
-    if not held.has("logs"):
-        raise ActError("the collected evidence has no logs", hint=f"irkit collect {ask.incident.id}")
-    database = held.load("database") if held.has("database") else None
-    statistics = held.load("database_statistics") if held.has("database_statistics") else None
-    return slow_queries(held.load("logs"), database, statistics)[:_MOST]
-
-
-def _bundle(ask: Ask) -> Bundle:
     folders = bundles_of(ask.settings.home, ask.incident.id)
     if not folders:
         raise ActError("no evidence has been collected yet", hint=f"irkit collect {ask.incident.id}")
-    return open_bundle(folders[-1])
-
-
-def _copy(source: str, target: Path) -> None:
-    try:
-        with open_readonly(source) as opened, closing(sqlite3.connect(target)) as copy:
-            opened.connection.backup(copy)
-    except (Unreachable, Refused) as error:
-        raise ActError(str(error), hint=error.hint) from None
-    except (sqlite3.Error, OSError) as error:
-        raise ActError(f"the database cannot be copied: {error}", hint="-p folder names one with more room") from None
+    held = open_bundle(folders[-1])
+    if not held.has("logs"):
+        raise ActError("the collected evidence has no logs", hint=f"irkit collect {ask.incident.id}")
+    schema = held.load("database") if held.has("database") else None
+    statistics = held.load("database_statistics") if held.has("database_statistics") else None
+    return slow_queries(held.load("logs"), schema, statistics)[:_MOST]
 
 
 def _line(one: SlowQuery, advice: Advice) -> str:

@@ -6,14 +6,12 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
 import redis
 
-from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
-from irkit.collect_contract import Refused, Unreachable
+from irkit.act_contract import ActError, Action, Ask, Plan, Result, in_our_words, register
 from irkit.errors import InputError
 from irkit.phrase import count
 from irkit.redis_client import connected
@@ -38,21 +36,17 @@ class _Keys:
 
 
 def plan(ask: Ask) -> Plan:
-    if ask.arguments:
-        raise InputError(
-            "flush-cache takes no argument", hint=f"irkit act {ask.incident.id} flush-cache -p prefix cache:"
-        )
     target, wanted = ask.settings.redis, _wanted(ask)
-    with _redis(target) as client:
+    with in_our_words(), connected(target) as client:
         keys = _counted(client)
-    where, cache = _where(target), set(target.cache_prefixes)
+    where = _where(target)
     seen = tuple(
         f"{count(number, 'key')} {prefix}{'' if prefix == _NO_PREFIX else '…'}{_about(prefix, target)}"
         for prefix, number in keys.by_prefix.most_common(_MOST_NAMED)
     )
     if wanted:
         return _by_prefix(ask, wanted, seen)
-    foreign = [prefix for prefix in keys.by_prefix if not any(_within(prefix, each) for each in cache)]
+    foreign = _foreign(keys, target)
     refusal = instead = ""
     if not keys.whole:
         counted = sum(keys.by_prefix.values())
@@ -61,7 +55,7 @@ def plan(ask: Ask) -> Plan:
         shown = ", ".join(f"{prefix} ({keys.by_prefix[prefix]})" for prefix in foreign[:_MOST_NAMED])
         refusal = f"it would delete keys that are not known to be cache: {shown}"
     if refusal:
-        known = next(iter(cache), "cache:")
+        known = next(iter(target.cache_prefixes), "cache:")
         instead = (
             f"delete by prefix: irkit act {ask.incident.id} flush-cache -p prefix {known}; or say what is cache with "
             '[redis] cache_prefixes = ["cache:"] in irkit.toml'
@@ -81,9 +75,9 @@ def _by_prefix(ask: Ask, wanted: tuple[str, ...], seen: tuple[str, ...]) -> Plan
     target = ask.settings.redis
     limits = target.ratelimit_pattern.partition("*")[0]
     guarded = [each for each in wanted if limits and (limits.startswith(each) or each.startswith(limits))]
-    with _redis(target) as client:
+    with in_our_words(), connected(target) as client:
         found = sum(1 for each in wanted for _ in _matching(client, each))
-    unknown = [each for each in wanted if not any(each.startswith(known) for known in target.cache_prefixes)]
+    unknown = [each for each in wanted if not each.startswith(target.cache_prefixes)]
     named = " or ".join(map(visible, wanted))
     note = tuple(f"{each} is not among [redis] cache_prefixes: you say that it is cache" for each in unknown)
     refusal = f"{guarded[0]} holds the state of the rate limits: without it, all limits start anew" if guarded else ""
@@ -110,12 +104,12 @@ def apply(plan: Plan, ask: Ask) -> Result:
         again = _whole_is_cache(target)
         if again:
             return Result(well=False, sentence=f"nothing was deleted: since the plan was made there is {again}")
-        with _redis(target) as client:
+        with in_our_words(), connected(target) as client:
             client.flushdb()
         return Result(well=True, sentence=f"all {plan.data['keys']} keys were deleted")
     deleted = 0
     try:
-        with _redis(target) as client:
+        with in_our_words(), connected(target) as client:
             for each in prefixes:
                 batch: list[bytes] = []
                 for key in _matching(client, str(each)):
@@ -133,7 +127,7 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     del result
     prefixes = plan.data["prefixes"]
     assert isinstance(prefixes, list)  # noqa: S101 (planned above)
-    with _redis(ask.settings.redis) as client:
+    with in_our_words(), connected(ask.settings.redis) as client:
         left = sum(1 for each in prefixes for _ in _matching(client, str(each))) if prefixes else client.dbsize()
         kept = client.dbsize()
     planned = plan.data["keys"]
@@ -173,9 +167,9 @@ def _matching(client: redis.Redis, prefix: str) -> Iterator[bytes]:
 
 def _whole_is_cache(target: RedisTarget) -> str:
     """Return what has come that is no cache, "" where all is."""
-    with _redis(target) as client:
+    with in_our_words(), connected(target) as client:
         keys = _counted(client)
-    foreign = [one for one in keys.by_prefix if not any(_within(one, each) for each in target.cache_prefixes)]
+    foreign = _foreign(keys, target)
     return foreign[0] if foreign else "" if keys.whole else "more than can be counted"
 
 
@@ -184,15 +178,20 @@ def _prefix(key: bytes) -> str:
     return visible(head.decode("utf-8", "replace")) + ":" if colon else _NO_PREFIX
 
 
-def _within(prefix: str, cache: str) -> bool:
+def _foreign(keys: _Keys, target: RedisTarget) -> list[str]:
+    """Return the prefixes that are not known to be cache."""
+    return [prefix for prefix in keys.by_prefix if not _is_cache(prefix, target)]
+
+
+def _is_cache(prefix: str, target: RedisTarget) -> bool:
     """Say whether all keys of a prefix are cache, by one that is configured: as long as it or shorter."""
-    return prefix != _NO_PREFIX and prefix.startswith(cache)
+    return prefix != _NO_PREFIX and prefix.startswith(target.cache_prefixes)
 
 
 def _about(prefix: str, target: RedisTarget) -> str:
     if target.ratelimit_pattern and target.ratelimit_pattern.startswith(prefix):
         return ", the state of rate limits among them"
-    return ", cache" if any(_within(prefix, each) for each in target.cache_prefixes) else ""
+    return ", cache" if _is_cache(prefix, target) else ""
 
 
 def _after() -> str:
@@ -203,16 +202,6 @@ def _where(target: RedisTarget) -> str:
     """Return host, port and database, which a person types to confirm."""
     shown = str(target.url).partition("://")[2].rpartition("@")[2]
     return shown if "/" in shown and not shown.endswith("/") else f"{shown.rstrip('/')}/0"
-
-
-@contextmanager
-def _redis(target: RedisTarget) -> Iterator[redis.Redis]:
-    """Connect; what Redis refuses is an action's failure."""
-    try:
-        with connected(target) as client:
-            yield client
-    except (Unreachable, Refused) as error:
-        raise ActError(str(error), hint=error.hint) from None
 
 
 register(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irkit.act_contract import Action, Ask, Plan, Result, register
-from irkit.database_target import database, in_our_words, none_expected, progress
+from irkit.database_target import database, on_disk, progress
 from irkit.phrase import count, listing, size
 from irkit.sqlite_check import Checked, TableVerdict, check
 from irkit.sqlite_readonly import find
@@ -12,9 +12,8 @@ _SHOWN = 20
 
 
 def plan(ask: Ask) -> Plan:
-    none_expected(ask, "integrity-check")
     path = database(ask)
-    with in_our_words():
+    with on_disk():
         file = find(str(path))
     return Plan(
         path.name,
@@ -25,7 +24,7 @@ def plan(ask: Ask) -> Plan:
 
 
 def apply(plan: Plan, ask: Ask) -> Result:
-    with in_our_words():
+    with on_disk():
         checked = check(str(plan.data["database"]), progress(ask))
     for one in checked.tables:
         ask.say(_line(one))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from irkit import compose
 from irkit.act_contract import Action, Ask, Plan, Result, register
 from irkit.errors import InputError
-from irkit.health_wait import HOLD_S, PATIENCE_S, health, seconds_option, wait_until_well
+from irkit.health_wait import OPTIONS, health, wait_until_well
 from irkit.model import Step
 from irkit.settings import Settings
 
@@ -47,9 +47,8 @@ def apply(plan: Plan, ask: Ask) -> Result:
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     del result
-    patience_s, hold_s = seconds_option(ask, "patience", PATIENCE_S), seconds_option(ask, "hold", HOLD_S)
     docker = ask.settings.docker
-    seen = wait_until_well(ask, patience_s, hold_s, hopeless=lambda: compose.why_hopeless(docker, plan.target))
+    seen = wait_until_well(ask, hopeless=lambda: compose.why_hopeless(docker, plan.target))
     with compose.engine(ask.settings.docker) as client:
         found = compose.members(client, ask.settings.docker, plan.target)
     after = {one.name: one.state for one in found}
@@ -83,7 +82,7 @@ register(
         usage="SERVICE",
         answers=r"\brestart\b",
         destroys=("container-stats", "container-cgroups", "container-processes"),
-        options={"patience": "seconds until its health must be well (60)", "hold": "seconds it must stay so (5)"},
+        options=OPTIONS,
         suggest=_suggest,
     )
 )

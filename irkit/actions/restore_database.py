@@ -7,7 +7,7 @@ from pathlib import Path
 
 from irkit import sqlite_restore
 from irkit.act_contract import Action, Ask, Plan, Result, register
-from irkit.database_target import backups, database, in_our_words, one_argument, progress, users
+from irkit.database_target import backups, database, on_disk, one_argument, progress, users
 from irkit.model import Step
 from irkit.phrase import count, listing
 from irkit.settings import Settings
@@ -23,7 +23,7 @@ def plan(ask: Ask) -> Plan:
     known = backups(ask, path)
     newest = known[0] if known else "BACKUP"
     backup = one_argument(ask, "the backup", hint=f"irkit act {ask.incident.id} restore-database {newest}")
-    with in_our_words():
+    with on_disk():
         chosen = candidate(path, backup, progress(ask))
         old = row_counts(path) if path.exists() else {}
     using = users(ask, path)
@@ -56,7 +56,7 @@ def apply(plan: Plan, ask: Ask) -> Result:
     using = users(ask, path)
     if using.stop:
         return Result(well=False, sentence=f"{path} is in use by now: {listing(using.stop)}; nothing was changed")
-    with in_our_words():
+    with on_disk():
         made = sqlite_restore.restore(path, chosen, ask.now(), progress(ask))
     for note in made.notes:
         ask.say(note)
@@ -66,7 +66,7 @@ def apply(plan: Plan, ask: Ask) -> Result:
 
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
-    with in_our_words():
+    with on_disk():
         path = Path(str(plan.data["database"]))
         checked = sqlite_restore.verify(path, str(result.data["sha256"]), progress(ask))
     rows = {one.name: one.rows for one in checked.tables}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from irkit import durable
 from irkit.act_contract import Action, Ask, Plan, Result, register
-from irkit.database_target import database, folder, in_our_words, progress
+from irkit.bundle import sha256_of
+from irkit.database_target import database, folder, on_disk, progress
 from irkit.errors import InputError
 from irkit.file_holders import database_files, holders
 from irkit.phrase import size
@@ -23,7 +24,7 @@ def plan(ask: Ask) -> Plan:
     given = ask.options.get("to")
     stamped = backup_name(path, ask.now())
     destination = Path(given).expanduser().absolute() if given else folder(ask) / f"salvaged-{stamped}"
-    with in_our_words():
+    with on_disk():
         file = find(str(path))
         durable.require_space(destination.parent, 2 * (file.size_bytes + (file.wal_size_bytes or 0)))
     held = holders(database_files(path))
@@ -45,7 +46,7 @@ def plan(ask: Ask) -> Plan:
 
 def apply(plan: Plan, ask: Ask) -> Result:
     other = str(plan.data["schema"])
-    with in_our_words():
+    with on_disk():
         made = salvage(
             str(plan.data["database"]),
             Path(str(plan.data["to"])),
@@ -58,12 +59,12 @@ def apply(plan: Plan, ask: Ask) -> Result:
         {"name": one.name, "rows": one.rows, "lost_pages": list(one.lost_pages), "known_lost": one.known_lost}
         for one in made.tables
     ]
-    return Result(well=True, sentence=made.sentence, data={"tables": tables, "sha256": durable.sha256(made.path)})
+    return Result(well=True, sentence=made.sentence, data={"tables": tables, "sha256": sha256_of(made.path)})
 
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     del result
-    with in_our_words():
+    with on_disk():
         checked = check(str(plan.data["to"]), progress(ask))
     return Result(checked.whole is True, checked.sentence)
 

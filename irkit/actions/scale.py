@@ -7,7 +7,7 @@ import re
 from irkit import compose
 from irkit.act_contract import Action, Ask, Plan, Result, register
 from irkit.errors import InputError
-from irkit.health_wait import HOLD_S, PATIENCE_S, seconds_option, wait_until_well
+from irkit.health_wait import OPTIONS, wait_until_well
 from irkit.model import Step
 from irkit.settings import Settings
 
@@ -54,7 +54,7 @@ def apply(plan: Plan, ask: Ask) -> Result:
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     del result
-    seen = wait_until_well(ask, seconds_option(ask, "patience", PATIENCE_S), seconds_option(ask, "hold", HOLD_S))
+    seen = wait_until_well(ask)
     with compose.engine(ask.settings.docker) as client:
         found = compose.members(client, ask.settings.docker, plan.target)
     running = sum(one.running for one in found)
@@ -87,7 +87,7 @@ register(
         usage="SERVICE NUMBER",
         answers=r"\bscale\b",
         destroys=("container-logs", "container-stats"),
-        options={"patience": "seconds until its health must be well (60)", "hold": "seconds it must stay so (5)"},
+        options=OPTIONS,
         suggest=_suggest,
     )
 )

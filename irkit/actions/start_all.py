@@ -6,14 +6,11 @@ from collections.abc import Mapping
 
 from irkit import compose
 from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
-from irkit.errors import InputError
-from irkit.health_wait import HOLD_S, PATIENCE_S, seconds_option, wait_until_well
+from irkit.health_wait import OPTIONS, wait_until_well
 from irkit.model import EventKind
 
 
 def plan(ask: Ask) -> Plan:
-    if ask.arguments:
-        raise InputError("start-all takes no service", hint=f"irkit act {ask.incident.id} start-all")
     wanted = _stopped(ask)
     with compose.engine(ask.settings.docker) as client:
         found = compose.members(client, ask.settings.docker)
@@ -45,7 +42,7 @@ def apply(plan: Plan, ask: Ask) -> Result:
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     del result
-    seen = wait_until_well(ask, seconds_option(ask, "patience", PATIENCE_S), seconds_option(ask, "hold", HOLD_S))
+    seen = wait_until_well(ask)
     with compose.engine(ask.settings.docker) as client:
         found = {one.name: one for one in compose.members(client, ask.settings.docker)}
     names = plan.data["names"]
@@ -80,6 +77,6 @@ register(
         plan,
         apply,
         verify,
-        options={"patience": "seconds until its health must be well (60)", "hold": "seconds it must stay so (5)"},
+        options=OPTIONS,
     )
 )

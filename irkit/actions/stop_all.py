@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from irkit import compose
 from irkit.act_contract import Action, Ask, Plan, Result, register
-from irkit.errors import InputError
 
 
 def plan(ask: Ask) -> Plan:
-    if ask.arguments:
-        raise InputError(
-            "stop-all takes no service: it stops all of them", hint=f"irkit act {ask.incident.id} stop-all"
-        )
     with compose.engine(ask.settings.docker) as client:
         found = compose.members(client, ask.settings.docker)
     running = [one for one in found if one.running]

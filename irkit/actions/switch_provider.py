@@ -10,7 +10,7 @@ from irkit import own_command
 from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
 from irkit.collect_contract import Unreachable
 from irkit.errors import InputError
-from irkit.health_wait import HOLD_S, PATIENCE_S, health, seconds_option, wait_until_well
+from irkit.health_wait import OPTIONS, health, wait_until_well
 from irkit.http_get import send
 from irkit.http_probe import usable
 from irkit.message_text import fit, one_line
@@ -51,7 +51,7 @@ def apply(plan: Plan, ask: Ask) -> Result:
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     del plan, result
-    seen = wait_until_well(ask, seconds_option(ask, "patience", PATIENCE_S), seconds_option(ask, "hold", HOLD_S))
+    seen = wait_until_well(ask)
     if seen.well is None:
         return Result(well=False, sentence=f"Whether it helped is unknown: {seen.words}")
     return Result(seen.well, seen.words[:1].upper() + seen.words[1:])
@@ -126,6 +126,6 @@ register(
         verify,
         usage="NAME",
         answers=r"\bswitch (to|if)\b",
-        options={"patience": "seconds until its health must be well (60)", "hold": "seconds it must stay so (5)"},
+        options=OPTIONS,
     )
 )

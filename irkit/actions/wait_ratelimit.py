@@ -10,8 +10,7 @@ from typing import cast
 
 import redis
 
-from irkit.act_contract import ActError, Action, Ask, Plan, Result, only_look, register
-from irkit.collect_contract import Refused, Unreachable
+from irkit.act_contract import ActError, Action, Ask, Plan, Result, in_our_words, only_look, register
 from irkit.errors import InputError
 from irkit.health_wait import seconds_option
 from irkit.rate_limits import usage_of
@@ -131,12 +130,9 @@ def _read(settings: Settings, provider: str) -> tuple[str, _State | None]:
         raise ActError(
             "it is not known how the keys of the rate limits are named", hint="set [redis] ratelimit_pattern"
         )
-    try:
-        with connected(settings.redis) as client:
-            key = _find(client, pattern, provider)
-            return key.decode("utf-8", "replace"), _state(client, key) if key else None
-    except (Unreachable, Refused) as error:
-        raise ActError(str(error), hint=error.hint) from None
+    with in_our_words(), connected(settings.redis) as client:
+        key = _find(client, pattern, provider)
+        return key.decode("utf-8", "replace"), _state(client, key) if key else None
 
 
 def _find(client: redis.Redis, pattern: str, provider: str) -> bytes:

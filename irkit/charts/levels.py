@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -127,7 +127,7 @@ def _drawn(lane: LevelLane, x: Callable[[datetime], float], y: float, width: int
         parts.append(svg.rect(x(at) - 3, base - 3, 6, 6, "alarm"))
     if lane.limit is not None and lane.limit <= top:
         parts.append(svg.line(_EDGE_PX, height(lane.limit), width - _EDGE_PX, height(lane.limit), "limit"))
-    for piece in _pieces(lane):
+    for piece in svg.pieces(lane.points, _longest(lane.points), lane.ends):
         points = [(x(point.at), height(point.value)) for point in piece]
         parts.append(svg.path(points, "curve") if len(points) > 1 else svg.circle(*points[0], 2, "dot"))
     if lane.trend:
@@ -138,19 +138,7 @@ def _drawn(lane: LevelLane, x: Callable[[datetime], float], y: float, width: int
     return parts
 
 
-def _pieces(lane: LevelLane) -> list[list[Point]]:
-    """Cut the curve at restarts, and where samples are missing: a line across would claim what nobody measured."""
-    gaps = sorted(after.at - before.at for before, after in pairwise(lane.points))
-    usual = gaps[len(gaps) // 2] if gaps else None
-    pieces: list[list[Point]] = []
-    for point in lane.points:
-        before = pieces[-1][-1].at if pieces else None
-        torn = before is None or usual is None or point.at - before > _MAX_GAP_STEPS * usual
-        if torn or _ended_between(lane.ends, before, point.at):
-            pieces.append([])
-        pieces[-1].append(point)
-    return pieces
-
-
-def _ended_between(ends: Sequence[datetime], before: datetime | None, at: datetime) -> bool:
-    return before is not None and any(before < end <= at for end in ends)
+def _longest(points: Sequence[Point]) -> timedelta:
+    """Return how far apart two samples may lie so that none is missing between them: four times the usual."""
+    gaps = sorted(after.at - before.at for before, after in pairwise(points))
+    return _MAX_GAP_STEPS * gaps[len(gaps) // 2] if gaps else timedelta()

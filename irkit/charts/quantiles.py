@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from irkit.charts import svg
@@ -100,7 +100,7 @@ class QuantileChart:
         for item, (_, label), (row, at, anchor) in zip(named, labels, placed, strict=True):
             parts.append(svg.line(x(item.at), (row + 1) * _ROW_PX - 12, x(item.at), base, "milestone"))
             parts.append(svg.text(at if anchor == "start" else at - 8, (row + 1) * _ROW_PX - 3, label, "name", anchor))
-        for piece in _pieces(self.points, self.step_s):
+        for piece in svg.pieces(self.points, timedelta(seconds=_MAX_GAP_STEPS * self.step_s)):
             parts += _curves(piece, x, y)
         if self.limit is not None:
             parts.append(svg.line(_LABEL_PX, y(self.limit), width - _EDGE_PX, y(self.limit), "limit"))
@@ -145,17 +145,6 @@ def _curves(points: Sequence[QuantilePoint], x: Callable[[datetime], float], y: 
         parts += [svg.path(line, look)] if len(line) > 1 else []
     parts += [svg.circle(x(one.at), y(one.p95), 2.5, "ring" if one.total < _FEW else "dot") for one in points]
     return parts
-
-
-def _pieces(points: Sequence[QuantilePoint], step_s: float) -> list[list[QuantilePoint]]:
-    """Cut the curve where nothing was answered: a line across would claim what nobody measured."""
-    pieces: list[list[QuantilePoint]] = []
-    for point in points:
-        if pieces and (point.at - pieces[-1][-1].at).total_seconds() <= _MAX_GAP_STEPS * step_s:
-            pieces[-1].append(point)
-        else:
-            pieces.append([point])
-    return pieces
 
 
 def _gridlines(top_s: float) -> list[float]:

@@ -252,21 +252,10 @@ def _curve(lane: LineLane, x: Callable[[datetime], float], base: float, width: i
     if lane.limit is not None and lane.limit <= peak:
         at = base - lane.limit / peak * _LANE_PX
         parts.append(svg.line(_EDGE_PX, at, width - _EDGE_PX, at, "limit"))
-    for piece in _pieces(lane):
+    for piece in svg.pieces(lane.points, timedelta(seconds=_MAX_GAP_STEPS * lane.step_s)):
         points = [(x(point.at), base - point.value / peak * _LANE_PX) for point in piece]
         parts.append(svg.path(points, "curve") if len(points) > 1 else svg.circle(*points[0], 2, "dot"))
     return parts
-
-
-def _pieces(lane: LineLane) -> list[list[Point]]:
-    """Cut the curve where intervals have no value: a line across them would claim what nobody measured."""
-    pieces: list[list[Point]] = []
-    for point in lane.points:
-        if pieces and (point.at - pieces[-1][-1].at).total_seconds() <= _MAX_GAP_STEPS * lane.step_s:
-            pieces[-1].append(point)
-        else:
-            pieces.append([point])
-    return pieces
 
 
 def _marks(lane: MarkLane, x: Callable[[datetime], float], y: float, width: int) -> tuple[list[str], float]:

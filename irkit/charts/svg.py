@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
+from typing import Protocol, TypeVar
 
 from irkit.visible import cut, visible
 
@@ -112,6 +113,27 @@ def time_axis(  # noqa: PLR0913 (where it lies, and what it spans)
         parts.append(line(x(at), y, x(at), y + 4, "axis"))
         parts.append(text(min(max(x(at), half), width - half), y + 18, label, anchor="middle"))
     return parts
+
+
+class Dated(Protocol):
+    """Something that happened at a time."""
+
+    @property
+    def at(self) -> datetime: ...
+
+
+_Point = TypeVar("_Point", bound=Dated)
+
+
+def pieces(points: Sequence[_Point], longest: timedelta, ends: Sequence[datetime] = ()) -> list[list[_Point]]:
+    """Cut a curve where more than `longest` lies between two points, or an end: a line across claims the unmeasured."""
+    made: list[list[_Point]] = []
+    for point in points:
+        before = made[-1][-1].at if made else None
+        if before is None or point.at - before > longest or any(before < end <= point.at for end in ends):
+            made.append([])
+        made[-1].append(point)
+    return made
 
 
 def rows_for(labels: Sequence[tuple[float, str]], width: float) -> list[tuple[int, float, str]]:

@@ -59,6 +59,16 @@ class Exit:
         return f"{self.service} {how}{when}, and {count(self.again, 'more time')} after that{until}"
 
 
+@dataclass(frozen=True, slots=True)
+class Relapse:
+    """A container that was started again after a bad exit, and ended badly again."""
+
+    service: str
+    started_at: datetime
+    ended_at: datetime
+    exit_code: int | None
+
+
 class View:
     """A bundle as the report reads it: every table loaded or derived once, its rows as plain values."""
 
@@ -183,23 +193,21 @@ def _same_exit(one: Exit, other: Exit) -> bool:
     return alike and (other.at is None or one.at is None or abs(one.at - other.at) <= LATE_LINE)
 
 
-def relapse(view: View) -> tuple[datetime, Exit] | None:
-    """Return the last bad exit of a container that was started again after an earlier one, with that start; else None.
+def relapse(view: View) -> Relapse | None:
+    """Return the last bad exit of a container that was started again after an earlier one; None where there is none.
 
     It is what shows that a restart did not help.
     """
-    ended = [item for item in every_exit(view) if item.at and item.exit_code != _ASKED_TO_STOP]
-    starts = [
-        (row["at"], str(row.get("service") or row.get("name")))
-        for row in view.records("container_events")
-        if row.get("action") == "start" and row.get("at")
-    ]
-    for last in reversed(ended):
-        earlier = [one.at for one in ended if one.service == last.service and one.at and last.at and one.at < last.at]
-        between = [at for at, service in starts if service == last.service and earlier and earlier[0] < at]
-        tried = [at for at in between if last.at and at < last.at]
+    ended = [(item, item.at) for item in every_exit(view) if item.at and item.exit_code != _ASKED_TO_STOP]
+    started: dict[str, list[datetime]] = {}
+    for row in view.records("container_events"):
+        if row.get("action") == "start" and row.get("at"):
+            started.setdefault(str(row.get("service") or row.get("name")), []).append(row["at"])
+    for last, at in reversed(ended):
+        first = next(earlier for one, earlier in ended if one.service == last.service)
+        tried = [start for start in started.get(last.service, ()) if first < start < at]
         if tried:
-            return max(tried), last
+            return Relapse(last.service, max(tried), at, last.exit_code)
     return None
 
 

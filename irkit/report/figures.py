@@ -41,14 +41,15 @@ def incident_strip(
     lanes = [*_traffic(view, shown, limit), *_checks(view, shown), *_events(view, shown)]
     if not lanes:
         return None
-    first = min([*(_first(lane) for lane in lanes), felt.start, *(at for _, at in named if at and at >= shown.start)])
+    drawn = [at for lane in lanes for at in _times(lane)]
+    first = min([*drawn, felt.start, *(at for _, at in named if at and at >= shown.start)])
     # a stretch before anything was recorded says nothing, and takes the room of what does
     opening = max(shown.start, first - shown.duration * _MARGIN)
     inside = tuple(Milestone(at, label) for label, at in named if at and opening <= at <= shown.end)
     start, end = max(felt.start, opening), min(felt.end, shown.end)
     band = Band(start, end) if start < end else None
     # the looks themselves come a little after the window's end
-    seen_to = max([view.window.end, *(_last(lane) for lane in lanes)])
+    seen_to = max([view.window.end, *drawn])
     unseen = seen_to if seen_to < shown.end else None
     return IncidentStrip(opening, shown.end, tuple(lanes), inside, band, unseen)
 
@@ -67,16 +68,10 @@ def shown_window(window: Window, felt: Band, onsets: Sequence[datetime]) -> Wind
     return Window(start, end) if start < end else window
 
 
-def _last(lane: Lane) -> datetime:
+def _times(lane: Lane) -> list[datetime]:
     if isinstance(lane, BarLane):
-        return max(bar.at for bar in lane.bars)
-    return max(one.at for one in (lane.points if isinstance(lane, LineLane) else lane.marks))
-
-
-def _first(lane: Lane) -> datetime:
-    if isinstance(lane, BarLane):
-        return min(bar.at for bar in lane.bars)
-    return min(one.at for one in (lane.points if isinstance(lane, LineLane) else lane.marks))
+        return [bar.at for bar in lane.bars]
+    return [one.at for one in (lane.points if isinstance(lane, LineLane) else lane.marks)]
 
 
 def _traffic(view: View, shown: Window, limit: Threshold | None) -> list[Lane]:

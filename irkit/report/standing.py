@@ -52,13 +52,10 @@ def standing(timeline: Sequence[Event], kind: IncidentType | None, view: facts.V
 
 
 def _told(view: facts.View) -> str:
-    found = facts.relapse(view)
-    if not found:
+    if not (found := facts.relapse(view)):
         return ""
-    started, ended = found
-    if ended.at is None:
-        return ""
+    later = format_duration(found.ended_at - found.started_at)
     return (
-        f"{ended.service} was started again at {started:%H:%M:%S} UTC and exited again, with code {ended.exit_code}, "
-        f"{format_duration(ended.at - started)} later at {ended.at:%H:%M:%S} UTC."
+        f"{found.service} was started again at {found.started_at:%H:%M:%S} UTC and exited again, with code "
+        f"{found.exit_code}, {later} later at {found.ended_at:%H:%M:%S} UTC."
     )

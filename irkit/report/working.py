@@ -69,7 +69,7 @@ def next_steps(of: Material) -> NextSteps | Gap:
     """Return the runbook's own words for the type the evidence points at, or else the type it was filed as."""
     ranking = of.diagnosis.ranking
     slug = ranking[0].incident_type if ranking and ranking[0].score > 0 else of.incident.type
-    kind = next((item for item in of.runbook.incident_types if item.slug == slug), None)
+    kind = of.runbook.known_type(slug)
     if kind is None:
         return Gap("Next steps", f"The runbook does not know the incident type {slug}.", "`irkit runbook` lists them")
     found = {item.symptom: item for item in of.diagnosis.of(slug) if item.verdict.state is VerdictState.FOUND}
