@@ -241,7 +241,8 @@ def _manifest(body: dict[str, Any]) -> Manifest:
     def run(row: dict[str, Any]) -> CollectorRun:
         lists = {key: tuple(row[key]) for key in ("provides", "evidence")}
         outcome, started_at = Outcome(row["outcome"]), datetime.fromisoformat(row["started_at"])
-        return CollectorRun(**{**row, **lists, "outcome": outcome, "started_at": started_at})
+        since = datetime.fromisoformat(row["whole_from"]) if "whole_from" in row else None
+        return CollectorRun(**{**row, **lists, "outcome": outcome, "started_at": started_at, "whole_from": since})
 
     def evidence(row: dict[str, Any]) -> Evidence:
         return Evidence(**{**row, "collected_at": datetime.fromisoformat(row["collected_at"])})
@@ -286,7 +287,8 @@ def _plain(value: object) -> object:
         return dict(value)
     if hasattr(value, "__dataclass_fields__"):
         made = {item.name: _plain(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]
-        return {name: item for name, item in made.items() if item != {}}  # counts came later than the first bundles
+        # both came later than the first bundles
+        return {name: item for name, item in made.items() if item != {} and (name, item) != ("whole_from", None)}
     return value
 
 

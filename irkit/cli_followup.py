@@ -223,6 +223,9 @@ def alert_rule(incident_id: int, folder: Path) -> None:
     for name, text in made.files.items():
         (folder / name).write_text(text, encoding="utf-8")
         console.say(str((folder / name).absolute()))
+    if not str(settings.prometheus):
+        said = "no [prometheus] is configured, so nobody looked whether the service exports what these rules ask for"
+        console.complain(said, "each rule says in its description what it needs")
     tested = next(name for name in made.files if name.endswith(".test.yml"))
     console.say(f"Alerts: {', '.join(made.alerts)}. Try them: promtool test rules {folder / tested}")
     console.say(f"When Prometheus has them: irkit follow-up {incident_id} --done {_step(Task.MONITORING) or 'STEP'}")

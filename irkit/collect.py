@@ -283,6 +283,7 @@ def _finish(state: _Progressing, staging: Path, now: datetime) -> tuple[Collecto
         round(float(ended.get("duration_s", 0.0)), 3),
         sum(evidence.size_bytes for evidence in found),
         sum(sum(evidence.redactions.values()) for evidence in found),
+        datetime.fromisoformat(since) if (since := ended.get("whole_from")) and outcome is Outcome.PARTIAL else None,
     )
     return run, found
 

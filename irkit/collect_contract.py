@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from irkit.model import Window
@@ -46,9 +47,13 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that was wanted and is not there; yielding one makes the outcome `partial`."""
+    """Something that was wanted and is not there; yielding one makes the outcome `partial`.
+
+    `before` is set where all that is missing is older than that moment (aware).
+    """
 
     reason: str
+    before: datetime | None = None
 
 
 Piece = Table | Document | Gap

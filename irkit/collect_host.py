@@ -183,6 +183,7 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
     folder = job.staging / item.name
     folder.mkdir(parents=True)
     gaps: list[str] = []
+    whole_from: list[datetime | None] = []
     pieces = 0
 
     def report(**news: object) -> None:
@@ -196,6 +197,7 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
         for piece in item.pieces(target, job.window, limits):
             if isinstance(piece, Gap):
                 gaps.append(piece.reason)
+                whole_from.append(piece.before)
                 continue
             pieces += 1
             if cut := writer.write(piece):
@@ -214,10 +216,14 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
         hint = "report this with the sentence above: the collector did not foresee it"
     if gaps and (pieces or outcome is Outcome.COLLECTED):
         outcome = Outcome.PARTIAL
+    known = [before for before in whole_from if before] if outcome is Outcome.PARTIAL else []
+    # of anything else that is missing nobody knows the time
+    since = max(known).isoformat() if known and len(known) == len(gaps) else ""
     reason, _ = job.redactor.text("; ".join(dict.fromkeys(gaps)))
     duration_s = time.monotonic() - began
     hint, _ = job.redactor.text(hint)
-    _report(out, item.name, "ended", outcome=outcome, reason=reason, hint=hint, duration_s=duration_s)
+    ended = {"outcome": outcome, "reason": reason, "hint": hint, "duration_s": duration_s, "whole_from": since}
+    _report(out, item.name, "ended", **ended)
 
 
 def _report(out: int, collector: str, event: str, **news: object) -> None:

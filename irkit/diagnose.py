@@ -8,25 +8,21 @@ others go on.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from irkit import logs
+from irkit.loaded import EvidenceSource, Loaded
 from irkit.model import (
-    CollectorRun,
-    Evidence,
     Finding,
     IncidentType,
-    Outcome,
     RunbookSymptom,
     Threshold,
     Verdict,
     VerdictState,
-    Window,
 )
 from irkit.onset_interval import KINDS, OnsetInterval, interval_of
+from irkit.wholeness import unless_cut, unless_long_past
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,17 +34,6 @@ if TYPE_CHECKING:
 DetectFunction = Callable[..., Verdict]
 EXPLAINED_WEIGHT = 0.25
 _CONTEXT = ("window", "threshold", "cut", "missing")
-
-
-class EvidenceSource(Protocol):
-    """What the runner needs of a bundle; `irkit.bundle.Bundle` is the one in use."""
-
-    @property
-    def window(self) -> Window: ...
-    def has(self, kind: str) -> bool: ...
-    def load(self, kind: str) -> Any: ...  # noqa: ANN401 (a table is a DataFrame, a document is JSON-like)
-    def evidence_for(self, kind: str) -> Evidence | None: ...
-    def run_for(self, kind: str) -> CollectorRun | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +149,7 @@ def diagnose(source: EvidenceSource, runbook: Runbook, broken: Sequence[BrokenPl
     symptom the runbook does not list runs all the same and is shown only if it found something: a team's runbook that
     never heard of OOM kills must not hide one. A plug-in that could not be loaded is `unknown` under its own name.
     """
-    evidence = _Loaded(source)
+    evidence = Loaded(source)
     detectors = {item.slug: item for item in registered()}
     findings: dict[str, Finding] = {}
     for incident_type in runbook.incident_types:
@@ -181,10 +166,23 @@ def diagnose(source: EvidenceSource, runbook: Runbook, broken: Sequence[BrokenPl
         if extra.verdict.state is VerdictState.FOUND:
             types = tuple(slug for slug in item.incident_types if slug in known)
             findings[item.slug] = replace(extra, incident_types=types)
-    everything = tuple(_with_next_step(item, runbook) for item in findings.values())
+    began = min((one.verdict.onset for one in findings.values() if one.verdict.onset), default=None)
+    settled = (_settled(one, evidence, began) for one in findings.values())
+    everything = tuple(_with_next_step(item, runbook) for item in settled)
     everything += tuple(_left_out(plugin) for plugin in broken)
     ranking = rank(everything, runbook)
     return Diagnosis(everything, ranking, *_onset(evidence, everything, ranking))
+
+
+def _settled(finding: Finding, evidence: Loaded, began: datetime | None) -> Finding:
+    """Give a withheld `clear` back where all the evidence that its detector reads is whole since before it `began`."""
+    if finding.verdict.withheld is None:
+        return finding
+    item = _REGISTRY[finding.symptom]
+    cut = [evidence.whole_from(kind) for kind in (*item.needs, *item.uses) if evidence.how_cut(kind)]
+    known = [moment for moment in cut if moment]
+    whole_from = max(known) if known and len(known) == len(cut) else None
+    return replace(finding, verdict=unless_long_past(finding.verdict, whole_from, began))
 
 
 def _left_out(plugin: BrokenPlugin) -> Finding:
@@ -194,10 +192,10 @@ def _left_out(plugin: BrokenPlugin) -> Finding:
 
 
 def _onset(
-    evidence: _Loaded, findings: Sequence[Finding], ranking: Sequence[Hypothesis]
+    evidence: Loaded, findings: Sequence[Finding], ranking: Sequence[Hypothesis]
 ) -> tuple[OnsetInterval | None, str]:
     if not any(evidence.has(kind) for kind in KINDS):
-        return None, f"Not looked at: {_why_missing(evidence, 'logs')}."
+        return None, f"Not looked at: {evidence.why_missing('logs')}."
     if not any(item.verdict.state is VerdictState.FOUND for item in findings):
         return None, ""  # something changes every day, and of nothing there is no beginning
     try:
@@ -217,16 +215,7 @@ def _signs(findings: Sequence[Finding], ranking: Sequence[Hypothesis]) -> list[d
 
 def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | None = None) -> Finding:
     """Run one detector on the evidence it names; evidence that is missing or cut never ends in `clear`."""
-    return _run(item, _Loaded(source), threshold)
-
-
-def unless_cut(verdict: Verdict, reasons: Iterable[str]) -> Verdict:
-    """Return the verdict, or `unknown` in place of `clear` where there are reasons why not all was looked at."""
-    told = "; ".join(dict.fromkeys(filter(None, reasons)))
-    if verdict.state is not VerdictState.CLEAR or not told:
-        return verdict
-    sentence = f"Nothing found in the part that was collected ({told}). {verdict.sentence}"
-    return replace(verdict, state=VerdictState.UNKNOWN, sentence=sentence)
+    return _run(item, Loaded(source), threshold)
 
 
 def rank(findings: Sequence[Finding], runbook: Runbook) -> tuple[Hypothesis, ...]:
@@ -271,41 +260,7 @@ def _weigh(incident_type: IncidentType, findings: Sequence[Finding]) -> Hypothes
     )
 
 
-class _Loaded:
-    """Evidence loaded once for all detectors, derived kinds included; each gets a copy of its own to work on."""
-
-    def __init__(self, source: EvidenceSource) -> None:
-        self.source = source
-        self._cache: dict[str, Any] = {}
-
-    @property
-    def window(self) -> Window:
-        return self.source.window
-
-    def has(self, kind: str) -> bool:
-        return self.source.has(kind) or (kind in logs.ORIGIN and self.source.has(logs.ORIGIN[kind]))
-
-    def load(self, kind: str) -> Any:  # noqa: ANN401 (as `EvidenceSource.load`)
-        if kind not in self._cache:
-            origin = None if self.source.has(kind) else logs.ORIGIN.get(kind)
-            self._cache[kind] = logs.DERIVED[kind](self.load(origin)) if origin else self.source.load(kind)
-        return deepcopy(self._cache[kind])
-
-    def evidence_for(self, kind: str) -> Evidence | None:
-        return self.source.evidence_for(kind) or self.source.evidence_for(logs.ORIGIN.get(kind, kind))
-
-    def run_for(self, kind: str) -> CollectorRun | None:
-        return self.source.run_for(kind) or self.source.run_for(logs.ORIGIN.get(kind, kind))
-
-    def how_cut(self, kind: str) -> str:
-        """Say how the evidence of a kind is less than was asked for, "" where it is whole."""
-        run, evidence = self.run_for(kind), self.evidence_for(kind)
-        if run is not None and run.outcome is not Outcome.COLLECTED:
-            return _told(run)
-        return f"{evidence.collector}: {evidence.truncated}" if evidence is not None and evidence.truncated else ""
-
-
-def _look(item: Symptom | None, evidence: _Loaded, incident_type: IncidentType, worded: RunbookSymptom) -> Finding:
+def _look(item: Symptom | None, evidence: Loaded, incident_type: IncidentType, worded: RunbookSymptom) -> Finding:
     """Look for one symptom of the runbook.
 
     A symptom without a limit of its own ("slow dashboard loading") is judged by that of its incident type, where the
@@ -320,18 +275,18 @@ def _look(item: Symptom | None, evidence: _Loaded, incident_type: IncidentType, 
     return replace(finding, incident_types=(incident_type.slug,), title=worded.text)
 
 
-def _run(item: Symptom, evidence: _Loaded, threshold: Threshold | None) -> Finding:
+def _run(item: Symptom, evidence: Loaded, threshold: Threshold | None) -> Finding:
     kinds = (*item.needs, *item.uses)
     present = [kind for kind in kinds if evidence.has(kind)]
     missing = [kind for kind in item.needs if kind not in present]
     verdict: Verdict
     if missing or not present:
         wanted = missing or kinds
-        reasons = dict.fromkeys(_why_missing(evidence, kind) for kind in wanted)
-        verdict = Verdict(VerdictState.UNKNOWN, f"Not looked at: {'; '.join(reasons)}.", _hint(evidence, wanted))
+        reasons = dict.fromkeys(evidence.why_missing(kind) for kind in wanted)
+        verdict = Verdict(VerdictState.UNKNOWN, f"Not looked at: {'; '.join(reasons)}.", evidence.hint(wanted))
         return Finding(item.slug, item.incident_types, _title(item), verdict, ())
     cut = {kind: how for kind in present if (how := evidence.how_cut(kind))}
-    lacking = {kind: _why_missing(evidence, kind) for kind in kinds if kind not in present}
+    lacking = {kind: evidence.why_missing(kind) for kind in kinds if kind not in present}
     window = evidence.source.window
     context: dict[str, object] = {"window": window, "threshold": threshold, "cut": cut, "missing": lacking}
     try:
@@ -374,19 +329,3 @@ def _with_next_step(finding: Finding, runbook: Runbook) -> Finding:
 
 def _title(item: Symptom) -> str:
     return item.slug.replace("-", " ").capitalize()
-
-
-def _told(run: CollectorRun) -> str:
-    return f"{run.collector} {run.outcome.replace('_', ' ')}" + (f": {run.reason}" if run.reason else "")
-
-
-def _why_missing(evidence: _Loaded, kind: str) -> str:
-    run, named = evidence.run_for(kind), kind.replace("_", " ")
-    if run is None:
-        return f"no collector gathered {named}"
-    return f"{run.collector} found no {named}" if run.outcome is Outcome.COLLECTED else _told(run)
-
-
-def _hint(evidence: _Loaded, kinds: Sequence[str]) -> str:
-    hints = [run.hint for kind in kinds if (run := evidence.run_for(kind)) and run.hint]
-    return hints[0] if hints else ""

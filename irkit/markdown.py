@@ -133,15 +133,21 @@ def _texts(node: SyntaxTreeNode) -> Iterator[str]:
 
 def _step(item: SyntaxTreeNode, number: int) -> Step:
     """Keep the command of a step apart; code amid a sentence stays in it too, since the sentence needs it."""
-    codes = [node.content.strip() for node in item.walk() if node.type in {"code_inline", *_FENCES}]
-    text = plain(item)
+    notes = tuple(plain(note) for part in item.children if part.type in _LISTS for note in part.children)
+    own = [part for part in item.children if part.type not in _LISTS]
+    text = " ".join(filter(None, map(plain, own))) or plain(item)
+    codes = [code for part in own for code in _codes(part)] or _codes(item)
     if not codes:
-        return Step(number, text, line_of(item))
+        return Step(number, text, line_of(item), None, notes)
     command = next((code for code in codes if " " in code), codes[0])
     flat = " ".join(command.split())
     if len(codes) == 1 and text.rstrip(" .").endswith(flat):
         text = text.rstrip(" .").removesuffix(flat).rstrip(" :")
-    return Step(number, text or flat, line_of(item), command)
+    return Step(number, text or flat, line_of(item), command, notes)
+
+
+def _codes(node: SyntaxTreeNode) -> list[str]:
+    return [one.content.strip() for one in node.walk() if one.type in {"code_inline", *_FENCES}]
 
 
 def _shell_commands(script: str, language: str, first: int) -> Iterator[Command]:

@@ -125,12 +125,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A numbered step; `command` is the inline code inside it, kept apart from its words."""
+    """A numbered step; `command` is the inline code inside it, kept apart from its words, `notes` the list under it."""
 
     number: int
     text: str
     line: int
     command: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class CollectorRun:
-    """How one collector ended: the row of coverage that a report's first screen shows."""
+    """How one collector ended: the row of coverage that a report's first screen shows.
+
+    `whole_from` is for one that is `partial` for its beginning alone: from then on nothing is missing.
+    """
 
     collector: str
     outcome: Outcome
@@ -243,6 +247,7 @@ class CollectorRun:
     duration_s: float
     size_bytes: int
     redactions: int = 0
+    whole_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +255,7 @@ class Verdict:
     """What a detector says: state, one sentence, what to do, since when, how sure (0 to 1).
 
     `explained_by` is the incident type (or other cause) that the evidence itself blames for a symptom that was found.
+    `withheld` is the `clear` in whose place an `unknown` stands for what the evidence lacks.
     """
 
     state: VerdictState
@@ -259,6 +265,7 @@ class Verdict:
     confidence: float = 1.0
     numbers: Mapping[str, object] = field(default_factory=lambda: _EMPTY)
     explained_by: str = ""
+    withheld: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)

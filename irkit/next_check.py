@@ -19,7 +19,7 @@ from irkit.phrase import count
 from irkit.triage import contenders, runner_up
 
 if TYPE_CHECKING:
-    from irkit.diagnose import EvidenceSource
+    from irkit.loaded import EvidenceSource
     from irkit.model import CollectorRun, IncidentType
     from irkit.runbook import Runbook
 

@@ -101,8 +101,9 @@ def run(name: str | Path, output: Path, parameters: Mapping[str, object], *, cwd
             kernel_name=_KERNEL,
             cwd=str(cwd or Path.cwd()),
             progress_bar=False,
-            # a kernel warns that it talks over loopback in the clear, which tells a person with an incident nothing
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            # a kernel warns that it talks over loopback in the clear, and calls its own shutdown an error: neither
+            # tells a person with an incident anything, and what fails in a cell is in the notebook
+            extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
     except PapermillExecutionError as error:
         sentence = cut(visible(" ".join(without_ansi(str(error.evalue)).split())), _SHOWN_CHARS)

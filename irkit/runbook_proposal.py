@@ -161,36 +161,38 @@ def _failed_steps(of: _Lesson) -> Iterator[Proposal]:
     for step in of.kind.resolution:
         # where something else was done instead, that is what the runbook lacks, not a word against the step
         told = [one for one in of.timeline if one.data.get("step") == step.number and _did_not_help(one)]
-        known = f"did not serve in {of.incident.label}" in _line(of.runbook, step.line)
+        known = any(f"Did not serve in {of.incident.label}" in note for note in step.notes)
         if told and not known and told[-1].data.get("outcome") != "deviated":
             why = _why(told[-1])
-            said = f"did not serve in {of.incident.label}{f': {why}' if why else ''}"
-            reason = f"{of.kind.title}, step {step.number} ({step.text}) {said}"
-            words, colon, command = _line(of.runbook, step.line).partition(": `")
-            row = f"{words} ({said}){colon}{command}"
-            yield Proposal("step", of.kind.slug, reason, Edit(step.line, row), told[-1].evidence)
+            said = f"did not serve in {of.incident.label}"
+            reason = f"{of.kind.title}, step {step.number} ({step.text}) {said}{f': {why}' if why else ''}"
+            # beneath the step, whose own words stay its title wherever steps are named
+            indent = " " * len(numbered[0]) if (numbered := _NUMBERED.match(_line(of.runbook, step.line))) else "  "
+            row = f"{indent}- {said[:1].upper()}{said[1:]}{f': {_markdown(why)}' if why else ''}"
+            yield Proposal("step", of.kind.slug, reason, Edit(step.line, row, after=True), told[-1].evidence)
 
 
 def _new_steps(of: _Lesson) -> Iterator[Proposal]:
     """Propose as a last step what was done instead of one, or made it well again where none did."""
     taken = [one for one in of.timeline if "step" in one.data]
-    tried = [(one, _why(one)) for one in taken if one.data.get("outcome") == "deviated"]
+    tried = [(one, _why(one), "What was done") for one in taken if one.data.get("outcome") == "deviated"]
     healed = next((one for one in of.timeline if one.kind is EventKind.MITIGATED and one.text.strip()), None)
     if healed and all(_did_not_help(one) for one in taken):
-        tried.append((healed, _words(healed.text)))
+        tried.append((healed, _words(healed.text), "What helped"))
     last = max(of.kind.resolution, key=lambda one: one.line, default=None)
     numbered = _NUMBERED.match(_line(of.runbook, last.line)) if last else None
     if not last or not numbered:
         return
     known = [set(words_of(f"{one.text} {one.command or ''}")) for one in of.kind.resolution]
     number = last.number
-    for event, text in tried:
+    for event, text, what in tried:
         words = set(words_of(text))
         if any(words <= one for one in known):
             continue
         known.append(words)
         number += 1
-        said = f"{text[:1].upper()}{text[1:]} (as in {of.incident.label})"
+        # a person's words of what was done, in whatever tense: who reads the patch makes a step of them
+        said = f"{what} in {of.incident.label}: {_markdown(text)}"
         row = f"{numbered[1]}{number}{numbered[3]}{numbered[4]}{said}"
         reason = f"{of.kind.title}: in {of.incident.label} this was done, and no step says it: {text}"
         yield Proposal("new step", of.kind.slug, reason, Edit(last.line, row, after=True), event.evidence)
@@ -208,8 +210,11 @@ def _why(event: Event) -> str:
 
 
 def _words(text: str) -> str:
-    """Return a person's words as they may stand in a list item: one line, and no Markdown but inline code."""
-    flat = fit(one_line(text), _WORDS_CHARS).strip().rstrip(".")
+    return fit(one_line(text), _WORDS_CHARS).strip().rstrip(".")
+
+
+def _markdown(flat: str) -> str:
+    """Return a person's words as they may stand in a list item: no Markdown but inline code."""
     return re.sub(r"([\\*_\[\]<>|#])", r"\\\1", flat) if "`" not in flat else flat
 
 

@@ -17,6 +17,7 @@ from irkit.runbook import Runbook, outcome_words, who_to_tell
 from irkit.terminal_parts import LINE_CHARS as _LINE_CHARS
 from irkit.terminal_parts import plain as _plain
 from irkit.terminal_parts import table as _table
+from irkit.terminal_parts import typed as _typed
 from irkit.times import format_duration, format_time
 from irkit.visible import cut, visible
 
@@ -209,9 +210,9 @@ def next_steps(
         min((item.verdict.onset for item in found[0].supporting if item.verdict.onset), default=None) if found else None
     )
     if onset and incident.started_at is None and onset < (incident.detected_at or incident.opened_at):
-        since = f"The evidence shows it since {format_time(onset)}; to record that: "
-        lines.append(Text.assemble(since, (f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}", "cyan")))
-    lines.append(_plain(f"Next: {_due(incident, stands)}"))
+        lines.append(Text(f"The evidence shows it since {format_time(onset)}; to record that:"))
+        lines.append(_typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"))
+    lines.extend(_due(incident, stands, commands(stands.kind) if stands.kind else {}))
     return Group(*lines)
 
 
@@ -222,43 +223,51 @@ def _steps(
     own = stands.kind is not None and stands.kind.slug == kind.slug
     for step in kind.resolution:
         ours = commands.get(step.number) or step.command
-        command = (f"   {visible(ours)}", "cyan") if ours else ""
         state = outcome_words(stands.state(step)) if own else ""
         lines.append(
-            Text.assemble(f"  {step.number}. {visible(step.text)}", command, (f"   {state}" if state else "", "bold"))
+            Text.assemble(f"  {step.number}. {visible(step.text)}", (f"  {state}" if state else "", "bold yellow"))
         )
+        if ours:
+            lines.append(_typed(visible(ours), indent=5))
+        lines += [Padding(_plain(note, "dim"), (0, 0, 0, 5)) for note in step.notes]
     one = incident.id
-    if own:
-        said = f'  done by hand: irkit step {one} NUMBER --done; --failed "why" where it did not help'
-        said += f"; by irkit: `irkit act {one}`" if any(commands.values()) else ""
-    else:
-        said = f"  it is filed as {incident.type}; where that is wrong: irkit amend {one} type {kind.slug}"
-    lines.append(Text(said, "dim"))
+    if not own:
+        lines.append(Text(f"It is filed as {incident.type}. Where that is wrong:", "dim"))
+        lines.append(_typed(f"irkit amend {one} type {kind.slug}"))
+        return lines
+    if any(commands.values()):
+        lines.append(Text("Each `irkit act` shows its plan, and does it with --apply.", "dim"))
+    lines.append(Text('What you do by hand, record; --failed "why" in place of --done where it did not help:', "dim"))
+    lines.append(_typed(f"irkit step {one} NUMBER --done"))
     return lines
 
 
 def _in_vain(incident: Incident, stands: Standing) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(stands.relapse, "bold red")] if stands.relapse else []
     if step := stands.in_vain:
-        said = f"Step {step.number} is recorded as done, and the service is still broken. To record that: "
-        lines.append(Text.assemble(said, (f'irkit step {incident.id} {step.number} --failed "what shows it"', "cyan")))
+        lines.append(Text(f"Step {step.number} is recorded as done, and the service is still broken. To record that:"))
+        lines.append(_typed(f'irkit step {incident.id} {step.number} --failed "what shows it"'))
     return lines
 
 
-def _due(incident: Incident, stands: Standing) -> str:
-    one = incident.id
+def _due(incident: Incident, stands: Standing, commands: Mapping[int, str]) -> list[RenderableType]:
+    """Return what to do next in a sentence and, on a line of its own that can be pasted, the command for it."""
+    one, said, typed = incident.id, "", f"irkit postmortem {incident.id}"
     if incident.acknowledged_at is None and incident.resolved_at is None:
-        return f"irkit ack {one}"
-    if incident.mitigated_at is None and incident.resolved_at is None:
+        typed = f"irkit ack {one}"
+    elif incident.mitigated_at is None and incident.resolved_at is None:
         if not stands.broken:
-            return f'irkit mitigate {one} "what made it well again", once users are well'
-        if not stands.pending:
-            return f"no step of the runbook is left, and the service is broken: irkit escalate {one} --again gets help"
-        step = stands.pending[0]
-        return f"step {step.number} of the runbook, {visible(step.text)}; then irkit step {one} {step.number} --done"
-    if incident.resolved_at is None:
-        return f'irkit resolve {one} "what removed the cause"'
-    return f"irkit postmortem {one}"
+            said, typed = "once users are well:", f'irkit mitigate {one} "what made it well again"'
+        elif not stands.pending:
+            said, typed = "no step is left, and the service is broken; get help:", f"irkit escalate {one} --again"
+        else:
+            step = stands.pending[0]
+            said = f"step {step.number} of the runbook, {visible(step.text)}"
+            said += ":" if (ours := commands.get(step.number)) else "; then:"
+            typed = ours or f"irkit step {one} {step.number} --done"
+    elif incident.resolved_at is None:
+        typed = f'irkit resolve {one} "what removed the cause"'
+    return [_plain(f"Next: {said}".rstrip()), _typed(visible(typed))]
 
 
 def runbook_view(runbook: Runbook) -> RenderableType:
@@ -271,7 +280,7 @@ def runbook_view(runbook: Runbook) -> RenderableType:
         parts.append(
             Text.assemble((f"{kind.number}. {kind.title}", "bold"), f"  {kind.severity}  ", (kind.slug, "dim"))
         )
-        parts.append(Padding(Group(*_type_lines(kind.symptoms, kind.diagnosis, kind.resolution)), (0, 0, 1, 2)))
+        parts.append(Padding(Group(*_type_lines(kind)), (0, 0, 1, 2)))
     contacts = _table("role", "contact", "when", title="Escalation contacts")
     for contact in runbook.contacts:
         contacts.add_row(_plain(contact.role), _plain(contact.channel), _plain(contact.when))
@@ -287,10 +296,12 @@ def runbook_view(runbook: Runbook) -> RenderableType:
     return Group(*parts)
 
 
-def _type_lines(symptoms: Iterable[object], diagnosis: Iterable[object], resolution: Iterable[object]) -> list[Text]:
-    lines = [_plain(f"symptom  {getattr(item, 'text', '')}") for item in symptoms]
-    lines += [_plain(f"look     {getattr(item, 'text', '')}", "cyan") for item in diagnosis]
-    lines += [_plain(f"{getattr(item, 'number', '')}.       {getattr(item, 'text', '')}") for item in resolution]
+def _type_lines(kind: IncidentType) -> list[Text]:
+    lines = [_plain(f"symptom  {item.text}") for item in kind.symptoms]
+    lines += [_plain(f"look     {item.text}", "cyan") for item in kind.diagnosis]
+    for step in kind.resolution:
+        lines.append(_plain(f"{step.number}.       {step.text}"))
+        lines += [_plain(f"         {note}", "dim") for note in step.notes]
     return lines
 
 

@@ -47,6 +47,8 @@ def steps_view(incident: Incident, title: str, lines: Iterable[StepLine], begun:
         what = plain(line.step.text)
         if line.step.command:
             what.append_text(plain(f"\n{line.step.command}", "dim"))
+        for note in line.step.notes:
+            what.append_text(plain(f"\n{note}", "dim"))
         hint = line.command or f"by hand, then: irkit step {incident.id} {line.step.number} --done"
         what.append_text(plain(f"\n→ {hint}", "cyan"))
         rows.add_row(str(line.step.number), Text(outcome_words(line.state), _STYLE.get(line.state, "")), what)

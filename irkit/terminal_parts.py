@@ -20,6 +20,11 @@ def table(*columns: str, title: str = "") -> Table:
     return made
 
 
+def typed(command: str, indent: int = 2) -> Text:
+    """Return a command on a line of its own that is never broken, so that it can be pasted."""
+    return Text(" " * indent + command, style="cyan", no_wrap=True, overflow="ignore")
+
+
 def plain(text: str, style: str = "") -> Text:
     """Return text from a person or from evidence as it is: no markup, no control characters."""
     return Text(cut(visible(text, lines=True), LINE_CHARS), style=style)

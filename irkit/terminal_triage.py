@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from irkit.model import Finding, VerdictState
+from irkit.next_check import BY_HAND
 from irkit.triage import NONE_OF_THESE, Conclusion
 from irkit.visible import cut, visible
 
@@ -96,11 +97,9 @@ def _checks(ahead: Outlook, titles: dict[str, str], symptoms: dict[str, str]) ->
 
 def _worth(item: ValuedCheck, symptoms: dict[str, str]) -> str:
     named = ", ".join(symptoms[slug] for slug in item.check.symptoms)
-    turn = "; the order could turn" if item.could_turn else ""
-    return (
-        f"{item.check.name} (cost {item.check.cost}, worth {item.value:.3f}) for {named}: "
-        f"the gap would be between {item.low:.2f} and {item.high:.2f}{turn}"
-    )
+    turn = ", which could turn the order" if item.could_turn else ""
+    how = "look by hand" if item.check.name == BY_HAND else f"collect {item.check.name} again"
+    return f"{how} for {named}: they would then be {item.low:.2f} to {item.high:.2f} apart{turn}"
 
 
 def _all(item: Hypothesis) -> tuple[Finding, ...]:

@@ -61,7 +61,7 @@ def test_the_patch_is_taken_by_git_and_the_runbook_is_as_proposed(irkit: Run, tm
     subprocess.run(["git", "apply"], input=said.out.encode(), cwd=tmp_path, check=True)
     changed = (tmp_path / "ops/runbook.md").read_text()
     assert 'redis-cli --scan --pattern "ratelimit:provider:*"' in changed
-    assert "4. Put the old certificate back" in changed
+    assert "4. What helped in INC-42: put the old certificate back" in changed
     again = irkit("runbook", "propose", "42")
     assert (again.out, again.err) == (
         "",

@@ -231,3 +231,11 @@ def test_a_home_that_cannot_be_written_is_one_sentence(settings: Settings) -> No
     settings.home.write_text("a file where the home should be")
     with pytest.raises(CollectError, match="no evidence can be written"):
         run(settings, "good")
+
+
+def test_what_lacks_its_beginning_alone_says_from_when_it_is_whole(settings: Settings) -> None:
+    bundle = run(settings, "young", "young-and-cut", "flood", "good")
+    known = {item.collector: (item.outcome, item.whole_from) for item in open_bundle(bundle.path).runs}
+    assert known["young"] == (Outcome.PARTIAL, AT + timedelta(seconds=1))
+    assert known["young-and-cut"] == known["flood"] == (Outcome.PARTIAL, None)
+    assert known["good"] == (Outcome.COLLECTED, None)

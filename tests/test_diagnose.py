@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from irkit import diagnose as module
 from irkit import runbook
 from irkit.diagnose import Diagnosis, Hypothesis, diagnose, rank, registered, run_detector, symptom
-from irkit.model import Finding, Outcome, Threshold, Verdict, VerdictState, Window
+from irkit.model import CollectorRun, Finding, Outcome, Threshold, Verdict, VerdictState, Window
 from irkit.registry import BrokenPlugin
 from tests.example_bundle import example_bundle
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
@@ -220,6 +221,48 @@ def test_a_finding_cites_the_evidence_it_was_read_from() -> None:
         "example/requests",
         "example/health",
     )
+
+
+class Young(InMemory):
+    """Evidence that is there from a moment on (None: that is not known), and partial for that."""
+
+    def __init__(self, whole_from: datetime | None) -> None:
+        super().__init__({"health": [], "requests": []}, Outcome.PARTIAL)
+        self.whole_from = whole_from
+
+    def run_for(self, kind: str) -> CollectorRun | None:
+        run = super().run_for(kind)
+        return replace(run, whole_from=self.whole_from) if run else None
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize(
+    ("before_s", "onset", "state"),
+    [(31, True, CLEAR), (29, True, UNKNOWN), (-60, True, UNKNOWN), (None, True, UNKNOWN), (600, False, UNKNOWN)],
+)
+def test_what_is_missing_from_long_before_the_first_symptom_withholds_no_clear(
+    before_s: float | None, onset: bool, state: VerdictState
+) -> None:
+    began = WINDOW.start + timedelta(minutes=30)
+
+    @symptom("health-check-failing", incident="api-unresponsive")
+    def fails(health: object) -> Verdict:
+        return Verdict(FOUND, "It fails.", onset=began if onset else None)
+
+    @symptom("timeout-errors", incident="api-unresponsive")
+    def quiet(requests: pd.DataFrame) -> Verdict:
+        return Verdict(CLEAR, "No request timed out.", confidence=0.95)
+
+    source = Young(None if before_s is None else began - timedelta(seconds=before_s))
+    verdict = of(diagnose(source, RUNBOOK), "timeout-errors").verdict
+    assert verdict.state is state
+    if state is CLEAR:
+        assert verdict.sentence == (
+            "No request timed out; this evidence reaches back to 02:59:29 UTC, before the first symptom."
+        )
+        assert verdict.confidence < 0.95
+    else:
+        assert "Nothing found in the part that was collected" in verdict.sentence
 
 
 STATES = st.sampled_from(VerdictState)

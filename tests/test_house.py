@@ -117,6 +117,8 @@ ROOMS = (
     "memory_growth",
     "bundle_diff",
     "memory",
+    "wholeness",
+    "loaded",
     "diagnose",
     "symptoms",
     "triage",

@@ -65,6 +65,13 @@ def test_steps_keep_their_command_apart_unless_the_sentence_needs_it(step: str, 
     assert (found.text, found.command) == (text, command)
 
 
+def test_a_list_under_a_step_is_its_notes() -> None:
+    (found,) = steps_of(blocks("1. Restart: `a b`\n   - not on *Mondays*\n   - or `c d` by hand")[0])
+    assert (found.text, found.command, found.notes) == ("Restart", "a b", ("not on Mondays", "or c d by hand"))
+    (only,) = steps_of(blocks("1. Restart\n   - `a b`")[0])
+    assert (only.text, only.command, only.notes) == ("Restart", "a b", ("a b",))
+
+
 def test_numbering_follows_the_list_or_the_steps_before() -> None:
     assert [one.number for one in steps_of(blocks("3. a\n4. b")[0])] == [3, 4]
     assert [one.number for one in steps_of(blocks("- a\n- b")[0], first=5)] == [5, 6]

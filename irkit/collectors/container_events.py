@@ -47,7 +47,7 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
         remembered = remembered_events(client, target)
         yield Table("container_events", CONTAINER_EVENTS, _rows(remembered.events, window))
         if forgotten := remembered.gap(window.start):
-            yield Gap(forgotten)
+            yield Gap(forgotten, remembered.since)
 
 
 def _rows(events: Sequence[ContainerEvent], window: Window) -> Iterator[Mapping[str, object]]:

@@ -100,7 +100,7 @@ def collect(target: DockerTarget, window: Window, limits: Limits = USUAL) -> Ite
         if left := [log for log in logs if log.waiting]:
             yield Table("logs", LOGS, _rows(left, window.start))
         yield from gaps
-        yield from (Gap(reason) for log in logs for reason in _amiss(log, window))
+        yield from (gap for log in logs for gap in _amiss(log, window))
         yield from _lost_with_their_containers(remembered_events(client, target), logs, window)
 
 
@@ -162,21 +162,21 @@ def _rows(logs: Sequence[_Log], since: datetime) -> Iterator[Mapping[str, object
         }
 
 
-def _amiss(log: _Log, window: Window) -> Iterator[str]:
+def _amiss(log: _Log, window: Window) -> Iterator[Gap]:
     """Say what is missing of one container's log."""
-    yield from log.gaps
-    yield from (f"{log.container}: the Docker Engine says {remark}" for remark in log.tail.remarks)
+    yield from map(Gap, log.gaps)
+    yield from (Gap(f"{log.container}: the Docker Engine says {remark}") for remark in log.tail.remarks)
     if log.tail.cut_lines:
-        yield f"{log.container}: lines cut at {MAX_LINE_BYTES} bytes: {log.tail.cut_lines}"
+        yield Gap(f"{log.container}: lines cut at {MAX_LINE_BYTES} bytes: {log.tail.cut_lines}")
     wanted_from = max(window.start, log.created_at or window.start)
     first_at = log.tail.first_at if log.tail.whole else log.tail.reached
     if first_at is None or first_at <= wanted_from:
         return
     since = f"{log.container}: logs from {first_at:%Y-%m-%d %H:%M:%S} UTC on"
     if log.open:
-        yield f"{since}; older ones were not read, they are too many"
+        yield Gap(f"{since}; older ones were not read, they are too many", first_at)
     elif log.tail.whole and _may_have_rotated(log):
-        yield f"{since}; older ones, if any, were rotated away ({_rotation(log.config)})"
+        yield Gap(f"{since}; older ones, if any, were rotated away ({_rotation(log.config)})", first_at)
 
 
 def _lost_with_their_containers(remembered: Remembered, logs: Sequence[_Log], window: Window) -> Iterator[Gap]:
@@ -184,18 +184,21 @@ def _lost_with_their_containers(remembered: Remembered, logs: Sequence[_Log], wi
     removed = [event for event in remembered.events if event.action == "destroy" and event.at >= window.start]
     for event in removed[-_SHOWN:]:
         what = f"{event.container} of service {event.container.service}"
-        yield Gap(f"{what} was removed at {event.at:%Y-%m-%d %H:%M:%S} UTC, and its logs with it")
-    if len(removed) > _SHOWN:
-        yield Gap(f"{len(removed) - _SHOWN} more containers were removed before, and their logs with them")
+        yield Gap(f"{what} was removed at {event.at:%Y-%m-%d %H:%M:%S} UTC, and its logs with it", event.at)
+    if earlier := removed[:-_SHOWN]:
+        gone = f"{len(earlier)} more containers were removed before, and their logs with them"
+        yield Gap(gone, earlier[-1].at)
     since = remembered.since
     young = [log for log in logs if since and log.created_at and window.start < log.created_at < since]
     if len(young) == 1:
         made = f"{young[0].container} was made at {young[0].created_at:%Y-%m-%d %H:%M:%S} UTC"
-        yield Gap(f"{made}; the Docker Engine has forgotten whether in place of another, whose logs would be lost")
+        lost = "the Docker Engine has forgotten whether in place of another, whose logs would be lost"
+        yield Gap(f"{made}; {lost}", young[0].created_at)
     elif young:
         first_at = min(log.created_at for log in young if log.created_at)
         made = f"{len(young)} containers were made from {first_at:%Y-%m-%d %H:%M:%S} UTC on"
-        yield Gap(f"{made}; the Docker Engine has forgotten whether in place of others, whose logs would be lost")
+        lost = "the Docker Engine has forgotten whether in place of others, whose logs would be lost"
+        yield Gap(f"{made}; {lost}", max(log.created_at for log in young if log.created_at))
 
 
 def _may_have_rotated(log: _Log) -> bool:

@@ -20,7 +20,7 @@ from irkit.signs import HEALTH_PATH
 if TYPE_CHECKING:
     import pandas as pd
 
-    from irkit.diagnose import EvidenceSource
+    from irkit.loaded import EvidenceSource
 
 Row = Mapping[str, Any]
 _STOPPED = ("exited", "dead", "restarting", "removing")

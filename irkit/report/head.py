@@ -226,7 +226,10 @@ def _requests(of: Material) -> list[Measure]:
     last = frame["at"].max().to_pydatetime()
     silent = between(last, min(of.bundle.window.end, felt.end))
     if silent > timedelta(minutes=1) and last >= felt.start - timedelta(minutes=1):
-        made.append(Measure("No request answered", format_duration(silent), f"after {last:%H:%M:%S} UTC", cited))
+        note = f"after {last:%H:%M:%S} UTC"
+        if of.bundle.window.end < felt.end:
+            note += f", until this evidence was collected at {of.bundle.window.end:%H:%M:%S} UTC; later is not known"
+        made.append(Measure("No request answered", format_duration(silent), note, cited))
     return made
 
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom, unless_cut
+from irkit.diagnose import Example, symptom
 from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import clock, count, listing, percent, size
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
 from irkit.times import format_duration
+from irkit.wholeness import unless_cut
 
 if TYPE_CHECKING:
     import pandas as pd

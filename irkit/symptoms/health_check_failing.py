@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from irkit.diagnose import Example, symptom, unless_cut
+from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState
 from irkit.onset import Episode, episode_of
 from irkit.phrase import between, clock, count, listing, quoted, since, were
 from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
 from irkit.service_checks import ENDED_ON_PURPOSE, badness, checks_of, crashed, ends_of, subject_of, unasked
 from irkit.signs import STOPPED, Sign, container_told, has, incident_of_most, near, telling_message
+from irkit.wholeness import unless_cut
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom, unless_cut
+from irkit.diagnose import Example, symptom
 from irkit.estimate import share_interval
 from irkit.log_formats import clean
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import clock, count, percent, seconds
 from irkit.records import in_order, number_of, rows_of, rows_where, text_of, time_of
+from irkit.wholeness import unless_cut
 
 if TYPE_CHECKING:
     import pandas as pd

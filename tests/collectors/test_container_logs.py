@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from docker.models.containers import Container
 
-from irkit.collect_contract import Limits, Table
+from irkit.collect_contract import Gap, Limits, Table
 from irkit.collectors import container_logs
 from irkit.collectors.container_logs import collect
 from irkit.model import Window
@@ -229,6 +229,11 @@ def test_a_container_recreated_in_the_window_took_its_logs_with_it(lab: Lab) -> 
     (gap,) = gaps
     assert gap.startswith(f"container {lab.project}-web-1 of service web was removed at ")
     assert gap.endswith(" UTC, and its logs with it")
+    (known,) = (
+        piece for piece in collect(lab.target, Window(start, start + timedelta(hours=1))) if isinstance(piece, Gap)
+    )
+    assert known.before is not None
+    assert start < known.before < between
     assert gathered(collect, lab.target, Window(between, between + timedelta(hours=1)))[1] == []
 
 

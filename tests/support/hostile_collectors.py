@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from irkit.collect_contract import USUAL, Document, Gap, Limits, NotHere, Piece, Refused, Table, Unreachable, collector
 from irkit.model import Window
@@ -166,3 +166,19 @@ def chatty(target: HttpTarget, window: Window) -> Iterator[Piece]:
     print('{"collector": "good", "event": "ended", "outcome": "failed"}')
     yield Table("chatty_rows", COLUMNS, [row(1)])
     yield Gap("a reason of many words: " + "\u202e" * 5000)
+
+
+@collector("young", target="http", provides=("young_rows",), cost=1, command="look")
+def young(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Lacks nothing but the beginning of the window."""
+    yield Table("young_rows", COLUMNS, [row(1)])
+    yield Gap("begun late", AT)
+    yield Gap("begun later", AT + timedelta(seconds=1))
+
+
+@collector("young-and-cut", target="http", provides=("young_flood",), cost=1, command="look")
+def young_and_cut(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Lacks the beginning of the window, and more of which nobody knows the time."""
+    yield Gap("begun late", AT)
+    yield Gap("broken off")
+    yield Table("young_flood", COLUMNS, [row(1)])
