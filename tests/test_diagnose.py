@@ -237,17 +237,23 @@ class Young(InMemory):
 
 @pytest.mark.usefixtures("registry")
 @pytest.mark.parametrize(
-    ("before_s", "onset", "state"),
-    [(31, True, CLEAR), (29, True, UNKNOWN), (-60, True, UNKNOWN), (None, True, UNKNOWN), (600, False, UNKNOWN)],
+    ("before_s", "told", "state"),
+    [
+        (31, "onset", CLEAR),
+        (29, "onset", UNKNOWN),
+        (-60, "onset", UNKNOWN),
+        (None, "onset", UNKNOWN),
+        (600, "", UNKNOWN),
+    ],
 )
 def test_what_is_missing_from_long_before_the_first_symptom_withholds_no_clear(
-    before_s: float | None, onset: bool, state: VerdictState
+    before_s: float | None, told: str, state: VerdictState
 ) -> None:
     began = WINDOW.start + timedelta(minutes=30)
 
     @symptom("health-check-failing", incident="api-unresponsive")
     def fails(health: object) -> Verdict:
-        return Verdict(FOUND, "It fails.", onset=began if onset else None)
+        return Verdict(FOUND, "It fails.", onset=began if told else None)
 
     @symptom("timeout-errors", incident="api-unresponsive")
     def quiet(requests: pd.DataFrame) -> Verdict:
