@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 Value = str | int | float | bool | datetime | None
 
 _CONTAINER = (
-    *("state", "health", "exit_code", "oom_killed", "restart_count", "image", "image_digest", "restart_policy"),
+    *(
+        "state",
+        "health",
+        "exit_code",
+        "oom_killed",
+        "started_at",
+        "restart_count",
+        "image",
+        "image_digest",
+        "restart_policy",
+    ),
     *("memory_limit_bytes", "log_driver", "ports"),
 )
 _PATTERN_CHARS = 300

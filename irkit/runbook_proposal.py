@@ -19,6 +19,7 @@ from irkit.markdown import words_of
 from irkit.message_text import fit, one_line
 from irkit.model import Event, EventKind, Finding, Incident, IncidentType, VerdictState
 from irkit.runbook import Runbook
+from irkit.steps import is_begun
 
 _WORDS_CHARS = 200
 _BULLET = re.compile(r"\s*[-*+]\s+")
@@ -160,9 +161,9 @@ def _failed_steps(of: _Lesson) -> Iterator[Proposal]:
     """Propose a word at steps that were tried and did not help, or were left out for a reason."""
     for step in of.kind.resolution:
         # where something else was done instead, that is what the runbook lacks, not a word against the step
-        told = [one for one in of.timeline if one.data.get("step") == step.number and _did_not_help(one)]
+        told = [one for one in of.timeline if one.data.get("step") == step.number and not is_begun(one)]
         known = any(f"Did not serve in {of.incident.label}" in note for note in step.notes)
-        if told and not known and told[-1].data.get("outcome") != "deviated":
+        if told and _did_not_help(told[-1]) and not known and told[-1].data.get("outcome") != "deviated":
             why = _why(told[-1])
             said = f"did not serve in {of.incident.label}"
             reason = f"{of.kind.title}, step {step.number} ({step.text}) {said}{f': {why}' if why else ''}"
@@ -177,7 +178,7 @@ def _new_steps(of: _Lesson) -> Iterator[Proposal]:
     taken = [one for one in of.timeline if "step" in one.data]
     tried = [(one, _why(one), "What was done") for one in taken if one.data.get("outcome") == "deviated"]
     healed = next((one for one in of.timeline if one.kind is EventKind.MITIGATED and one.text.strip()), None)
-    if healed and all(_did_not_help(one) for one in taken):
+    if healed and (not taken or any(_did_not_help(one) for one in taken)):
         tried.append((healed, _words(healed.text), "What helped"))
     last = max(of.kind.resolution, key=lambda one: one.line, default=None)
     numbered = _NUMBERED.match(_line(of.runbook, last.line)) if last else None
@@ -205,7 +206,8 @@ def _did_not_help(event: Event) -> bool:
 
 def _why(event: Event) -> str:
     """Return what a record of a step says beyond the step's own words."""
-    opening = re.match(r"Step \d+ \(.*?\): (?:done, and it did not help|\w+)\.?\s*", event.text)
+    step = r"Step \d+ \(.*?\): (?:done, and it did not help|\w+)\.?\s*"
+    opening = re.match(rf"{step}|[\w-]+ [^:]{{0,200}}: (?:done, but it did not help|failed)\.\s*", event.text)
     return _words(event.text[opening.end() :] if opening else event.text)
 
 

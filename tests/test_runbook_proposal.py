@@ -106,6 +106,16 @@ def test_steps_that_did_not_help_and_what_did_are_told(tmp_path: Path) -> None:
     assert changed[0].command == "docker-compose restart jarvis-api"
 
 
+def test_a_step_that_helped_in_the_end_is_not_held_against_it_and_what_made_it_help_is_told() -> None:
+    first = event(1, EventKind.ACTION, "restart api: done, but it did not help. It exited.", step=1, verified=False)
+    again = event(2, EventKind.ACTION, "restart api: done and verified.", step=1, verified=True)
+    healed = event(3, EventKind.MITIGATED, "put the old certificate back")
+    assert "step" not in kinds(first, again, healed)
+    assert "new step" in kinds(first, again, healed)
+    assert "new step" not in kinds(again, healed)
+    assert kinds(first)["step"].edit.text == "   - Did not serve in INC-42: It exited"
+
+
 def test_what_the_runbook_says_already_is_not_proposed() -> None:
     healed = event(2, EventKind.MITIGATED, "restarted the service")
     assert "new step" not in kinds(event(1, EventKind.NOTE, "", step=1, outcome="done"), healed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -15,6 +15,7 @@ from irkit.records import Row, number_of, text_of, time_of
 from irkit.report import facts
 from irkit.report.material import Material
 from irkit.report.parts import Gap, Shown
+from irkit.signs import STOPPED
 from irkit.times import format_duration
 
 _MOST_DRAWN = 2
@@ -72,8 +73,26 @@ def resources(of: Material) -> Resources | Gap:
     by_name: dict[str, list[Row]] = {}
     for row in sorted((row for row in of.view.records(kind) if row.get("at")), key=lambda row: row["at"]):
         by_name.setdefault(text_of(row, "name"), []).append(row)
-    rows = tuple(_row(growth, by_name[growth.name]) for growth in ordered)
+    rows = (*_unseen(of, set(by_name)), *(_row(growth, by_name[growth.name]) for growth in ordered))
     return Resources(rows, _chart(of, ordered, by_name), of.view.ids(kind, "process_history"))
+
+
+def _unseen(of: Material, sampled: set[str]) -> Iterator[MemoryRow]:
+    """Tell of the containers that did not run when samples were taken: often the very one that failed."""
+    for row in of.view.records("containers"):
+        name, state = text_of(row, "name"), text_of(row, "state")
+        if name not in sampled and state in STOPPED:
+            limit = number_of(row, "memory_limit_bytes") or None
+            yield MemoryRow(
+                text_of(row, "service") or name,
+                f"no sample, as it was {state}",
+                rises=False,
+                now_bytes=None,
+                peak_bytes=None,
+                limit_bytes=limit,
+                growth="",
+                full="",
+            )
 
 
 def _has(of: Material, kind: str) -> bool:
