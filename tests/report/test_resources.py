@@ -32,9 +32,12 @@ def history(service: str, values: list[float], *, restart_at: int = 0, limit: in
     ]
 
 
-def shown(folder: Path, *histories: list[Row], events: list[Row] | None = None) -> Resources | Gap:
+def shown(
+    folder: Path, *histories: list[Row], events: list[Row] | None = None, containers: list[Row] | None = None
+) -> Resources | Gap:
     rows = [row for each in histories for row in each]
     evidence = {"container_events": events or []} | ({"container_history": rows} if rows else {})
+    evidence |= {"containers": containers} if containers else {}
     bundle = sealed(folder, evidence)
     return resources(Material(INCIDENT, (), runbook.load(), bundle, Diagnosis((), ()), BEGAN, (), View(bundle)))
 
@@ -91,3 +94,15 @@ def test_without_samples_the_gap_is_named(tmp_path: Path) -> None:
     found = shown(tmp_path)
     assert isinstance(found, Gap)
     assert "container-stats failed: nothing answered" in found.reason
+
+
+def test_the_container_that_had_ended_is_told_of_though_it_gave_no_sample(tmp_path: Path) -> None:
+    ended = {"service": "jarvis-api", "name": "jarvis-api-1", "state": "exited", "memory_limit_bytes": 256 * MIB}
+    running = {"service": "redis", "name": "jarvis-redis-1", "state": "running"}
+    found = shown(tmp_path, history("redis", CALM), containers=[ended, running])
+    assert isinstance(found, Resources)
+    assert [(row.name, row.course) for row in found.rows] == [
+        ("jarvis-api", "no sample, as it was exited"),
+        ("redis", "keeps its level"),
+    ]
+    assert found.rows[0].limit_bytes == 256 * MIB
