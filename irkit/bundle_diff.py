@@ -23,18 +23,8 @@ if TYPE_CHECKING:
 Value = str | int | float | bool | datetime | None
 
 _CONTAINER = (
-    *(
-        "state",
-        "health",
-        "exit_code",
-        "oom_killed",
-        "started_at",
-        "restart_count",
-        "image",
-        "image_digest",
-        "restart_policy",
-    ),
-    *("memory_limit_bytes", "log_driver", "ports"),
+    *("state", "health", "exit_code", "oom_killed", "started_at", "restart_count"),
+    *("image", "image_digest", "restart_policy", "memory_limit_bytes", "log_driver", "ports"),
 )
 _PATTERN_CHARS = 300
 # every alternative starts with another character class or is bounded: no line takes long
