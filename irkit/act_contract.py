@@ -152,4 +152,4 @@ def in_our_words() -> Iterator[None]:
 def only_look(plan: Plan, result: Result, ask: Ask) -> Result:
     """Verify an action that changes nothing: what it found is its own proof."""
     del plan, ask
-    return Result(result.well, "nothing was changed")
+    return Result(result.well, "Nothing was changed")

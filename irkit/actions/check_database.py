@@ -29,7 +29,7 @@ _DEFAULTS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mari
 
 
 def plan(ask: Ask) -> Plan:
-    path, urls = ask.settings.sqlite.path, ask.settings.database.urls
+    path, urls = _file(ask), ask.settings.database.urls
     if not path and not urls:
         raise InputError("it is not known which databases there are", hint="set [sqlite] path or [database] urls")
     changes = [f"{path} is opened read-only and read"] if path else []
@@ -48,13 +48,20 @@ def apply(plan: Plan, ask: Ask) -> Result:
     return Result(not bad, sentence, {"databases": [{"well": well, "said": said} for well, said in told]})
 
 
+def _file(ask: Ask) -> str:
+    """Return the path of the SQLite file, "" where nobody configured one and a service has its data elsewhere."""
+    sqlite = ask.settings.sqlite
+    expected = sqlite.configured or not ask.settings.database.urls or Path(sqlite.path).exists()
+    return sqlite.path if expected else ""
+
+
 def _target(ask: Ask) -> str:
-    path = ask.settings.sqlite.path
+    path = _file(ask)
     return ", ".join([*([Path(path).name] if path else []), *(name for name, _ in ask.settings.database.urls)])
 
 
 def _files(ask: Ask) -> Iterator[tuple[bool, str]]:
-    path = ask.settings.sqlite.path
+    path = _file(ask)
     if not path:
         return
     began = time.monotonic()

@@ -38,9 +38,9 @@ def apply(plan: Plan, ask: Ask) -> Result:
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     del plan
     if result.data["whole"] is True:
-        return Result(well=True, sentence="nothing was changed")
+        return Result(well=True, sentence="Nothing was changed")
     if result.data["whole"] is None:
-        return Result(well=False, sentence="nothing was changed, and nothing is certain")
+        return Result(well=False, sentence="Nothing was changed, and nothing is certain")
     damaged = result.data["damaged"]
     assert isinstance(damaged, list)  # noqa: S101 (made above)
     tables = f"of its tables {listing(damaged)} {'is' if len(damaged) == 1 else 'are'} damaged; " if damaged else ""
