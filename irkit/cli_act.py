@@ -14,6 +14,7 @@ from irkit.model import parse_incident_id
 
 if TYPE_CHECKING:
     from irkit.act_contract import Action, Ask, Plan
+    from irkit.errors import BundleError
     from irkit.model import IncidentType
     from irkit.settings import Settings
 
@@ -58,7 +59,7 @@ def act(
     action = engine.find(name)
     plan = engine.planned(action, ask)
     # opening a bundle reads all of it
-    held = workspace.bundles(ask.incident, settings=settings) if action.destroys else ()
+    held = workspace.bundles(ask.incident, settings=settings, on_broken=_set_aside) if action.destroys else ()
     lacking = engine.lacking(action, ask, held)
     console.show(terminal_act.plan_view(action, plan, lacking))
     if plan.refusal:
@@ -113,6 +114,10 @@ def _list(ask: Ask, *, everything: bool) -> None:
         console.show(terminal_act.actions_view(engine.known()))
     else:
         console.say(f"Each only shows its plan until --apply is added. All actions: irkit act {ask.incident.id} --list")
+
+
+def _set_aside(error: BundleError) -> None:
+    console.complain(f"{error}; it counts as no evidence here", error.hint)
 
 
 def _given(options: tuple[tuple[str, str], ...]) -> list[str]:

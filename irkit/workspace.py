@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from irkit import runbook as runbooks
 from irkit import settings as settings_file
 from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundles_of, open_bundle, read_manifest
-from irkit.errors import InputError, NotFoundError
+from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, is_configured, parse_incident_id, utc_now
 from irkit.runbook import Runbook
 from irkit.settings import Settings
@@ -303,14 +303,17 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
     )
 
 
-def bundles(incident: Incident, *, settings: Settings | None = None) -> tuple[Bundle, ...]:
-    """Return all of an incident's sealed bundles, the oldest first.
-
-    Raises:
-        BundleError: one cannot be trusted.
-    """
-    folders = bundles_of((settings or load_settings()).home, incident.id)
-    return tuple(open_bundle(folder) for folder in folders)
+def bundles(
+    incident: Incident, *, settings: Settings | None = None, on_broken: Callable[[BundleError], None] = lambda _: None
+) -> tuple[Bundle, ...]:
+    """Return an incident's sealed bundles that can be trusted, the oldest first; `on_broken` hears of the others."""
+    found = []
+    for folder in bundles_of((settings or load_settings()).home, incident.id):
+        try:
+            found.append(open_bundle(folder))
+        except BundleError as error:
+            on_broken(error)
+    return tuple(found)
 
 
 def amendment(field: str, value: str, runbook: Runbook, now: datetime) -> dict[str, object]:

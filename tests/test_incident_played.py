@@ -27,7 +27,9 @@ STORY = (
     "PagerDuty knows that somebody answered",
     "restart jarvis-api: begun",
     "restart jarvis-api: done and verified",
-    "Step 2 (If persists, check database connectivity): deviated. raised the pool from 5 to 20",
+    "check-database jarvis.db: done and verified",
+    "Step 3 (If persists, scale up): deviated. raised the pool from 5 to 20",
+    "backup-database",
     "the API answers again",
     "the pool is bounded since 1.4.2",
     "PagerDuty knows that it is over",
@@ -88,7 +90,11 @@ def test_a_critical_incident_from_the_page_to_the_closed_postmortem(
         irkit("watch", "--once")
         stack.undo()
         irkit("act", "42", "restart", "jarvis-api", "--apply", "--yes", "-p", "hold", "1")
-    irkit("step", "42", "2", "--deviated", "raised the pool from 5 to 20")
+    irkit("act", "42", "check-database", "--apply")
+    refused = irkit.run("act", "42", "scale", "jarvis-api", "3", "--apply", "--yes")
+    assert refused.code == 8, "its port of the host is one container's"
+    irkit("step", "42", "3", "--deviated", "raised the pool from 5 to 20")
+    irkit("act", "42", "backup-database", "--apply", "--yes")
     irkit("mitigate", "42", "the API answers again")
     irkit("resolve", "42", "the pool is bounded since 1.4.2")
     assert list(alerts(pagerduty[0].taken).values()) == ["resolve"]

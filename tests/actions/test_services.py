@@ -96,10 +96,11 @@ def test_the_targets_name_has_to_be_typed(typed: str, code: int, irkit: Run, sta
     assert bool(acts()) is (code == 0)
 
 
-def test_without_an_engine_the_sentence_says_so(irkit: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("action", [("restart", "jarvis-api"), ("scale", "jarvis-api", "2"), ("stop-all",)])
+def test_without_an_engine_the_sentence_says_so(action: tuple[str, ...], irkit: Run, tmp_path: Path) -> None:
     settings = tmp_path / "irkit.toml"
     settings.write_text(settings.read_text().replace("[docker]", '[docker]\nhost = "unix:///nowhere/docker.sock"'))
-    said = irkit("act", "42", "restart", "jarvis-api", *DO)
+    said = irkit("act", "42", *action, *DO)
     assert said.code == 8
     assert "no Docker Engine at unix:///nowhere/docker.sock" in said.err
     assert acts() == []
@@ -164,6 +165,19 @@ def test_one_killed_half_way_is_told_of_and_can_be_undone(irkit: Run, mended: St
     assert "was killed half-way" in told
     assert irkit("act", "42", "start-all", *DO, *QUICK).code == 0
     assert set(states(mended).values()) == {"running"}
+
+
+def test_a_bundle_that_cannot_be_trusted_is_set_aside_and_stops_nothing(
+    irkit: Run, mended: Stack, tmp_path: Path
+) -> None:
+    assert irkit("collect", "42").code == 0
+    [bundle] = (tmp_path / ".irkit" / "bundles" / "INC-42").iterdir()
+    (bundle / "manifest.json").write_text("{}")
+    said = irkit("act", "42", "restart", "redis", *DO, *QUICK)
+    assert said.code == 0, said.err
+    assert "counts as no evidence here" in said.err
+    assert "Evidence first" in said.out
+    assert mended.container("redis").status == "running"
 
 
 def test_starting_what_nobody_stopped_is_refused(irkit: Run) -> None:

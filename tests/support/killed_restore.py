@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -20,10 +18,10 @@ from pathlib import Path
 
 from irkit.sqlite_restore import candidate, interrupted, restore, verify
 from tests import sqlite_files as files
+from tests.support.killed import killed
 
 _AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 _BESIDE = ("-wal", "-shm", "-journal")
-_EVENTS = {"open", "os.rename", "os.link", "os.remove", "os.truncate", "os.chmod", "os.chown", "sqlite3.connect"}
 
 
 def rollback(folder: Path) -> None:
@@ -75,25 +73,6 @@ def said(folder: Path, name: str = "x.db") -> str:
     return f"{digest.hexdigest()} {complaint}"
 
 
-def killed(step: int, folder: Path, backup: Path) -> bool:
-    """Restore in a child that kills itself before its step of that number; False where it had fewer."""
-    child = os.fork()
-    if child:
-        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    left = step
-
-    def count(event: str, arguments: tuple[object, ...]) -> None:
-        nonlocal left
-        if event in _EVENTS and str(folder) in os.fsdecode(str(arguments[0])):
-            left -= 1
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(count)
-    restore(folder / "x.db", candidate(folder / "x.db", backup), _AT)
-    os._exit(0)
-
-
 def outcomes(make: Callable[[Path], None], root: Path) -> Iterator[dict[str, object]]:
     source, folder = root / "source", root / "data"
     make(source)
@@ -106,7 +85,7 @@ def outcomes(make: Callable[[Path], None], root: Path) -> Iterator[dict[str, obj
         step += 1
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source, folder)
-        died = killed(step, folder, backup)
+        died = killed(step, folder, lambda: restore(folder / "x.db", candidate(folder / "x.db", backup), _AT))
         found = said(folder)
         left = interrupted(folder / "x.db")
         again = restore(folder / "x.db", candidate(folder / "x.db", backup), _AT)
