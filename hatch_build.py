@@ -19,12 +19,12 @@ try:
 except ImportError:  # built in place by an interpreter without hatchling
     BuildHookInterface = object
 
-SOURCES = Path(__file__).parent / "irkit" / "memory"
+ROOT = Path(__file__).parent / "irkit"
 FLAGS = ("-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-strict-aliasing")
 
 
-def build(folder: Path, sources: Path = SOURCES) -> list[Path]:
-    """Compile the extensions for this interpreter into `folder`; nothing where they cannot be compiled."""
+def build(target: Path = ROOT, root: Path = ROOT) -> list[Path]:
+    """Compile the extensions for this interpreter into `target`; nothing where they cannot be compiled."""
     compiler = shlex.split(os.environ.get("CC") or "cc")
     include = sysconfig.get_path("include")
     wanted = os.environ.get("IRKIT_EXTENSION", "")
@@ -35,15 +35,18 @@ def build(folder: Path, sources: Path = SOURCES) -> list[Path]:
             raise RuntimeError(f"IRKIT_EXTENSION=1, but there is no compiler ({compiler[0]}) or no {include}/Python.h")
         return []
     made = []
-    # the graph's arithmetic keeps to the limited API; the walk reads the layouts of one version
-    for name, suffix in (("_heapgraph", ".abi3.so"), ("_heapwalk", sysconfig.get_config_var("EXT_SUFFIX"))):
-        source, built = sources / f"{name}.c", folder / f"{name}{suffix}"
+    # arithmetic keeps to the limited API; the walk reads the layouts of one version
+    one_version = sysconfig.get_config_var("EXT_SUFFIX")
+    extensions = (("_linekeys", ".abi3.so"), ("memory/_heapgraph", ".abi3.so"), ("memory/_heapwalk", one_version))
+    for name, suffix in extensions:
+        source, built = root / f"{name}.c", target / f"{name}{suffix}"
         if not source.is_file():
             continue
         if built.is_file() and built.stat().st_mtime >= source.stat().st_mtime:
             made.append(built)
             continue
-        aside = folder / f".{name}{suffix}.{os.getpid()}"
+        built.parent.mkdir(parents=True, exist_ok=True)
+        aside = built.with_name(f".{built.name}.{os.getpid()}")
         command = [*compiler, *FLAGS, f"-I{include}", str(source), "-o", str(aside)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (the user's compiler)
         if done.returncode:
@@ -60,12 +63,12 @@ class ExtensionHook(BuildHookInterface):  # type: ignore[misc,valid-type]
     """Hatchling's way in: an editable install gets the extensions in place, a wheel holds and is tagged for them."""
 
     def initialize(self, _version: str, build_data: dict[str, Any]) -> None:
-        made = build(SOURCES)
+        made = build()
         if made:
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
-            build_data["artifacts"] += [f"/irkit/memory/{path.name}" for path in made]
+            build_data["artifacts"] += [f"/{path.relative_to(ROOT.parent).as_posix()}" for path in made]
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(f"{path}\n" for path in build(SOURCES))
+    sys.stdout.writelines(f"{path}\n" for path in build())

@@ -1,15 +1,19 @@
 """Lines to keys, many at a time: what is left of a line without its numbers and ids, equal where lines say the same.
 
-Whole blocks go through numpy and Arrow, which let go of Python's lock, so that blocks can be read side by side.
+Whole blocks go through a C extension or, where that is not installed, through numpy and Arrow. Both let go of Python's
+lock, so that blocks can be read side by side, and both give the same keys.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import numpy as np
 
     Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
@@ -58,12 +62,26 @@ class Keys:
     length_of_line: Places
 
 
-class KeyReader:
-    """Reads the keys of blocks of lines; holds room for one block, so two threads need two readers."""
+def extension() -> ModuleType | None:
+    """Return the C extension, None where it is not installed."""
+    try:
+        return import_module("irkit._linekeys")
+    except ImportError:
+        return None
 
-    def __init__(self) -> None:
+
+class KeyReader:
+    """Reads the keys of blocks of lines; holds room for one block, so two threads need two readers.
+
+    By `compiled` or, where that is None, by numpy.
+    """
+
+    def __init__(self, compiled: ModuleType | None) -> None:
         import numpy as np
 
+        self._compiled = compiled
+        if compiled:
+            return
         self._room = np.empty((6, BLOCK_BYTES + 2 * _MARGIN), np.uint8)
         self._signs = np.zeros(1 << 16, bool)
         self._signs[_EQUALS << 8 :][: 1 << 8] = True
@@ -76,6 +94,14 @@ class KeyReader:
         A digit with a letter after it leaves a mark, for `without_ids`. The digits of an HTTP status stay. No
         more than 4 KiB of a key are kept.
         """
+        import numpy as np
+
+        if not self._compiled:
+            return self._by_numpy(block)
+        distinct, of_line, lengths = self._compiled.read(block, MAX_KEY_BYTES)
+        return Keys(distinct, np.frombuffer(of_line, np.int64), np.frombuffer(lengths, np.int64))
+
+    def _by_numpy(self, block: bytes) -> Keys:
         import numpy as np
         import pyarrow as pa
 

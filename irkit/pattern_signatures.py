@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
-from irkit.pattern_keys import BLOCK_BYTES, KeyReader, Keys, is_blank, without_ids
+from irkit.pattern_keys import BLOCK_BYTES, KeyReader, Keys, extension, is_blank, without_ids
 from irkit.pattern_masks import MAX_LINE_CHARS
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ class Signatures:
     def _read(self, blocks: Iterable[bytes]) -> Iterator[Codes]:
         """Yield the codes of each block's lines. Keys are read ahead in threads; codes are given in order, here."""
         waiting: deque[tuple[bytes, KeyReader, Future[Keys]]] = deque()
+        compiled = extension()
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-            idle = [KeyReader() for _ in range(_SIDE_BY_SIDE + 1)]
+            idle = [KeyReader(compiled) for _ in range(_SIDE_BY_SIDE + 1)]
             for block in blocks:
                 reader = idle.pop()
                 waiting.append((block, reader, pool.submit(reader.read, block)))
