@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ class FaultyEngine:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._limits: dict[str, int] = {}
+        self._works: dict[str, Callable[[], object]] = {}
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -38,6 +40,10 @@ class FaultyEngine:
     def cut(self, path: str, *, after_bytes: int) -> None:
         """Break off the answer to a request for a path that holds this."""
         self._limits[path] = after_bytes
+
+    def before(self, path: str, work: Callable[[], object]) -> None:
+        """Do something, once, before the first request for a path that holds this is passed on."""
+        self._works[path] = work
 
     def __enter__(self) -> Self:
         self._start(self._accept)
@@ -73,6 +79,8 @@ class FaultyEngine:
                     return
                 head += block
             line = head.partition(b"\r\n")[0].decode()
+            for path in [each for each in self._works if each in line]:
+                self._works.pop(path)()
             limit = next((limit for path, limit in self._limits.items() if path in line), None)
             if limit == -1:
                 self._over.wait()

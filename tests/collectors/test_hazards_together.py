@@ -6,8 +6,10 @@ does to its own collector in detail is tested beside that collector.
 
 from __future__ import annotations
 
+import shutil
 import socket
 import ssl
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -25,8 +27,10 @@ from irkit.runbook import load as load_runbook
 from irkit.settings import CollectSettings, DockerTarget, HttpTarget, RedisTarget, Secret, Settings, SqliteTarget
 from tests import http_servers as servers
 from tests import sqlite_files as files
+from tests.collectors.faulty_engine import FaultyEngine
 from tests.collectors.lab import SLEEP, Lab, python
 from tests.redis_servers import redis_server
+from tests.stack.engine import wait_until
 
 PASSWORD = "x"  # noqa: S105 (of a server that lives for one test)
 LIMITS = CollectSettings(deadline_s=3, run_deadline_s=8)
@@ -188,6 +192,44 @@ def every_state(_: Path, lab: Lab) -> Iterator[Made]:
     yield {"docker": DockerTarget(project=lab.project, configured=True)}, "mute"
 
 
+@contextmanager
+def wrong_context(_: Path, __: Lab) -> Iterator[Made]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_CONTEXT", "elsewhere")
+        patch.delenv("DOCKER_HOST", raising=False)
+        yield {"docker": DockerTarget(configured=True)}, "the Docker context elsewhere does not exist"
+
+
+@contextmanager
+def vanishing(folder: Path, lab: Lab) -> Iterator[Made]:
+    """A container that is removed, by the real Engine, when its log is asked for."""
+    gone = lab.run("gone", SLEEP)
+    with FaultyEngine(folder / "engine.sock") as engine:
+        engine.before(f"/containers/{gone.id}/logs", lambda: gone.remove(force=True))
+        yield {"docker": engine.target(lab)}, "vanished while it was looked at"
+
+
+@contextmanager
+def read_only_mount(folder: Path, _: Lab) -> Iterator[Made]:
+    """A database of a killed service, whose log cannot be recovered where it lies: it is read all the same."""
+    path = files.crashed(folder / "live" / "faulty.db", folder / "data")
+    subprocess.run(["mount", "--bind", folder / "data", folder / "data"], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder / "data"], check=True)
+        yield {"sqlite": SqliteTarget(str(path), configured=True)}, SURVIVED
+    finally:
+        subprocess.run(["umount", folder / "data"], check=True)
+
+
+@contextmanager
+def orphaned_log(folder: Path, _: Lab) -> Iterator[Made]:
+    """The log of another database, left beside one that was restored by a copy."""
+    other = files.crashed(folder / "live" / "faulty.db", folder / "other")
+    path = files.create(folder / "data" / "faulty.db")
+    shutil.copy(files.beside(other, "-wal"), files.beside(path, "-wal"))
+    yield {"sqlite": SqliteTarget(str(path), configured=True)}, SURVIVED
+
+
 RUNS: dict[str, tuple[Fault, ...]] = {
     "refused, a password, zero bytes": (
         http_at("http://127.0.0.1:{port}/", "refused"),
@@ -232,13 +274,17 @@ RUNS: dict[str, tuple[Fault, ...]] = {
     "a drip, every state, a damaged log": (http(servers.drip, "timed_out"), every_state, damaged_log),
     "silence, loading, locked": (http(servers.hang, "timed_out"), loading, locked),
     "reset, TLS": (http(servers.reset, "reset"), plain_for_tls),
+    "a wrong context, a read-only mount": (wrong_context, read_only_mount),
+    "a container vanishes, a log of another database": (vanishing, orphaned_log),
 }
 
 
 @contextmanager
 def sound(folder: Path, lab: Lab) -> Iterator[dict[str, object]]:
     """All four sources in order."""
-    lab.run("sound", python("print('here', flush=True)\nimport time\ntime.sleep(999)"))
+    speaking = python("print('here', flush=True)\nimport time\ntime.sleep(999)")
+    for one in (lab.run("sound", speaking), lab.run("terminal", speaking, tty=True)):
+        wait_until(lambda one=one: b"here" in one.logs(), f"{one.name} has spoken")
     with servers.serving(servers.answer(HEALTHY)) as port, redis_server(folder / "redis") as server:
         server.client.set("ratelimit:provider:alpha", 7, ex=60)
         yield {
@@ -305,6 +351,9 @@ def is_whole(held: Bundle, sound_ones: set[str]) -> None:
         names = [name for name in COLLECTORS[source] if name != "container-events"]
         assert {runs[name].outcome for name in names} == {Outcome.COLLECTED}, [runs[name] for name in names]
         assert len(held.load(kinds[source]))
+    if "docker" in sound_ones:
+        said = held.load("logs").groupby("service")["line"].agg(list)
+        assert said["sound"] == said["terminal"] == ["here"], "what a terminal writes comes in no frames"
 
 
 def says_what_is_not_known(held: Bundle) -> None:
