@@ -180,7 +180,7 @@ def lines(kind: IncidentType, ask: Ask) -> tuple[StepLine, ...]:
     """Return the runbook's steps for a type, what became of each, and the command that does it."""
     tried, actions = steps.tries(ask.timeline, kind.resolution), known()
     made = []
-    for step in kind.resolution:
+    for step in steps.asked_of(ask.incident, kind.resolution):
         last = tried.get(step.number, ())
         action = next((one for one in actions if one.does(step)), None)
         command = _command(action, step, ask) if action else _ELSEWHERE.get(_elsewhere(step), "")

@@ -20,6 +20,7 @@ from irkit.errors import IrkitError
 from irkit.model import Event, Incident, Step, utc_now
 from irkit.runbook import Runbook
 from irkit.settings import Settings
+from irkit.steps import learned_from
 
 _NONE: Mapping[str, object] = MappingProxyType({})
 
@@ -111,6 +112,8 @@ class Action:
 
     def does(self, step: Step) -> bool:
         """Say whether this action is what a runbook's step asks for."""
+        if learned_from(step):
+            return False  # a person's words of all that was done, of which this may be a part
         said = f"{step.text} {step.command or ''}"
         return bool(self.answers) and re.search(self.answers, said, re.IGNORECASE) is not None
 

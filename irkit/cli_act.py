@@ -10,10 +10,10 @@ import click
 from irkit import console
 from irkit.cli_options import by_option
 from irkit.errors import InputError
-from irkit.model import parse_incident_id
+from irkit.model import EventKind, parse_incident_id
 
 if TYPE_CHECKING:
-    from irkit.act_contract import Action, Ask, Plan
+    from irkit.act_contract import ActError, Action, Ask, Plan
     from irkit.errors import BundleError
     from irkit.model import IncidentType
     from irkit.settings import Settings
@@ -63,7 +63,7 @@ def act(
     lacking = engine.lacking(action, ask, held)
     console.show(terminal_act.plan_view(action, plan, lacking))
     if plan.refusal:
-        raise ActError(f"{name} {plan.target} is refused: {plan.refusal}", hint=plan.instead)
+        raise _refused(action, plan, ask, actor, apply_it=apply_it)
     if not apply_it:
         again = " ".join(["irkit", "act", str(incident_id), name, *arguments, *_given(options), "--apply"])
         console.say(f"Nothing was done. To do it: {again}")
@@ -81,6 +81,21 @@ def act(
     console.say(engine.told(done))
     if number:
         console.say(f"Step {number} of the runbook is recorded as done.")
+
+
+def _refused(action: Action, plan: Plan, ask: Ask, actor: str | None, *, apply_it: bool) -> ActError:
+    """Return why an action is not done, and put it on the timeline where somebody wanted it done."""
+    from irkit import act as engine
+    from irkit import workspace
+    from irkit.act_contract import ActError
+
+    sentence, hint, one = f"{action.name} {plan.target} is refused: {plan.refusal}", plan.instead, ask.incident.id
+    if apply_it:
+        store = workspace.store(ask.settings)
+        store.append(one, EventKind.NOTE, actor=actor or console.user(), text=sentence, data={"refused": action.name})
+    if number := engine.step_of(action, ask):
+        hint += f'; where step {number} is to be left out: irkit step {one} {number} --skipped "why"'
+    return ActError(sentence, hint=hint.removeprefix("; "))
 
 
 def asked(

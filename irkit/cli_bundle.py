@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from irkit import console
 from irkit.model import parse_incident_id
+
+if TYPE_CHECKING:
+    from irkit.bundle import Bundle
 
 
 @click.group()
@@ -25,6 +29,7 @@ def verify(name: str) -> None:
     from irkit import bundle_file, workspace
 
     with bundle_file.opened(bundle_file.find_bundle(name, workspace.load_settings().home)) as found:
+        _say_which(name, found)
         bundle_file.verify(found)
         console.say(f"Bundle {found.id} is whole and unchanged: {len(found.manifest.evidence)} pieces of evidence.")
         console.say(f"sha256 {found.manifest.seal}")
@@ -37,7 +42,18 @@ def show(name: str) -> None:
     from irkit import bundle_file, terminal, workspace
 
     with bundle_file.opened(bundle_file.find_bundle(name, workspace.load_settings().home)) as found:
+        _say_which(name, found)
         console.show(terminal.bundle_card(found))
+
+
+def _say_which(name: str, found: Bundle) -> None:
+    """Say which of several was taken where an incident was named: the postmortem may rest on another."""
+    from irkit.bundle import bundles_of
+
+    one = found.manifest.incident_id
+    folders = bundles_of(found.path.parent.parent.parent, one)
+    if len(folders) > 1 and name not in {folder.name for folder in folders} and not Path(name).exists():
+        console.say(f"The newest of {len(folders)}; `irkit show {one}` says on which the postmortem rests.")
 
 
 @bundle.command("diff")

@@ -151,7 +151,7 @@ def lint(context: click.Context, incident_id: int) -> None:
 @by_option
 def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None, text: str, actor: str | None) -> None:
     """Say which of the runbook's post-incident steps are done, and what does the others."""
-    from irkit import followup, terminal_followup, workspace
+    from irkit import followup, mail, terminal_followup, workspace
 
     settings = workspace.load_settings()
     runbook, store = workspace.load_runbook(settings), workspace.store(settings)
@@ -165,14 +165,14 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
         Task.REPORT: f"{count(len(left), 'thing')} to mend" if left else "nothing to mend that can be checked",
         Task.RUNBOOK: _proposed(incident, ideas),
     }
-    console.show(
-        terminal_followup.follow_up_view(followup.follow_up(incident, store.timeline(incident_id), runbook), notes)
-    )
+    can_send = not mail.lacks(settings.email)
+    due = followup.follow_up(incident, store.timeline(incident_id), runbook, can_send=can_send)
+    console.show(terminal_followup.follow_up_view(incident_id, due, notes))
 
 
 def _proposed(incident: Incident, ideas: Sequence[Proposal]) -> str:
     if not ideas:
-        return "this incident suggests no change"
+        return "nothing is left to be proposed"
     elsewhere = sum(one.incident_type != incident.type for one in ideas)
     aside = f", {elsewhere} of them to other chapters" if elsewhere else ""
     return f"{count(len(ideas), 'change')} proposed{aside}"
@@ -187,7 +187,8 @@ def propose(incident_id: int) -> None:
     runbook = workspace.load_runbook(workspace.load_settings())
     ideas = _proposals(incident_id)
     if not ideas:
-        console.complain(f"INC-{incident_id} suggests no change to the runbook ({runbook.source})")
+        said = f"INC-{incident_id} suggests no change to the runbook ({runbook.source}), or it is made already"
+        console.complain(said, f"irkit follow-up {incident_id} --done {_step(Task.RUNBOOK) or 'STEP'}")
         return
     built_in = runbook.source == BUILT_IN
     path = "irkit/runbook.md" if built_in else runbook_proposal.place_of(Path(runbook.source))
@@ -263,9 +264,11 @@ def meeting(incident_id: int, start: str | None, send: bool, anyway: bool, folde
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"postmortem-{incident_id}.ics"
     file.write_bytes(invitation.to_ics(planned, now))
-    console.say(f"{file.absolute()}\n{planned.start:%A %Y-%m-%d %H:%M} UTC: {', '.join(planned.attendees)}")
+    invited = ", ".join(planned.attendees) or "nobody named; [follow_up] invite names them"
+    console.say(f"{file.absolute()}\n{planned.start:%A %Y-%m-%d %H:%M} UTC: {invited}")
     if not send:
-        console.say("Nobody is invited yet: --send does that.")
+        by_hand = f'irkit follow-up {incident_id} --done {step.number if step else "STEP"} "invited by hand"'
+        console.say(f"Nobody is invited yet: --send does that by e-mail. If you send the file yourself:\n  {by_hand}")
         return
     said = _invite(planned, settings)
     told, data = invitation.record(planned, step.number if step else None)
@@ -278,6 +281,9 @@ def _invite(planned: Meeting, settings: Settings) -> str:
     from irkit import invitation, mail
 
     target = settings.email
+    if not planned.attendees:
+        hint = 'give [follow_up] invite = ["team@example.com"] in irkit.toml, or send the file yourself'
+        raise InputError("there is nobody to invite", hint=hint)
     if lacks := mail.lacks(target):
         raise InputError(f"[email] lacks {lacks}", hint="complete it in irkit.toml, or send the file yourself")
     try:

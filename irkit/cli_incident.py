@@ -124,11 +124,21 @@ def _say_how_complete(incident: Incident, store: Store) -> None:
 
 
 def _answered(incident: Incident, _: Store) -> None:
+    from irkit import workspace
+    from irkit.bundle import bundles_of
+
     cli_escalate.follow(incident, Purpose.ACKNOWLEDGE)
+    held = bundles_of(workspace.load_settings().home, incident.id)
+    console.say(f"Next: irkit {'act' if held else 'collect'} {incident.id}")
+
+
+def _mended(incident: Incident, _: Store) -> None:
+    console.say(f'Next, once the cause is gone, too: irkit resolve {incident.id} "what removed it"')
 
 
 def _over(incident: Incident, _: Store) -> None:
     cli_escalate.follow(incident, Purpose.RESOLVE)
+    console.say(f"Next: irkit postmortem {incident.id}, then irkit follow-up {incident.id}")
 
 
 ack = _milestone(
@@ -139,7 +149,11 @@ ack = _milestone(
     after=_answered,
 )
 mitigate = _milestone(
-    EventKind.MITIGATED, "mitigate", "Say that users are no longer affected, and by what means.", needs_text=True
+    EventKind.MITIGATED,
+    "mitigate",
+    "Say that users are no longer affected, and by what means.",
+    needs_text=True,
+    after=_mended,
 )
 resolve = _milestone(
     EventKind.RESOLVED, "resolve", "Say that the cause is gone, and what was done.", needs_text=True, after=_over

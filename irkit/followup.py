@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -52,9 +52,15 @@ class Due:
     at: datetime | None = None
 
 
-def follow_up(incident: Incident, timeline: Sequence[Event], runbook: Runbook) -> tuple[Due, ...]:
-    """Return the runbook's post-incident steps and how each stands for this incident."""
-    return tuple(_due(step, incident, timeline, runbook) for step in runbook.post_incident)
+def follow_up(
+    incident: Incident, timeline: Sequence[Event], runbook: Runbook, *, can_send: bool = True
+) -> tuple[Due, ...]:
+    """Return the runbook's post-incident steps and how each stands for this incident.
+
+    Without a mail server (`can_send`) an invitation is only written, for people to send.
+    """
+    found = tuple(_due(step, incident, timeline, runbook) for step in runbook.post_incident)
+    return found if can_send else tuple(replace(one, command=one.command.removesuffix(" --send")) for one in found)
 
 
 def task_of(step: Step) -> Task:

@@ -70,14 +70,9 @@ def plan(  # noqa: PLR0913 (what an invitation says)
 ) -> Meeting:
     """Return the meeting of an incident; `key` is the incident's own among all, as of its messages.
 
-    Raises:
-        InputError: there is nobody to invite, or no address to invite from.
+    Where the settings name nobody, neither has the meeting an organizer or attendees: a calendar takes it all the same.
     """
     attendees = tuple(dict.fromkeys(settings.invite or email.to))
-    if not attendees or not email.sender:
-        lacks = "nobody to invite" if not attendees else "no address to invite from"
-        hint = 'give [follow_up] invite = ["team@example.com"] and [email] sender in irkit.toml'
-        raise InputError(f"there is {lacks}", hint=hint)
     sequence = sum(_KEY in one.data for one in timeline)
     minutes = timedelta(minutes=settings.meeting_minutes)
     lines = [
@@ -87,7 +82,7 @@ def plan(  # noqa: PLR0913 (what an invitation says)
         f"The report: irkit postmortem {incident.id}. What it still lacks: irkit lint {incident.id}.",
     ]
     return Meeting(
-        uid=f"{key}-postmortem@{parseaddr(email.sender)[1].rpartition('@')[2]}",
+        uid=f"{key}-postmortem@{parseaddr(email.sender)[1].rpartition('@')[2] or 'irkit.invalid'}",
         sequence=sequence,
         start=start,
         end=start + minutes,
@@ -99,12 +94,14 @@ def plan(  # noqa: PLR0913 (what an invitation says)
 
 
 def to_ics(meeting: Meeting, now: datetime) -> bytes:
-    """Return the meeting as an iCalendar object that asks for an answer (METHOD:REQUEST), lines folded at 75 octets."""
+    """Return the meeting as an iCalendar object, lines folded at 75 octets."""
     from icalendar import Calendar, vCalAddress
     from icalendar import Event as CalendarEvent
 
     calendar, event = Calendar(), CalendarEvent()
-    for name, value in (("prodid", "-//irkit//postmortem//EN"), ("version", "2.0"), ("method", "REQUEST")):
+    # without anybody to ask, it is only told of (RFC 5546, section 3.2)
+    method = "REQUEST" if meeting.organizer and meeting.attendees else "PUBLISH"
+    for name, value in (("prodid", "-//irkit//postmortem//EN"), ("version", "2.0"), ("method", method)):
         calendar.add(name, value)
     event.add("uid", meeting.uid)
     event.add("sequence", meeting.sequence)
@@ -114,7 +111,8 @@ def to_ics(meeting: Meeting, now: datetime) -> bytes:
     event.add("summary", meeting.summary)
     event.add("description", meeting.description)
     event.add("status", "CONFIRMED")
-    event.add("organizer", vCalAddress(f"mailto:{meeting.organizer}"))
+    if meeting.organizer:
+        event.add("organizer", vCalAddress(f"mailto:{meeting.organizer}"))
     for one in meeting.attendees:
         attendee = vCalAddress(f"mailto:{one}")
         attendee.params["ROLE"], attendee.params["PARTSTAT"], attendee.params["RSVP"] = (

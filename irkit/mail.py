@@ -26,7 +26,7 @@ _TRANSIENT = range(400, 500)
 def lacks(target: EmailTarget) -> str:
     """Say what the settings of e-mail lack, or nothing."""
     if not target.url.reveal():
-        return "no url of a mail server, such as smtps://mail.example.com"
+        return "the url of a mail server, such as smtps://mail.example.com"
     try:
         parts = urlsplit(target.url.reveal())
         usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0

@@ -19,6 +19,7 @@ from irkit.phrase import count
 from irkit.triage import contenders, runner_up
 
 if TYPE_CHECKING:
+    from irkit.diagnose import Hypothesis
     from irkit.loaded import EvidenceSource
     from irkit.model import CollectorRun, IncidentType
     from irkit.runbook import Runbook
@@ -107,13 +108,27 @@ def outlook(  # noqa: PLR0913 (what was found, in which evidence, and all that s
     `places` are the addresses of the runbook's commands with what is configured in their stead.
     """
     ranked = contenders(findings, runbook)
-    first, second = ranked[0], runner_up(ranked)
+    first = ranked[0]
+    second = _rival(findings, runbook, ranked)
     names = (first.incident_type, second.incident_type)
     possible = possible_checks(findings, source, runbook, detectors, costs, places=places)
     checks = next_checks(findings, runbook, possible, *names)
     unknown = sum(item.verdict.state is VerdictState.UNKNOWN for item in findings if item.incident_types)
     gap = round(first.score - second.score, 3)
     return Outlook(*names, gap, is_settled(findings, runbook), unknown, checks)
+
+
+def _rival(findings: Sequence[Finding], runbook: Runbook, ranked: Sequence[Hypothesis]) -> Hypothesis:
+    """Return the contender to tell the first from: the one that could come closest, or past it, else the second."""
+    unknown = [item.symptom for item in findings if item.verdict.state is VerdictState.UNKNOWN]
+    first, second = ranked[0].incident_type, runner_up(ranked)
+    lowest = {
+        item.incident_type: round(gap_range(unknown, findings, runbook, first, item.incident_type)[0], 6)
+        for item in ranked[1:]
+    }
+    nearest = min(ranked[1:], key=lambda item: lowest[item.incident_type])
+    past = lowest[nearest.incident_type] <= _SETTLED < lowest[second.incident_type]
+    return nearest if past else second
 
 
 def next_checks(

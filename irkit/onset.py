@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ def worst_stretch(bad: np.ndarray[tuple[int], np.dtype[np.bool_]], usual: float,
     return Stretch(first, last - 1, int(inside.sum()), len(inside), expected)
 
 
+_FLEETING = timedelta(seconds=60)
+
+
 @dataclass(frozen=True, slots=True)
 class Episode:
     """When checks began to fail, and when they passed again: None where they still fail."""
@@ -62,8 +65,17 @@ def episode_of(checks: Collection[tuple[datetime, bool]], ends: Collection[datet
     """Return the failing that lasts to the end of what is on record, else the last one that passed, else nothing.
 
     `checks` are times and whether each passed; `ends` are times that prove a failure by themselves (a crash), while of
-    checks that passed again it takes `in_a_row` to make an episode: one is a hiccup.
+    checks that passed again it takes `in_a_row` to make an episode: one is a hiccup. A single check that passed within
+    a minute before a crash, amid failing, ends none.
     """
+    known = sorted([*checks, *((at, False) for at in ends)])
+    # it came up, was well once, and crashed: that is no time in which it was well
+    fleeting = {
+        now
+        for before, now, after in zip(known, known[1:], known[2:], strict=False)
+        if now[1] and not before[1] and not after[1] and after[0] in ends and after[0] - now[0] <= _FLEETING
+    }
+    checks = [one for one in checks if one not in fleeting]
     last_pass = max((at for at, passed in checks if passed), default=None)
     bad = sorted([*(at for at, passed in checks if not passed), *ends])
     lasting = [at for at in bad if last_pass is None or at > last_pass]

@@ -188,7 +188,7 @@ def _new_steps(of: _Lesson) -> Iterator[Proposal]:
     number = last.number
     for event, text, what in tried:
         words = set(words_of(text))
-        if any(words <= one for one in known):
+        if any(words <= one for one in known) or any(_alike(words, one) for one in known[len(of.kind.resolution) :]):
             continue
         known.append(words)
         number += 1
@@ -197,6 +197,11 @@ def _new_steps(of: _Lesson) -> Iterator[Proposal]:
         row = f"{numbered[1]}{number}{numbered[3]}{numbered[4]}{said}"
         reason = f"{of.kind.title}: in {of.incident.label} this was done, and no step says it: {text}"
         yield Proposal("new step", of.kind.slug, reason, Edit(last.line, row, after=True), event.evidence)
+
+
+def _alike(some: set[str], other: set[str]) -> bool:
+    """Say whether two tell of the same: more than half of the words of the shorter are in the other, too."""
+    return 2 * len(some & other) > min(len(some), len(other))
 
 
 def _did_not_help(event: Event) -> bool:

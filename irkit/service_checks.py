@@ -101,4 +101,6 @@ def crashed(die: Row, events: list[Row]) -> bool:
 
 def _asked_for(die: Row, events: list[Row]) -> bool:
     kills = [row["at"] for row in events if row.get("action") in {"kill", "stop"}]
-    return any(timedelta() <= die["at"] - at < _ASKED for at in kills)
+    # what was started again since then ended by itself
+    started = max((row["at"] for row in events if row.get("action") == "start" and row["at"] < die["at"]), default=None)
+    return any(timedelta() <= die["at"] - at < _ASKED for at in kills if started is None or at >= started)

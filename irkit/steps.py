@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from irkit.model import Event, EventKind, Step
+from irkit.model import Event, EventKind, Incident, Step
 from irkit.runbook import outcome_words
 
 DONE = "done"
 FAILED = "failed"
 BEGUN = "begun"
 OUTCOMES = (DONE, FAILED, "skipped", "deviated")
+# how a step begins that the runbook learned from an incident: a person's words of what was done then
+_LEARNED = re.compile(r"What (?:helped|was done) in (?P<incident>INC-\d+): ")
 _RECORDS = {
     EventKind.ACTION: "action",
     EventKind.NOTE: "note",
@@ -52,6 +54,17 @@ def tries(timeline: Iterable[Event], steps: Sequence[Step]) -> dict[int, tuple[T
     return {number: (one,) for number, one in _quoted(events, steps).items()} | {
         number: tuple(many) for number, many in found.items()
     }
+
+
+def learned_from(step: Step) -> str:
+    """Return the label of the incident in whose words a step tells what was done then, "" for any other step."""
+    found = _LEARNED.match(step.text)
+    return found["incident"] if found else ""
+
+
+def asked_of(incident: Incident, steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the steps without those that were learned from this very incident: they were not there to be taken."""
+    return tuple(step for step in steps if learned_from(step) != incident.label)
 
 
 def is_begun(event: Event) -> bool:

@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from irkit.metrics import Response, ResponseState, phases, response
-from irkit.model import CollectorRun, Event, Incident, IncidentType, Outcome, VerdictState
+from irkit.model import CollectorRun, Event, EventKind, Incident, IncidentType, Outcome, VerdictState, is_configured
+from irkit.notes import in_force
 from irkit.runbook import Runbook, outcome_words, who_to_tell
 from irkit.terminal_parts import LINE_CHARS as _LINE_CHARS
 from irkit.terminal_parts import plain as _plain
@@ -100,14 +101,21 @@ def incident_list(incidents: Sequence[Incident], runbook: Runbook, now: datetime
 
 
 def timeline_table(events: Iterable[Event]) -> RenderableType:
-    """Return the timeline, oldest first; rows that were entered later than they happened say when."""
+    """Return the timeline, oldest first; rows entered later than they happened say when, those replaced that they were.
+
+    A note for a part of the report names it.
+    """
     table = _table("time (UTC)", "event", "who", "what")
-    for event in events:
+    known = tuple(events)
+    valid = {event.id for event in in_force(known)}
+    # at the same moment, what is detected comes before what is opened
+    for event in sorted(known, key=lambda one: (one.at, list(EventKind).index(one.kind), one.id)):
         late = (event.recorded_at - event.at).total_seconds() > 60  # noqa: PLR2004 (a minute is no delay worth a word)
         entered = f" (entered {format_time(event.recorded_at)})" if late else ""
-        table.add_row(
-            format_time(event.at).removesuffix(" UTC"), event.kind, _plain(event.actor), _plain(event.text + entered)
-        )
+        section = f"[{event.data['section']}] " if "section" in event.data else ""
+        replaced = "" if event.id in valid else " (replaced since)"
+        what = _plain(section + event.text + entered + replaced, "dim" if replaced else "")
+        table.add_row(format_time(event.at).removesuffix(" UTC"), event.kind, _plain(event.actor), what)
     return table
 
 
@@ -120,7 +128,8 @@ def coverage_table(runs: Iterable[CollectorRun]) -> RenderableType:
             note.append("\n" if run.subject else "").append_text(_plain(run.reason))
         if run.hint and run.outcome is not Outcome.COLLECTED:
             note.append(f" → {cut(visible(run.hint), _LINE_CHARS)}", "dim")
-        outcome = Text(run.outcome.replace("_", " "), _OUTCOME_STYLE[run.outcome])
+        said = run.outcome.replace("_", " ") if is_configured(run) else "not set up"
+        outcome = Text(said, _OUTCOME_STYLE[run.outcome])
         spent = f"{run.duration_s:.1f} s" if run.duration_s else ""
         table.add_row(run.collector, outcome, spent, note)
     return table
@@ -239,6 +248,8 @@ def _steps(
         lines.append(Text("Each `irkit act` shows its plan, and does it with --apply.", "dim"))
     lines.append(Text('What you do by hand, record; --failed "why" in place of --done where it did not help:', "dim"))
     lines.append(_typed(f"irkit step {one} NUMBER --done"))
+    lines.append(Text("What is none of these steps, as a note; `irkit mitigate` then says what helped:", "dim"))
+    lines.append(_typed(f'irkit note {one} "what you did"'))
     return lines
 
 

@@ -35,6 +35,8 @@ def plan_view(action: Action, plan: Plan, lacking: Sequence[str]) -> RenderableT
     if lacking and not plan.refusal:
         said = f"first, as it would be lost: evidence of {', '.join(lacking)} is collected"
         parts.append(Padding(plain(said, "yellow"), (0, 0, 0, 2)))
+    elif action.destroys and not plan.refusal:
+        parts.append(Padding(plain("the evidence that it destroys is collected already", "dim"), (0, 0, 0, 2)))
     if plan.refusal:
         parts.append(Padding(plain(f"refused: {plan.refusal}", "bold red"), (0, 0, 0, 2)))
     return Group(*parts)

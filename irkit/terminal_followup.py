@@ -33,16 +33,18 @@ def items_table(held: Mapping[int, Sequence[ActionItem]], now: datetime, *, ever
     return rows
 
 
-def follow_up_view(due: Sequence[Due], notes: Mapping[Task, str]) -> RenderableType:
+def follow_up_view(incident_id: int, due: Sequence[Due], notes: Mapping[Task, str]) -> RenderableType:
     """Return the post-incident steps, how each stands, and what does it; `notes` adds what was found out of a task."""
     rows = table("step", "is", "what, and what does it", title="After the incident, by the runbook")
     for one in due:
         what = plain(one.step.text)
-        for line in (notes.get(one.task, "") if one.state == "due" else "", one.why):
+        why = one.why.removeprefix(f"Post-incident step {one.step.number} ({one.step.text}): ")
+        for line in (notes.get(one.task, "") if one.state == "due" else "", why):
             if line:
                 what.append_text(plain(f"\n{line}", "dim"))
         if one.state == "due":
             what.append_text(plain(f"\n→ {one.command}", "cyan"))
+            what.append_text(plain(f"\n  then irkit follow-up {incident_id} --done {one.step.number}", "cyan"))
         rows.add_row(str(one.step.number), Text(one.state, _DUE_STYLE.get(one.state, "")), what)
     return rows
 

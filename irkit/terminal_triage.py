@@ -47,7 +47,9 @@ def triage_view(incident: Incident, told: Triage, ahead: Outlook, runbook: Runbo
     if others:
         parts.append(Text("\nThe others", "bold"))
         parts += [Text(_in_short(item, titles)) for item in others]
-    parts += _checks(ahead, titles, {one.symptom: one.title for item in told.contenders for one in _all(item)})
+    parts += _checks(
+        incident.id, ahead, titles, {one.symptom: one.title for item in told.contenders for one in _all(item)}
+    )
     return Group(*parts)
 
 
@@ -76,7 +78,9 @@ def _in_short(item: Hypothesis, titles: dict[str, str]) -> str:
     return f"  {item.score:.2f}  {titles[item.incident_type]}: {counts}"
 
 
-def _checks(ahead: Outlook, titles: dict[str, str], symptoms: dict[str, str]) -> Iterable[RenderableType]:
+def _checks(
+    incident_id: int, ahead: Outlook, titles: dict[str, str], symptoms: dict[str, str]
+) -> Iterable[RenderableType]:
     yield Text("\nCheapest next check", "bold")
     pair = f"{titles[ahead.first]} from {titles[ahead.second]}, {ahead.gap:.2f} apart"
     if not ahead.checks:
@@ -91,6 +95,8 @@ def _checks(ahead: Outlook, titles: dict[str, str], symptoms: dict[str, str]) ->
     yield _plain(f"  {cut(best.check.obstacle, _SENTENCE_CHARS)}", "dim")
     if best.check.advice:
         yield _plain(f"  → {best.check.advice}", "cyan")
+    if best.check.name == BY_HAND:
+        yield _plain(f'  What you find, keep: irkit note {incident_id} "…"; collect again once it can be seen.', "dim")
     for item in ahead.checks[1:]:
         yield _plain(f"  or {_worth(item, symptoms)}", "dim")
 

@@ -13,7 +13,7 @@ import pytest
 from irkit import act, act_contract, runbook, steps
 from irkit.act_contract import ActError, Action, Ask, Plan, Result
 from irkit.errors import InputError
-from irkit.model import EventKind
+from irkit.model import EventKind, Step
 from irkit.settings import Settings
 from irkit.store import Store, open_store
 from tests.example_bundle import COLLECTED, example_bundle
@@ -156,6 +156,11 @@ def test_the_steps_of_a_type_have_their_commands(store: Store) -> None:
     assert told["memory-leak"][0] == "irkit memory monitor --pid PID"
     assert told["memory-leak"][2] == "", "a deployment is by hand"
     assert {line.state for lines in kinds.values() for line in lines} == {"pending"}
+
+
+def test_a_step_in_a_persons_words_is_done_by_no_action() -> None:
+    assert act.find("restart").does(Step(1, "Restart the service", 1))
+    assert not act.find("restart").does(Step(4, "What helped in INC-1: cleared it, then restart the service", 9))
 
 
 @pytest.fixture

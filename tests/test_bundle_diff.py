@@ -78,7 +78,7 @@ def test_tables_metrics_and_new_patterns(make: Make) -> None:
     found = diff(make("one"), make("two", logs=[*lines, *extra]))
     assert of(found, "tables") == {("logs", "rows"): (len(lines), len(lines) + 3)}
     metrics = of(found, "metrics")
-    requests = metrics["jarvis-api", "requests"]
+    requests = metrics["jarvis-api", "requests, health checks too"]
     assert requests[1] == requests[0] + 1  # type: ignore[operator]
     ratio = metrics["jarvis-api", "error_ratio"]
     assert 0 < ratio[0] < ratio[1] < 1  # type: ignore[operator]

@@ -63,6 +63,24 @@ def test_an_incident_goes_its_way(irkit: Run) -> None:
     assert irkit("list", "--status", "closed").out == "No incident is closed.\n"
 
 
+def test_what_was_written_instead_is_told_from_what_holds(irkit: Run) -> None:
+    opened(irkit)
+    for words, more in (("somebody forgot", ()), ("the flag was on", ("--instead",))):
+        assert irkit("note", "42", words, "--section", "trigger", *more).code == 0
+    shown = " ".join(irkit("show", "42").out.split())
+    assert "[trigger] somebody forgot (replaced since)" in shown
+    assert "[trigger] the flag was on" in shown
+    assert "flag was on (replaced" not in shown
+    assert shown.index("detected") < shown.index("opened"), "what is noticed comes before it is filed"
+
+
+def test_a_milestone_names_what_comes_next(irkit: Run) -> None:
+    opened(irkit)
+    assert "Next: irkit collect 42" in irkit("ack", "42").out
+    assert "irkit resolve 42" in irkit("mitigate", "42", "restarted").out
+    assert "Next: irkit postmortem 42, then irkit follow-up 42" in irkit("resolve", "42", "fixed").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [

@@ -83,8 +83,14 @@ def test_a_second_one_moves_the_first() -> None:
     assert data["follow_up"] == 4
 
 
-def test_nobody_to_invite_is_a_sentence() -> None:
-    with pytest.raises(InputError, match="nobody to invite"):
-        plan(INCIDENT, (), FRIDAY, FollowUpSettings(), EmailTarget(sender="a@b.example"), key="k")
-    with pytest.raises(InputError, match="no address to invite from"):
-        plan(INCIDENT, (), FRIDAY, FollowUpSettings(invite=("a@b.example",)), EmailTarget(), key="k")
+def test_where_nobody_is_named_a_calendar_takes_it_all_the_same() -> None:
+    meeting = plan(INCIDENT, (), FRIDAY, FollowUpSettings(), EmailTarget(), key="k")
+    calendar = Calendar.from_ical(to_ics(meeting, FRIDAY))
+    (event,) = calendar.walk("VEVENT")
+    assert calendar["METHOD"] == "PUBLISH"
+    assert ("ORGANIZER" in event, "ATTENDEE" in event) == (False, False)
+    assert event["UID"] == "k-postmortem@irkit.invalid"
+    asked = plan(
+        INCIDENT, (), FRIDAY, FollowUpSettings(), EmailTarget(sender="a@b.example", to=("c@d.example",)), key="k"
+    )
+    assert Calendar.from_ical(to_ics(asked, FRIDAY))["METHOD"] == "REQUEST"

@@ -140,6 +140,15 @@ def test_a_blind_bundle_starts_with_the_look_that_tells_most() -> None:
     assert ahead.checks[0].could_turn
 
 
+def test_the_first_is_told_from_the_one_that_could_still_pass_it() -> None:
+    """Provider failures are second by one finding, but all of high latency is unknown, and could come first."""
+    some = DOWN | {"ai-responses-failing": found(0.3)} | unknown("p95-latency", "slow-dashboard-loading")
+    ahead = outlook(findings(some), InMemory({}), RUNBOOK, DETECTORS, COSTS)
+    assert not ahead.settled
+    assert ahead.second == "high-latency"
+    assert outlook(findings(DOWN), InMemory({}), RUNBOOK, DETECTORS, COSTS).second != ahead.second
+
+
 def test_nothing_unknown_leaves_no_check() -> None:
     source = InMemory({})
     ahead = outlook(findings(DOWN), source, RUNBOOK, DETECTORS, COSTS)

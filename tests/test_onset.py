@@ -42,6 +42,16 @@ def test_a_crash_alone_makes_an_episode_that_ends_with_the_next_pass() -> None:
     assert episode_of(checks("...."), [crash]) == Episode(crash, at(2))
 
 
+def test_one_check_that_passed_right_before_a_crash_ends_no_failing() -> None:
+    crash = at(5) + timedelta(milliseconds=500)
+    assert episode_of(checks("..xxx.x"), [crash]).onset == at(2)
+    assert episode_of(checks("..xxx.x.."), [crash]) == Episode(at(2), at(7))
+    assert episode_of(checks("..xxx..x.."), [at(6) + timedelta(milliseconds=500)]).onset != at(2), (
+        "it was well for a while"
+    )
+    assert episode_of(checks("..xxx.x..."), []) == Episode(at(2), at(5)), "without a crash it is a hiccup that follows"
+
+
 def flags(*parts: tuple[int, bool]) -> np.ndarray:
     return np.concatenate([np.full(length, value) for length, value in parts])
 

@@ -32,6 +32,14 @@ def test_a_crash_counts_though_it_is_started_again() -> None:
     assert ends_of(API, crash) == [at(61)]
 
 
+def test_a_crash_right_after_a_restart_by_hand_is_no_part_of_it() -> None:
+    events = [*RESTART, event(64, "die", exit_code=1)]
+    assert ends_of(API, events) == [at(64)]
+    assert ends_of(
+        API, [*events, event(66, "start"), event(70, "kill", signal="15"), event(71, "die", exit_code=137)]
+    ) == [at(64)]
+
+
 def test_what_failed_before_the_restart_counts() -> None:
     checks = [(when, passed and not at(20) <= when < at(40)) for when, passed in CHECKS]
     assert [when for when, passed in unasked(checks, API, RESTART) if not passed] == [at(s) for s in range(20, 40, 2)]

@@ -1,10 +1,11 @@
 """Every try of a runbook's step is kept, in the order of the records; the command that a note quotes is a try, too."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from irkit import runbook
-from irkit.model import Event, EventKind
-from irkit.steps import tries
+from irkit.model import Event, EventKind, Incident, Status, Step
+from irkit.steps import asked_of, learned_from, tries
 
 AT = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 STEPS = runbook.load().incident_type("api-unresponsive").resolution
@@ -43,3 +44,11 @@ def test_what_says_nothing_of_steps_is_no_try() -> None:
         event(2, "docker-compose restart jarvis-api", section="x"),
     ]
     assert tries(others, STEPS) == {}
+
+
+def test_what_the_runbook_learned_from_an_incident_was_not_there_to_be_taken_in_it() -> None:
+    learned = (Step(4, "What helped in INC-42: cleared the switch, then restarted", 9), Step(5, "Wait", 10))
+    incident = Incident(42, "Down", "api-unresponsive", "Critical", Status.OPEN, AT)
+    assert asked_of(incident, (*STEPS, *learned)) == (*STEPS, learned[1])
+    assert asked_of(replace(incident, id=4), learned) == learned, "INC-4 is another than INC-42"
+    assert [learned_from(step) for step in learned] == ["INC-42", ""]

@@ -9,6 +9,7 @@ from irkit.health_wait import OPTIONS, health, wait_until_well
 from irkit.model import Step
 from irkit.settings import Settings
 
+# Docker's own, where neither the image nor the compose file sets another
 _GRACE_S = 10
 
 
@@ -18,11 +19,12 @@ def plan(ask: Ask) -> Plan:
         found = compose.members(client, ask.settings.docker, service)
     names = [one.name for one in found]
     before = {one.name: one.state for one in found}
+    grace = [int((one.details.get("Config") or {}).get("StopTimeout") or _GRACE_S) for one in found]
     now = health(ask)
     return Plan(
         service,
         (
-            f"{' and '.join(names)} is asked to end, killed after {_GRACE_S} s, and started again",
+            f"{' and '.join(names)} is asked to end, killed after {max(grace)} s, and started again",
             "what the processes hold in memory is lost; their logs stay",
         ),
         (f"docker-compose restart {service}" if found[0].listed.project else f"docker restart {' '.join(names)}",),
@@ -30,6 +32,7 @@ def plan(ask: Ask) -> Plan:
         data={
             "service": service,
             "containers": [one.listed.id for one in found],
+            "grace_s": grace,
             "before": before,
             "health": now.words,
         },
@@ -37,11 +40,12 @@ def plan(ask: Ask) -> Plan:
 
 
 def apply(plan: Plan, ask: Ask) -> Result:
-    identities = plan.data["containers"]
+    identities, grace = plan.data["containers"], plan.data["grace_s"]
     assert isinstance(identities, list)  # noqa: S101 (planned above)
+    assert isinstance(grace, list)  # noqa: S101 (planned above)
     with compose.engine(ask.settings.docker) as client:
-        for identity in identities:
-            client.restart(identity, timeout=_GRACE_S)
+        for identity, grace_s in zip(identities, grace, strict=True):
+            client.restart(identity, timeout=grace_s)
     return Result(well=True, sentence=f"{plan.target} was restarted")
 
 

@@ -14,7 +14,7 @@ _TYPES = ("failure", "failure", "warning", "info")
 
 def _lacks(target: AppriseTarget) -> str:
     if not target.url.reveal():
-        return "no url of Apprise's"
+        return "a url of Apprise's"
     return "" if find_spec("apprise") else "the library: pip install 'irkit[apprise]'"
 
 

@@ -23,7 +23,7 @@ _SEVERITIES = ("critical", "error", "warning", "info")
 def _lacks(target: PagerDutyTarget) -> str:
     key = target.routing_key.reveal()
     if not key:
-        return "no routing_key: that of an Events API v2 integration of the service"
+        return "the routing_key of an Events API v2 integration of the service"
     if len(key) != _ROUTING_KEY_CHARS or not key.isalnum():
         return f"a routing_key of {len(key)} characters, where PagerDuty's have {_ROUTING_KEY_CHARS} letters and digits"
     return "" if target.url.startswith("https://") else "an address that is not https"

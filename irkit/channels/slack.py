@@ -20,7 +20,7 @@ def _lacks(target: SlackTarget) -> str:
     if target.webhook_url.reveal():
         return ""
     if not target.token.reveal():
-        return "neither a webhook_url nor a token"
+        return "a webhook_url or a token"
     return "" if target.channel or target.roles else "the channel to post to with the token"
 
 

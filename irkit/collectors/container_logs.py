@@ -192,12 +192,12 @@ def _lost_with_their_containers(remembered: Remembered, logs: Sequence[_Log], wi
     young = [log for log in logs if since and log.created_at and window.start < log.created_at < since]
     if len(young) == 1:
         made = f"{young[0].container} was made at {young[0].created_at:%Y-%m-%d %H:%M:%S} UTC"
-        lost = "the Docker Engine has forgotten whether in place of another, whose logs would be lost"
+        lost = "if that replaced an older one, its logs are lost; the Docker Engine no longer knows"
         yield Gap(f"{made}; {lost}", young[0].created_at)
     elif young:
         first_at = min(log.created_at for log in young if log.created_at)
         made = f"{len(young)} containers were made from {first_at:%Y-%m-%d %H:%M:%S} UTC on"
-        lost = "the Docker Engine has forgotten whether in place of others, whose logs would be lost"
+        lost = "if they replaced older ones, the logs of those are lost; the Docker Engine no longer knows"
         yield Gap(f"{made}; {lost}", max(log.created_at for log in young if log.created_at))
 
 

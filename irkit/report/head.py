@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from irkit import metrics
 from irkit.charts import DurationBar, MilestoneBars
-from irkit.model import CollectorRun, Outcome, Status, Threshold, VerdictState
+from irkit.model import CollectorRun, EventKind, Outcome, Status, Threshold, VerdictState
 from irkit.report import facts
 from irkit.report.figures import incident_strip
 from irkit.report.material import LOOKED_AT, PARTS, Material
@@ -51,7 +51,17 @@ def header(of: Material) -> Header:
         made_at=of.now,
         written=(answered, len(PARTS)),
         urgent=of.severity is not None and of.severity.rank == 0,
+        told=tuple(_told(of)),
     )
+
+
+def _told(of: Material) -> Iterator[tuple[str, str]]:
+    """Yield what people wrote that a reader asks first: what users could not do, why it happened, what ended it."""
+    for slug in ("impact", "trigger"):
+        if answers := of.written(slug).answers:
+            yield PARTS[slug][0], answers[-1].text
+    if helped := [event for event in of.timeline if event.kind is EventKind.MITIGATED and event.text.strip()]:
+        yield "What helped", helped[-1].text
 
 
 def lacks(runs: Sequence[CollectorRun]) -> tuple[Lack, ...]:
@@ -228,7 +238,8 @@ def _requests(of: Material) -> list[Measure]:
     if silent > timedelta(minutes=1) and last >= felt.start - timedelta(minutes=1):
         note = f"after {last:%H:%M:%S} UTC"
         if of.bundle.window.end < felt.end:
-            note += f", until this evidence was collected at {of.bundle.window.end:%H:%M:%S} UTC; later is not known"
+            until = f"{of.bundle.window.end:%H:%M:%S} UTC"
+            note += f", until this evidence was collected at {until}; what came later is not in it"
         made.append(Measure("No request answered", format_duration(silent), note, cited))
     return made
 

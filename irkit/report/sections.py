@@ -46,7 +46,8 @@ class Response:
 class Header(Shown):
     """What broke, how bad, since when, the likely type, and which sources were and were not looked at.
 
-    Sources in `not_configured` are none of the service's: they are in neither `coverage` nor `lacks`.
+    Sources in `not_configured` are none of the service's: they are in neither `coverage` nor `lacks`. `told` is what
+    people found, a name and their words: the impact, the trigger, what helped.
     """
 
     label: str
@@ -71,6 +72,7 @@ class Header(Shown):
     written: tuple[int, int]
     urgent: bool = False
     not_configured: tuple[str, ...] = ()
+    told: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -103,12 +103,16 @@ def resolution(of: Material) -> Resolution:
     """Return the actions taken and how the runbook's steps fared, as far as the timeline records it."""
     kind = of.incident_type
     # that an action began is for the timeline; here is what became of it
-    told = [one for one in of.timeline if one.kind in _RESOLVING and one.text.strip() and not steps.is_begun(one)]
+    told = [one for one in of.timeline if _resolves(one) and one.text.strip() and not steps.is_begun(one)]
     actions = tuple(Answer(_words(event), event.actor, event.at) for event in sorted(told, key=lambda event: event.at))
-    runbooks = kind.resolution if kind else ()
+    runbooks = steps.asked_of(of.incident, kind.resolution if kind else ())
     known = steps.tries(of.timeline, runbooks)
     rows = tuple(_step_row(step, known.get(step.number, ())) for step in runbooks)
     return Resolution(kind.title if kind else of.incident.type, rows, actions)
+
+
+def _resolves(event: Event) -> bool:
+    return event.kind in _RESOLVING or (event.kind is EventKind.NOTE and steps.is_attempt(event))
 
 
 def _step_row(step: Step, tries: Sequence[steps.Try]) -> StepRow:
@@ -229,6 +233,8 @@ def _checks(of: Material) -> Iterator[TimelineRow]:
         service, failed = str(row.get("service") or row.get("name")), bool(row.get("exit_code"))
         if failed != last.get(service, False):
             text = "Health check fails" if failed else "Health check passes again"
+            if failed and service not in last:
+                text += "; the Engine keeps no check before this one"
             # a check that ends in a traceback says what went wrong in its last line
             whole = str(row.get("output") or "").strip()
             said = whole.rpartition("\n")[2]

@@ -56,9 +56,8 @@ def detect(
         sentence = f"Redis holds {keys}, but without logs nothing tells whether anybody was refused."
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
     total = len(asked) if asked is not None else 0
-    share = (
-        f"{refused} of {count(total, 'request')}{aside} {were(refused)} refused with 429" if total else "No requests"
-    )
+    asked_in_all = f"{count(total, 'request')} to all services{aside}"
+    share = f"{refused} of {asked_in_all} {were(refused)} refused with 429" if total else "No requests"
     errors_told = f"{count(len(said), 'error')} in the log" if len(said) else "no error in the log"
     sentence = f"{share}, and {errors_told} {'tell' if len(said) > 1 else 'tells'} of a rate limit."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.9, numbers=numbers)

@@ -117,7 +117,9 @@ def test_a_service_with_a_fixed_port_is_not_scaled(irkit: Run, stack: Stack) -> 
     assert said.code == 8
     assert "which only one container can have" in said.err
     assert "publish a range" in said.err
+    assert 'irkit step 42 3 --skipped "why"' in said.err
     assert acts() == []
+    assert "scale jarvis-api is refused" in irkit("show", "42").out, "that it was tried is part of the story"
     assert stack.health().status == 200
 
 

@@ -139,7 +139,7 @@ def test_plain_text_tells_the_same(report: Report) -> None:
     said = text(report.header)
     assert "jarvis-api exited with code 1 at 03:12:09 UTC" in said
     assert "CRITICAL:jarvis.main:unhandled exception" in said
-    assert "redis-info ✕ failed" in said
+    assert "✕ failed redis-info: " in said
     assert "<" not in said
     assert str(report.header) == said
 

@@ -103,7 +103,7 @@ def test_a_source_that_is_not_configured_is_no_gap(tmp_path: Path) -> None:
     assert "prometheus" not in [run.collector for run in made.header.coverage]
     assert not any("prometheus" in lack.sources for lack in made.header.lacks)
     assert "4 of 7 sources looked at" in html(made.header)
-    assert '<li class="muted">prometheus not configured</li>' in html(made.header)
+    assert "not configured: prometheus" in html(made.header)
     assert made.summary.claims[2].text.startswith("3 of 7 sources could not be looked at (redis-info,")
     assert '<span class="muted">not configured</span>' in html(made.appendix)
 
