@@ -57,9 +57,9 @@ def header(of: Material) -> Header:
 
 def _told(of: Material) -> Iterator[tuple[str, str]]:
     """Yield what people wrote that a reader asks first: what users could not do, why it happened, what ended it."""
-    for slug in ("impact", "trigger"):
+    for name, slug in (("Impact", "impact"), ("Trigger", "trigger")):
         if answers := of.written(slug).answers:
-            yield PARTS[slug][0], answers[-1].text
+            yield name, answers[-1].text
     if helped := [event for event in of.timeline if event.kind is EventKind.MITIGATED and event.text.strip()]:
         yield "What helped", helped[-1].text
 
