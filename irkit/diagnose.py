@@ -79,7 +79,7 @@ class Diagnosis:
     """All findings in the runbook's order, and the incident types, likeliest first.
 
     After the runbook's symptoms follow those it does not list and irkit found all the same. `onset` is when it began,
-    None where nothing was found, or no two signals agree: no clear onset. `onset_unknown` says why it could not be
+    None where nothing was found, or its signals agree on none: no clear onset. `onset_unknown` says why it could not be
     looked for, if so.
     """
 

@@ -1,6 +1,7 @@
 """Since when something is wrong, as an interval on which several signals agree.
 
-One signal alone proves no incident: a lone change of memory or of traffic happens every day.
+One signal alone proves no incident: a lone change of memory or of traffic happens every day. The exception is a climb of
+memory that the kernel ended by a kill: the kill proves it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class OnsetInterval:
 def onset_interval(
     tables: Mapping[str, pd.DataFrame | None], window: Window | None = None, signs: Collection[datetime] = ()
 ) -> OnsetInterval | None:
-    """Return the interval in which trouble began, or None where no two signals agree on one: no clear onset.
+    """Return the interval in which trouble began, or None where no two signals agree on one and no kill proves one.
 
     `tables` holds evidence by kind (`KINDS`); what is missing is not asked. `signs` are as in `agree`.
     """
