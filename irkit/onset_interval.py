@@ -1,7 +1,7 @@
 """Since when something is wrong, as an interval on which several signals agree.
 
-One signal alone proves no incident: a lone change of memory or of traffic happens every day. The exception is a climb of
-memory that the kernel ended by a kill: the kill proves it.
+One signal alone proves no incident: a lone change of memory or of traffic happens every day. The exception is a climb
+of memory that the kernel ended by a kill: the kill proves it.
 """
 
 from __future__ import annotations
