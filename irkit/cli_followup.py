@@ -13,10 +13,8 @@ from irkit import console
 from irkit.channel_contract import DeliveryError, without_secrets
 from irkit.cli_options import at_option, by_option, to_come
 from irkit.errors import EscalationError, InputError
-from irkit.followup import Task
 from irkit.model import EventKind, Incident, parse_incident_id, utc_now
 from irkit.phrase import count
-from irkit.runbook import BUILT_IN
 from irkit.settings import Settings
 from irkit.visible import visible
 
@@ -162,8 +160,8 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
     incident = store.incident(incident_id)
     left, ideas = _lacks(incident_id), _proposals(incident_id)
     notes = {
-        Task.REPORT: f"{count(len(left), 'thing')} to mend" if left else "nothing to mend that can be checked",
-        Task.RUNBOOK: _proposed(incident, ideas),
+        followup.Task.REPORT: f"{count(len(left), 'thing')} to mend" if left else "nothing to mend that can be checked",
+        followup.Task.RUNBOOK: _proposed(incident, ideas),
     }
     console.show(
         terminal_followup.follow_up_view(followup.follow_up(incident, store.timeline(incident_id), runbook), notes)
@@ -183,6 +181,7 @@ def _proposed(incident: Incident, ideas: Sequence[Proposal]) -> str:
 def propose(incident_id: int) -> None:
     """Print a patch to the runbook made from what was observed and done; git apply takes it."""
     from irkit import runbook_proposal, workspace
+    from irkit.runbook import BUILT_IN
 
     runbook = workspace.load_runbook(workspace.load_settings())
     ideas = _proposals(incident_id)
@@ -225,7 +224,7 @@ def alert_rule(incident_id: int, folder: Path) -> None:
         console.say(str((folder / name).absolute()))
     tested = next(name for name in made.files if name.endswith(".test.yml"))
     console.say(f"Alerts: {', '.join(made.alerts)}. Try them: promtool test rules {folder / tested}")
-    console.say(f"When Prometheus has them: irkit follow-up {incident_id} --done {_step(Task.MONITORING) or 'STEP'}")
+    console.say(f"When Prometheus has them: irkit follow-up {incident_id} --done {_monitoring() or 'STEP'}")
 
 
 @click.command()
@@ -248,7 +247,7 @@ def meeting(incident_id: int, start: str | None, send: bool, anyway: bool, folde
     settings, now = workspace.load_settings(), utc_now()
     runbook, store = workspace.load_runbook(settings), workspace.store(settings)
     incident, timeline = store.incident(incident_id), store.timeline(incident_id)
-    step = followup.step_of(runbook, Task.MEETING)
+    step = followup.step_of(runbook, followup.Task.MEETING)
     if step and not anyway and not followup.applies(step, incident, runbook):
         msg = f"the runbook wants no meeting for severity {incident.severity}: {step.text}"
         raise InputError(msg, hint="--anyway invites all the same")
@@ -285,10 +284,11 @@ def _invite(planned: Meeting, settings: Settings) -> str:
         raise EscalationError(f"the mail server {said}", hint="the file above can be sent by hand") from None
 
 
-def _step(task: Task) -> int | None:
+def _monitoring() -> int | None:
+    """Return the number of the runbook's step that wants the monitoring bettered."""
     from irkit import followup, workspace
 
-    step = followup.step_of(workspace.load_runbook(workspace.load_settings()), task)
+    step = followup.step_of(workspace.load_runbook(workspace.load_settings()), followup.Task.MONITORING)
     return step.number if step else None
 
 
