@@ -164,7 +164,7 @@ def diagnose(source: EvidenceSource, runbook: Runbook, broken: Sequence[BrokenPl
     symptom the runbook does not list runs all the same and is shown only if it found something: a team's runbook that
     never heard of OOM kills must not hide one. A plug-in that could not be loaded is `unknown` under its own name.
     """
-    evidence = _Loaded(source)
+    evidence = loaded(source)
     detectors = {item.slug: item for item in registered()}
     findings: dict[str, Finding] = {}
     for incident_type in runbook.incident_types:
@@ -194,7 +194,7 @@ def _left_out(plugin: BrokenPlugin) -> Finding:
 
 
 def _onset(
-    evidence: _Loaded, findings: Sequence[Finding], ranking: Sequence[Hypothesis]
+    evidence: Loaded, findings: Sequence[Finding], ranking: Sequence[Hypothesis]
 ) -> tuple[OnsetInterval | None, str]:
     if not any(evidence.has(kind) for kind in KINDS):
         return None, f"Not looked at: {_why_missing(evidence, 'logs')}."
@@ -217,7 +217,12 @@ def _signs(findings: Sequence[Finding], ranking: Sequence[Hypothesis]) -> list[d
 
 def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | None = None) -> Finding:
     """Run one detector on the evidence it names; evidence that is missing or cut never ends in `clear`."""
-    return _run(item, _Loaded(source), threshold)
+    return _run(item, loaded(source), threshold)
+
+
+def loaded(source: EvidenceSource) -> Loaded:
+    """Return evidence that is loaded once, for a diagnosis and a report of it; what is so already is returned."""
+    return source if isinstance(source, Loaded) else Loaded(source)
 
 
 def unless_cut(verdict: Verdict, reasons: Iterable[str]) -> Verdict:
@@ -271,8 +276,8 @@ def _weigh(incident_type: IncidentType, findings: Sequence[Finding]) -> Hypothes
     )
 
 
-class _Loaded:
-    """Evidence loaded once for all detectors, derived kinds included; each gets a copy of its own to work on."""
+class Loaded:
+    """Evidence loaded once for all who ask, kinds derived from others included; each gets a copy to work on."""
 
     def __init__(self, source: EvidenceSource) -> None:
         self.source = source
@@ -305,7 +310,7 @@ class _Loaded:
         return f"{evidence.collector}: {evidence.truncated}" if evidence is not None and evidence.truncated else ""
 
 
-def _look(item: Symptom | None, evidence: _Loaded, incident_type: IncidentType, worded: RunbookSymptom) -> Finding:
+def _look(item: Symptom | None, evidence: Loaded, incident_type: IncidentType, worded: RunbookSymptom) -> Finding:
     """Look for one symptom of the runbook.
 
     A symptom without a limit of its own ("slow dashboard loading") is judged by that of its incident type, where the
@@ -320,7 +325,7 @@ def _look(item: Symptom | None, evidence: _Loaded, incident_type: IncidentType, 
     return replace(finding, incident_types=(incident_type.slug,), title=worded.text)
 
 
-def _run(item: Symptom, evidence: _Loaded, threshold: Threshold | None) -> Finding:
+def _run(item: Symptom, evidence: Loaded, threshold: Threshold | None) -> Finding:
     kinds = (*item.needs, *item.uses)
     present = [kind for kind in kinds if evidence.has(kind)]
     missing = [kind for kind in item.needs if kind not in present]
@@ -380,13 +385,13 @@ def _told(run: CollectorRun) -> str:
     return f"{run.collector} {run.outcome.replace('_', ' ')}" + (f": {run.reason}" if run.reason else "")
 
 
-def _why_missing(evidence: _Loaded, kind: str) -> str:
+def _why_missing(evidence: Loaded, kind: str) -> str:
     run, named = evidence.run_for(kind), kind.replace("_", " ")
     if run is None:
         return f"no collector gathered {named}"
     return f"{run.collector} found no {named}" if run.outcome is Outcome.COLLECTED else _told(run)
 
 
-def _hint(evidence: _Loaded, kinds: Sequence[str]) -> str:
+def _hint(evidence: Loaded, kinds: Sequence[str]) -> str:
     hints = [run.hint for kind in kinds if (run := evidence.run_for(kind)) and run.hint]
     return hints[0] if hints else ""

@@ -50,3 +50,13 @@ def load_all() -> None:
     spare_the_grammar()
     for module in (*FOR_REPORTS, *_FOR_PAGES):
         importlib.import_module(module)
+    from nbformat import v4, validate
+
+    from irkit import runbook
+    from irkit.registry import load_plugins
+    from irkit.report.html import load_templates
+
+    load_plugins("irkit.symptoms", "irkit.symptoms")
+    load_templates()
+    runbook.load()
+    validate(v4.new_notebook())  # makes the validator, out of the schema

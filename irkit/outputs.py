@@ -27,7 +27,7 @@ class Outputs:
         if kind == "start":
             times = dict.fromkeys(("iopub.status.busy", "iopub.execute_input"), told["at"])
             cell.metadata["execution"] = nbformat.from_dict(times)
-            cell.outputs = []
+            cell.outputs, cell.execution_count = [], told["count"]
         elif kind == "end":
             cell.execution_count = told["count"]
             cell.metadata["execution"] |= dict.fromkeys(("iopub.status.idle", "shell.execute_reply"), told["at"])

@@ -205,7 +205,7 @@ def serve(link: socket.socket, modules: Sequence[str] = ()) -> None:
     threading.Thread(target=_forward, args=(pipes, link, teller), daemon=True, name="irkit-shell").start()
     for index, source, may_fail in work["cells"]:
         teller.cell = index
-        teller.tell("start", {"at": _now()})
+        teller.tell("start", {"at": _now(), "count": shell.execution_count})
         shell.failed_to_show = False
         result: Any = shell.run_cell(source, store_history=True, silent=False)  # type: ignore[no-untyped-call]
         _flush()

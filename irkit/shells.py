@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 
 # how long a shell may take to leave by itself: what cells left running (threads, at-exit functions) ends within this
 _LEAVE_S = 5.0
+# a shell that tells nothing for so long is taken to be at work
+_QUIET_S = 0.05
 _PIECE = 1 << 16
 
 
@@ -83,7 +85,8 @@ def forked() -> Iterator[Shell]:
 def run(shell: Shell, cells: Sequence[Cell], cwd: str, idle: Callable[[], None]) -> Iterator[dict[str, Any]]:
     """Run the cells in `cwd` and yield what the shell tells, as it comes, until it has told all or is gone.
 
-    The shell goes on while its messages are handled. `idle` is called whenever all are, before the next is waited for.
+    The shell goes on while its messages are handled. `idle` is called when all are and the next does not
+    come at once.
     """
     work = {"cwd": cwd, "cells": [[cell.index, cell.source, cell.may_fail] for cell in cells]}
     with suppress(BrokenPipeError, ConnectionResetError):
@@ -130,7 +133,7 @@ def end(pid: int) -> None:
 
 
 def _received(link: socket.socket, idle: Callable[[], None]) -> bytes:
-    if not select.select([link], [], [], 0)[0]:
+    if not select.select([link], [], [], _QUIET_S)[0]:
         idle()
     try:
         return link.recv(_PIECE)

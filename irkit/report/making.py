@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from irkit.bundle import Bundle
-from irkit.diagnose import Diagnosis
+from irkit.diagnose import Diagnosis, Loaded
 from irkit.model import ActionItem, Event, Incident
 from irkit.report import (
     analysis,
@@ -135,14 +135,16 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     costs: Mapping[str, int] = MappingProxyType({}),
     places: Mapping[str, str] = MappingProxyType({}),
     past_items: Mapping[int, tuple[ActionItem, ...]] = MappingProxyType({}),
+    loaded: Loaded | None = None,
 ) -> Report:
     """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors.
 
     `costs` is what each collector costs, by name; it orders the checks that a triage proposes; `places` are the
     addresses of the runbook's commands with those configured in their stead. `past_items` are the action items of
-    `others`, by incident.
+    `others`, by incident. `loaded` is the bundle as the diagnosis has read it, not to be read and parsed again.
     """
-    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, View(bundle), costs, places, past_items)
+    view = View(loaded or bundle)
+    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, view, costs, places, past_items)
     return Report(
         header=_made(head.header, of, "Header"),
         summary=_made(head.summary, of, "Summary"),
