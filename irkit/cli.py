@@ -179,7 +179,7 @@ def investigate(incident_id: int, name: str, choice: str, folder: Path, bundle: 
     """
     from irkit import light, shells
 
-    with shells.spawned(light.FOR_REPORTS) as shell:
+    with light.uncollected(), shells.spawned(light.FOR_REPORTS) as shell:
         from irkit import notebooks, workspace
 
         filed_as = workspace.incident(incident_id).type
@@ -201,7 +201,7 @@ def postmortem(
     """Run the postmortem notebook and write its HTML page."""
     from irkit import light, shells
 
-    with shells.spawned(light.FOR_REPORTS) as shell:  # at once: it loads what it needs while we do
+    with light.uncollected(), shells.spawned(light.FOR_REPORTS) as shell:  # at once: it loads what it needs while we do
         from irkit import notebooks, workspace
 
         workspace.incident(incident_id)

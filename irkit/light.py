@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 import threading
@@ -30,6 +31,20 @@ def spare_the_grammar() -> None:
 
 
 @contextmanager
+def uncollected() -> Iterator[None]:
+    """Load within without searching for garbage: libraries make a hundred thousand objects, and all are there to stay.
+
+    What is there by the end is not looked at again either, not even when Python leaves. For our own processes alone.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
 def loading(module: str) -> Iterator[None]:
     """Import a module beside what is done within, to have it by the end."""
 
@@ -47,16 +62,17 @@ def loading(module: str) -> Iterator[None]:
 
 def load_all() -> None:
     """Load what every report and its page need, to be there in each process that is forked from this one."""
-    spare_the_grammar()
-    for module in (*FOR_REPORTS, *_FOR_PAGES):
-        importlib.import_module(module)
-    from nbformat import v4, validate
+    with uncollected():
+        spare_the_grammar()
+        for module in (*FOR_REPORTS, *_FOR_PAGES):
+            importlib.import_module(module)
+        from nbformat import v4, validate
 
-    from irkit import runbook
-    from irkit.registry import load_plugins
-    from irkit.report.html import load_templates
+        from irkit import runbook
+        from irkit.registry import load_plugins
+        from irkit.report.html import load_templates
 
-    load_plugins("irkit.symptoms", "irkit.symptoms")
-    load_templates()
-    runbook.load()
-    validate(v4.new_notebook())  # makes the validator, out of the schema
+        load_plugins("irkit.symptoms", "irkit.symptoms")
+        load_templates()
+        runbook.load()
+        validate(v4.new_notebook())  # makes the validator, out of the schema

@@ -30,7 +30,8 @@ class IrkitEngine(Engine):  # type: ignore[misc]
             logger.info(f"engine irkit: a kernel runs this notebook, since {why}")
             NBClientEngine.execute_managed_notebook(nb_man, kernel_name, **options)
             return
-        from irkit import shells
+        from irkit import light, shells
 
+        ours = any("import irkit" in cell.source for cell in nb_man.nb.cells)
         with ExitStack() as stack:
-            engine.run(nb_man, shell or stack.enter_context(shells.spawned()))
+            engine.run(nb_man, shell or stack.enter_context(shells.spawned(light.FOR_REPORTS if ours else ())))

@@ -17,7 +17,7 @@ import sys
 import threading
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from io import TextIOBase
 from typing import Any
@@ -28,6 +28,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Type
 from traitlets.config import Config
+
+from irkit import light
 
 _FLUSH_S = 0.1
 _PIECE = 65536
@@ -193,9 +195,10 @@ def serve(link: socket.socket, modules: Sequence[str] = ()) -> None:
     teller = Teller(link)
     pipes = _capture()
     shell = _shell(teller)
-    for name in modules:
-        with suppress(ImportError):  # only to be ready sooner; a cell that needs it fails by itself
-            importlib.import_module(name)
+    with light.uncollected() if modules else nullcontext():
+        for name in modules:
+            with suppress(ImportError):  # only to be ready sooner; a cell that needs it fails by itself
+                importlib.import_module(name)
     with link.makefile("r", encoding="utf-8") as asked:
         line = asked.readline()
     if not line:
