@@ -127,7 +127,8 @@ def test_a_page_of_a_killed_process_is_stamped(death: str, engine: tuple[str, ..
     assert run.returncode != 0
     page = to_html(tmp_path / "out.ipynb", tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<title>INCOMPLETE" in page
-    assert "1 of 3 code cells were not run." in page
+    # a kernel may be gone before it has told that it began
+    assert "1 of 3 code cells were not run." in page or "2 of 3 code cells were not run." in page
     assert "before" in page
 
 
