@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import select
@@ -45,7 +46,7 @@ def reports(
     """
     ahead, running = list(incident_ids)[::-1], dict[int, _Worker]()
     most = workers or len(os.sched_getaffinity(0))
-    light.load_all()
+    _load()
     try:
         while ahead or running:
             while ahead and len(running) < most:
@@ -58,6 +59,25 @@ def reports(
         for left in running.values():
             os.close(left.told)
             shells.end(left.pid)
+
+
+def _load() -> None:
+    """Load and make what every report and its page need, to be there in each process that is forked from this one."""
+    with light.uncollected():
+        light.spare_the_grammar()
+        for module in (*light.FOR_REPORTS, "papermill", "irkit.outputs"):
+            importlib.import_module(module)
+        from nbformat import v4
+
+        from irkit import publish, runbook, shell
+        from irkit.registry import load_plugins
+        from irkit.report.html import load_templates
+
+        load_plugins("irkit.symptoms", "irkit.symptoms")
+        load_templates()
+        runbook.load()
+        shell.prepared()
+        publish.IrkitExporter().from_notebook_node(v4.new_notebook())  # type: ignore[no-untyped-call]
 
 
 def _start(incident_id: int, folder: Path, parameters: Mapping[str, object]) -> _Worker:

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 
 # what the cells of the report's notebook load first; a shell loads it while it waits for them
 FOR_REPORTS = ("irkit.workspace", "pandas", "pyarrow.parquet", "irkit.report.making", "irkit.report.html")
-_FOR_PAGES = ("papermill", "irkit.outputs", "irkit.shell", "irkit.publish")
 _GRAMMAR = "rfc3987_syntax"
 
 
@@ -58,21 +57,3 @@ def loading(module: str) -> Iterator[None]:
         yield
     finally:
         thread.join()
-
-
-def load_all() -> None:
-    """Load what every report and its page need, to be there in each process that is forked from this one."""
-    with uncollected():
-        spare_the_grammar()
-        for module in (*FOR_REPORTS, *_FOR_PAGES):
-            importlib.import_module(module)
-        from nbformat import v4, validate
-
-        from irkit import runbook
-        from irkit.registry import load_plugins
-        from irkit.report.html import load_templates
-
-        load_plugins("irkit.symptoms", "irkit.symptoms")
-        load_templates()
-        runbook.load()
-        validate(v4.new_notebook())  # makes the validator, out of the schema

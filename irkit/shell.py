@@ -194,7 +194,8 @@ def serve(link: socket.socket, modules: Sequence[str] = ()) -> None:
     """Import `modules`, wait for the cells, and run them one after the other until one fails that may not."""
     teller = Teller(link)
     pipes = _capture()
-    shell = _shell(teller)
+    shell = prepared()
+    _listen(shell, teller)
     with light.uncollected() if modules else nullcontext():
         for name in modules:
             with suppress(ImportError):  # only to be ready sooner; a cell that needs it fails by itself
@@ -219,18 +220,20 @@ def serve(link: socket.socket, modules: Sequence[str] = ()) -> None:
             break
 
 
-def _shell(teller: Teller) -> Shell:
+def prepared() -> Shell:
+    """Return this process's shell, made at the first call: what is forked after that has it already."""
     os.environ.setdefault("MPLBACKEND", _INLINE)
     if "" not in sys.path:
         sys.path.insert(0, "")
-    quiet = Config({"HistoryManager": {"enabled": False}})
-    shell = Shell.instance(config=quiet, user_ns={})
+    return Shell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+
+
+def _listen(shell: Shell, teller: Teller) -> None:
     for part in (shell, shell.display_pub, shell.displayhook):
         part.set_trait("teller", teller)
     out, err = Stream("stdout", 1, teller), Stream("stderr", 2, teller)
     out.other, err.other = err, out
     sys.stdout, sys.stderr = out, err
-    return shell
 
 
 def _capture() -> dict[int, str]:
