@@ -42,17 +42,34 @@ def autocorrelation(errors: Values, least_variance: float = 0.0) -> float:
     """
     import numpy as np
 
-    centred = errors - np.median(errors)
+    centred = errors - median(errors)
     sizes = np.abs(centred)
-    limit = 3 * max(1.4826 * float(np.median(sizes)), float(sizes.mean()))
+    limit = 3 * max(1.4826 * median(sizes), _mean(sizes))
     held = np.clip(centred, -limit, limit)
     whole = float(held @ held) + least_variance * len(held)
     raw = float(held[:-1] @ held[1:]) / whole if whole > 0 else 0.0
     return min(max(raw + (1 + 3 * raw) / len(errors), 0.0), MOST_RHO)
 
 
+def median(values: Values) -> float:
+    """Return the median as numpy does, a sixth of the time on series as short as ours; NaN where one of them is."""
+    import numpy as np
+
+    ordered = np.sort(values)
+    half, odd = divmod(len(ordered), 2)
+    middle = float(ordered[half]) if odd else float((ordered[half - 1] + ordered[half]) / 2)
+    return middle if ordered[-1] == ordered[-1] else math.nan
+
+
+def _mean(values: Values) -> float:
+    """Return the mean as numpy does, without what it asks of its arguments first."""
+    import numpy as np
+
+    return float(np.add.reduce(values) / len(values))
+
+
 def whiten(values: Values, rho: float) -> Values:
-    """Return the series less `rho` times the sample before, which leaves AR(1) errors independent."""
+    """Return a series, or each column of a design, less `rho` times the sample before: AR(1) errors get independent."""
     white = values.copy()
     white[1:] -= rho * values[:-1]
     white[0] *= math.sqrt(1 - rho * rho)
@@ -70,8 +87,7 @@ def fit(values: Values, columns: Columns, least_variance: float = LEAST_VARIANCE
     coefficients = np.linalg.lstsq(columns, values, rcond=None)[0]
     for _ in range(_STEPS):
         rho = min(autocorrelation(values - columns @ coefficients, least_variance), most_rho)
-        white = whiten(values, rho)
-        design = np.column_stack([whiten(column, rho) for column in columns.T])
+        white, design = whiten(values, rho), whiten(columns, rho)
         errors = white - design @ coefficients
         weights = np.sqrt(_weights(errors, _variance_guess(errors, least_variance)))
         coefficients = np.linalg.lstsq(design * weights[:, None], white * weights, rcond=None)[0]
@@ -89,9 +105,7 @@ def leftover_rho(values: Values, columns: Columns, least_variance: float = LEAST
 
 
 def _variance_guess(errors: Values, least: float) -> float:
-    import numpy as np
-
-    return 2.2 * float(np.median(errors * errors)) + least
+    return 2.2 * median(errors * errors) + least
 
 
 def _weights(errors: Values, variance: float) -> Values:
@@ -104,7 +118,7 @@ def _log_likelihood(errors: Values, least: float) -> float:
 
     variance = _variance_guess(errors, least)
     for _ in range(8):
-        variance = max(float((_weights(errors, variance) * errors * errors).mean()), least)
+        variance = max(_mean(_weights(errors, variance) * errors * errors), least)
     tails = float(np.log1p(errors * errors / (_FREEDOM * variance)).sum())
     return -0.5 * len(errors) * math.log(variance) - 0.5 * (_FREEDOM + 1) * tails
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,8 +15,10 @@ from irkit.cli_options import by_option
 from irkit.errors import CollectError, InputError, IrkitError
 from irkit.model import Outcome, parse_incident_id, utc_now
 
-_INTERRUPTED = 130
+if TYPE_CHECKING:
+    from irkit.shells import Shell
 
+_INTERRUPTED = 130
 
 _HELP = """From the page to the published postmortem.
 
@@ -53,7 +55,7 @@ def main() -> None:
 @click.group(
     cls=ByMoment, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(version("irkit"), prog_name="irkit")
+@click.version_option(package_name="irkit", prog_name="irkit")
 def irkit() -> None:
     """Gather the subcommands; `_HELP` is what a person reads."""
 
@@ -175,11 +177,14 @@ def investigate(incident_id: int, name: str, choice: str, folder: Path, bundle: 
 
     NOTEBOOK is a type of the runbook, such as high-latency, or triage.
     """
-    from irkit import notebooks, workspace
+    from irkit import light, shells
 
-    filed_as = workspace.incident(incident_id).type
-    source = notebooks.find(name or filed_as)
-    _run_notebook(source, folder, incident_id, {"collect": choice, "bundle": bundle})
+    with light.uncollected(), shells.spawned(light.FOR_REPORTS) as shell:
+        from irkit import notebooks, workspace
+
+        filed_as = workspace.incident(incident_id).type
+        source = notebooks.find(name or filed_as)
+        _run_notebook(source, folder, incident_id, {"collect": choice, "bundle": bundle}, shell)
 
 
 @irkit.command()
@@ -194,11 +199,14 @@ def postmortem(
     incident_id: int, choice: str, folder: Path, bundle: str, parameters: tuple[tuple[str, str], ...]
 ) -> None:
     """Run the postmortem notebook and write its HTML page."""
-    from irkit import notebooks, workspace
+    from irkit import light, shells
 
-    workspace.incident(incident_id)
-    values = {"collect": choice, "bundle": bundle, **dict(parameters)}
-    _run_notebook(notebooks.find("postmortem"), folder, incident_id, values)
+    with light.uncollected(), shells.spawned(light.FOR_REPORTS) as shell:  # at once: it loads what it needs while we do
+        from irkit import notebooks, workspace
+
+        workspace.incident(incident_id)
+        values = {"collect": choice, "bundle": bundle, **dict(parameters)}
+        _run_notebook(notebooks.find("postmortem"), folder, incident_id, values, shell)
 
 
 @irkit.command()
@@ -298,14 +306,18 @@ for _command in (
     irkit.add_command(_command)
 
 
-def _run_notebook(source: Path, folder: Path, incident_id: int, values: dict[str, str]) -> None:
+def _run_notebook(source: Path, folder: Path, incident_id: int, values: dict[str, str], shell: Shell) -> None:
     """Run a notebook for an incident, write its page beside it, and say where both are."""
-    from irkit import notebooks, publish
+    from irkit import light, notebooks
 
+    light.spare_the_grammar()
     name = source.stem.replace("_", "-")
     executed = folder / f"{name}-{incident_id}.ipynb"
     with console.status(f"Running the {name} notebook for INC-{incident_id}"):
-        notebooks.run(source, executed, {"incident_id": incident_id, **values})
+        with light.loading("irkit.publish"):
+            notebooks.run(source, executed, {"incident_id": incident_id, **values}, shell=shell)
+        from irkit import publish
+
         page = publish.to_html(executed, executed.with_suffix(".html"))
     console.say(f"{executed.absolute()}\n{page.absolute()}")
 

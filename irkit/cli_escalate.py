@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,10 +12,11 @@ from irkit import console
 from irkit.channel_contract import Purpose
 from irkit.cli_options import by_option
 from irkit.errors import EscalationError, InputError, IrkitError
-from irkit.escalate import Told
-from irkit.escalation_log import UNDER_WAY
 from irkit.model import Incident, parse_incident_id, utc_now
-from irkit.settings import Settings
+
+if TYPE_CHECKING:
+    from irkit.escalate import Told
+    from irkit.settings import Settings
 
 _WATCHER = "irkit watch"
 
@@ -40,6 +42,8 @@ def insist(incident: Incident, told: Told | None) -> None:
     Raises:
         EscalationError: with whom to call by hand.
     """
+    from irkit.escalation_log import UNDER_WAY
+
     if told and not told.reached and told.state not in UNDER_WAY:
         hint = f"tell them yourself; `irkit watch` tries again, and `irkit show {incident.id}` has each attempt"
         raise EscalationError(f"{told.rung.reader} could not be told of {incident.label} for certain", hint=hint)
@@ -66,6 +70,7 @@ def escalate_(incident_id: int, dry_run: bool, step: int | None, again: bool, ac
     The first is whom its severity's escalation names; `irkit watch` goes on by itself where nobody answers.
     """
     from irkit import escalate, terminal_escalation, workspace
+    from irkit.escalation_log import UNDER_WAY
 
     case = workspace.escalation(workspace.load_settings(), actor or console.user(), _news)
     plan = escalate.plan(case, incident_id)

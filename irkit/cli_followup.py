@@ -13,10 +13,8 @@ from irkit import console
 from irkit.channel_contract import DeliveryError, without_secrets
 from irkit.cli_options import at_option, by_option, to_come
 from irkit.errors import EscalationError, InputError
-from irkit.followup import Task
 from irkit.model import EventKind, Incident, parse_incident_id, utc_now
 from irkit.phrase import count
-from irkit.runbook import BUILT_IN
 from irkit.settings import Settings
 from irkit.visible import visible
 
@@ -162,8 +160,8 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
     incident = store.incident(incident_id)
     left, ideas = _lacks(incident_id), _proposals(incident_id)
     notes = {
-        Task.REPORT: f"{count(len(left), 'thing')} to mend" if left else "nothing to mend that can be checked",
-        Task.RUNBOOK: _proposed(incident, ideas),
+        followup.Task.REPORT: f"{count(len(left), 'thing')} to mend" if left else "nothing to mend that can be checked",
+        followup.Task.RUNBOOK: _proposed(incident, ideas),
     }
     can_send = not mail.lacks(settings.email)
     due = followup.follow_up(incident, store.timeline(incident_id), runbook, can_send=can_send)
@@ -183,12 +181,13 @@ def _proposed(incident: Incident, ideas: Sequence[Proposal]) -> str:
 def propose(incident_id: int) -> None:
     """Print a patch to the runbook made from what was observed and done; git apply takes it."""
     from irkit import runbook_proposal, workspace
+    from irkit.runbook import BUILT_IN
 
     runbook = workspace.load_runbook(workspace.load_settings())
     ideas = _proposals(incident_id)
     if not ideas:
         said = f"INC-{incident_id} suggests no change to the runbook ({runbook.source}), or it is made already"
-        console.complain(said, f"irkit follow-up {incident_id} --done {_step(Task.RUNBOOK) or 'STEP'}")
+        console.complain(said, f"irkit follow-up {incident_id} --done {_step('RUNBOOK')}")
         return
     built_in = runbook.source == BUILT_IN
     path = "irkit/runbook.md" if built_in else runbook_proposal.place_of(Path(runbook.source))
@@ -229,7 +228,7 @@ def alert_rule(incident_id: int, folder: Path) -> None:
         console.complain(said, "each rule says in its description what it needs")
     tested = next(name for name in made.files if name.endswith(".test.yml"))
     console.say(f"Alerts: {', '.join(made.alerts)}. Try them: promtool test rules {folder / tested}")
-    console.say(f"When Prometheus has them: irkit follow-up {incident_id} --done {_step(Task.MONITORING) or 'STEP'}")
+    console.say(f"When Prometheus has them: irkit follow-up {incident_id} --done {_step('MONITORING')}")
 
 
 @click.command()
@@ -252,7 +251,7 @@ def meeting(incident_id: int, start: str | None, send: bool, anyway: bool, folde
     settings, now = workspace.load_settings(), utc_now()
     runbook, store = workspace.load_runbook(settings), workspace.store(settings)
     incident, timeline = store.incident(incident_id), store.timeline(incident_id)
-    step = followup.step_of(runbook, Task.MEETING)
+    step = followup.step_of(runbook, followup.Task.MEETING)
     if step and not anyway and not followup.applies(step, incident, runbook):
         msg = f"the runbook wants no meeting for severity {incident.severity}: {step.text}"
         raise InputError(msg, hint="--anyway invites all the same")
@@ -294,11 +293,12 @@ def _invite(planned: Meeting, settings: Settings) -> str:
         raise EscalationError(f"the mail server {said}", hint="the file above can be sent by hand") from None
 
 
-def _step(task: Task) -> int | None:
+def _step(task: str) -> int | str:
+    """Return the number of the runbook's step for a task, by its name; a word for it where there is none."""
     from irkit import followup, workspace
 
-    step = followup.step_of(workspace.load_runbook(workspace.load_settings()), task)
-    return step.number if step else None
+    step = followup.step_of(workspace.load_runbook(workspace.load_settings()), followup.Task[task])
+    return step.number if step else "STEP"
 
 
 def _lacks(incident_id: int) -> tuple[Lack, ...]:

@@ -13,6 +13,7 @@ _MOMENTS = (
         "Afterwards",
         (
             "postmortem",
+            "batch",
             "lint",
             "action-item",
             "follow-up",

@@ -7,7 +7,10 @@ from pathlib import Path
 import click
 
 from irkit import console
+from irkit.errors import InputError
 from irkit.model import parse_incident_id
+from irkit.notebooks import NotebookError
+from irkit.phrase import count
 
 
 @click.command("new")
@@ -43,4 +46,39 @@ def lab_(options: tuple[str, ...]) -> None:
     lab.start(index.parent, settings, options)
 
 
-commands = (new, lab_)
+@click.command()
+@click.option("--ids", metavar="ID,ID,…", help="The incidents, by id.")
+@click.option("--all", "every", is_flag=True, help="All incidents there are.")
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Where to write them."
+)
+@click.option("--collect", "choice", type=click.Choice(["auto", "always", "never"]), default="auto", show_default=True)
+def batch(ids: str | None, every: bool, folder: Path, choice: str) -> None:
+    """Make the postmortems of many incidents at once, on all cores.
+
+    One that cannot be made is told and stops no other; the command then exits with 7.
+    """
+    from irkit import batch as making
+
+    if every == bool(ids):
+        raise InputError("which incidents?", hint="--ids 41,42, as `irkit list` shows them, or --all")
+    wanted = _every() if every else tuple(dict.fromkeys(map(parse_incident_id, (ids or "").split(","))))
+    failed = 0
+    for made in making.reports(wanted, folder, {"collect": choice}):
+        if made.page:
+            console.say(str(made.page.absolute()))
+        else:
+            failed += 1
+            console.complain(f"INC-{made.incident_id}: {made.sentence}", made.hint)
+    if failed:
+        hint = "each is named above; the others are written"
+        raise NotebookError(f"{failed} of {count(len(wanted), 'report')} could not be made", hint=hint)
+
+
+def _every() -> tuple[int, ...]:
+    from irkit import workspace
+
+    return tuple(one.id for one in workspace.incidents())
+
+
+commands = (new, lab_, batch)

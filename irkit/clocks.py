@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,24 +15,9 @@ from irkit.http_get import get
 from irkit.model import utc_now
 from irkit.redis_client import connected as redis_connected
 from irkit.settings import DockerTarget, RedisTarget
+from irkit.skew import Skew
 
 _HEADERS_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Skew:
-    """A clock's distance from ours in seconds (positive: it is ahead); the truth is within `uncertainty_s` of it."""
-
-    skew_s: float
-    uncertainty_s: float
-
-    def beyond(self, limit_s: float) -> bool:
-        """Say whether it is off by more than a limit, for sure."""
-        return abs(self.skew_s) > self.uncertainty_s + limit_s
-
-    def __str__(self) -> str:
-        side = "ahead of" if self.skew_s > 0 else "behind"
-        return f"{abs(self.skew_s):,.3f} s {side} irkit's (give or take {self.uncertainty_s:,.3f} s)"
 
 
 def skew_between(asked_at: datetime, answered_at: datetime, told: datetime, resolution_s: float = 0.0) -> Skew:

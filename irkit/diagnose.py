@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from irkit.loaded import EvidenceSource, Loaded
+from irkit.loaded import EvidenceSource, Loaded, loaded
 from irkit.model import (
     Finding,
     IncidentType,
@@ -149,7 +149,7 @@ def diagnose(source: EvidenceSource, runbook: Runbook, broken: Sequence[BrokenPl
     symptom the runbook does not list runs all the same and is shown only if it found something: a team's runbook that
     never heard of OOM kills must not hide one. A plug-in that could not be loaded is `unknown` under its own name.
     """
-    evidence = Loaded(source)
+    evidence = loaded(source)
     detectors = {item.slug: item for item in registered()}
     findings: dict[str, Finding] = {}
     for incident_type in runbook.incident_types:
@@ -215,7 +215,7 @@ def _signs(findings: Sequence[Finding], ranking: Sequence[Hypothesis]) -> list[d
 
 def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | None = None) -> Finding:
     """Run one detector on the evidence it names; evidence that is missing or cut never ends in `clear`."""
-    return _run(item, Loaded(source), threshold)
+    return _run(item, loaded(source), threshold)
 
 
 def rank(findings: Sequence[Finding], runbook: Runbook) -> tuple[Hypothesis, ...]:

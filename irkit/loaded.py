@@ -25,7 +25,7 @@ class EvidenceSource(Protocol):
 
 
 class Loaded:
-    """Evidence loaded once for all detectors, derived kinds included; each gets a copy of its own to work on."""
+    """Evidence loaded once for all who ask, kinds derived from others included; each gets a copy to work on."""
 
     def __init__(self, source: EvidenceSource) -> None:
         self.source = source
@@ -73,6 +73,11 @@ class Loaded:
         """Return what to do about missing evidence: the first hint that its collectors give."""
         hints = [run.hint for kind in kinds if (run := self.run_for(kind)) and run.hint]
         return hints[0] if hints else ""
+
+
+def loaded(source: EvidenceSource) -> Loaded:
+    """Return evidence that is loaded once, for a diagnosis and a report of it; what is so already is returned."""
+    return source if isinstance(source, Loaded) else Loaded(source)
 
 
 def _told(run: CollectorRun) -> str:

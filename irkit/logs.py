@@ -160,8 +160,13 @@ def _taken(logs: pd.DataFrame, indices: list[int]) -> pd.DataFrame:
     """Return time, service and line of the rows at these positions; text stays text even where it is not UTF-8."""
     import pandas as pd
 
-    at, service, line = (_column(logs, name) for name in ("at", "service", "line"))
-    times = pd.to_datetime(pd.Series([at[index] for index in indices], dtype=object), utc=True, errors="coerce")
+    service, line = (_column(logs, name) for name in ("service", "line"))
+    if "at" in logs and pd.api.types.is_datetime64_any_dtype(logs["at"]):
+        at = logs["at"].iloc[indices].reset_index(drop=True)  # as it is: to make an object of each time takes long
+    else:
+        given = _column(logs, "at")
+        at = pd.Series([given[index] for index in indices], dtype=object)
+    times = pd.to_datetime(at, utc=True, errors="coerce")
     services = [value if isinstance(value := service[index], str) else "" for index in indices]
     columns = {
         "at": times.astype("datetime64[us, UTC]"),

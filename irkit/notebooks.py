@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from irkit.errors import InputError, IrkitError, NotFoundError
 from irkit.visible import cut, visible, without_ansi
+
+if TYPE_CHECKING:
+    from irkit.shells import Shell
 
 _PACKAGE = Path(__file__).parent
 _KERNEL = "python3"
@@ -70,10 +74,18 @@ def parameters_of(notebook: Path) -> tuple[str, ...]:
         raise InputError(f"{notebook} cannot be read as a notebook: {error}", hint="give an .ipynb file") from None
 
 
-def run(name: str | Path, output: Path, parameters: Mapping[str, object], *, cwd: Path | None = None) -> Path:
+def run(
+    name: str | Path,
+    output: Path,
+    parameters: Mapping[str, object],
+    *,
+    cwd: Path | None = None,
+    shell: Shell | None = None,
+) -> Path:
     """Run a notebook with papermill into `output` and return it; the source stays as it is.
 
-    The kernel works in `cwd` (default: the current folder), so that it finds the same `irkit.toml` as the caller.
+    It runs in a shell process (in `shell`, where one was started beforehand), in a kernel where it needs one. That
+    works in `cwd` (default: the current folder), so that it finds the same `irkit.toml` as the caller.
 
     Raises:
         NotFoundError: there is no such notebook.
@@ -81,7 +93,11 @@ def run(name: str | Path, output: Path, parameters: Mapping[str, object], *, cwd
         NotebookError: a cell failed; the sentence is the cell's own, and `output` holds what there was until then.
     """
     import papermill
+    from papermill.engines import papermill_engines
     from papermill.exceptions import PapermillExecutionError
+
+    from irkit.engine import GONE
+    from irkit.papermill_engine import IrkitEngine
 
     source = find(name)
     if output.exists() and output.samefile(source):
@@ -93,11 +109,15 @@ def run(name: str | Path, output: Path, parameters: Mapping[str, object], *, cwd
     except OSError as error:
         msg = f"the run cannot be written to {output}: {error.strerror or error}"
         raise InputError(msg, hint="choose another place") from None
+    # as its entry point does, which an installation from before there was an engine does not have yet
+    papermill_engines.register("irkit", IrkitEngine)
     try:
         papermill.execute_notebook(
             str(source),
             str(output),
             parameters=dict(parameters),
+            engine_name="irkit",
+            shell=shell,
             kernel_name=_KERNEL,
             cwd=str(cwd or Path.cwd()),
             progress_bar=False,
@@ -106,6 +126,8 @@ def run(name: str | Path, output: Path, parameters: Mapping[str, object], *, cwd
             extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
         )
     except PapermillExecutionError as error:
+        if error.ename == GONE:
+            raise _lost(source, output, error.evalue) from None
         sentence = cut(visible(" ".join(without_ansi(str(error.evalue)).split())), _SHOWN_CHARS)
         # irkit's own errors end their traceback with the hint
         hints = [line.removeprefix(_HINT) for line in error.traceback if line.startswith(_HINT)]
@@ -113,9 +135,13 @@ def run(name: str | Path, output: Path, parameters: Mapping[str, object], *, cwd
         raise NotebookError(sentence, hint=hint) from None
     except RuntimeError as error:
         # nbclient's DeadKernelError and CellTimeoutError are RuntimeErrors
-        hint = f"{output} holds what there was until then; is there enough memory?"
-        raise NotebookError(f"the notebook {source.name} lost its kernel: {error}", hint=hint) from None
+        raise _lost(source, output, str(error)) from None
     return output
+
+
+def _lost(source: Path, output: Path, why: str) -> NotebookError:
+    hint = f"{output} holds what there was until then; is there enough memory?"
+    return NotebookError(f"the notebook {source.name} lost its kernel: {why}", hint=hint)
 
 
 def _check(given: Mapping[str, object], known: tuple[str, ...], source: Path) -> None:

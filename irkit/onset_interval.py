@@ -83,7 +83,9 @@ def interval_of(source: EvidenceSource, signs: Collection[datetime] = ()) -> Ons
     """Return the onset interval of a bundle, or None: no clear onset; requests and errors are read from its logs."""
     tables = {kind: source.load(kind) for kind in KINDS if source.has(kind)}
     derived = {
-        kind: DERIVED[kind](tables[origin]) for kind, origin in ORIGIN.items() if kind in KINDS and origin in tables
+        kind: DERIVED[kind](tables[origin])
+        for kind, origin in ORIGIN.items()
+        if kind in KINDS and origin in tables and kind not in tables
     }
     return onset_interval({**derived, **tables}, source.window, signs)
 

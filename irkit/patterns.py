@@ -115,9 +115,10 @@ def read(logs: pd.DataFrame, onset: datetime | None = None) -> Patterns:
     import pandas as pd
 
     texts, codes = group(_column(logs, "line"))
-    at = pd.to_datetime(pd.Series(_column(logs, "at"), dtype=object), utc=True, errors="coerce").astype(
-        "datetime64[us, UTC]"
-    )
+    told = logs.get("at")
+    if told is None or not pd.api.types.is_datetime64_any_dtype(told):
+        told = pd.Series(_column(logs, "at"), dtype=object)
+    at = pd.to_datetime(told.reset_index(drop=True), utc=True, errors="coerce").astype("datetime64[us, UTC]")
     services = pd.Series(_services(logs), dtype=object)
     table = pd.DataFrame({"code": codes, "at": at, "service": services, "row": np.arange(len(codes))})
     table = table[table["code"] >= 0].sort_values("at", kind="stable", ignore_index=True)

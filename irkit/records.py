@@ -17,8 +17,21 @@ def rows_of(table: pd.DataFrame | None) -> list[Row]:
     """Return a table's rows; NaN, NaT and NA are None, times are aware UTC."""
     if table is None or table.empty:
         return []
-    columns = {str(name): [_plain(value) for value in table[name].tolist()] for name in table.columns}
+    columns = {str(name): values_of(table[name]) for name in table.columns}
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def values_of(column: pd.Series) -> list[Any]:
+    """Return a column's values as `rows_of` does."""
+    import pandas as pd
+
+    if not pd.api.types.is_datetime64_any_dtype(column):
+        return [_plain(value) for value in column.tolist()]
+    # all at once: pandas makes an object of its own of each time, which takes several times as long
+    if column.dt.tz is not None:
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    times: list[datetime | None] = column.to_numpy(dtype="datetime64[us]").astype(object).tolist()
+    return [None if at is None else at.replace(tzinfo=UTC) for at in times]
 
 
 def rows_where(table: pd.DataFrame, mask: Iterable[bool]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from irkit import runbook as runbooks
 from irkit import settings as settings_file
 from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundles_of, open_bundle, read_manifest
+from irkit.collector_costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, is_configured, parse_incident_id, utc_now
 from irkit.runbook import Runbook
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from irkit.delivery import Case
     from irkit.diagnose import Diagnosis
     from irkit.host_process import HostProcess
+    from irkit.loaded import EvidenceSource
     from irkit.next_check import Outlook
     from irkit.report import Report
     from irkit.report.standing import Standing
@@ -207,6 +209,10 @@ def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosi
     Raises:
         InputError: the runbook cannot be used.
     """
+    return _diagnosis(evidence, settings)
+
+
+def _diagnosis(evidence: EvidenceSource, settings: Settings | None) -> Diagnosis:
     from irkit.diagnose import diagnose
     from irkit.registry import load_plugins
 
@@ -242,7 +248,7 @@ def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagn
     runbook, found = load_runbook(settings), diagnosis(evidence, settings=settings)
     detectors = {item.slug: item for item in registered()}
     places = _places(runbook, settings)
-    ahead = next_check.outlook(found.findings, evidence, runbook, detectors, collector_costs(), places=places)
+    ahead = next_check.outlook(found.findings, evidence, runbook, detectors, CollectorCosts(), places=places)
     return found, weigh(found.findings, runbook), ahead
 
 
@@ -251,15 +257,6 @@ def _places(runbook: Runbook, settings: Settings) -> dict[str, str]:
     own = targets(runbook)
     named = {own.health_url: settings.http.health_url, own.sqlite_path: settings.sqlite.path}
     return {place: configured for place, configured in named.items() if place and configured}
-
-
-def collector_costs() -> dict[str, int]:
-    """Return what each collector costs, by its name: 1 is cheap, 9 is dear."""
-    from irkit.collect_contract import registered
-    from irkit.registry import load_plugins
-
-    load_plugins("irkit.collectors", "irkit.collectors")
-    return {item.name: item.cost for item in registered()}
 
 
 def newest_open(*, settings: Settings | None = None) -> Incident:
@@ -286,18 +283,20 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
     """
     from irkit import report
     from irkit.action_items import of_incidents
+    from irkit.loaded import loaded
 
-    settings = settings or load_settings()
+    settings, read = settings or load_settings(), loaded(evidence)
     others = tuple(other for other in incidents(settings=settings) if other.id != incident.id)
     return report.build(
         incident=incident,
         timeline=timeline(incident, settings=settings),
         runbook=load_runbook(settings),
         bundle=evidence,
-        diagnosis=diagnosis(evidence, settings=settings),
+        diagnosis=_diagnosis(read, settings),
+        loaded=read,
         now=utc_now(),
         others=others,
-        costs=collector_costs(),
+        costs=CollectorCosts(),
         places=_places(load_runbook(settings), settings),
         past_items=of_incidents(store(settings), [one for one in others if one.type == incident.type]),
     )

@@ -1,7 +1,18 @@
+import math
+
 import numpy as np
 import pytest
 
-from irkit.ar_fit import autocorrelation, best_episode, episode_errors, fit, hinge_errors, step_errors, whiten
+from irkit.ar_fit import (
+    autocorrelation,
+    best_episode,
+    episode_errors,
+    fit,
+    hinge_errors,
+    median,
+    step_errors,
+    whiten,
+)
 
 RANDOM = np.random.default_rng(20261124)
 SERIES = np.cumsum(RANDOM.standard_normal(60))
@@ -65,3 +76,15 @@ def test_a_fit_gives_coefficients_back_through_heavy_tails() -> None:
 
 def test_a_constant_series_has_a_finite_likelihood() -> None:
     assert np.isfinite(fit(np.zeros(50), np.ones((50, 1))).log_likelihood)
+
+
+def test_the_median_is_numpys_to_the_bit() -> None:
+    for count in (1, 2, 3, 30, 31, 240):
+        values = RANDOM.standard_normal(count)
+        assert median(values) == np.median(values)
+    assert math.isnan(median(np.array([1.0, np.nan, 2.0])))
+
+
+def test_a_design_is_whitened_as_its_columns_are() -> None:
+    design = RANDOM.standard_normal((20, 3))
+    assert (whiten(design, 0.4) == np.column_stack([whiten(column, 0.4) for column in design.T])).all()

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irkit.clocks import Skew, docker_skew, http_skew, redis_skew, skew_between
+from irkit.clocks import docker_skew, http_skew, redis_skew, skew_between
 from irkit.collect_contract import Refused, Unreachable
 from irkit.model import utc_now
 from irkit.settings import DockerTarget
+from irkit.skew import Skew
 from tests import http_servers as servers
 from tests.redis_servers import redis_server
 from tests.stack.engine import Images

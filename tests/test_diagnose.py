@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from irkit import diagnose as module
 from irkit import runbook
 from irkit.diagnose import Diagnosis, Hypothesis, diagnose, rank, registered, run_detector, symptom
+from irkit.loaded import loaded
 from irkit.model import CollectorRun, Finding, Outcome, Threshold, Verdict, VerdictState, Window
 from irkit.registry import BrokenPlugin
+from irkit.report.facts import View
 from tests.example_bundle import example_bundle
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 
@@ -371,3 +374,25 @@ def test_no_clear_onset_is_not_the_same_as_one_that_could_not_be_looked_for() ->
     assert (quiet.onset, quiet.onset_unknown) == (None, "")
     assert (blind.onset, blind.onset_unknown) == (None, "Not looked at: example found no logs.")
     assert broken.onset is None
+
+
+def test_evidence_is_read_and_parsed_once_for_a_diagnosis_and_the_report_of_it(tmp_path: Path) -> None:
+    class Counted(InMemory):
+        asked: ClassVar[list[str]] = []
+
+        def load(self, kind: str) -> object:
+            self.asked.append(kind)
+            return super().load(kind)
+
+    bundle = example_bundle(tmp_path)
+    read = loaded(Counted({kind: bundle.load(kind) for kind in ("logs", "health", "containers")}))
+    diagnose(read, RUNBOOK)
+    view = View(read)
+    for kind in ("logs", "requests", "errors", "containers"):
+        table = view.table(kind)
+        assert table is not None
+        table["service"] = "changed"  # what one does to its copy, no other sees
+        other = View(read).table(kind)
+        assert other is not None
+        assert "changed" not in set(other["service"])
+    assert sorted(Counted.asked) == sorted(set(Counted.asked))

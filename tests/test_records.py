@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pandas as pd
 import pytest
 
-from irkit.records import in_order, integer_of, number_of, rows_of, rows_where, text_of, time_of
+from irkit.records import in_order, integer_of, number_of, rows_of, rows_where, text_of, time_of, values_of
 
 AT = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 
@@ -52,3 +52,13 @@ def test_a_table_without_rows_keeps_its_columns_when_filtered() -> None:
     empty = pd.DataFrame({"a": pd.Series(dtype=object)})
     assert list(rows_where(empty, []).columns) == ["a"]
     assert rows_where(pd.DataFrame({"a": [1, 2, 3]}), [True, False, True])["a"].tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", None])
+def test_times_are_aware_utc_in_whole_microseconds(zone: str | None) -> None:
+    told = pd.Series(["1969-12-31T23:59:59.123456789", None, "2026-07-01T12:00:00"])
+    given = pd.to_datetime(told, format="ISO8601").dt.tz_localize(zone)
+    one, none, other = values_of(given)
+    assert none is None
+    assert (one.microsecond, one.tzinfo, other.tzinfo) == (123456, UTC, UTC)
+    assert other == (given[2].to_pydatetime() if zone else given[2].to_pydatetime().replace(tzinfo=UTC))

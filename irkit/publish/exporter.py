@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from traitlets import default
 from traitlets.config import Config
 
 import irkit.report.html
+from irkit.compiled_templates import CompiledTemplates
 from irkit.errors import InputError, NotFoundError
 from irkit.publish import safe
 from irkit.publish.scrub import scrubbed, secrets_of
@@ -74,6 +76,7 @@ class IrkitExporter(TemplateExporter):
     def _create_environment(self) -> Any:  # noqa: ANN401 (a Jinja environment, from a library without types)
         environment = super()._create_environment()  # type: ignore[no-untyped-call]
         environment.autoescape = True
+        environment.bytecode_cache = CompiledTemplates(_HERE, f"{version('jinja2')} {version('nbconvert')}")
         return environment
 
     def from_notebook_node(  # type: ignore[override]
@@ -161,6 +164,11 @@ def problems_of(nb: Mapping[str, Any]) -> tuple[str, ...]:
     if unrun:
         which = "No code cell" if len(unrun) == len(cells) else f"{len(unrun)} of {len(cells)} code cells"
         found.append(f"{which} was run." if which.startswith("No") else f"{which} were not run.")
+    run = nb.get("metadata", {}).get("papermill", {})
+    if run.get("start_time") and not run.get("end_time"):
+        found.append("The run was broken off before the notebook’s end.")
+    elif run.get("exception") and not found:
+        found.append("The run failed, and no cell says why.")
     return tuple(found[:_MAX_PROBLEMS])
 
 

@@ -10,8 +10,10 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from irkit import logs
+from irkit.loaded import loaded
 from irkit.model import Window
 from irkit.phrase import count
+from irkit.records import values_of
 from irkit.report.excerpt import quoted
 from irkit.report.parts import Claim
 from irkit.report.working_sections import ContainerRow, PhaseRow
@@ -73,7 +75,7 @@ class View:
     """A bundle as the report reads it: every table loaded or derived once, its rows as plain values."""
 
     def __init__(self, source: EvidenceSource) -> None:
-        self.source = source
+        self.source = loaded(source)
         self._tables: dict[str, pd.DataFrame | None] = {}
         self._records: dict[str, list[dict[str, Any]]] = {}
 
@@ -84,9 +86,7 @@ class View:
     def table(self, kind: str) -> pd.DataFrame | None:
         """Return evidence, or what is derived from it, as a table; None where it was not collected."""
         if kind not in self._tables:
-            origin = logs.ORIGIN.get(kind)
-            given = self.source.load(origin or kind) if self.source.has(origin or kind) else None
-            self._tables[kind] = logs.DERIVED[kind](given) if origin and given is not None else given
+            self._tables[kind] = self.source.load(kind) if self.source.has(kind) else None
         return self._tables[kind]
 
     def traffic(self) -> pd.DataFrame | None:
@@ -132,7 +132,7 @@ def plain_records(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
     if frame is None:
         return []
     names = [str(name) for name in frame.columns]
-    columns = [[_plain(value) for value in frame[name]] for name in frame.columns]
+    columns = [_plain_column(frame[name]) for name in frame.columns]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
@@ -322,6 +322,12 @@ def _signal_name(code: int) -> str:
 def whole(value: object) -> int | None:
     """Return a number as an int: a column of integers with gaps may come as floats."""
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _plain_column(column: pd.Series) -> list[Any]:
+    import pandas as pd
+
+    return values_of(column) if pd.api.types.is_datetime64_any_dtype(column) else [_plain(value) for value in column]
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (a cell of a table can be anything)

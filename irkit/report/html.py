@@ -76,6 +76,13 @@ def stylesheet() -> str:
     return re.sub(r"\s*\n\s*", "", (_HERE / "report.css").read_text(encoding="utf-8"))
 
 
+def load_templates() -> None:
+    """Load the templates of all sections, which each loads by itself where it is first shown."""
+    environment = _environment()
+    for name in environment.list_templates(["html"]):
+        environment.get_template(name)
+
+
 def evidence_anchor(evidence_id: str) -> str:
     """Return the id that the evidence index gives to a row, for links to it."""
     return "e-" + re.sub(r"[^a-z0-9]+", "-", evidence_id.lower()).strip("-")
@@ -83,9 +90,14 @@ def evidence_anchor(evidence_id: str) -> str:
 
 @cache
 def _environment() -> Environment:
+    from importlib.metadata import version
+
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    from irkit.compiled_templates import CompiledTemplates
+
     environment = Environment(
+        bytecode_cache=CompiledTemplates(_HERE / "templates", f"{version('jinja2')} {version('irkit')}"),
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,

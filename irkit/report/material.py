@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -113,13 +114,13 @@ class Material:
         one = self.incident
         return one.mitigated_at or one.resolved_at or one.closed_at or self.now
 
-    @property
+    @cached_property
     def onset(self) -> datetime | None:
         """Since when the evidence shows the symptoms of the likeliest type; None where it shows none."""
         found = self.diagnosis.ranking[0].supporting if self.diagnosis.ranking else ()
         return min((item.verdict.onset for item in found if item.verdict.onset), default=None)
 
-    @property
+    @cached_property
     def began(self) -> datetime:
         """When it began, to tell before from since: as signals agree on it, else the earliest symptom or record."""
         onsets = [item.verdict.onset for item in self.diagnosis.findings if item.verdict.onset]

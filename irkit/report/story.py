@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from irkit import steps
 from irkit.action_items import items as action_items_of
-from irkit.clocks import Skew
 from irkit.model import Event, EventKind, Finding, Incident, Status, Step
 from irkit.report import facts
 from irkit.report.excerpt import quoted
@@ -25,6 +24,7 @@ from irkit.report.sections import (
     TimelineRow,
 )
 from irkit.runbook import outcome_words
+from irkit.skew import Skew
 from irkit.times import between, format_duration
 
 _MAX_ROWS = 80

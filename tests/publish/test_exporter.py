@@ -104,6 +104,35 @@ def test_a_notebook_that_failed_is_stamped_and_shows_no_traceback() -> None:
 
 
 @pytest.mark.parametrize(
+    ("noted", "problems"),
+    [
+        ({"start_time": "1", "end_time": "2", "exception": None}, ()),
+        ({"start_time": "1", "end_time": None}, ("The run was broken off before the notebook’s end.",)),
+        ({"start_time": "1", "end_time": "2", "exception": True}, ("The run failed, and no cell says why.",)),
+    ],
+)
+def test_what_papermill_noted_of_the_run_counts_too(noted: dict[str, object], problems: tuple[str, ...]) -> None:
+    assert problems_of(new_notebook(cells=[ran("1")], metadata={"papermill": noted})) == problems
+
+
+@pytest.mark.parametrize("death", ["os.kill(os.getpid(), 9)", "os._exit(0)"])
+@pytest.mark.parametrize("engine", [(), ("--engine", "irkit")])
+def test_a_page_of_a_killed_process_is_stamped(death: str, engine: tuple[str, ...], tmp_path: Path) -> None:
+    """A kernel that is killed leaves its cell, and those after it, marked as completed."""
+    nb = new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    nb.cells = [new_code_cell("'before'"), new_code_cell(f"import os; {death}"), new_code_cell("'after'")]
+    nbformat.write(nb, tmp_path / "dies.ipynb")
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", *engine, "dies.ipynb", "out.ipynb"]
+    run = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True)
+    assert run.returncode != 0
+    page = to_html(tmp_path / "out.ipynb", tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<title>INCOMPLETE" in page
+    # a kernel may be gone before it has told that it began
+    assert "1 of 3 code cells were not run." in page or "2 of 3 code cells were not run." in page
+    assert "before" in page
+
+
+@pytest.mark.parametrize(
     ("cells", "problems"),
     [
         ([ran("1"), new_markdown_cell("x"), new_code_cell("  ")], ()),

@@ -16,7 +16,7 @@ from irkit.report import POSTMORTEM, Report, build
 from irkit.report.facts import View
 from irkit.report.figures import incident_strip, shown_window
 from irkit.report.html import html
-from irkit.report.parts import Gap
+from irkit.report.parts import Gap, Shown
 from tests.example_bundle import COLLECTED, CRASH, FIRST_500, START, TELLING, Row, example_bundle, logs
 from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, TITLE, example_report, report_of
 
@@ -551,3 +551,10 @@ def test_a_severity_or_type_the_runbook_no_longer_knows_is_said(tmp_path: Path) 
 def test_the_postmortem_leaves_the_working_sections_out(report: Report) -> None:
     assert len(report.sections) == len(POSTMORTEM)
     assert report.containers not in report.sections
+
+
+def test_a_section_is_made_once_and_only_when_it_is_asked_for(tmp_path: Path) -> None:
+    report = example_report(tmp_path)
+    assert all(isinstance(part, Shown) for part in report.sections)
+    assert not isinstance(object.__getattribute__(report, "latency"), Shown)
+    assert report.latency is report.latency is object.__getattribute__(report, "latency")

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from irkit.bundle import Bundle
 from irkit.diagnose import Diagnosis
+from irkit.loaded import Loaded
 from irkit.model import ActionItem, Event, Incident
 from irkit.report import (
     analysis,
@@ -76,9 +77,29 @@ POSTMORTEM = (
 _Section = TypeVar("_Section")
 
 
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """A section that nobody has asked for yet."""
+
+    make: Callable[[Material], object]
+    of: Material
+    title: str
+
+    def made(self) -> object:
+        try:
+            return self.make(self.of)
+        except Exception as error:  # noqa: BLE001 (evidence is odd in ways nobody foresaw; the rest must be shown)
+            what = f"{type(error).__name__}: {error}"
+            reason = f"This section could not be made from the evidence ({what})."
+            return Gap(self.title, reason, "report this as a defect of irkit")
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Report(Shown):
-    """An incident's report; each attribute is a section that shows itself, or the gap where it could not be made."""
+    """An incident's report; each attribute is a section that shows itself, or the gap where it could not be made.
+
+    A section is made when it is first asked for: a notebook shows half of them at most.
+    """
 
     header: Header | Gap
     summary: Summary | Gap
@@ -117,6 +138,13 @@ class Report(Shown):
     damage: Damage | Gap
     database_errors: DatabaseErrors | Gap
 
+    def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 (whatever the attribute is)
+        value = super(Report, self).__getattribute__(name)
+        if isinstance(value, _Later):
+            value = value.made()
+            object.__setattr__(self, name, value)
+        return value
+
     @property
     def sections(self) -> tuple[Shown, ...]:
         """The postmortem's sections in their order; those for the work itself are left out."""
@@ -135,14 +163,16 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     costs: Mapping[str, int] = MappingProxyType({}),
     places: Mapping[str, str] = MappingProxyType({}),
     past_items: Mapping[int, tuple[ActionItem, ...]] = MappingProxyType({}),
+    loaded: Loaded | None = None,
 ) -> Report:
     """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors.
 
     `costs` is what each collector costs, by name; it orders the checks that a triage proposes; `places` are the
     addresses of the runbook's commands with those configured in their stead. `past_items` are the action items of
-    `others`, by incident.
+    `others`, by incident. `loaded` is the bundle as the diagnosis has read it, not to be read and parsed again.
     """
-    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, View(bundle), costs, places, past_items)
+    view = View(loaded or bundle)
+    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, view, costs, places, past_items)
     return Report(
         header=_made(head.header, of, "Header"),
         summary=_made(head.summary, of, "Summary"),
@@ -184,10 +214,5 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
 
 
 def _made(make: Callable[[Material], _Section], of: Material, title: str) -> _Section | Gap:
-    try:
-        return make(of)
-    except Exception as error:  # noqa: BLE001 (evidence is odd in ways nobody foresaw; the rest must be shown)
-        what = f"{type(error).__name__}: {error}"
-        return Gap(
-            title, f"This section could not be made from the evidence ({what}).", "report this as a defect of irkit"
-        )
+    """Return what becomes the section, or the gap in its place, once the report is asked for it."""
+    return cast("_Section | Gap", _Later(make, of, title))

@@ -1,0 +1,59 @@
+"""What makes irkit's own commands start fast: a grammar they never need stays unread, all else is loaded in time."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+# what the cells of the report's notebook load first; a shell loads it while it waits for them
+FOR_REPORTS = ("irkit.workspace", "pandas", "pyarrow.parquet", "irkit.report.making", "irkit.report.html")
+_GRAMMAR = "rfc3987_syntax"
+
+
+def spare_the_grammar() -> None:
+    """Load jsonschema without the grammar of international addresses, which takes longer to read than all the rest.
+
+    For commands of our own alone: in this process, jsonschema then does not check the formats `iri` and
+    `iri-reference`, which no notebook, manifest or incident has.
+    """
+    if "jsonschema" in sys.modules or _GRAMMAR in sys.modules:
+        return
+    sys.modules[_GRAMMAR] = None  # type: ignore[assignment]  # Python's own sign for "there is none": jsonschema does without
+    try:
+        import jsonschema  # noqa: F401
+    finally:
+        del sys.modules[_GRAMMAR]
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Load within without searching for garbage: libraries make a hundred thousand objects, and all are there to stay.
+
+    What is there by the end is not looked at again either, not even when Python leaves. For our own processes alone.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def loading(module: str) -> Iterator[None]:
+    """Import a module beside what is done within, to have it by the end."""
+
+    def load() -> None:
+        with suppress(ImportError):  # whoever imports it then is told
+            importlib.import_module(module)
+
+    thread = threading.Thread(target=load, name=f"loads {module}")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
