@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from irkit.errors import IrkitError
     from irkit.model import Incident, Window, parse_incident_id
     from irkit.report import Report
+    from irkit.reviewing import review
     from irkit.runbook import Runbook
     from irkit.settings import Settings
     from irkit.workspace import (
@@ -47,6 +48,7 @@ _HOME = {
     "open_bundle": "bundle",
     "parse_incident_id": "model",
     "postmortem": "workspace",
+    "review": "reviewing",
     "timeline": "workspace",
 }
 
@@ -68,6 +70,7 @@ __all__ = [
     "open_bundle",
     "parse_incident_id",
     "postmortem",
+    "review",
     "timeline",
 ]
 

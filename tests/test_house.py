@@ -153,6 +153,7 @@ ROOMS = (
     "report",
     "collector_costs",
     "workspace",
+    "reviewing",
     "triage_json",
     "auto_open",
     "drill",

@@ -1,0 +1,43 @@
+"""All incidents of the store looked at together, as notebooks and the site show them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from irkit import workspace
+from irkit.errors import InputError
+from irkit.model import parse_incident_id, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from irkit.report.review import Review
+    from irkit.settings import Settings
+
+
+def review(
+    incident_type: str = "", days: int = 0, *, ids: Iterable[object] = (), settings: Settings | None = None
+) -> Review:
+    """Return the trends over all incidents, over those of one type of the runbook, of the last `days`, or of `ids`.
+
+    Raises:
+        NotFoundError: there is no incident store.
+        InputError: the type is not one of the runbook's, or the number of days is negative.
+    """
+    from irkit.action_items import of_incidents
+    from irkit.report import review as made
+
+    if days < 0:
+        raise InputError(f"{days} days are no time to look back", hint="days = 90, or 0 for all")
+    settings, now = settings or workspace.load_settings(), utc_now()
+    runbook = workspace.load_runbook(settings)
+    wanted = runbook.incident_type(incident_type).slug if incident_type else ""
+    only = {parse_incident_id(one) for one in ids}
+    chosen = [
+        one
+        for one in workspace.incidents(settings=settings)
+        if wanted in {"", one.type}
+        and (not days or (now - (one.detected_at or one.opened_at)).days < days)
+        and (not only or one.id in only)
+    ]
+    return made.review(chosen, runbook, of_incidents(workspace.store(settings), chosen), now)
