@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from irkit import cli_act, cli_bundle, cli_escalate, cli_followup, cli_incident, cli_memory, cli_notebooks, console
+from irkit import (
+    cli_act,
+    cli_bundle,
+    cli_escalate,
+    cli_followup,
+    cli_incident,
+    cli_memory,
+    cli_notebooks,
+    cli_publish,
+    console,
+)
 from irkit.cli_help import ByMoment
 from irkit.cli_options import by_option
 from irkit.errors import CollectError, InputError, IrkitError
@@ -302,6 +312,7 @@ for _command in (
     *cli_escalate.commands,
     *cli_followup.commands,
     *cli_notebooks.commands,
+    *cli_publish.commands,
 ):
     irkit.add_command(_command)
 

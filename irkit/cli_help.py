@@ -20,6 +20,8 @@ _MOMENTS = (
             "alert-rule",
             "meeting",
             "close",
+            "publish",
+            "serve",
         ),
     ),
     ("Before it happens", ("doctor", "record", "watch", "runbook", "drill", "redact")),

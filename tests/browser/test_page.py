@@ -7,22 +7,19 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from irkit.publish import to_html
 from irkit.report import POSTMORTEM, Report
 from tests.example_bundle import HOSTILE
 from tests.example_report import OPEN, TITLE, example_report
+from tests.support.browsing import THEMES, WIDTHS, Theme, Visit, axe, chromium
 
-CHROMIUM = "/usr/bin/chromium"
-WIDTHS = (1280, 768, 375)
 ATTACK = "<script>name='ran'</script><img src=x onerror=\"name='ran'\"><svg onload=\"name='ran'\"></svg>"
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WORKING = ("header", "symptoms", "containers", "log", "health", "impact", "next_steps", "open_questions", "appendix")
 DOCKERLESS = ("containers", "container_health", "container_events", "logs")
 
@@ -75,45 +72,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: to_html(folder / f"{name}.ipynb", folder / f"{name}.html") for name in made}
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        )
-        yield started
-        started.close()
-
-
-class Visit:
-    """A page opened at one width in one theme, with every request and complaint it made."""
-
-    def __init__(self, browser: Browser, path: Path, width: int, theme: Literal["light", "dark"]) -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-        self.page: Page = self.context.new_page()
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(path.as_uri(), wait_until="load")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.context.close()
-
-    @property
-    def elsewhere(self) -> list[str]:
-        return [url for url in self.requests if not url.startswith("data:")][1:]
+@pytest.fixture(scope="module", name="browser")
+def started() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ["postmortem", "gaps", "diagnosis"])
 def test_the_page_fits_and_asks_nobody(
-    name: str, width: int, theme: Literal["light", "dark"], pages: dict[str, Path], browser: Browser, tmp_path: Path
+    name: str, width: int, theme: Theme, pages: dict[str, Path], browser: Browser, tmp_path: Path
 ) -> None:
     folder = Path(os.environ.get("IRKIT_SCREENSHOTS") or tmp_path)
     with Visit(browser, pages[name], width, theme) as visit:
@@ -144,9 +113,7 @@ def test_the_first_screen_answers(pages: dict[str, Path], browser: Browser) -> N
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_text_stands_out_from_its_background(
-    theme: Literal["light", "dark"], pages: dict[str, Path], browser: Browser
-) -> None:
+def test_text_stands_out_from_its_background(theme: Theme, pages: dict[str, Path], browser: Browser) -> None:
     """WCAG 2.2, 1.4.3: a contrast of 4.5 to 1 for every piece of text."""
     with Visit(browser, pages["postmortem"], 1280, theme) as visit:
         worst = visit.page.evaluate(CONTRAST)
@@ -241,3 +208,12 @@ def test_it_prints_light_whatever_the_theme(pages: dict[str, Path], browser: Bro
         assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert visit.page.evaluate("getComputedStyle(document.querySelector('.irkit')).color") == "rgb(28, 33, 38)"
         assert not visit.page.get_by_role("navigation").is_visible()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", ["postmortem", "gaps", "diagnosis"])
+def test_nothing_of_it_is_closed_to_anybody(name: str, theme: Theme, pages: dict[str, Path], browser: Browser) -> None:
+    """WCAG 2.2 AA by axe, with everything folded opened."""
+    with Visit(browser, pages[name], 1280, theme, trusted=True) as visit:
+        visit.page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+        assert axe(visit.page) == []

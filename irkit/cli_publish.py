@@ -1,0 +1,127 @@
+"""The commands that put reports where others read them; one short function a subcommand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from irkit import console
+from irkit.errors import InputError
+from irkit.model import parse_incident_id
+from irkit.notebooks import NotebookError
+from irkit.phrase import count
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=parse_incident_id)
+@click.option("--all", "every", is_flag=True, help="All incidents there are.")
+@click.option(
+    "--to", "where", metavar="DIR|URL", help="The site: a folder, or an fsspec URL such as s3://bucket/reports."
+)
+@click.option("--drafts", is_flag=True, help="Drafts, too: not closed, or with parts to be written. They are marked.")
+@click.option("--url", "base_url", metavar="URL", default="", help="Where the site will be, for the links of its feed.")
+@click.option("--pdf", type=_FILE, help="Write the report of one incident as PDF; needs Chromium.")
+@click.option("--markdown", type=_FILE, help="Write it as Markdown, for a wiki.")
+@click.option("--json", "as_json", type=_FILE, help="Write its model as JSON, for programs.")
+def publish(
+    ids: tuple[int, ...],
+    every: bool,
+    where: str | None,
+    drafts: bool,
+    base_url: str,
+    pdf: Path | None,
+    markdown: Path | None,
+    as_json: Path | None,
+) -> None:
+    """Publish reports: a site with an index, a search and a feed, or one report as PDF, Markdown or JSON.
+
+    A site holds what was published to it before as well, and is brought up to date; doing it twice changes nothing.
+    """
+    from irkit import workspace
+
+    files = {"pdf": pdf, "markdown": markdown, "json": as_json}
+    if not where and not any(files.values()):
+        raise InputError("where to?", hint="--to DIR for the site; --pdf, --markdown or --json FILE for one report")
+    settings = workspace.load_settings()
+    chosen = tuple(one.id for one in workspace.incidents(settings=settings)) if every else ids
+    if any(files.values()):
+        if len(chosen) != 1:
+            raise InputError("a file holds the report of one incident", hint="irkit publish 42 --pdf report.pdf")
+        _files(chosen[0], {name: path for name, path in files.items() if path})
+    if where:
+        _site(chosen, where, drafts=drafts, base_url=base_url)
+
+
+def _files(incident_id: int, files: dict[str, Path]) -> None:
+    """Write one report in other forms than a page."""
+    import tempfile
+
+    from irkit import batch, workspace
+    from irkit.site import document, pdf
+
+    incident = workspace.incident(incident_id)
+    report = workspace.postmortem(incident, workspace.gather(incident, "never"))
+    for name, made in (("json", document.to_json), ("markdown", document.to_markdown)):
+        if name in files:
+            _write(files[name], made(report))
+    if "pdf" in files:
+        with tempfile.TemporaryDirectory(prefix="irkit-pdf-") as folder:
+            (page,) = batch.reports([incident_id], Path(folder), {"collect": "never"})
+            if page.page is None:
+                raise NotebookError(f"INC-{incident_id}: {page.sentence}", hint=page.hint)
+            pdf.to_pdf(page.page, files["pdf"])
+        console.say(str(files["pdf"].absolute()))
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror or error}", hint="choose another place") from None
+    console.say(str(file.absolute()))
+
+
+def _site(ids: tuple[int, ...], where: str, *, drafts: bool, base_url: str) -> None:
+    from irkit import workspace
+    from irkit.site import build
+    from irkit.site.place import place_of
+
+    place = place_of(where)
+    settings = workspace.load_settings()
+    try:
+        with console.status("publishing"):
+            done = build.publish(place, ids, settings=settings, drafts=drafts, base_url=base_url)
+    except OSError as error:
+        raise InputError(f"{where} cannot be written: {error.strerror or error}", hint="choose another place") from None
+    for number, (sentence, hint) in sorted(done.failed.items()):
+        console.complain(f"INC-{number}: {sentence}", hint)
+    if done.drafts:
+        named = ", ".join(f"INC-{number}" for number in done.drafts)
+        hint = "`irkit lint` says what one lacks, `irkit close` ends it; --drafts publishes them, marked"
+        console.complain(f"{named}: left out, as drafts", hint)
+    told = [f"{count(len(done.made), 'page')} made", f"{len(done.kept)} as before"]
+    told += [f"{len(done.removed)} taken away"] if done.removed else []
+    console.say(f"{place}: {', '.join(told)}")
+    if done.failed:
+        hint = "each is named above; the others are published"
+        raise NotebookError(f"{count(len(done.failed), 'report')} could not be made", hint=hint)
+    console.say(f"Look at it: irkit serve {where}" if "://" not in where else f"Its index: {place}/index.html")
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--port", type=click.IntRange(0, 65535), default=8042, show_default=True, help="0 takes a free one.")
+def serve(folder: Path, port: int) -> None:
+    """Show a published site on this machine alone, until Ctrl-C."""
+    from irkit.site import serve as serving
+
+    with serving.server(folder, port, console.say) as server:
+        console.say(f"http://{serving.LOOPBACK}:{server.server_address[1]}/  (Ctrl-C ends it)")
+        server.serve_forever()
+
+
+commands = (publish, serve)

@@ -1,0 +1,108 @@
+"""The site of all reports: a page an incident, an index, a feed.
+
+Nothing is made twice: what a page was made from is kept as a digest beside it. Each file is put in place whole, pages
+first and the index last, and what is not published any more is taken away after that: whenever this is broken off, the
+index leads to pages that are there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from irkit import batch, reviewing, workspace
+from irkit.model import Incident
+from irkit.site.entry import Entry, digest_of, entry_of, from_json, is_draft, to_json
+from irkit.site.pages import FEED, INDEX, feed, index
+from irkit.site.place import Place
+
+if TYPE_CHECKING:
+    from irkit.settings import Settings
+
+STATE = "site.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publication did: pages made anew, kept as they were, taken away; drafts left out; what failed, and why."""
+
+    made: tuple[int, ...]
+    kept: tuple[int, ...]
+    removed: tuple[int, ...]
+    drafts: tuple[int, ...]
+    failed: Mapping[int, tuple[str, str]]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What is to become of each incident of the site."""
+
+    entries: dict[int, Entry] = field(default_factory=dict)
+    to_make: dict[int, tuple[Incident, str]] = field(default_factory=dict)
+    drafts: list[int] = field(default_factory=list)
+
+
+def publish(
+    place: Place, ids: Iterable[int], *, settings: Settings, drafts: bool = False, base_url: str = ""
+) -> Published:
+    """Bring a site up to date with the reports of incidents; those that it holds already stay, and are looked at too.
+
+    Drafts are left out, and taken away, unless `drafts`. `base_url` is where the site will be, for the feed's links.
+    The evidence is that which was collected; nothing is collected for a page.
+
+    Raises:
+        NotFoundError: there is no such incident.
+        OSError: the place cannot be written.
+    """
+    known = from_json(place.read(STATE))
+    there = {one.id for one in workspace.incidents(settings=settings)}
+    plan = _planned(place, sorted({*ids, *(known.keys() & there)}), known, settings, drafts=drafts)
+    kept, failed = tuple(plan.entries), dict[int, tuple[str, str]]()
+    with tempfile.TemporaryDirectory(prefix="irkit-site-") as folder:
+        for made in batch.reports(plan.to_make, Path(folder), {"collect": "never"}):
+            if made.page is None:
+                failed[made.incident_id] = (made.sentence, made.hint)
+                continue
+            page = made.page.read_bytes()
+            entry = entry_of(*plan.to_make[made.incident_id], page, settings)
+            place.write(entry.file, page)
+            plan.entries[entry.incident_id] = entry
+    chosen = [plan.entries[number] for number in sorted(plan.entries, reverse=True)]
+    trends = reviewing.review(ids=plan.entries, settings=settings) if chosen else None
+    _write_changed(place, FEED, feed(chosen, base_url))
+    _write_changed(place, INDEX, index(chosen, trends, workspace.load_runbook(settings)))
+    _write_changed(place, STATE, to_json(chosen))
+    gone = tuple(number for number in known if number not in plan.entries)
+    for number in gone:
+        place.remove(known[number].file)
+    made_anew = tuple(number for number in plan.entries if number in plan.to_make)
+    return Published(made_anew, kept, gone, tuple(plan.drafts), failed)
+
+
+def _planned(
+    place: Place, ids: Iterable[int], known: Mapping[int, Entry], settings: Settings, *, drafts: bool
+) -> _Plan:
+    """Say which pages are to be made, and which are as they were made and made from what they would be made from."""
+    plan = _Plan()
+    for number in ids:
+        incident = workspace.incident(number, settings=settings)
+        told = workspace.timeline(incident, settings=settings)
+        if is_draft(incident, told) and not drafts:
+            plan.drafts.append(number)
+            continue
+        digest, earlier = digest_of(incident, told, settings), known.get(number)
+        page = place.read(earlier.file) if earlier and earlier.made_of == digest else None
+        if earlier and page is not None and hashlib.sha256(page).hexdigest() == earlier.sha256:
+            plan.entries[number] = earlier
+        else:
+            plan.to_make[number] = (incident, digest)
+    return plan
+
+
+def _write_changed(place: Place, name: str, data: bytes) -> None:
+    if place.read(name) != data:
+        place.write(name, data)

@@ -1,0 +1,155 @@
+"""One incident on the site: what its row shows and is found by, and digests that say whether its page is up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from irkit import notebooks, workspace
+from irkit.action_items import of_incidents
+from irkit.bundle import bundles_of, read_manifest
+from irkit.model import Event, Incident, Status, VerdictState
+from irkit.publish.exporter import stylesheet
+from irkit.report.material import unwritten
+from irkit.times import between
+from irkit.visible import cut
+
+if TYPE_CHECKING:
+    from irkit.report import Report
+    from irkit.settings import Settings
+
+_FORMAT = 1
+_TEXT_CHARS = 4_000
+_SUMMARY_CHARS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One incident on the site: what its row shows and is found by, and the digests of its page and its sources.
+
+    `lasted_s` is in seconds, times are ISO 8601 in UTC; `text` is what the search looks in besides, in lower case.
+    """
+
+    incident_id: int
+    file: str
+    title: str
+    type: str
+    severity: str
+    status: str
+    owner: str
+    detected_at: str
+    updated_at: str
+    lasted_s: float | None
+    draft: bool
+    summary: str
+    text: str
+    made_of: str
+    sha256: str
+
+    @property
+    def label(self) -> str:
+        return f"INC-{self.incident_id}"
+
+
+def is_draft(incident: Incident, timeline: tuple[Event, ...]) -> bool:
+    """Say whether a report is not finished: the incident is not closed, or parts that people write are missing."""
+    return incident.status is not Status.CLOSED or bool(unwritten(incident, timeline))
+
+
+def entry_of(incident: Incident, made_of: str, page: bytes, settings: Settings) -> Entry:
+    """Return the row of an incident whose page was made; the evidence is read again for its summary."""
+    told = workspace.timeline(incident, settings=settings)
+    report = workspace.postmortem(incident, workspace.gather(incident, "never", settings=settings), settings=settings)
+    summary = _summary(report)
+    lasted, detected = _lasted(incident), incident.detected_at or incident.opened_at
+    return Entry(
+        incident.id,
+        file_of(incident.id),
+        incident.title,
+        incident.type,
+        incident.severity,
+        str(incident.status),
+        incident.owner or "",
+        _iso(detected),
+        _iso(max((event.recorded_at for event in told), default=detected)),
+        lasted.total_seconds() if lasted is not None else None,
+        is_draft(incident, told),
+        cut(summary, _SUMMARY_CHARS),
+        cut(" ".join((summary, *_words(told, report))).casefold(), _TEXT_CHARS),
+        made_of,
+        hashlib.sha256(page).hexdigest(),
+    )
+
+
+def file_of(incident_id: int) -> str:
+    """Return the name of an incident's page."""
+    return f"inc-{incident_id}.html"
+
+
+def digest_of(incident: Incident, told: tuple[Event, ...], settings: Settings) -> str:
+    """Return a digest of all that an incident's page is made from; the clock is none of it."""
+    folders = bundles_of(settings.home, incident.id)
+    seal = read_manifest(workspace.bundle_in_use(incident, folders, told)).seal if folders else ""
+    everyone = workspace.incidents(settings=settings)
+    alike = [one for one in everyone if one.type == incident.type and one.id != incident.id]
+    parts = (
+        version("irkit"),
+        hashlib.sha256(notebooks.find("postmortem").read_bytes()).hexdigest(),
+        stylesheet(),
+        workspace.load_runbook(settings).sha256,
+        seal,
+        asdict(incident),
+        [(event.id, event.at, event.kind, event.actor, event.text, dict(event.data)) for event in told],
+        [(one.id, one.title, one.status) for one in alike],
+        [asdict(item) for items in of_incidents(workspace.store(settings), alike).values() for item in items],
+    )
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode("utf-8")).hexdigest()
+
+
+def to_json(entries: Sequence[Entry]) -> bytes:
+    """Return what is kept beside the pages of a site."""
+    body = {"format": _FORMAT, "incidents": [asdict(one) for one in entries]}
+    return (json.dumps(body, indent=1, sort_keys=True) + "\n").encode("ascii")
+
+
+def from_json(raw: bytes | None) -> dict[int, Entry]:
+    """Return the entries by incident; of what cannot be read, or has another format, nothing is known."""
+    try:
+        body = json.loads(raw) if raw else {}
+        if body.get("format") != _FORMAT:
+            return {}
+        names = [field.name for field in fields(Entry)]
+        read = [Entry(**{name: row[name] for name in names}) for row in body["incidents"]]
+        # a file is removed by its name, so no other name is believed
+        return {one.incident_id: one for one in read if one.file == file_of(one.incident_id)}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _lasted(incident: Incident) -> timedelta | None:
+    """Return how long users felt it, as far as that is known: from its start, else from when it was noticed."""
+    begun, ended = incident.started_at or incident.detected_at, incident.mitigated_at or incident.resolved_at
+    return between(begun, ended) if begun and ended else None
+
+
+def _summary(report: Report) -> str:
+    """Return what people wrote that a reader asks first or, where they wrote nothing yet, what the evidence says."""
+    if told := getattr(report.header, "told", ()):
+        return " ".join(words if words.rstrip().endswith((".", "!", "?")) else f"{words}." for _, words in told)
+    return " ".join(claim.text for claim in getattr(report.summary, "claims", ())[1:])
+
+
+def _words(told: Sequence[Event], report: Report) -> list[str]:
+    """Return what the search looks in beside the summary: what people wrote, and the symptoms found."""
+    rows = getattr(report.symptoms, "rows", ())
+    found = [f"{row.title} {row.sentence}" for row in rows if row.state is VerdictState.FOUND]
+    return [*(event.text for event in told if event.data.get("section")), *found]
+
+
+def _iso(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

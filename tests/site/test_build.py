@@ -1,0 +1,181 @@
+"""The site: what is published and what is not, twice the same, broken off anywhere, found again, in a bucket too."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import fsspec
+import pytest
+from bs4 import BeautifulSoup
+
+from irkit import drill, workspace
+from irkit.errors import InputError
+from irkit.model import EventKind
+from irkit.report.material import PARTS
+from irkit.site.build import STATE, publish
+from irkit.site.pages import FEED, INDEX
+from irkit.site.place import Folder, Remote, place_of
+from tests.support.command_line import Run, runner
+
+ROOT = Path(__file__).parents[2]
+ATOM = {"a": "http://www.w3.org/2005/Atom"}
+HOSTILE = "</title><script>name='ran'</script>\x1b[31m"
+
+
+def finish(number: int) -> None:
+    """Write what people have to write, and close it."""
+    store = workspace.store(workspace.load_settings())
+    for slug in PARTS:
+        data = {"section": slug}
+        store.append(number, EventKind.NOTE, actor="ana", text=f"About {slug}.", data=data)
+    store.append(number, EventKind.CLOSED, actor="ana")
+
+
+@pytest.fixture
+def irkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Two drills as incidents, 42 finished and 43 a draft."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "irkit.toml").write_text('home = "home"\n')
+    for number, name in ((42, "api-unresponsive"), (43, "high-latency")):
+        drill.file(name, workspace.load_settings(), number)
+    finish(42)
+    return runner(monkeypatch, capsys)
+
+
+def state_of(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
+
+
+def test_finished_reports_are_published_and_drafts_are_named_and_kept_out(irkit: Run, tmp_path: Path) -> None:
+    said = irkit("publish", "--all", "--to", "site")
+    assert said.code == 0, said.err
+    assert "1 page made" in said.out
+    assert "INC-43: left out, as drafts" in said.err
+    assert sorted(path.name for path in (tmp_path / "site").iterdir()) == [FEED, "inc-42.html", INDEX, STATE]
+    rows = BeautifulSoup((tmp_path / "site" / INDEX).read_text(), "html.parser").select("#incidents tbody tr")
+    assert [row.th.get_text(strip=True) for row in rows if row.th] == ["INC-42"]
+    assert "INC-42" in (tmp_path / "site" / "inc-42.html").read_text()
+
+
+def test_twice_changes_no_byte_and_writes_no_file(irkit: Run, tmp_path: Path) -> None:
+    assert irkit("publish", "--all", "--to", "site", "--drafts").code == 0
+    before = state_of(tmp_path / "site")
+    assert len(before) == 5
+    said = irkit("publish", "42", "--to", "site", "--drafts")
+    assert "0 pages made, 2 as before" in said.out
+    assert state_of(tmp_path / "site") == before
+
+
+def test_what_changed_is_made_anew_and_what_was_damaged_too(irkit: Run, tmp_path: Path) -> None:
+    irkit("publish", "--all", "--to", "site", "--drafts")
+    site = tmp_path / "site"
+    untouched = state_of(site)["inc-42.html"]
+    assert irkit("note", "43", "the cache was cold", "--section", "surprise").code == 0
+    said = irkit("publish", "--all", "--to", "site", "--drafts")
+    assert "1 page made, 1 as before" in said.out
+    assert "the cache was cold" in (site / "inc-43.html").read_text()
+    assert state_of(site)["inc-42.html"] == untouched
+    (site / "inc-42.html").write_text("overwritten by somebody")
+    assert "1 page made, 1 as before" in irkit("publish", "--to", "site", "--drafts").out
+    assert "INC-42" in (site / "inc-42.html").read_text()
+
+
+def test_drafts_are_marked_and_taken_away_again(irkit: Run, tmp_path: Path) -> None:
+    irkit("publish", "--all", "--to", "site", "--drafts")
+    index = BeautifulSoup((tmp_path / "site" / INDEX).read_text(), "html.parser")
+    assert [one.get_text() for one in index.select(".draft")] == ["draft"]
+    said = irkit("publish", "--all", "--to", "site")
+    assert "1 taken away" in said.out
+    assert not (tmp_path / "site" / "inc-43.html").exists()
+    assert "inc-43" not in (tmp_path / "site" / INDEX).read_text() + (tmp_path / "site" / FEED).read_text()
+
+
+def test_the_feed_is_atom_with_stable_ids_and_links(irkit: Run, tmp_path: Path) -> None:
+    irkit("publish", "--all", "--to", "site", "--drafts", "--url", "https://example.com/reports/")
+    root = ET.fromstring((tmp_path / "site" / FEED).read_bytes())  # noqa: S314 (written by us)
+    entries = root.findall("a:entry", ATOM)
+    assert len(entries) == 2
+    links = {link.get("href") for entry in entries for link in entry.findall("a:link", ATOM)}
+    assert links == {"https://example.com/reports/inc-42.html", "https://example.com/reports/inc-43.html"}
+    ids = [entry.findtext("a:id", namespaces=ATOM) for entry in entries]
+    assert all(one and one.startswith("urn:uuid:") for one in ids)
+    assert len(set(ids)) == 2
+    updated = [entry.findtext("a:updated", namespaces=ATOM) or "" for entry in entries]
+    assert updated == sorted(updated, reverse=True)
+    assert root.findtext("a:updated", namespaces=ATOM) == updated[0]
+
+
+def test_what_people_wrote_is_text_on_the_index_and_in_the_feed(irkit: Run, tmp_path: Path) -> None:
+    assert irkit("open", HOSTILE, "--type", "memory-leak", "--id", "7").code == 0
+    assert irkit("note", "7", HOSTILE, "--section", "impact").code == 0
+    assert irkit("publish", "7", "--to", "site", "--drafts").code == 0
+    text = (tmp_path / "site" / INDEX).read_text()
+    assert len(re.findall("<script", text)) == 1, "only our own"
+    assert "\x1b" not in text
+    ET.fromstring((tmp_path / "site" / FEED).read_bytes())  # noqa: S314 (written by us, to be read)
+
+
+LEFT = [b"", b"{", b'{"format": 99}', b'{"format": 1, "incidents": [{"file": "../x"}]}', b"[]"]
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_a_state_that_cannot_be_read_is_no_reason_to_fail(left: bytes, irkit: Run, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / STATE).write_bytes(left)
+    (tmp_path / "x").write_text("somebody's")
+    assert irkit("publish", "--all", "--to", "site").code == 0
+    assert json.loads((tmp_path / "site" / STATE).read_bytes())["incidents"]
+    assert (tmp_path / "x").exists()
+
+
+def test_killed_anywhere_the_index_leads_to_whole_pages(irkit: Run, tmp_path: Path) -> None:
+    assert irkit("publish", "42", "--to", "site").code == 0
+    deaths = 0
+    for step in range(1, 10):
+        command = [sys.executable, "-m", "tests.support.killed_site", str(step)]
+        done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+        deaths += done.returncode == -signal.SIGKILL
+        linked = re.findall(r'href="(inc-\d+\.html)"', (tmp_path / "site" / INDEX).read_text())
+        assert linked
+        assert all("</html>" in (tmp_path / "site" / name).read_text() for name in linked)
+        if done.returncode == 0:
+            break
+    assert deaths >= 1
+    assert not list((tmp_path / "site").glob(".*"))
+
+
+def test_a_bucket_holds_the_same_site(irkit: Run, tmp_path: Path) -> None:
+    assert irkit("publish", "--all", "--to", "site").code == 0
+    place = place_of("memory://reports/of-ours")
+    assert isinstance(place, Remote)
+    publish(place, [42], settings=workspace.load_settings())
+    files = fsspec.filesystem("memory")
+    names = {path.rpartition("/")[2] for path in files.ls("/reports/of-ours", detail=False)}
+    assert names == {FEED, INDEX, STATE, "inc-42.html"}
+    assert files.cat_file("/reports/of-ours/index.html") == (tmp_path / "site" / INDEX).read_bytes()
+    store = workspace.store(workspace.load_settings())
+    store.append(42, EventKind.REOPENED, actor="ana", text="it is back")
+    done = publish(place, [42], settings=workspace.load_settings())
+    assert (done.drafts, done.removed) == ((42,), (42,))
+    assert not files.exists("/reports/of-ours/inc-42.html")
+    files.rm("/reports", recursive=True)
+
+
+def test_what_is_no_place_is_a_sentence(irkit: Run, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no place to publish to"):
+        place_of("nosuchthing://x/y")
+    assert isinstance(place_of(f"file://{tmp_path}/a"), Folder)
+    (tmp_path / "file").write_text("in the way")
+    said = irkit("publish", "--all", "--to", "file")
+    assert said.code == 2
+    assert "cannot be written" in said.err
+    assert irkit("publish", "42").code == 2
+    assert irkit("publish", "99", "--to", "site").code == 3
+    assert "a file holds the report of one incident" in irkit("publish", "42", "43", "--pdf", "x.pdf").err

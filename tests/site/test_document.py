@@ -1,0 +1,91 @@
+"""The report in other forms: JSON for programs, Markdown for wikis, PDF by a real Chromium."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from irkit.report import POSTMORTEM, Report
+from irkit.site import pdf
+from irkit.site.document import SCHEMA_VERSION, to_json, to_markdown
+from tests.example_report import OPEN, TITLE, example_report
+from tests.support.command_line import runner
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    return example_report(tmp_path_factory.mktemp("report"))
+
+
+def test_the_model_is_json_by_section_with_units_in_plain_numbers(report: Report) -> None:
+    body = json.loads(to_json(report))
+    assert body["schema_version"] == SCHEMA_VERSION == 1
+    assert set(POSTMORTEM) <= set(body["sections"])
+    header = body["sections"]["header"]
+    assert (header["kind"], header["title"], header["severity"]) == ("Header", TITLE, "Critical")
+    assert header["lasted"] == 22 * 60 + 28
+    assert header["opened_at"].endswith("+00:00")
+    found = [row["title"] for row in body["sections"]["symptoms"]["rows"] if row["state"] == "found"]
+    assert "Health check failing" in found
+
+
+def test_a_section_that_could_not_be_made_says_so(tmp_path: Path) -> None:
+    blind = example_report(tmp_path, leave_out=("containers", "logs", "container_stats"), incident=OPEN)
+    body = json.loads(to_json(blind))
+    assert body["sections"]["resources"]["kind"] == "Gap"
+    assert body["sections"]["resources"]["reason"]
+
+
+def test_markdown_has_every_section_and_every_picture_in_words(report: Report) -> None:
+    text = to_markdown(report)
+    assert text.startswith("INC-42")
+    for heading in (f"# {TITLE}", "## Summary", "## Timeline", "## Symptoms", "## Evidence"):
+        assert heading in text
+    assert "data:image" not in text
+    assert "<" not in text.replace("\\<", "").replace("`<", ""), "nothing is left as markup"
+    shown = MarkdownIt("commonmark").enable("table").render(text)
+    assert shown.count("<table>") >= 4
+
+
+def test_what_evidence_says_cannot_become_markup(report: Report) -> None:
+    shown = MarkdownIt("commonmark", {"html": True}).enable("table").render(to_markdown(report))
+    assert "<script" not in shown
+    assert "javascript:" not in shown.replace("javascript\\:", "").lower() or "href" not in shown
+
+
+def test_chromium_prints_a_page_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    page = tmp_path / "a b#1.html"
+    page.write_text("<!DOCTYPE html><title>x</title><p>One line for the printer.")
+    made = pdf.to_pdf(page, tmp_path / "out" / "page.pdf")
+    assert made.read_bytes().startswith(b"%PDF-")
+    assert [path.name for path in made.parent.iterdir()] == ["page.pdf"]
+
+
+def test_without_chromium_or_a_place_it_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("x")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(pdf.InputError, match="cannot be written"):
+        pdf.to_pdf(page, tmp_path / "file" / "page.pdf")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shutil.which("chromium") is None
+    with pytest.raises(pdf.PdfError, match="Chromium, which is not installed"):
+        pdf.to_pdf(page, tmp_path / "page.pdf")
+    assert not (tmp_path / "page.pdf").exists()
+
+
+def test_all_forms_at_once_by_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    irkit = runner(monkeypatch, capsys)
+    assert irkit("drill", "memory-leak", "--id", "42").code == 0
+    said = irkit("publish", "42", "--pdf", "r.pdf", "--markdown", "r.md", "--json", "r.json")
+    assert said.code == 0, said.err
+    assert [Path(line).name for line in said.out.splitlines()] == ["r.json", "r.md", "r.pdf"]
+    assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF-")
+    assert json.loads((tmp_path / "r.json").read_text())["sections"]["header"]["label"] == "INC-42"
