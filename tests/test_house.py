@@ -148,6 +148,7 @@ ROOMS = (
     "charts",
     "report",
     "workspace",
+    "heap_evidence",
     "triage_json",
     "auto_open",
     "drill",

@@ -22,6 +22,7 @@ import struct
 import sys
 import threading
 import time
+from array import array
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
@@ -75,6 +76,8 @@ def start() -> Path:
             if _State.path is None:
                 os.register_at_fork(after_in_child=_again)
             _State.path, _State.listener = path, listener
+            if _collecting not in gc.callbacks:
+                gc.callbacks.append(_collecting)
             atexit.register(_gone, path, os.getpid())
             threading.Thread(target=_serve, args=(listener,), name="irkit-memory-agent", daemon=True).start()
     return path
@@ -92,6 +95,20 @@ class _State:
     path: Path | None = None
     listener: socket.socket | None = None
     busy = threading.Lock()
+    # of each generation's collections since the agent started: how many, their nanoseconds, the longest's
+    pauses = array("q", bytes(8 * 9))
+    began_ns = 0
+
+
+def _collecting(phase: str, info: dict[str, int]) -> None:
+    """Time each collection of garbage; nothing is allocated that the collector would see."""
+    if phase == "start":
+        _State.began_ns = time.perf_counter_ns()
+        return
+    took_ns, at = time.perf_counter_ns() - _State.began_ns, 3 * info["generation"]
+    _State.pauses[at] += 1
+    _State.pauses[at + 1] += took_ns
+    _State.pauses[at + 2] = max(_State.pauses[at + 2], took_ns)
 
 
 def _again() -> None:
@@ -232,7 +249,13 @@ def _meta() -> dict[str, Any]:
         "python": ".".join(map(str, sys.version_info[:3])),
         "taken_at": datetime.now(UTC).isoformat(),
         "rss_bytes": pages * os.sysconf("SC_PAGESIZE"),
-        "gc": {"counts": gc.get_count(), "thresholds": gc.get_threshold(), "frozen": gc.get_freeze_count()},
+        "gc": {
+            "counts": gc.get_count(),
+            "thresholds": gc.get_threshold(),
+            "frozen": gc.get_freeze_count(),
+            "stats": gc.get_stats(),
+            "pauses": [_State.pauses[at : at + 3].tolist() for at in (0, 3, 6)],
+        },
         "threads": {str(ident): _stack(frame) for ident, frame in sys._current_frames().items()},  # noqa: SLF001
     }
 

@@ -25,7 +25,9 @@ and qualified names. No value of any object is ever written.
 None, True and False are left out, and so are references from an instance to its type. A reference to what the file
 does not hold is possible and rare (a frame that ended meanwhile). META holds `format`, `walker`, `pid`, `program`,
 `python`, `taken_at` (UTC, ISO 8601), `threads` (by the thread's identifier, as ROOTS has it: its stack, innermost last,
-each frame as "module:qualified name:line"), `gc` (`counts`, `thresholds`, `frozen`), `rss_bytes`, `pause_ns`.
+each frame as "module:qualified name:line"), `gc` (`counts`, `thresholds`, `frozen`, `stats` as gc.get_stats() has them,
+`pauses` by generation since the agent started: collections, nanoseconds, the longest), `rss_bytes`, `pause_ns`,
+`process_started_s` (after the machine's start).
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from irkit.memory.heap import Heap
-from irkit.memory.heap_suspects import Suspect, difference, difference_by_type, size, suspects
+from irkit.memory.heap_suspects import Suspect, difference, difference_by_type, suspects
+from irkit.phrase import percent, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,7 +45,7 @@ def _head(heap: Heap) -> str:
     if heap.explained is None:
         return f"{seen}. Which part of the process's memory that is, is unknown: the snapshot does not say its size."
     rest = "the rest is native memory, fragmentation and the interpreter itself"
-    return f"{seen}: {heap.explained:.0%} of the process's memory; {rest}."
+    return f"{seen}: {percent(heap.explained)} of the process's memory; {rest}."
 
 
 def _nothing(heaps: Sequence[Heap]) -> str:

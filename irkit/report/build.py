@@ -16,6 +16,7 @@ from irkit.report import (
     changes,
     damage,
     head,
+    heap,
     learning,
     providing,
     resources,
@@ -27,6 +28,7 @@ from irkit.report import (
 from irkit.report.changes import LogPatterns
 from irkit.report.damage import Damage, DatabaseErrors, Integrity
 from irkit.report.facts import View
+from irkit.report.heap import Collections, HeapGrowth, HeapMap, LeakSuspects, TopRetained
 from irkit.report.learning import Alert, RunbookEdit
 from irkit.report.material import Material
 from irkit.report.parts import Gap, Shown
@@ -60,6 +62,7 @@ POSTMORTEM = (
     "timeline",
     "symptoms",
     "resources",
+    "heap",
     "what_happened",
     "causes",
     "detection",
@@ -87,6 +90,7 @@ class Report(Shown):
     timeline: Timeline | Gap
     symptoms: Symptoms | Gap
     resources: Resources | Gap
+    heap: LeakSuspects | Gap
     what_happened: Narrative | Gap
     causes: Narrative | Gap
     detection: Narrative | Gap
@@ -116,6 +120,11 @@ class Report(Shown):
     integrity: Integrity | Gap
     damage: Damage | Gap
     database_errors: DatabaseErrors | Gap
+    leak_suspects: LeakSuspects | Gap
+    collections: Collections | Gap
+    retained: TopRetained | Gap
+    heap_map: HeapMap | Gap
+    heap_growth: HeapGrowth | Gap
 
     @property
     def sections(self) -> tuple[Shown, ...]:
@@ -151,6 +160,7 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
         timeline=_made(story.timeline, of, "Timeline"),
         symptoms=_made(analysis.symptoms, of, "Symptoms"),
         resources=_made(resources.resources, of, Resources.heading),
+        heap=_made(heap.held, of, LeakSuspects.heading),
         what_happened=_made(story.what_happened, of, "What happened"),
         causes=_made(story.causes, of, "Trigger and contributing factors"),
         detection=_made(story.detection, of, "Detection"),
@@ -180,6 +190,11 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
         integrity=_made(damage.integrity, of, Integrity.heading),
         damage=_made(damage.damage, of, Damage.heading),
         database_errors=_made(damage.database_errors, of, DatabaseErrors.heading),
+        leak_suspects=_made(heap.suspects, of, LeakSuspects.heading),
+        collections=_made(heap.collections, of, Collections.heading),
+        retained=_made(heap.retained, of, TopRetained.heading),
+        heap_map=_made(heap.heap_map, of, HeapMap.heading),
+        heap_growth=_made(heap.growth, of, HeapGrowth.heading),
     )
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from irkit.charts.svg import data_uri
 from irkit.model import Outcome, VerdictState, is_configured
+from irkit.phrase import percent, seconds_between
 from irkit.phrase import seconds as in_seconds
-from irkit.phrase import seconds_between
 from irkit.phrase import size as in_bytes
 from irkit.report.parts import Shown
 from irkit.report.plain import plain_text
@@ -105,6 +105,7 @@ def _environment() -> Environment:
         "duration": _duration,
         "kind": lambda evidence_id: evidence_id.rpartition("/")[2].replace("_", " "),
         "lines": _lines,
+        "percent": percent,
         "seconds": _seconds,
         "sign": lambda state: _SIGNS.get(state, ""),
         "size": _size,
