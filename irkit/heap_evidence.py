@@ -67,4 +67,4 @@ def _added(source: Bundle, kept: Sequence[Kept], incident: Incident, settings: S
 def _told(kept: Sequence[Kept], bundle: Bundle | None) -> str:
     first = next((one["sentence"] for each in kept for one in each.findings["suspects"]), "no leak suspect")
     where = f"into bundle {bundle.id}" if bundle else "for the next `irkit collect`"
-    return f"Heap snapshot filed {where}: {first}"
+    return f"Heap snapshot filed {where}: {first.replace('`', '')}"

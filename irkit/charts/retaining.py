@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from irkit.charts import svg
-from irkit.phrase import percent, size
+from irkit.phrase import grouped, percent, size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,8 +35,8 @@ class Step:
     def said(self) -> str:
         """The link in words."""
         if not self.name:
-            return f"{self.times:,} more links"
-        many = f", {self.times:,} links" if self.times > 1 else ""
+            return f"{grouped(self.times)} more links"
+        many = f", {grouped(self.times)} links" if self.times > 1 else ""
         return f"{self.name} ({self.type_name}{many})"
 
 
@@ -56,7 +56,7 @@ class RetainingPath:
     def rows(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
         """Return the picture as a table: column names, and a row of texts a link."""
         made = [
-            (step.name or "…", step.type_name, f"{step.times:,}", size(step.retained_bytes) if step.name else "")
+            (step.name or "…", step.type_name, grouped(step.times), size(step.retained_bytes) if step.name else "")
             for step in self.steps
         ]
         return ("Link", "Type", "Links", "Retains"), tuple(made)

@@ -25,6 +25,7 @@ _LEAST_LABEL_PX = 16
 _TWO_LINES_PX = 34
 _DEPTH = 3
 _MOST_TOLD = 3
+_NOTHING_PX = 1e-9
 Rectangle = tuple[float, float, float, float]
 
 
@@ -134,7 +135,7 @@ def squarified(values: Sequence[float], within: Rectangle) -> list[Rectangle]:
 def _worst(areas: Sequence[float], side: float) -> float:
     """Return the largest ratio of two sides among areas laid side by side along `side`."""
     total, least = sum(areas), min(areas)
-    if least <= 0:
+    if least < _NOTHING_PX:
         return float("inf")
     return max(side * side * max(areas) / (total * total), total * total / (side * side * least))
 
@@ -145,17 +146,19 @@ def _drawn(cells: Sequence[Cell], within: Rectangle, depth: int) -> Iterator[str
             continue
         look = "hot" if one.suspected else "within" if depth else "cell"
         yield svg.rect(x, y, wide, high, look)
-        label = svg.fitted(one.name, wide - 2 * _PAD_PX - 4) if high >= _LEAST_LABEL_PX else ""
+        label = _label(one.name, wide - 2 * _PAD_PX - 4) if high >= _LEAST_LABEL_PX else ""
         head = _HEAD_PX if label else _PAD_PX
         inner = (x + _PAD_PX, y + head, wide - 2 * _PAD_PX, high - head - _PAD_PX)
         nested = one.parts if depth + 1 < _DEPTH and min(inner[2:]) >= 4 * _LEAST_PX else ()
         if label:
             roomy = svg.text_px(f"{label} {size(one.size_bytes)}") + 3 * _PAD_PX < wide
-            yield svg.text(x + _PAD_PX + 2, y + 13, label, "alarmed" if one.suspected else "name" if depth < 2 else "")  # noqa: PLR2004 (the innermost are many)
+            look = "alarmed" if one.suspected else "name" if depth <= 1 else ""
+            yield svg.text(x + _PAD_PX + 2, y + 13, label, f"{look} bare".strip())
+            held = svg.fitted(size(one.size_bytes), wide - 2 * _PAD_PX)
             if roomy:
-                yield svg.text(x + wide - _PAD_PX - 2, y + 13, size(one.size_bytes), anchor="end")
-            elif not nested and high >= _TWO_LINES_PX:
-                yield svg.text(x + _PAD_PX + 2, y + 28, svg.fitted(size(one.size_bytes), wide - 2 * _PAD_PX))
+                yield svg.text(x + wide - _PAD_PX - 2, y + 13, held, "bare", "end")
+            elif not nested and high >= _TWO_LINES_PX and "…" not in held:
+                yield svg.text(x + _PAD_PX + 2, y + 28, held, "bare")
         if nested:
             # the parts take the share of the area that they have of the whole; what is left is its own
             left = one.size_bytes - sum(each.size_bytes for each in nested)
@@ -165,6 +168,13 @@ def _drawn(cells: Sequence[Cell], within: Rectangle, depth: int) -> Iterator[str
             for part, place in placed:
                 if part.name:
                     yield from _drawn((part,), place, depth + 1)
+
+
+def _label(name: str, room_px: float) -> str:
+    """Return a name as there is room for it: without how many of it there are before anything of itself is cut."""
+    return next((each for each in (name, name.rpartition("× ")[2]) if svg.text_px(each) <= room_px), "") or svg.fitted(
+        name.rpartition("× ")[2], room_px
+    )
 
 
 def _all(cells: Sequence[Cell]) -> Iterator[Cell]:

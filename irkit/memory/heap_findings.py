@@ -80,7 +80,9 @@ def _suspect(heap: Heap, one: Suspect) -> Row:
 def _path(heap: Heap, node: int) -> list[Row]:
     """Return the shortest retaining path, links of one name as one step, a long one with its middle counted only."""
     steps: list[Row] = []
-    for name, kind, held in heap.path_steps(node):
+    links = zip(heap.path(node), heap.path_steps(node), strict=True)
+    for place, (name, plain, held) in links:
+        kind = plain if not heap.is_namespace(place) else "running" if name.endswith("()") else "module"
         if steps and (steps[-1]["name"], steps[-1]["type"]) == (name, kind):
             steps[-1]["times"] += 1
         else:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from irkit.memory.heap import ELEMENT, HELD_FROM_C, Heap, Owner, Shape
-from irkit.phrase import percent, size
+from irkit.phrase import grouped, percent, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ class Suspect:
     node: int = 0
 
     def __str__(self) -> str:
-        whom = f"{self.kept:,} `{self.kept_type}` alive" if self.kept else "its own content alive"
+        whom = f"{grouped(self.kept)} `{self.kept_type}` alive" if self.kept else "its own content alive"
         told = f"`{self.owner}` ({self.type_name}) keeps {whom}, {size(self.retained_bytes)}"
         told += f", {percent(self.share)} of the heap"
         if self.growth_a_minute is not None:
@@ -118,7 +118,7 @@ def _suspect(heaps: Sequence[Heap], owner: Owner, weight: int) -> Suspect:
     minutes = (last - first).total_seconds() / 60 if grown is not None and first and last else 0.0
     return Suspect(
         owner.name,
-        owner.type_name if owner.objects == 1 else f"{owner.objects:,} × {owner.type_name}",
+        owner.type_name if owner.objects == 1 else f"{grouped(owner.objects)} × {owner.type_name}",
         kind,
         count,
         owner.retained_bytes,

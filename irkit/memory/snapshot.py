@@ -12,7 +12,7 @@ from typing import Any
 from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory.agent import VARIABLE, socket_folder
 from irkit.memory.heap_file import read, store
-from irkit.phrase import size
+from irkit.phrase import grouped, size
 from irkit.procfs import started_s
 from irkit.settings import DockerTarget
 
@@ -41,7 +41,7 @@ class Taken:
     @property
     def told(self) -> str:
         """What was taken, without where it lies."""
-        held = f"{self.object_count:,} objects in {size(self.size_bytes)}"
+        held = f"{grouped(self.object_count)} objects in {size(self.size_bytes)}"
         return f"{held}; the process stood still for {self.pause_s * 1000:.1f} ms."
 
     def __str__(self) -> str:

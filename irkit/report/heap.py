@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from irkit.charts import Cell, Part, RetainingPath, StackedBar, StackedBars, Step, Treemap
 from irkit.model import VerdictState
-from irkit.phrase import count, percent, seconds, size
+from irkit.phrase import count, grouped, percent, seconds, size
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
 
@@ -19,8 +19,9 @@ _SLOW_COLLECTIONS = "slow-garbage-collection"
 _MOST_SUSPECTS = 3
 _MOST_GROWN = 8
 _MOST_ROWS = 12
+_LEAST_GROWN = 0.01
 _HINT = "irkit memory snapshot --pid PID --incident ID, of a process that runs with IRKIT_MEMORY_AGENT=1"
-_NO_SECOND = "one snapshot shows what is large; only a second one, minutes later, shows what grows"
+_NO_SECOND = "One snapshot shows what is large; only a second one, minutes later, shows what grows."
 Row = Mapping[str, Any]
 
 
@@ -107,7 +108,7 @@ def suspects(of: Material) -> LeakSuspects | Gap:
     for each in told:
         claims = tuple(Claim(f"{one['sentence']}.", cited) for one in each["suspects"][:_MOST_SUSPECTS])
         note = _NO_SECOND if len(each["snapshots"]) == 1 else ""
-        made.append((_head(each), claims, _path(each), f"{note[:1].upper()}{note[1:]}." if note else ""))
+        made.append((_head(each), claims, _path(each), note))
     return LeakSuspects(tuple(made), cited)
 
 
@@ -170,14 +171,15 @@ def growth(of: Material) -> HeapGrowth | Gap:
     first = told[0]
     times = _times(first)
     if len(times) < 2:  # noqa: PLR2004 (growth is between two)
-        return Gap(HeapGrowth.heading, f"Unknown: {_NO_SECOND}.", f"run again, later: {_again(of)}")
+        return Gap(HeapGrowth.heading, _NO_SECOND, _again(of))
     grown = [row for row in first["growth"] if not any(_leads_to(row, other) for other in first["growth"])]
-    rows = grown[:_MOST_GROWN]
+    rows = [row for row in grown if row["growth_bytes"] >= _LEAST_GROWN * grown[0]["growth_bytes"]][:_MOST_GROWN]
     bars = tuple(_bar(row) for row in rows)
     scale = max((float(row["after_bytes"]) for row in rows), default=0.0)
-    types = tuple(
-        (str(row["type"]), int(row["objects"]), int(row["size_bytes"])) for row in first["type_growth"][:_MOST_ROWS]
-    )
+    kinds = [
+        row for row in first["type_growth"] if row["size_bytes"] >= _LEAST_GROWN * first["type_growth"][0]["size_bytes"]
+    ]
+    types = tuple((str(row["type"]), int(row["objects"]), int(row["size_bytes"])) for row in kinds[:_MOST_ROWS])
     chart = StackedBars(bars, scale) if bars else None
     return HeapGrowth(_who(first), (times[0], times[-1]), chart, types, of.view.ids(KIND))
 
@@ -207,7 +209,7 @@ def _gap(of: Material, title: str) -> Gap:
     run = of.bundle.run_for(KIND)
     failed = run is not None and run.outcome in {"failed", "timed_out"}
     reason = of.view.why_missing(KIND)[0] if failed else "no snapshot of a heap was filed with this incident"
-    return Gap(title, f"Unknown: {reason}.", _again(of))
+    return Gap(title, f"{reason[:1].upper()}{reason[1:]}.", _again(of) if title == LeakSuspects.heading else "")
 
 
 def _again(of: Material) -> str:
@@ -250,11 +252,13 @@ def _path(told: Row) -> RetainingPath | None:
     return RetainingPath(steps, many, _whole(told)) if steps else None
 
 
-def _cell(branch: Row, suspected: frozenset[str]) -> Cell:
+def _cell(branch: Row, suspected: frozenset[str], above: str = "") -> Cell:
     name = str(branch["name"])
-    parts = tuple(_cell(one, suspected) for one in branch["children"])
-    many = f"{int(branch['objects']):,} × " if int(branch["objects"]) > 1 else ""
-    return Cell(f"{many}{name}", float(branch["size_bytes"]), parts, suspected=name in suspected)
+    parts = tuple(_cell(one, suspected, name) for one in branch["children"])
+    # within what it belongs to, a name goes on where that one's ends
+    shown = name.removeprefix(above) if above and name.startswith((f"{above}.", f"{above}: ", f"{above}[")) else name
+    many = f"{grouped(int(branch['objects']))} × " if int(branch["objects"]) > 1 else ""
+    return Cell(f"{many}{shown}", float(branch["size_bytes"]), parts, suspected=name in suspected)
 
 
 def _leads_to(row: Row, other: Row) -> bool:
@@ -273,7 +277,7 @@ def _bar(row: Row) -> StackedBar:
 
 def _collected(row: Row) -> tuple[str, int, int, int, str, str]:
     watched = int(row.get("watched") or 0)
-    total = f"{seconds(row['total_ns'] / 1e9)} in {watched:,}" if watched else "—"
+    total = seconds(row["total_ns"] / 1e9) if watched else "—"
     longest = seconds(row["longest_ns"] / 1e9) if row.get("longest_ns") else "—"
     figures = (int(row["collections"]), int(row["collected"]), int(row["uncollectable"]))
     return (f"generation {row['generation']}", *figures, total, longest)
