@@ -55,6 +55,15 @@ def native() -> ModuleType | None:
     return walker if walker.fits() else None
 
 
+def pure() -> ModuleType | None:
+    """Return the walker in plain Python where it can do its work; it is imported before anything is cloned."""
+    try:
+        walker = import_module("irkit.memory.walk_pure")
+    except ImportError:  # a Python without ctypes
+        return None
+    return walker if walker.possible() else None
+
+
 def socket_folder(uid: int, value: str = "") -> Path:
     """Return the folder of the sockets of one user, given what the environment variable says."""
     return Path(value) if value.startswith("/") else Path(f"/tmp/irkit-{uid}")  # noqa: S108 (made with mode 700, checked)
@@ -95,6 +104,7 @@ class _State:
     path: Path | None = None
     listener: socket.socket | None = None
     busy = threading.Lock()
+    cloning = False
     # of each generation's collections since the agent started: how many, their nanoseconds, the longest's
     pauses = array("q", bytes(8 * 9))
     began_ns = 0
@@ -113,6 +123,8 @@ def _collecting(phase: str, info: dict[str, int]) -> None:
 
 def _again() -> None:
     """A forked worker has no thread of its parent's; it gets an agent of its own."""
+    if _State.cloning:  # the clone that walks is no worker
+        return
     global _lock  # the parent's may have been held by a thread that is not here
     _lock, _State.busy = threading.Lock(), threading.Lock()
     if _State.listener is not None:
@@ -199,17 +211,21 @@ def _snapshot(connection: socket.socket, descriptors: list[int], deadline_s: flo
 
 
 def _clone(connection: socket.socket, descriptors: list[int], deadline_s: float) -> None:
-    walker = native()
+    walker = native() or pure()
     if walker is None:
         hint = "install irkit there from a wheel with the extension, or with a C compiler and Python's headers"
-        raise AgentError("its Python has no heap walker that fits", hint=hint)
+        raise AgentError("its Python and machine have no heap walker that fits", hint=hint)
     for _ in range(100):
         meta = json.dumps(_meta()).encode()
         try:
-            pid, pidfd, pause_ns = walker.clone_walk(descriptors[0], meta, sys.modules, deadline_s)
+            _State.cloning = True
+            # what comes besides must live until the clone has ended
+            pid, pidfd, pause_ns, *_kept = walker.clone_walk(descriptors[0], meta, sys.modules, deadline_s)
             break
         except BlockingIOError:  # a finaliser let us run in the middle of a collection
             time.sleep(0.01)
+        finally:
+            _State.cloning = False
     else:
         raise AgentError("its collector never rests", hint="try again")
     try:
