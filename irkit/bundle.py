@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -98,6 +98,28 @@ class Bundle:
     def __repr__(self) -> str:
         kinds = ", ".join(item.kind for item in self.manifest.evidence)
         return f"Bundle({self.id}, incident {self.manifest.incident_id}: {kinds or 'empty'})"
+
+
+def with_evidence_of(source: Bundle, other: Bundle, collector: str, destination: Path, bundle_id: str) -> Bundle:
+    """Seal a copy of a bundle in which one collector's evidence is that of `other`; neither of the two is touched.
+
+    It counts as collected when `source` was; each piece of evidence says when it was itself.
+
+    Raises:
+        BundleError: the destination is taken, or the disk refuses.
+    """
+    with staging_folder(destination) as staging:
+        parts = [(item, source) for item in source.manifest.evidence if item.collector != collector]
+        parts += [(item, other) for item in other.manifest.evidence if item.collector == collector]
+        for item, origin in parts:
+            target = staging / item.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(origin.path / item.path, target)
+        runs = [run for run in source.runs if run.collector != collector]
+        runs += [run for run in other.runs if run.collector == collector]
+        evidence = tuple(item for item, _ in parts)
+        manifest = replace(source.manifest, bundle_id=bundle_id, runs=tuple(runs), evidence=evidence, seal="")
+        return seal_bundle(staging, manifest, destination)
 
 
 def read_document(path: Path) -> Any:  # noqa: ANN401 (JSON values)

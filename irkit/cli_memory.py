@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import click
 
 from irkit import console
+from irkit.cli_options import by_option
 from irkit.errors import InputError
+from irkit.model import Incident, utc_now
 
 
 @click.group()
@@ -39,23 +42,61 @@ def monitor(context: click.Context, pid: int, length: str, interval: str) -> Non
 @click.option("--container", metavar="NAME", help="The first process of a running container.")
 @click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID.irkheap.")
 @click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long it may take: 60 (s).")
-def take_snapshot(pid: int | None, container: str | None, path: Path | None, length: str) -> None:
+@click.option("--incident", "incident_id", metavar="ID", help="File it with this incident, as evidence.")
+@by_option
+def take_snapshot(
+    pid: int | None, container: str | None, path: Path | None, length: str, incident_id: str | None, actor: str | None
+) -> None:
     """Write the heap of a live process to a file: its objects' types, sizes and references, never their values.
 
     The process needs irkit's agent: IRKIT_MEMORY_AGENT=1 in its environment, or irkit.memory.agent.start() in its code.
-    It stands still for milliseconds; a clone of it does the work.
+    It stands still for milliseconds; a clone of it does the work. With --incident the snapshot is kept under irkit's
+    home, and what it says is added to the incident's evidence, so that its notebook and postmortem name the owner.
     """
     from irkit import workspace
     from irkit.memory.snapshot import pid_of_container, snapshot
 
     if (pid is None) == (container is None):
         raise InputError("one process is needed", hint="name it by --pid or by --container")
+    if incident_id is not None and path is not None:
+        raise InputError("a filed snapshot has its place already", hint="leave out --to, or file it: irkit memory file")
+    incident = workspace.incident(incident_id) if incident_id is not None else None
     if container is not None:
         pid = pid_of_container(container, workspace.load_settings(Path.cwd()).docker)
     assert pid is not None  # noqa: S101 (one of the two is given)
     with console.status(f"Taking a snapshot of the heap of process {pid}"):
-        taken = snapshot(pid, path or Path(f"heap-{pid}.irkheap"), deadline_s=_seconds(length))
-    console.say(str(taken))
+        if incident is None:
+            console.say(str(snapshot(pid, path or Path(f"heap-{pid}.irkheap"), deadline_s=_seconds(length))))
+            return
+        with tempfile.TemporaryDirectory(prefix="irkit-heap-") as folder:
+            taken = snapshot(pid, Path(folder) / "new.irkheap", deadline_s=_seconds(length))
+            told = _filed((taken.path,), incident, actor)
+    console.say(taken.told)
+    console.say(told)
+
+
+@memory.command("file")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--incident", "incident_id", required=True, metavar="ID", help="The incident they are evidence of.")
+@by_option
+def file_snapshots(files: tuple[Path, ...], incident_id: str, actor: str | None) -> None:
+    """File snapshots that were taken before, or elsewhere, with an incident, as evidence."""
+    from irkit import workspace
+
+    incident = workspace.incident(incident_id)
+    with console.status("Finding what keeps what alive"):
+        told = _filed(files, incident, actor)
+    console.say(told)
+
+
+def _filed(files: tuple[Path, ...], incident: Incident, actor: str | None) -> str:
+    from irkit import heap_evidence, workspace
+
+    kept, bundle = heap_evidence.file(
+        files, incident, workspace.load_settings(), actor=actor or console.user(), now=utc_now()
+    )
+    where = f"bundle {bundle.id}" if bundle else f"the next: irkit collect {incident.id}"
+    return "\n".join([*map(str, kept), f"In the evidence of {incident.label}: {where}"])
 
 
 @memory.command("report")

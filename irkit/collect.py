@@ -141,7 +141,8 @@ def _look(item: Collector, settings: Settings, wanted: frozenset[str]) -> Look:
     if wanted and item.name not in wanted:
         return Look(item, target, command, Outcome.SKIPPED, "not asked for")
     if not str(target):
-        return Look(item, target, command, Outcome.ABSENT, f"no [{item.target}] is configured", _ABSENT_HINT)
+        reason, hint = getattr(target, "absence", (f"no [{item.target}] is configured", _ABSENT_HINT))
+        return Look(item, target, command, Outcome.ABSENT, reason, hint)
     return Look(item, target, command)
 
 

@@ -283,12 +283,15 @@ def _compose() -> Check:
 
 
 def _walker() -> Check:
-    from irkit.memory.agent import native
+    from irkit.memory.agent import native, pure
 
     if native() is not None:
         return Check("installation", "heap walker", State.OK, "compiled, and fits this Python")
     hint = "only needed in a service that is to give snapshots: install irkit with a C compiler and Python's headers"
-    return Check("installation", "heap walker", State.ABSENT, "not compiled for this Python", hint)
+    if pure() is not None:
+        sentence = "not compiled: plain Python serves, ten times slower and with the memory of a second heap"
+        return Check("installation", "heap walker", State.LIMITED, sentence, hint)
+    return Check("installation", "heap walker", State.ABSENT, "none that fits this Python and machine", hint)
 
 
 def _version(command: tuple[str, ...]) -> str:

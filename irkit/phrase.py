@@ -50,7 +50,12 @@ def were(number: int) -> str:
 
 def count(number: int, noun: str) -> str:
     """Write `1 request`, `2 requests`, `0 requests`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{grouped(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def grouped(number: int) -> str:
+    """Write a whole number with its thousands apart, `17 000`."""
+    return f"{number:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def seconds(value: float) -> str:

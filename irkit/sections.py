@@ -181,6 +181,23 @@ class RecorderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HeapsTarget:
+    """Where heap snapshots are kept, made of the home; no path while none is."""
+
+    path: str = ""
+    configured: bool = False
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def absence(self) -> tuple[str, str]:
+        """Why there is nothing to look at, and what to do about it."""
+        hint = "where memory grows, file one: irkit memory snapshot --pid PID --incident ID"
+        return "no heap snapshot was filed", hint
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingTarget:
     """What the flight recorder has kept; made of [recorder] and the home."""
 

@@ -27,6 +27,7 @@ from irkit.sections import (
     CollectSettings,
     DatabaseTarget,
     DockerTarget,
+    HeapsTarget,
     HostTarget,
     HttpTarget,
     PrometheusTarget,
@@ -43,6 +44,7 @@ __all__ = [
     "CollectSettings",
     "DatabaseTarget",
     "DockerTarget",
+    "HeapsTarget",
     "HostTarget",
     "HttpTarget",
     "PrometheusTarget",
@@ -89,6 +91,16 @@ class Settings:
     tickets: TicketsTarget = field(default_factory=TicketsTarget)
     apprise: AppriseTarget = field(default_factory=AppriseTarget)
     follow_up: FollowUpSettings = field(default_factory=FollowUpSettings)
+    heap_folder: str = ""  # no section of irkit.toml: the home's, unless evidence is made aside
+
+    @property
+    def heap_snapshots(self) -> Path:
+        """Where heap snapshots that were filed are kept."""
+        return Path(self.heap_folder) if self.heap_folder else self.home / "heaps"
+
+    @property
+    def heaps(self) -> HeapsTarget:
+        return HeapsTarget(str(self.heap_snapshots) if self.heap_snapshots.is_dir() else "")
 
     @property
     def recording(self) -> RecordingTarget:
@@ -201,7 +213,7 @@ _URLS = (
 
 
 # targets that no section of irkit.toml is
-_MADE: dict[str, type] = {"host": HostTarget, "recording": RecordingTarget}
+_MADE: dict[str, type] = {"host": HostTarget, "recording": RecordingTarget, "heaps": HeapsTarget}
 
 
 def _find_config(start: Path, environ: Mapping[str, str]) -> Path | None:

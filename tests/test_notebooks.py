@@ -72,6 +72,7 @@ def test_our_notebooks_run_from_top_to_bottom(name: str, workplace: Path) -> Non
 CONCLUSIONS = {
     "high-latency": ("GET /api/dashboard", "messages has 48000 rows and no index but its key"),
     "provider-failures": ("rate_limited", "900 of 600, resets 03:10:42"),
+    "memory-leak": ("app.sessions.CACHE", "app.Session objects", "+20 MiB, from 20 MiB to 40 MiB"),
     "database-corruption": ("no damage found", "Stop all services", "Tree 3 page 4"),
 }
 

@@ -158,7 +158,57 @@ def damaged() -> dict[str, Any]:
     }
 
 
-TYPES = {"high-latency": slow, "provider-failures": limited, "database-corruption": damaged}
+def leaking() -> dict[str, Any]:
+    """Memory that rises by the recorder, and two snapshots of the heap that name the owner."""
+    made = healthy()
+    shared = {"service": "jarvis-api", "name": "jarvis_jarvis-api_1", "memory_limit_bytes": 256 * 2**20}
+    return made | {
+        "container_history": [
+            {"at": at(second), "memory_usage_bytes": int((60 + 0.2 * second) * 2**20), "cpu_percent": 5.0, **shared}
+            for second in range(0, 600, 5)
+        ],
+        "heap": {"processes": [heap_findings()]},
+    }
+
+
+def heap_findings(owner: str = "app.sessions.CACHE", snapshots: int = 2) -> Row:
+    """What snapshots of a process say, as `irkit.memory.heap_findings` tells it."""
+    path = [
+        {"name": "app.sessions", "type": "module", "retained_bytes": 42 << 20, "times": 1},
+        {"name": owner, "type": "dict", "retained_bytes": 40 << 20, "times": 1},
+    ]
+    sentence = f"`{owner}` (dict) keeps 10 000 `app.Session` alive, 40 MiB, 80 % of the heap, +4.0 MiB a minute"
+    suspect = {"sentence": sentence, "owner": owner, "type": "dict", "kept_type": "app.Session", "kept": 10_000}
+    suspect |= {"retained_bytes": 40 << 20, "share": 0.8, "growth_bytes": 20 << 20, "growth_a_minute": 4 << 20}
+    taken = [{"taken_at": at(300 * number).isoformat(), "file": f"{number}.irkheap", "sha256": "ab" * 32,
+              "objects": 50_000, "size_bytes": 50 << 20, "rss_bytes": 70 << 20, "pause_ns": 2_000_000}
+             for number in range(3 - snapshots, 3)]  # fmt: skip
+    inner = {"name": owner, "objects": 1, "size_bytes": 40 << 20, "children": [
+        {"name": "app.Session", "objects": 10_000, "size_bytes": 38 << 20, "children": []}]}  # fmt: skip
+    module = {"name": "app.sessions", "objects": 1, "size_bytes": 42 << 20, "children": [inner]}
+    grown = {"owner": owner, "type": "dict", "before_bytes": 20 << 20, "after_bytes": 40 << 20}
+    return {
+        "process": {"pid": 7, "program": "api.py", "python": "3.11.7", "walker": "native"},
+        "snapshots": taken,
+        "explained": 50 / 70,
+        "suspects": [suspect | {"path": path}],
+        "owners": [
+            {"owner": "app.sessions", "type": "dict", "objects": 1, "retained_bytes": 42 << 20},
+            {"owner": owner, "type": "dict", "objects": 1, "retained_bytes": 40 << 20},
+        ],
+        "types": [{"type": "app.Session", "objects": 10_000, "size_bytes": 1 << 20}],
+        "tree": {"name": "the heap", "objects": 50_000, "size_bytes": 50 << 20, "children": [module]},
+        "growth": [grown | {"growth_bytes": 20 << 20}] if snapshots > 1 else [],
+        "type_growth": [{"type": "app.Session", "objects": 5000, "size_bytes": 1 << 19}] if snapshots > 1 else [],
+        "collections": [
+            {"generation": 0, "collections": 812, "collected": 20, "uncollectable": 0, "watched": 812,
+             "total_ns": 9_000_000, "longest_ns": 400_000}
+        ],
+        "stacks": [],
+    }  # fmt: skip
+
+
+TYPES = {"high-latency": slow, "provider-failures": limited, "database-corruption": damaged, "memory-leak": leaking}
 
 
 def sealed(folder: Path, evidence: Mapping[str, Any], incident_id: int = 42) -> Bundle:
@@ -166,7 +216,8 @@ def sealed(folder: Path, evidence: Mapping[str, Any], incident_id: int = 42) -> 
     staging = folder / "staging"
     staging.mkdir(parents=True, exist_ok=True)
     pieces, runs = [], []
-    for collector, kinds in SOURCES.items():
+    filed: Mapping[str, tuple[str, ...]] = {"heap-snapshots": ("heap",)} if "heap" in evidence else {}
+    for collector, kinds in {**SOURCES, **filed}.items():
         given = [kind for kind in kinds if kind in evidence]
         pieces += [_piece(staging, collector, kind, evidence[kind]) for kind in given]
         outcome = Outcome.COLLECTED if given else Outcome.FAILED

@@ -3,13 +3,16 @@
 from irkit.charts.bars import DurationBar, MilestoneBars
 from irkit.charts.levels import LevelLane, Levels
 from irkit.charts.quantiles import QuantileChart, QuantilePoint
+from irkit.charts.retaining import RetainingPath, Step
 from irkit.charts.stacked import Part, StackedBar, StackedBars
 from irkit.charts.strip import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
+from irkit.charts.treemap import Cell, Treemap
 
 __all__ = [
     "Band",
     "Bar",
     "BarLane",
+    "Cell",
     "DurationBar",
     "IncidentStrip",
     "Lane",
@@ -24,6 +27,9 @@ __all__ = [
     "Point",
     "QuantileChart",
     "QuantilePoint",
+    "RetainingPath",
     "StackedBar",
     "StackedBars",
+    "Step",
+    "Treemap",
 ]

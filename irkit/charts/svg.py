@@ -14,6 +14,7 @@ FONT_PX = 12
 # an average of bold digits and letters; generous, since an overlap hurts more than a gap
 _CHARACTER_PX = 7.3
 _TICK_PX = 92
+_STUB = 7
 _SHORT_S = 300
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800)
 
@@ -30,6 +31,8 @@ font-variant-numeric:tabular-nums}
 .leader{stroke:var(--alarm);stroke-width:1}.axis{stroke:var(--line);stroke-width:1}.calm{fill:var(--calm)}.alarm{fill:var(--alarm)}.shade{fill:var(--shade)}
 .quiet{fill:var(--quiet)}.open{fill:none;stroke:var(--open);stroke-width:1;stroke-dasharray:3 2}
 .band{fill:var(--calm);opacity:.3}.thin{fill:none;stroke:var(--muted);stroke-width:1}.dashed{stroke-dasharray:2 2}
+.cell{fill:var(--quiet);stroke:var(--paper);stroke-width:1.5}.within{fill:var(--calm);fill-opacity:.3;stroke:var(--paper);stroke-width:1}
+.hot{fill:var(--shade);stroke:var(--alarm);stroke-width:1.5}.bare{stroke:none}.link{stroke:var(--calm);stroke-width:1.5}
 .milestone{stroke:var(--ink);stroke-width:1}.limit{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 3}
 .trend{stroke:var(--alarm);stroke-width:2.5;stroke-dasharray:7 3}
 .curve{fill:none;stroke:var(--ink);stroke-width:1.5;stroke-linejoin:round}.dot{fill:var(--ink)}.ring{fill:var(--paper);stroke:var(--calm);
@@ -86,6 +89,17 @@ def circle(x: float, y: float, radius: float, look: str) -> str:
 def text_px(content: str) -> float:
     """Return a generous estimate of how wide `content` is drawn, in pixels."""
     return len(content) * _CHARACTER_PX
+
+
+def fitted(content: str, width: float) -> str:
+    """Return `content`, cut in its middle where it is wider than `width` pixels; "" where not even a stub fits."""
+    room = int(width / _CHARACTER_PX)
+    if len(content) <= room:
+        return content
+    if room < _STUB:
+        return ""
+    head = (room - 1) // 3
+    return f"{content[:head]}…{content[len(content) - (room - 1 - head) :]}"
 
 
 def step_s(span: timedelta, at_most: int) -> int:

@@ -22,6 +22,7 @@ import struct
 import sys
 import threading
 import time
+from array import array
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
@@ -54,6 +55,15 @@ def native() -> ModuleType | None:
     return walker if walker.fits() else None
 
 
+def pure() -> ModuleType | None:
+    """Return the walker in plain Python where it can do its work; it is imported before anything is cloned."""
+    try:
+        walker = import_module("irkit.memory.walk_pure")
+    except ImportError:  # a Python without ctypes
+        return None
+    return walker if walker.possible() else None
+
+
 def socket_folder(uid: int, value: str = "") -> Path:
     """Return the folder of the sockets of one user, given what the environment variable says."""
     return Path(value) if value.startswith("/") else Path(f"/tmp/irkit-{uid}")  # noqa: S108 (made with mode 700, checked)
@@ -75,6 +85,8 @@ def start() -> Path:
             if _State.path is None:
                 os.register_at_fork(after_in_child=_again)
             _State.path, _State.listener = path, listener
+            if _collecting not in gc.callbacks:
+                gc.callbacks.append(_collecting)
             atexit.register(_gone, path, os.getpid())
             threading.Thread(target=_serve, args=(listener,), name="irkit-memory-agent", daemon=True).start()
     return path
@@ -92,10 +104,27 @@ class _State:
     path: Path | None = None
     listener: socket.socket | None = None
     busy = threading.Lock()
+    cloning = False
+    # of each generation's collections since the agent started: how many, their nanoseconds, the longest's
+    pauses = array("q", bytes(8 * 9))
+    began_ns = 0
+
+
+def _collecting(phase: str, info: dict[str, int]) -> None:
+    """Time each collection of garbage; nothing is allocated that the collector would see."""
+    if phase == "start":
+        _State.began_ns = time.perf_counter_ns()
+        return
+    took_ns, at = time.perf_counter_ns() - _State.began_ns, 3 * info["generation"]
+    _State.pauses[at] += 1
+    _State.pauses[at + 1] += took_ns
+    _State.pauses[at + 2] = max(_State.pauses[at + 2], took_ns)
 
 
 def _again() -> None:
     """A forked worker has no thread of its parent's; it gets an agent of its own."""
+    if _State.cloning:  # the clone that walks is no worker
+        return
     global _lock  # the parent's may have been held by a thread that is not here
     _lock, _State.busy = threading.Lock(), threading.Lock()
     if _State.listener is not None:
@@ -182,17 +211,21 @@ def _snapshot(connection: socket.socket, descriptors: list[int], deadline_s: flo
 
 
 def _clone(connection: socket.socket, descriptors: list[int], deadline_s: float) -> None:
-    walker = native()
+    walker = native() or pure()
     if walker is None:
         hint = "install irkit there from a wheel with the extension, or with a C compiler and Python's headers"
-        raise AgentError("its Python has no heap walker that fits", hint=hint)
+        raise AgentError("its Python and machine have no heap walker that fits", hint=hint)
     for _ in range(100):
         meta = json.dumps(_meta()).encode()
         try:
-            pid, pidfd, pause_ns = walker.clone_walk(descriptors[0], meta, sys.modules, deadline_s)
+            _State.cloning = True
+            # what comes besides must live until the clone has ended
+            pid, pidfd, pause_ns, *_kept = walker.clone_walk(descriptors[0], meta, sys.modules, deadline_s)
             break
         except BlockingIOError:  # a finaliser let us run in the middle of a collection
             time.sleep(0.01)
+        finally:
+            _State.cloning = False
     else:
         raise AgentError("its collector never rests", hint="try again")
     try:
@@ -232,7 +265,13 @@ def _meta() -> dict[str, Any]:
         "python": ".".join(map(str, sys.version_info[:3])),
         "taken_at": datetime.now(UTC).isoformat(),
         "rss_bytes": pages * os.sysconf("SC_PAGESIZE"),
-        "gc": {"counts": gc.get_count(), "thresholds": gc.get_threshold(), "frozen": gc.get_freeze_count()},
+        "gc": {
+            "counts": gc.get_count(),
+            "thresholds": gc.get_threshold(),
+            "frozen": gc.get_freeze_count(),
+            "stats": gc.get_stats(),
+            "pauses": [_State.pauses[at : at + 3].tolist() for at in (0, 3, 6)],
+        },
         "threads": {str(ident): _stack(frame) for ident, frame in sys._current_frames().items()},  # noqa: SLF001
     }
 

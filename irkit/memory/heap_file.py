@@ -25,7 +25,9 @@ and qualified names. No value of any object is ever written.
 None, True and False are left out, and so are references from an instance to its type. A reference to what the file
 does not hold is possible and rare (a frame that ended meanwhile). META holds `format`, `walker`, `pid`, `program`,
 `python`, `taken_at` (UTC, ISO 8601), `threads` (by the thread's identifier, as ROOTS has it: its stack, innermost last,
-each frame as "module:qualified name:line"), `gc` (`counts`, `thresholds`, `frozen`), `rss_bytes`, `pause_ns`.
+each frame as "module:qualified name:line"), `gc` (`counts`, `thresholds`, `frozen`, `stats` as gc.get_stats() has them,
+`pauses` by generation since the agent started: collections, nanoseconds, the longest), `rss_bytes`, `pause_ns`,
+`process_started_s` (after the machine's start).
 """
 
 from __future__ import annotations
@@ -42,12 +44,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from irkit.errors import SnapshotError
+from irkit.memory import heap_raw
 
 MAGIC = b"IRKHEAP\x01"
+RAW_MAGIC = b"IRKHEAP\x02"
 _HEADER = struct.Struct("<BBHIII")
 _TOTALS = struct.Struct("<8Q")
 _ZLIB = 1
 _MAX_BLOCK_BYTES = 64 * 1024**2
+_PART_BYTES = 1024**2
 _AGAIN = "take another snapshot; a file is either whole or of no use"
 
 
@@ -137,7 +142,7 @@ def store(stream: BinaryIO, path: Path, *, extra: Mapping[str, Any] | None = Non
             os.chmod(out.fileno(), 0o600)  # noqa: PTH101 (the descriptor, not whatever has that name by now)
             out.write(MAGIC)
             headers_crc = count = 0
-            for column, payload in _blocks(stream, "the snapshot"):
+            for column, payload in _coming(stream):
                 body = payload
                 if column is Column.META:
                     body = json.dumps({**json.loads(payload), **(extra or {})}).encode()
@@ -161,30 +166,54 @@ def store(stream: BinaryIO, path: Path, *, extra: Mapping[str, Any] | None = Non
     return size_bytes
 
 
-def _blocks(stream: BinaryIO, what: str) -> Iterator[tuple[Column, bytes]]:
-    """Yield each block, decoded; ends only after a fitting END, with nothing behind it."""
-    _check_magic(stream.read(len(MAGIC)), what)
+def _coming(stream: BinaryIO) -> Iterator[tuple[Column, bytes]]:
+    """Yield the blocks that a walker sends, those of the walk in plain Python in the file's own form."""
+    magic = stream.read(len(MAGIC))
+    if magic != RAW_MAGIC:
+        yield from _blocks(stream, "the snapshot", magic)
+        return
+    raw: dict[int, list[bytes]] = {}
+    for number, payload in _blocks_of(stream, "the snapshot", heap_raw.COLUMNS):
+        if number != Column.END:
+            raw.setdefault(number, []).append(payload)
+    try:
+        for number, data in heap_raw.cooked({number: b"".join(parts) for number, parts in raw.items()}):
+            if number < 0:
+                yield Column.END, data + bytes(_TOTALS.size - len(data))
+            for start in range(0, len(data) if number >= 0 else 0, _PART_BYTES):
+                yield Column(number), data[start : start + _PART_BYTES]
+    except (ValueError, IndexError, KeyError, TypeError) as error:
+        raise SnapshotError(f"the snapshot is damaged: {error}", hint=_AGAIN) from error
+
+
+def _blocks(stream: BinaryIO, what: str, magic: bytes | None = None) -> Iterator[tuple[Column, bytes]]:
+    """Yield each block of a file, decoded; ends only after a fitting END, with nothing behind it."""
+    _check_magic(stream.read(len(MAGIC)) if magic is None else magic, what)
+    for number, payload in _blocks_of(stream, what, _NUMBERS):
+        yield Column(number), payload
+
+
+def _blocks_of(stream: BinaryIO, what: str, known: frozenset[int]) -> Iterator[tuple[int, bytes]]:
     headers_crc = count = 0
     while True:
         header = stream.read(_HEADER.size)
         if len(header) != _HEADER.size:
             raise SnapshotError(f"{what} is cut short after {count} blocks", hint=_AGAIN)
         number, encoding, _, stored, size, crc = _HEADER.unpack(header)
-        if max(stored, size) > _MAX_BLOCK_BYTES or number not in _NUMBERS or encoding > _ZLIB:
+        if max(stored, size) > _MAX_BLOCK_BYTES or number not in known | {int(Column.END)} or encoding > _ZLIB:
             raise SnapshotError(f"{what} is damaged: block {count} has no sound header", hint=_AGAIN)
         body = stream.read(stored)
         if len(body) != stored:
             raise SnapshotError(f"{what} is cut short in block {count}", hint=_AGAIN)
         if zlib.crc32(body) != crc:
             raise SnapshotError(f"{what} is damaged: block {count} does not fit its checksum", hint=_AGAIN)
-        column = Column(number)
-        if column is Column.END:
+        if number == Column.END:
             if size != _TOTALS.size or _TOTALS.unpack(body)[6:] != (count, headers_crc) or stream.read(1):
                 raise SnapshotError(f"{what} is damaged: it holds other blocks than were written", hint=_AGAIN)
-            yield column, body
+            yield number, body
             return
         headers_crc, count = zlib.crc32(header, headers_crc), count + 1
-        yield column, _inflated(body, size, what, count) if encoding else body
+        yield number, _inflated(body, size, what, count) if encoding else body
 
 
 def _check_magic(magic: bytes, what: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from irkit.memory.heap import Heap
-from irkit.memory.heap_suspects import Suspect, difference, difference_by_type, size, suspects
+from irkit.memory.heap_suspects import Suspect, difference, difference_by_type, suspects
+from irkit.phrase import grouped, percent, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,11 +41,11 @@ def growth(heaps: Sequence[Heap]) -> str:
 
 
 def _head(heap: Heap) -> str:
-    seen = f"{heap.file.objects:,} objects, {size(heap.total_bytes)}"
+    seen = f"{grouped(heap.file.objects)} objects, {size(heap.total_bytes)}"
     if heap.explained is None:
         return f"{seen}. Which part of the process's memory that is, is unknown: the snapshot does not say its size."
     rest = "the rest is native memory, fragmentation and the interpreter itself"
-    return f"{seen}: {heap.explained:.0%} of the process's memory; {rest}."
+    return f"{seen}: {percent(heap.explained)} of the process's memory; {rest}."
 
 
 def _nothing(heaps: Sequence[Heap]) -> str:
@@ -65,7 +66,7 @@ def _table(table: pd.DataFrame, sizes: tuple[str, ...]) -> list[str]:
     if table.empty:
         return ["  nothing"]
     rows = [
-        [size(value) if column in sizes else f"{value:,}" if isinstance(value, int) else str(value)[:70]
+        [size(value) if column in sizes else grouped(value) if isinstance(value, int) else str(value)[:70]
          for column, value in row.items()]
         for row in table.head(_ROWS).astype(object).to_dict("records")
     ]  # fmt: skip

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from irkit.memory.heap import ELEMENT, HELD_FROM_C, Heap, Owner, Shape
+from irkit.phrase import grouped, percent, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,10 +42,9 @@ class Suspect:
     node: int = 0
 
     def __str__(self) -> str:
-        whom = f"{self.kept:,} `{self.kept_type}` alive" if self.kept else "its own content alive"
-        told = (
-            f"`{self.owner}` ({self.type_name}) keeps {whom}, {size(self.retained_bytes)}, {self.share:.0%} of the heap"
-        )
+        whom = f"{grouped(self.kept)} `{self.kept_type}` alive" if self.kept else "its own content alive"
+        told = f"`{self.owner}` ({self.type_name}) keeps {whom}, {size(self.retained_bytes)}"
+        told += f", {percent(self.share)} of the heap"
         if self.growth_a_minute is not None:
             return f"{told}, +{size(self.growth_a_minute)} a minute"
         return told if self.growth_bytes is None else f"{told}, +{size(self.growth_bytes)} since the first snapshot"
@@ -84,14 +84,6 @@ def difference_by_type(heaps: Sequence[Heap]) -> pd.DataFrame:
     return table.sort_values("size_bytes", ascending=False, ignore_index=True)
 
 
-def size(count: float) -> str:
-    """Write bytes in the unit that fits."""
-    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if abs(count) >= step:
-            return f"{count / step:,.1f} {unit}" if abs(count) < 10 * step else f"{count / step:,.0f} {unit}"
-    return f"{count:.0f} B"
-
-
 def _growth(heaps: Sequence[Heap]) -> dict[Shape, int]:
     found = {}
     least = max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * heaps[-1].total_bytes)
@@ -126,7 +118,7 @@ def _suspect(heaps: Sequence[Heap], owner: Owner, weight: int) -> Suspect:
     minutes = (last - first).total_seconds() / 60 if grown is not None and first and last else 0.0
     return Suspect(
         owner.name,
-        owner.type_name if owner.objects == 1 else f"{owner.objects:,} × {owner.type_name}",
+        owner.type_name if owner.objects == 1 else f"{grouped(owner.objects)} × {owner.type_name}",
         kind,
         count,
         owner.retained_bytes,

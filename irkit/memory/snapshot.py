@@ -12,7 +12,8 @@ from typing import Any
 from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory.agent import VARIABLE, socket_folder
 from irkit.memory.heap_file import read, store
-from irkit.phrase import size
+from irkit.phrase import grouped, size
+from irkit.procfs import started_s
 from irkit.settings import DockerTarget
 
 PROC = Path("/proc")
@@ -37,9 +38,14 @@ class Taken:
     pause_s: float
     copied_bytes_at_most: int
 
-    def __str__(self) -> str:
-        held = f"{self.path}: {self.object_count:,} objects in {size(self.size_bytes)}"
+    @property
+    def told(self) -> str:
+        """What was taken, without where it lies."""
+        held = f"{grouped(self.object_count)} objects in {size(self.size_bytes)}"
         return f"{held}; the process stood still for {self.pause_s * 1000:.1f} ms."
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.told}"
 
 
 def snapshot(pid: int, path: Path, *, deadline_s: float = 60.0, proc: Path = PROC) -> Taken:
@@ -63,7 +69,7 @@ def snapshot(pid: int, path: Path, *, deadline_s: float = 60.0, proc: Path = PRO
             answers = connection.makefile("rb")
             begun = _line(answers, pid)
             try:
-                size_bytes = store(stream, path, extra={"pause_ns": begun["pause_ns"]})
+                size_bytes = store(stream, path, extra={"pause_ns": begun["pause_ns"], **_identity(pid, proc)})
             except SnapshotError as error:
                 stream.close()
                 raise _reason(answers, pid, error) from error
@@ -91,6 +97,14 @@ def pid_of_container(name: str, target: DockerTarget) -> int:
     if not pid:
         raise SnapshotError(f"container {name} does not run", hint="`docker ps` lists those that do")
     return pid
+
+
+def _identity(pid: int, proc: Path) -> dict[str, Any]:
+    """Return what tells a process from a later one of the same number."""
+    try:
+        return {"process_started_s": started_s(pid, proc)}
+    except OSError:
+        return {}
 
 
 def _candidates(pid: int, proc: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from irkit import metrics
 from irkit.charts import DurationBar, MilestoneBars
 from irkit.model import CollectorRun, EventKind, Outcome, Status, Threshold, VerdictState
-from irkit.report import facts
+from irkit.report import facts, heap
 from irkit.report.figures import incident_strip
 from irkit.report.material import LOOKED_AT, PARTS, Material
 from irkit.report.parts import Claim, Gap
@@ -102,6 +102,8 @@ def likely(of: Material) -> Likely:
     found = ranking[0].supporting if ranking else ()
     surest = sorted(found, key=lambda item: -item.verdict.confidence)
     claims += [Claim(f"{finding.title}: {finding.verdict.sentence}", finding.evidence) for finding in surest]
+    if ranking and ranking[0].incident_type == heap.TYPE and (owner := heap.first_suspect(of)):
+        claims.insert(1, owner)
     others = tuple((of.type_title(item.incident_type), item.score) for item in ranking[1:] if item.score > 0)
     if not ranking or ranking[0].score <= 0:
         unknown = sum(item.verdict.state is VerdictState.UNKNOWN for item in of.diagnosis.findings)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from irkit.charts.svg import data_uri
 from irkit.model import Outcome, VerdictState, is_configured
+from irkit.phrase import grouped, percent, seconds_between
 from irkit.phrase import seconds as in_seconds
-from irkit.phrase import seconds_between
 from irkit.phrase import size as in_bytes
 from irkit.report.parts import Shown
 from irkit.report.plain import plain_text
@@ -115,11 +115,14 @@ def _environment() -> Environment:
         "data_uri": data_uri,
         "day": _day,
         "duration": _duration,
+        "grouped": grouped,
         "kind": lambda evidence_id: evidence_id.rpartition("/")[2].replace("_", " "),
         "lines": _lines,
+        "percent": percent,
         "seconds": _seconds,
         "sign": lambda state: _SIGNS.get(state, ""),
         "size": _size,
+        "ticked": _ticked,
         "took": _took,
         "utc": _utc,
         "word": lambda state: str(state).replace("_", " "),
@@ -138,6 +141,16 @@ def _lines(value: str, limit_chars: int = 400) -> object:
     from markupsafe import Markup, escape
 
     return Markup("\n").join(escape(visible(cut(line, limit_chars))) for line in value.split("\n"))
+
+
+def _ticked(value: str) -> object:
+    """Return a sentence with what stands between backticks as code, each pair on its own."""
+    from markupsafe import Markup, escape
+
+    parts = [escape(visible(part)) for part in value.split("`")]
+    if len(parts) % 2 == 0:
+        return visible(value)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def _utc(at: datetime | None) -> object:

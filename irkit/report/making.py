@@ -17,6 +17,7 @@ from irkit.report import (
     changes,
     damage,
     head,
+    heap,
     learning,
     providing,
     resources,
@@ -28,6 +29,7 @@ from irkit.report import (
 from irkit.report.changes import LogPatterns
 from irkit.report.damage import Damage, DatabaseErrors, Integrity
 from irkit.report.facts import View
+from irkit.report.heap import Collections, HeapGrowth, HeapMap, LeakSuspects, TopRetained
 from irkit.report.learning import Alert, RunbookEdit
 from irkit.report.material import Material
 from irkit.report.parts import Gap, Shown
@@ -61,6 +63,7 @@ POSTMORTEM = (
     "timeline",
     "symptoms",
     "resources",
+    "heap",
     "what_happened",
     "causes",
     "detection",
@@ -108,6 +111,7 @@ class Report(Shown):
     timeline: Timeline | Gap
     symptoms: Symptoms | Gap
     resources: Resources | Gap
+    heap: LeakSuspects | Gap
     what_happened: Narrative | Gap
     causes: Narrative | Gap
     detection: Narrative | Gap
@@ -137,6 +141,11 @@ class Report(Shown):
     integrity: Integrity | Gap
     damage: Damage | Gap
     database_errors: DatabaseErrors | Gap
+    leak_suspects: LeakSuspects | Gap
+    collections: Collections | Gap
+    retained: TopRetained | Gap
+    heap_map: HeapMap | Gap
+    heap_growth: HeapGrowth | Gap
 
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 (whatever the attribute is)
         value = super(Report, self).__getattribute__(name)
@@ -181,6 +190,7 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
         timeline=_made(story.timeline, of, "Timeline"),
         symptoms=_made(analysis.symptoms, of, "Symptoms"),
         resources=_made(resources.resources, of, Resources.heading),
+        heap=_made(heap.held, of, LeakSuspects.heading),
         what_happened=_made(story.what_happened, of, "What happened"),
         causes=_made(story.causes, of, "Trigger and contributing factors"),
         detection=_made(story.detection, of, "Detection"),
@@ -210,6 +220,11 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
         integrity=_made(damage.integrity, of, Integrity.heading),
         damage=_made(damage.damage, of, Damage.heading),
         database_errors=_made(damage.database_errors, of, DatabaseErrors.heading),
+        leak_suspects=_made(heap.suspects, of, LeakSuspects.heading),
+        collections=_made(heap.collections, of, Collections.heading),
+        retained=_made(heap.retained, of, TopRetained.heading),
+        heap_map=_made(heap.heap_map, of, HeapMap.heading),
+        heap_growth=_made(heap.growth, of, HeapGrowth.heading),
     )
 
 

@@ -18,12 +18,15 @@ from irkit.memory.heap_file import Column, read, store
 from irkit.memory.snapshot import _candidates, snapshot
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(agent.native() is None, reason="no compiler: the heap walker is not built")
+WALKERS = [
+    pytest.param("native", marks=pytest.mark.skipif(agent.native() is None, reason="the heap walker is not built")),
+    pytest.param("python", marks=pytest.mark.skipif(agent.pure() is None, reason="no twin can be made here")),
+]
 
 
 @contextmanager
-def target(count: int, threads: int) -> Iterator[tuple[int, Callable[[], bytes]]]:
-    command = [sys.executable, "tests/memory/target.py", str(count), str(threads)]
+def target(count: int, threads: int, walker: str) -> Iterator[tuple[int, Callable[[], bytes]]]:
+    command = [sys.executable, "tests/memory/target.py", str(count), str(threads), walker]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "2"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -40,9 +43,14 @@ def target(count: int, threads: int) -> Iterator[tuple[int, Callable[[], bytes]]
             process.kill()
 
 
+@pytest.fixture(scope="module", params=WALKERS)
+def walker(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def busy() -> Iterator[tuple[int, Callable[[], bytes]]]:
-    with target(20_000, 50) as started:
+def busy(walker: str) -> Iterator[tuple[int, Callable[[], bytes]]]:
+    with target(20_000, 50, walker) as started:
         yield started
 
 
@@ -78,8 +86,8 @@ def test_a_service_with_fifty_busy_threads_answers_and_keeps_no_child(
 
 
 @pytest.mark.soak
-def test_a_hundred_snapshots_hang_none(tmp_path: Path) -> None:
-    with target(20_000, 50) as (pid, ask):
+def test_a_hundred_snapshots_hang_none(walker: str, tmp_path: Path) -> None:
+    with target(20_000, 50, walker) as (pid, ask):
         snapshots(pid, ask, 100, tmp_path)
 
 
@@ -128,8 +136,8 @@ def test_whoever_asked_and_left_ends_the_walk(busy: tuple[int, Callable[[], byte
     assert not children(pid)
 
 
-def test_a_target_that_dies_in_the_dump_leaves_no_file_and_no_clone(tmp_path: Path) -> None:
-    with target(20_000, 1) as (pid, _):
+def test_a_target_that_dies_in_the_dump_leaves_no_file_and_no_clone(walker: str, tmp_path: Path) -> None:
+    with target(20_000, 1, walker) as (pid, _):
         connection, reading = ask_without_reading(pid)
         with connection, open(reading, "rb") as stream:  # noqa: PTH123
             clone = os.pidfd_open(int(children(pid)))

@@ -27,6 +27,7 @@ CLOSER = {
     *("providers", "failing_calls", "rate_limits"),
     *("integrity", "damage", "database_errors"),
     "resources",
+    *("leak_suspects", "retained", "heap_map", "heap_growth"),
 }
 
 

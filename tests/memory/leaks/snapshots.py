@@ -1,4 +1,4 @@
-"""Run a program for a few rounds in this process, with a snapshot of the heap after each: PROGRAM FOLDER."""
+"""Run a program for a few rounds in this process, with a snapshot of the heap after each: PROGRAM FOLDER [python]."""
 
 import gc
 import importlib
@@ -9,7 +9,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
-from irkit.memory import _heapwalk
+from irkit.memory import agent
 from irkit.memory.heap_file import store
 
 ROUNDS = 4
@@ -17,8 +17,9 @@ ROUNDS = 4
 
 def take(path: Path) -> None:
     read, write = os.pipe()
-    meta = json.dumps({"pid": os.getpid(), "taken_at": datetime.now(UTC).isoformat()}).encode()
-    _, pidfd, _ = _heapwalk.clone_walk(write, meta, sys.modules, 30.0)
+    meta = json.dumps({"pid": os.getpid(), "taken_at": datetime.now(UTC).isoformat(), "rss_bytes": 1}).encode()
+    walker = agent.pure() if "python" in sys.argv[3:] else agent.native()
+    pid, pidfd, _, *kept = walker.clone_walk(write, meta, sys.modules, 30.0)
     os.close(write)
     os.close(pidfd)
     with os.fdopen(read, "rb") as stream:

@@ -1,0 +1,70 @@
+"""Heap snapshots as evidence of an incident: filed under irkit's home, and added to the bundle its report rests on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from irkit import workspace
+from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle, with_evidence_of
+from irkit.collect import collect
+from irkit.memory.heap_filing import Kept, keep
+from irkit.model import EventKind, Incident, Window
+from irkit.redact import KEY_NAME, installation_key
+from irkit.settings import Settings
+
+COLLECTOR = "heap-snapshots"
+
+
+def file(  # noqa: PLR0913 (what, whose, where, by whom and when)
+    files: Sequence[Path], incident: Incident, settings: Settings, *, actor: str, now: datetime, move: bool = False
+) -> tuple[tuple[Kept, ...], Bundle | None]:
+    """File snapshots with an incident: what they say, and the bundle that has it now; None where none was collected.
+
+    A sealed bundle is never changed: the one that the report rests on is copied with the heap beside it, and the copy
+    counts as collected when the original was, so that a snapshot taken after a restart names the owner all the same.
+    The next `irkit collect` takes what was filed, too.
+
+    Raises:
+        SnapshotError: a file is no sound snapshot, or cannot be kept.
+        CollectError, BundleError, StoreError: the evidence cannot be redacted, sealed or noted.
+    """
+    kept = keep(files, settings.heap_snapshots, move=move)
+    folders = bundles_of(settings.home, incident.id)
+    found = None
+    if folders:
+        timeline = workspace.timeline(incident, settings=settings)
+        source = open_bundle(workspace.bundle_in_use(incident, folders, timeline))
+        found = _added(source, kept, incident, settings, now)
+    workspace.store(settings).append(
+        incident.id,
+        EventKind.EVIDENCE,
+        at=None,
+        actor=actor,
+        text=_told(kept, found),
+        data={"bundle": found.id, "seal": found.manifest.seal} if found else {},
+    )
+    return kept, found
+
+
+def _added(source: Bundle, kept: Sequence[Kept], incident: Incident, settings: Settings, now: datetime) -> Bundle:
+    """Let the collector read what was filed, redacted as all evidence is, and put it beside the rest."""
+    window = Window(min([source.window.start, *(one.first_at for one in kept)]), now)
+    with tempfile.TemporaryDirectory(prefix="irkit-heap-") as folder:
+        aside = replace(settings, home=Path(folder), heap_folder=str(settings.heap_snapshots))
+        # the same key, so that a placeholder means the same secret as in the rest of the bundle
+        (Path(folder) / KEY_NAME).write_bytes(installation_key(settings.home))
+        heap = collect(aside, incident.id, window, bundle_id="heap", now=now, only=(COLLECTOR,))
+        bundle_id = workspace.new_bundle_id(now)
+        return with_evidence_of(
+            source, heap, COLLECTOR, bundle_folder(settings.home, incident.id) / bundle_id, bundle_id
+        )
+
+
+def _told(kept: Sequence[Kept], bundle: Bundle | None) -> str:
+    first = next((one["sentence"] for each in kept for one in each.findings["suspects"]), "no leak suspect")
+    where = f"into bundle {bundle.id}" if bundle else "for the next `irkit collect`"
+    return f"Heap snapshot filed {where}: {first.replace('`', '')}"

@@ -1,0 +1,386 @@
+"""The walk of a process's own heap in plain Python, in a twin of it, where the compiled walker is not installed.
+
+It writes what the compiled one writes, in a raw form that `heap_raw` turns into the file. It takes about ten times as
+long, copies most of the heap (each reference taken writes to an object's page), and sees less: of an instance of a type
+with many the attributes go without names, and the contexts of threads that wait are not told from garbage.
+
+No code of the objects' authors runs: types' own slots are asked, never attributes. Standard library only.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from ctypes import c_uint32
+from functools import partial
+from itertools import islice
+from os import write
+from struct import Struct
+from time import monotonic, perf_counter_ns
+from types import (
+    AsyncGeneratorType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    ModuleType,
+)
+from typing import Any
+
+from irkit.memory import twin
+
+MAGIC = b"IRKHEAP\x02"
+_HEADER, _TOTALS = Struct("<BBHIII"), Struct("<8Q")
+_BLOCK_BYTES = 8 << 20
+_HAVE_GC, _MANAGED_DICT, _HEAP_TYPE = 1 << 14, 1 << 4, 1 << 9
+_GC_HEAD_BYTES, _PRE_HEADER_BYTES = 16, 16
+_CHUNK = 100_000
+_FEW = 1000
+_MOST_KEYS = 2000
+_LONGEST_NAME, _LONGEST_TITLE = 80, 160
+_STATE_OFFSET = 32  # of the bits that say whether a string is interned, in PyASCIIObject of CPython 3.11 to 3.13
+_IMMORTAL = 1 << 30
+_TITLE = frozenset("._<>-[], ")
+_MODULE, _FRAME = 1, 2
+_SINGLETONS = (None, True, False)
+
+_flags = type.__dict__["__flags__"].__get__
+_mro = type.__dict__["__mro__"].__get__
+_bases = type.__dict__["__bases__"].__get__
+_base = type.__dict__["__base__"].__get__
+_namespace = type.__dict__["__dict__"].__get__
+_qualname = type.__dict__["__qualname__"].__get__
+_module = type.__dict__["__module__"].__get__
+_module_dict: Callable[[ModuleType], object] = vars(ModuleType)["__dict__"].__get__
+_referents = gc.get_referents
+
+
+def possible() -> bool:
+    """Say whether this walk can be done here: a twin can be made, and interned strings are told as expected."""
+    return twin.possible() and _is_interned(sys.intern("irkit_is_interned")) and not _is_interned(f"irkit {_FEW}")
+
+
+def clone_walk(
+    fd: int, meta: bytes, modules: Mapping[str, ModuleType], deadline_s: float
+) -> tuple[int, int, int, list[object]]:
+    """Let a twin walk the heap and write it to a descriptor: its pid, its pidfd, the pause in ns, what to keep.
+
+    What is to be kept till it has ended holds every object alive in the twin, where the other threads' own data go;
+    letting it go while the twin runs would copy the pages of all objects.
+
+    Raises:
+        OSError: the kernel refuses, or there is no memory for a second heap.
+        TimeoutError: as `twin.clone`.
+    """
+    room, rss = twin.headroom_bytes(), int(json.loads(meta)["rss_bytes"])
+    if room is not None and room < rss:
+        raise OSError(
+            f"the walk in plain Python copies most of the heap, and for {rss >> 20} MiB only {room >> 20} MiB are left"
+        )
+    began_ns = perf_counter_ns()
+    objects: list[object] = gc.get_objects()
+    frames = list(sys._current_frames().items())  # noqa: SLF001 (the only way to the other threads)
+    walk = _Walk(objects, frames, monotonic() + deadline_s)
+    listed_ns = perf_counter_ns() - began_ns
+    pid, pidfd, pause_ns = twin.clone(partial(_walk, fd, meta, modules, walk), fd)
+    return pid, pidfd, listed_ns + pause_ns, objects
+
+
+def _walk(fd: int, meta: bytes, modules: Mapping[str, ModuleType], walk: _Walk) -> None:
+    gc.disable()
+    walk.containers()
+    walk.modules(modules)
+    _send(fd, json.loads(meta), walk)
+
+
+class _Walk:
+    """The notes of a walk: columns of numbers, as `heap_file` describes them, with plain addresses."""
+
+    def __init__(self, objects: list[object], frames: list[tuple[int, FrameType]], deadline: float) -> None:
+        self._objects, self._frames, self._deadline = objects, frames, deadline
+        self._instances: Counter[int] = Counter()
+        self.address, self.type, self.size, self.refs, self.degree = (array("Q") for _ in range(5))
+        self.edges, self.label_at, self.label = array("Q"), array("Q"), array("Q")
+        self.roots, self.named, self.type_rows = array("Q"), array("Q"), array("Q")
+        self.names: dict[str, int] = {}
+        self._labels: dict[int, int] = {}
+        self._types: dict[int, tuple[int, Callable[[Any], int], int, Callable[[Any], Any] | None]] = {}
+        self._type_objects: list[type] = []
+        self._known: set[int] = set()
+        self._met: dict[int, object] = {}
+        self._chunk: list[object] = []
+        self.leaves: list[object] = []
+
+    def containers(self) -> None:
+        """Walk what the collector lists, then what is reached from it and is not listed, then the types of it all."""
+        if gc.get_freeze_count():
+            # what is frozen is in no list; what was listed before lives on in the list of then
+            gc.unfreeze()
+            mine = {id(self._objects), id(self._frames), id(self), id(self.__dict__)}
+            self._objects = [each for each in gc.get_objects() if id(each) not in mine]
+        probe: list[object] = []
+        [self._held] = [count - 1 for count in map(sys.getrefcount, [probe])]
+        counts = array("q", map(sys.getrefcount, self._objects))
+        self._instances.update(map(id, map(type, self._objects)))
+        for thread, frame in self._frames:
+            self._stack(thread, frame)
+        self._all(self._objects, counts)
+        done = 0
+        while True:
+            self._meet()
+            more = list(islice(self._met.items(), done, None))
+            done = len(self._met)
+            found = [each for address, each in more if address not in self._known and self._holds(type(each))]
+            found += [each for each in self._type_objects if id(each) not in self._known]
+            if not found:
+                break
+            self._all(found, array("q", map(sys.getrefcount, found)), listed=False)
+        for each in _SINGLETONS:
+            self._met.pop(id(each), None)
+        self.leaves = [each for address, each in self._met.items() if address not in self._known]
+
+    def _stack(self, thread: int, frame: FrameType | None) -> None:
+        """Walk a thread's frames, innermost first; those of this walk are not the service's."""
+        while frame is not None:
+            code = frame.f_code
+            if frame.f_globals.get("__name__") not in {__name__, twin.__name__}:
+                module, name = self._title(frame.f_globals.get("__name__")), self._title(code.co_qualname)
+                self.roots.extend((_FRAME, id(frame), module, name, thread))
+                self.named.extend((len(self.address), module, name))
+                local = {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+                self._begin(frame, 0)
+                self._edges([code, *local.values()], [0, *map(self._label, local)])
+            frame = frame.f_back
+
+    def modules(self, modules: Mapping[str, ModuleType]) -> None:
+        """Note the namespaces of modules, where paths begin."""
+        for name, module in list(modules.items()):
+            if issubclass(type(module), ModuleType) and type(name) is str:
+                self.roots.extend((_MODULE, id(_module_dict(module)), self._title(name), 0, 0))
+
+    def _all(self, objects: list[Any], counts: array[int], *, listed: bool = True) -> None:
+        """Write containers; the loop is what the walk spends its time in."""
+        held = self._held if listed else self._held + 1
+        types, known, begin = self._types, self._known, self._begin
+        address, degree, chunk = self.address, self.degree, self._chunk
+        for each, count in zip(objects, counts, strict=True):
+            if id(each) in known:
+                continue
+            handler = (types.get(id(type(each))) or self._type(type(each)))[3]
+            if handler is not None:
+                begin(each, count - held)
+                handler(each)
+            else:
+                found = _referents(each)
+                begin(each, count - held, len(found))
+                degree.append(len(found))
+                chunk += found
+            if len(chunk) > _CHUNK:
+                self._meet()
+        if len(address) != len(degree):
+            raise RuntimeError("a container was begun and not ended")
+
+    def _begin(self, each: Any, count: int, values: int = 0) -> None:  # noqa: ANN401 (any object at all)
+        number, sizer, more, _ = self._types.get(id(type(each))) or self._type(type(each))
+        self._known.add(id(each))
+        self.address.append(id(each))
+        self.type.append(number)
+        # the values of attributes lie in an array of their own
+        self.size.append(sizer(each) + more + (8 * values + 16 if more > _GC_HEAD_BYTES else 0))
+        self.refs.append(0 if count >= _IMMORTAL else max(count, 1))
+
+    def _edges(self, found: list[object], labels: list[int] | None = None) -> None:
+        if labels and any(labels):
+            start = len(self.edges) + len(self._chunk)
+            self.label_at.extend(start + at for at, label in enumerate(labels) if label)
+            self.label.extend(filter(None, labels))
+        self.degree.append(len(found))
+        self._chunk += found
+
+    def _meet(self) -> None:
+        """Take note of what the references so far lead to."""
+        ids = list(map(id, self._chunk))
+        self.edges.extend(ids)
+        self._met.update(zip(ids, self._chunk, strict=True))
+        self._chunk.clear()
+        if monotonic() > self._deadline:
+            raise TimeoutError
+
+    def _type(self, kind: type) -> tuple[int, Callable[[Any], int], int, Callable[[Any], Any] | None]:
+        """Learn a type: its number, who tells the size, what comes on top, who knows its references."""
+        flags = _flags(kind)
+        more = (_GC_HEAD_BYTES if flags & _HAVE_GC else 0) + (_PRE_HEADER_BYTES if flags & _MANAGED_DICT else 0)
+        number = len(self._type_objects)
+        self._type_objects.append(kind)
+        known = (number, _sizer(kind), more, self._handler(kind, flags))
+        self._types[id(kind)] = known
+        module, name = _module(kind), _qualname(kind)
+        self.type_rows.extend((id(kind), 1 if flags & _HAVE_GC else 0, self._title(module), self._title(name)))
+        return known
+
+    def _handler(self, kind: type, flags: int) -> Callable[[Any], Any] | None:
+        simple: dict[type, Callable[[Any], Any]] = {
+            dict: self._dict,
+            FunctionType: self._function,
+            CodeType: self._code,
+            GeneratorType: self._generator,
+            CoroutineType: self._generator,
+            AsyncGeneratorType: self._generator,
+        }
+        for each, handler in simple.items():
+            if kind is each:
+                return handler
+        if issubclass(kind, type):
+            return self._class
+        if issubclass(kind, dict):
+            return self._dict_of_a_kind
+        if f"{_module(kind)}.{_qualname(kind)}" == "numpy.ndarray":
+            return self._numpy
+        if flags & _HEAP_TYPE and self._instances[id(kind)] <= _FEW:
+            told = tuple(_attributes(kind))
+            return partial(self._instance, told) if told else None
+        return None
+
+    def _holds(self, kind: type) -> bool:
+        return bool(_flags(kind) & _HAVE_GC) or (self._types.get(id(kind)) or self._type(kind))[3] is not None
+
+    def _dict(self, each: dict[Any, Any]) -> None:
+        keys = [*each]
+        labels = [*map(self._label, keys)] if len(keys) <= _MOST_KEYS else []
+        self._edges([*keys, *each.values()], [0] * len(keys) + labels)
+
+    def _dict_of_a_kind(self, each: dict[Any, Any]) -> None:
+        keys = [*dict.keys(each)]
+        # dict's own traversal leaves out keys that are all strings
+        self._edges(_referents(each) + (keys if all(type(key) is str for key in keys) else []))
+
+    def _function(self, each: FunctionType) -> None:
+        self._say(each.__module__, each.__qualname__)
+        found = _referents(each)
+        names = {id(each.__closure__): "__closure__", id(each.__defaults__): "__defaults__"}
+        names.pop(id(None), None)
+        self._edges(found, [self._name(names[id(one)]) if id(one) in names else 0 for one in found])
+
+    def _class(self, each: type) -> None:
+        self._say(_module(each), _qualname(each))
+        if _flags(each) & _HEAP_TYPE:
+            self._edges(_referents(each))
+        else:
+            self._edges([*_referents(_namespace(each)), _mro(each), _bases(each), _base(each)])
+
+    def _generator(self, each: Any) -> None:  # noqa: ANN401 (a generator of one of three kinds)
+        self._say("", type(each).__dict__["__qualname__"].__get__(each))
+        self._edges(_referents(each))
+
+    def _code(self, each: CodeType) -> None:
+        self._edges([each.co_consts, each.co_names, each.co_varnames, each.co_filename, each.co_name, each.co_qualname])
+
+    def _numpy(self, each: Any) -> None:  # noqa: ANN401 (numpy is not imported here)
+        own = each.dtype.hasobject and each.base is None
+        self._edges([each.base, *(each.ravel().tolist() if own else ())])
+
+    def _instance(self, attributes: tuple[tuple[str, Callable[[Any], object]], ...], each: object) -> None:
+        names: dict[int, int] = {}
+        for name, get in attributes:
+            try:
+                names[id(get(each))] = self._name(name)
+            except AttributeError:
+                continue
+        found = _referents(each)
+        self._edges(found, [names.get(id(one), 0) for one in found])
+
+    def _say(self, module: object, name: object) -> None:
+        # the container has been begun: its number is the last
+        self.named.extend((len(self.address) - 1, self._title(module), self._title(name)))
+
+    def _label(self, key: Any) -> int:  # noqa: ANN401 (any key)
+        """Return the number of a name that the program's source gives: an identifier, and interned as in code."""
+        if type(key) is not str:
+            return 0
+        found = self._labels.get(id(key))
+        if found is None:
+            sound = len(key) <= _LONGEST_NAME and key.isidentifier() and _is_interned(key)
+            found = self._labels[id(key)] = self._name(key) if sound else 0
+        return found
+
+    def _title(self, text: object) -> int:
+        """Return the number of a module's or a qualified name."""
+        if type(text) is not str or not 0 < len(text) <= _LONGEST_TITLE:
+            return 0
+        return self._name(text) if all(one.isalnum() or one in _TITLE for one in text) else 0
+
+    def _name(self, text: str) -> int:
+        return self.names.setdefault(text, len(self.names) + 1)
+
+    def leaf_columns(self) -> Iterator[array[int]]:
+        """Yield address, type, size and references of the leaves, in the order in which they were met."""
+        leaves, held = self.leaves, self._held + 1
+        kinds = [self._types.get(id(kind)) or self._type(kind) for kind in map(type, leaves)]
+        yield array("Q", map(id, leaves))
+        yield array("Q", [kind[0] for kind in kinds])
+        yield array("Q", [kind[1](each) for kind, each in zip(kinds, leaves, strict=True)])
+        counts = [count - held for count in map(sys.getrefcount, leaves)]
+        yield array("Q", [0 if count >= _IMMORTAL - held else max(count, 1) for count in counts])
+
+
+def _sizer(kind: type) -> Callable[[Any], int]:
+    """Return the `__sizeof__` that a type has from C: its own may be anybody's code."""
+    for each in _mro(kind):
+        found: Any = _namespace(each).get("__sizeof__")
+        if type(found) is MethodDescriptorType:
+            return found
+    return object.__sizeof__
+
+
+def _attributes(kind: type) -> Iterator[tuple[str, Callable[[Any], object]]]:
+    """Yield the attributes that C code keeps for instances: of `__slots__`, and their dict."""
+    for each in _mro(kind):
+        for name, found in list(_namespace(each).items()):
+            slot = type(found) is MemberDescriptorType and _flags(each) & _HEAP_TYPE
+            if type(name) is str and (slot or (name == "__dict__" and type(found) is GetSetDescriptorType)):
+                yield name, found.__get__
+
+
+def _is_interned(text: str) -> bool:
+    return bool(c_uint32.from_address(id(text) + _STATE_OFFSET).value & 3)
+
+
+def _send(fd: int, meta: dict[str, Any], walk: _Walk) -> None:
+    meta |= {"walker": "python", "left_out": [*map(id, _SINGLETONS)]}
+    leaf_address, leaf_type, leaf_size, leaf_refs = walk.leaf_columns()
+    columns = (
+        (0, json.dumps(meta).encode()),
+        (1, walk.address), (2, walk.type), (3, walk.size), (4, walk.refs), (5, walk.degree),
+        (6, leaf_type), (7, leaf_size), (8, leaf_refs), (9, walk.edges), (10, walk.label),
+        (11, walk.type_rows), (12, json.dumps(list(walk.names)).encode()), (13, walk.roots), (14, walk.named),
+        (15, leaf_address), (16, walk.label_at),
+    )  # fmt: skip
+    _write(fd, MAGIC)
+    headers_crc = blocks = 0
+    for number, column in columns:
+        data = memoryview(column).cast("B")
+        for start in range(0, len(data), _BLOCK_BYTES):
+            part = data[start : start + _BLOCK_BYTES]
+            header = _HEADER.pack(number, 0, 0, len(part), len(part), zlib.crc32(part))
+            headers_crc, blocks = zlib.crc32(header, headers_crc), blocks + 1
+            _write(fd, header)
+            _write(fd, part)
+    totals = _TOTALS.pack(len(walk.address), len(leaf_type), len(walk.edges), len(walk.roots) // 5,
+                          len(walk.type_rows) // 4, len(walk.names), blocks, headers_crc)  # fmt: skip
+    _write(fd, _HEADER.pack(255, 0, 0, len(totals), len(totals), zlib.crc32(totals)))
+    _write(fd, totals)
+
+
+def _write(fd: int, data: bytes | memoryview) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[write(fd, left) :]
