@@ -161,7 +161,7 @@ class Shell(InteractiveShell):
     failed_to_show = False
 
     def init_environment(self) -> None:
-        os.environ.update(_ENVIRONMENT)
+        """Leave the environment as it is: that of a shell belongs to the process that runs cells (`serve`)."""
 
     def _showtraceback(self, etype: type[BaseException], evalue: BaseException, stb: list[str]) -> None:
         _flush()
@@ -194,6 +194,10 @@ def serve(link: socket.socket, modules: Sequence[str] = ()) -> None:
     """Import `modules`, wait for the cells, and run them one after the other until one fails that may not."""
     teller = Teller(link)
     pipes = _capture()
+    os.environ.update(_ENVIRONMENT)
+    os.environ.setdefault("MPLBACKEND", _INLINE)
+    if "" not in sys.path:
+        sys.path.insert(0, "")
     shell = prepared()
     _listen(shell, teller)
     with light.uncollected() if modules else nullcontext():
@@ -222,9 +226,6 @@ def serve(link: socket.socket, modules: Sequence[str] = ()) -> None:
 
 def prepared() -> Shell:
     """Return this process's shell, made at the first call: what is forked after that has it already."""
-    os.environ.setdefault("MPLBACKEND", _INLINE)
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     return Shell.instance(config=Config({"HistoryManager": {"enabled": False}}))
 
 

@@ -1,5 +1,6 @@
 """Many reports at once: each is made, one that fails is told and stops no other."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from irkit import drill, workspace
+from irkit.batch import reports
 from irkit.bundle import bundles_of
 from irkit.shells import ended_by
 
@@ -66,3 +68,10 @@ def test_how_a_process_ended_is_said() -> None:
     assert ended_by(-9) == "was killed by SIGKILL, as it is when memory runs out"
     assert ended_by(-6) == "was killed by SIGABRT"
     assert ended_by(-63) == "was killed by signal 63"
+
+
+def test_what_makes_reports_keeps_its_own_environment(workplace: Path) -> None:
+    """A shell colours what its cells write; the command that started it may write to a file."""
+    before = dict(os.environ), list(sys.path)
+    assert [one.page is not None for one in reports([42], workplace / "reports", {"collect": "never"})] == [True]
+    assert (dict(os.environ), list(sys.path)) == before
