@@ -1,4 +1,4 @@
-"""The growth of times with the number of containers, drawn."""
+"""The growth of times with the number of things, drawn."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 
-def growth(counts: Sequence[int], series: Mapping[str, Sequence[float]], path: Path) -> Path:
-    """Draw seconds over containers, one line a series with its name at its end, and return the file's path."""
+def growth(
+    counts: Sequence[int],
+    series: Mapping[str, Sequence[float]],
+    path: Path,
+    what: str = "containers",
+    title: str = "Time to collect",
+) -> Path:
+    """Draw seconds over a number of things, one line a series with its name at its end, and return the file's path."""
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
     for name, values in series.items():
@@ -23,7 +29,7 @@ def growth(counts: Sequence[int], series: Mapping[str, Sequence[float]], path: P
             va="center",
             annotation_clip=False,
         )
-    axes.set(xlabel="containers", ylabel="seconds", ylim=(0, None), xticks=counts, title="Time to collect")
+    axes.set(xlabel=what, ylabel="seconds", ylim=(0, None), xticks=counts, title=title)
     axes.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
