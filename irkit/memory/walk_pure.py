@@ -123,10 +123,7 @@ class _Walk:
     def containers(self) -> None:
         """Walk what the collector lists, then what is reached from it and is not listed, then the types of it all."""
         if gc.get_freeze_count():
-            # what is frozen is in no list; what was listed before lives on in the list of then
-            gc.unfreeze()
-            mine = {id(self._objects), id(self._frames), id(self), id(self.__dict__)}
-            self._objects = [each for each in gc.get_objects() if id(each) not in mine]
+            self._objects = [*self._objects, *_frozen()]
         probe: list[object] = []
         [listed] = [count - 1 for count in map(sys.getrefcount, [probe])]
         groups = _by_kind(self._objects)
@@ -304,9 +301,13 @@ class _Walk:
         names: dict[int, int] = {}
         for name, get in attributes:
             try:
-                names[id(get(each))] = self._name(name)
+                kept = get(each)
             except AttributeError:
                 continue
+            names[id(kept)] = self._name(name)
+            if type(kept) is dict:
+                # of inline values the traversal shows the values, and not the dict
+                names |= {id(value): self._label(key) for key, value in kept.items() if id(value) not in names}
         found = _referents(each)
         self._edges(found, [names.get(id(one), 0) for one in found])
 
@@ -345,6 +346,15 @@ class _Walk:
 def _net(counts: Iterable[int], held: int) -> list[int]:
     """Return reference counts without those that the walk itself holds; 0 of what is immortal."""
     return [count - held if held < count < _IMMORTAL else int(count <= held) for count in counts]
+
+
+def _frozen() -> list[object]:
+    """Return what `gc.freeze` took out of the collector's lists: what is in them only afterwards."""
+    listed = gc.get_objects()
+    before = set(map(id, listed))
+    before.update((id(listed), id(before)))
+    gc.unfreeze()
+    return [each for each in gc.get_objects() if id(each) not in before]
 
 
 def _by_kind(objects: list[Any]) -> dict[int, list[Any]]:
