@@ -18,14 +18,18 @@ def growth(
     """Draw seconds over a number of things, one line a series with its name at its end, and return the file's path."""
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
-    for name, values in series.items():
-        (line,) = axes.plot(counts, values, marker="o")
+    lines = {name: axes.plot(counts, values, marker="o")[0] for name, values in series.items()}
+    # names stand at the ends of their lines, apart where these are not
+    apart = max(max(values) for values in series.values()) / 18
+    at = float("-inf")
+    for name, values in sorted(series.items(), key=lambda item: item[1][-1]):
+        at = max(values[-1], at + apart)
         axes.annotate(
             f"{name} {values[-1]:.1f} s",
-            (counts[-1], values[-1]),
+            (counts[-1], at),
             xytext=(8, 0),
             textcoords="offset points",
-            color=line.get_color(),
+            color=lines[name].get_color(),
             va="center",
             annotation_clip=False,
         )

@@ -193,8 +193,8 @@ def test_a_snapshot_and_its_answer_beside_other_tools(tmp_path: Path) -> None:
     shown(rows)
     counts = [round(row.objects / 1e6) for row in rows]
     series = {
-        "snapshot": [statistics.median(row.dumps) for row in rows],
-        "and analysis": [statistics.median(row.dumps) + row.analysis for row in rows],
+        "irkit, snapshot": [statistics.median(row.dumps) for row in rows],
+        "irkit, with analysis": [statistics.median(row.dumps) + row.analysis for row in rows],
         **{tool: [row.tools[tool] or 0.0 for row in rows] for tool in TOOLS if all(row.tools[tool] for row in rows)},
     }
     if len(rows) > 1:
