@@ -1,6 +1,6 @@
 """The walk of a process's own heap in plain Python, in a twin of it, where the compiled walker is not installed.
 
-It writes what the compiled one writes, in a raw form that `heap_raw` turns into the file. It takes about ten times as
+It writes what the compiled one writes, in a raw form that `heap_raw` turns into the file. It takes twenty times as
 long, copies most of the heap (each reference taken writes to an object's page), and sees less: of an instance of a type
 with many the attributes go without names, and the contexts of threads that wait are not told from garbage.
 
@@ -40,6 +40,7 @@ _HAVE_GC, _MANAGED_DICT, _HEAP_TYPE = 1 << 14, 1 << 4, 1 << 9
 _GC_HEAD_BYTES, _PRE_HEADER_BYTES = 16, 16
 _CHUNK = 100_000
 _FEW = 1000
+_TIMES_RSS = 3  # a copy of the heap, and twice as much in notes, as measured on small objects
 _MOST_KEYS = 2000
 _LONGEST_NAME, _LONGEST_TITLE = 80, 160
 _STATE_OFFSET = 32  # of the bits that say whether a string is interned, in PyASCIIObject of CPython 3.11 to 3.13
@@ -73,14 +74,14 @@ def clone_walk(
     letting it go while the twin runs would copy the pages of all objects.
 
     Raises:
-        OSError: the kernel refuses, or there is no memory for a second heap.
+        OSError: the kernel refuses.
+        MemoryError: there is no memory for a copy of the heap and the notes about it.
         TimeoutError: as `twin.clone`.
     """
     room, rss = twin.headroom_bytes(), int(json.loads(meta)["rss_bytes"])
-    if room is not None and room < rss:
-        raise OSError(
-            f"the walk in plain Python copies most of the heap, and for {rss >> 20} MiB only {room >> 20} MiB are left"
-        )
+    if room is not None and room < _TIMES_RSS * rss:
+        wanted = f"the walk in plain Python may want {_TIMES_RSS * rss >> 20} MiB more than the process has"
+        raise MemoryError(f"{wanted}, and {room >> 20} MiB are left")
     began_ns = perf_counter_ns()
     objects: list[object] = gc.get_objects()
     frames = list(sys._current_frames().items())  # noqa: SLF001 (the only way to the other threads)
