@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint soak bench lock clean
+.PHONY: help setup demo test lint soak bench wheels lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -36,6 +36,9 @@ bench: $(VENV)/.dev  ## ratios of times, each pair taken in one run
 	@sh .setup/services
 	@$(BIN)/python hatch_build.py >/dev/null
 	$(BIN)/python -m pytest -m bench --capture=no $(PYTEST_ARGS)
+
+wheels: $(VENV)/.dev  ## dist/: the source archive, a wheel for each Python found, and one without compiled parts
+	@sh .setup/wheels $(VENV)
 
 # Pins for Python 3.11 to 3.13 on any platform, wheels only, naming no index. Held pins stay unless they must move;
 # `make lock UPGRADE=--upgrade` takes the newest of everything.

@@ -289,7 +289,9 @@ def _walker() -> Check:
         return Check("installation", "heap walker", State.OK, "compiled, and fits this Python")
     hint = "only needed in a service that is to give snapshots: install irkit with a C compiler and Python's headers"
     if pure() is not None:
-        sentence = "not compiled: plain Python serves, ten times slower and with the memory of a second heap"
+        sentence = (
+            "not compiled: plain Python serves, twenty times slower and with three times the memory of the service"
+        )
         return Check("installation", "heap walker", State.LIMITED, sentence, hint)
     return Check("installation", "heap walker", State.ABSENT, "none that fits this Python and machine", hint)
 

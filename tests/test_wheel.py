@@ -104,3 +104,51 @@ def test_what_is_installed_is_found_without_the_repository(clean: Path, tmp_path
     run("python", "-m", "nbconvert", "--to", "irkit", "--output", "again.html", "postmortem-42.ipynb")
     for page in ("postmortem-42.html", "again.html"):
         assert "INC-42" in (tmp_path / page).read_text(encoding="utf-8")
+
+
+LEAKING = """
+import sys
+from irkit.memory import agent
+assert agent.native() is None
+class Session:
+    def __init__(self, number):
+        self.user = f"user {number}" * 20
+CACHE = {number: Session(number) for number in range(20_000)}
+agent.start()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_without_a_compiler_it_installs_and_plain_python_names_the_owner(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--directory", str(tmp_path / "dist"), "--target", "wheel"]
+    none = os.environ | {"CC": str(tmp_path / "no-compiler")}
+    subprocess.run(build, cwd=ROOT, env=none, capture_output=True, check=True)
+    (pure,) = (tmp_path / "dist").glob("*-py3-none-any.whl")
+    folder = tmp_path / "site"
+    zipfile.ZipFile(pure).extractall(folder)
+    assert not list(folder.rglob("*.so"))
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(folder)}
+    service = subprocess.Popen(
+        [sys.executable, "-c", LEAKING],
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with service:
+        assert service.stdout is not None
+        assert service.stdout.readline() == "ready\n"
+
+        def irkit(*words: str) -> str:
+            command = [sys.executable, "-c", "from irkit.cli import main; main()", "memory", *words]
+            done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+            return " ".join(done.stdout.split())
+
+        irkit("snapshot", "--pid", str(service.pid), "--to", "a.irkheap")
+        service.kill()
+        assert "`__main__.CACHE` (dict) keeps 20 000 `__main__.Session` alive" in irkit("report", "a.irkheap").replace(
+            "\N{NARROW NO-BREAK SPACE}", " "
+        )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from irkit.memory.heap_kernel import I64, U64
 
 _MOST_LABELS = 65_536
+_VALUES_BESIDE = 2
 META, ADDRESS, TYPE, SIZE, REFS, DEGREE, LEAF_TYPE, LEAF_SIZE, LEAF_REFS, EDGES, LABELS, TYPES, NAMES, ROOTS, NAMED = (
     range(15)
 )
@@ -59,8 +60,11 @@ def cooked(raw: Mapping[int, bytes]) -> Iterator[tuple[int, bytes]]:
     names = [text.encode() for text in json.loads(raw.get(NAMES, b"[]"))]
     yield META, json.dumps(meta).encode()
     yield ADDRESS, packed(_zigzag(np.diff(own.view(np.int64), prepend=np.int64(0))))
-    for number in (TYPE, SIZE, REFS):
-        yield number, packed(column[number])
+    beside = (types[:, 1][column[TYPE].astype(np.int64)] & np.uint64(_VALUES_BESIDE)) != 0
+    sizes = column[SIZE] + np.where(beside, np.uint64(8) * degree.astype(np.uint64) + np.uint64(16), np.uint64(0))
+    yield TYPE, packed(column[TYPE])
+    yield SIZE, packed(sizes)
+    yield REFS, packed(column[REFS])
     yield DEGREE, packed((degree.astype(np.uint64) << np.uint64(1)) | labelled)
     for number in (LEAF_TYPE, LEAF_SIZE, LEAF_REFS):
         yield number, packed(column[number][order])

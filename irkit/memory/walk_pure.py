@@ -1,6 +1,6 @@
 """The walk of a process's own heap in plain Python, in a twin of it, where the compiled walker is not installed.
 
-It writes what the compiled one writes, in a raw form that `heap_raw` turns into the file. It takes about ten times as
+It writes what the compiled one writes, in a raw form that `heap_raw` turns into the file. It takes twenty times as
 long, copies most of the heap (each reference taken writes to an object's page), and sees less: of an instance of a type
 with many the attributes go without names, and the contexts of threads that wait are not told from garbage.
 
@@ -12,15 +12,12 @@ from __future__ import annotations
 import gc
 import json
 import sys
-import zlib
 from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ctypes import c_uint32
 from functools import partial
-from itertools import islice
-from os import write
-from struct import Struct
+from itertools import islice, repeat
 from time import monotonic, perf_counter_ns
 from types import (
     AsyncGeneratorType,
@@ -37,14 +34,13 @@ from types import (
 from typing import Any
 
 from irkit.memory import twin
+from irkit.memory.raw_stream import send
 
-MAGIC = b"IRKHEAP\x02"
-_HEADER, _TOTALS = Struct("<BBHIII"), Struct("<8Q")
-_BLOCK_BYTES = 8 << 20
 _HAVE_GC, _MANAGED_DICT, _HEAP_TYPE = 1 << 14, 1 << 4, 1 << 9
 _GC_HEAD_BYTES, _PRE_HEADER_BYTES = 16, 16
 _CHUNK = 100_000
 _FEW = 1000
+_TIMES_RSS = 3  # a copy of the heap, and twice as much in notes, as measured on small objects
 _MOST_KEYS = 2000
 _LONGEST_NAME, _LONGEST_TITLE = 80, 160
 _STATE_OFFSET = 32  # of the bits that say whether a string is interned, in PyASCIIObject of CPython 3.11 to 3.13
@@ -78,14 +74,14 @@ def clone_walk(
     letting it go while the twin runs would copy the pages of all objects.
 
     Raises:
-        OSError: the kernel refuses, or there is no memory for a second heap.
+        OSError: the kernel refuses.
+        MemoryError: there is no memory for a copy of the heap and the notes about it.
         TimeoutError: as `twin.clone`.
     """
     room, rss = twin.headroom_bytes(), int(json.loads(meta)["rss_bytes"])
-    if room is not None and room < rss:
-        raise OSError(
-            f"the walk in plain Python copies most of the heap, and for {rss >> 20} MiB only {room >> 20} MiB are left"
-        )
+    if room is not None and room < _TIMES_RSS * rss:
+        wanted = f"the walk in plain Python may want {_TIMES_RSS * rss >> 20} MiB more than the process has"
+        raise MemoryError(f"{wanted}, and {room >> 20} MiB are left")
     began_ns = perf_counter_ns()
     objects: list[object] = gc.get_objects()
     frames = list(sys._current_frames().items())  # noqa: SLF001 (the only way to the other threads)
@@ -99,7 +95,12 @@ def _walk(fd: int, meta: bytes, modules: Mapping[str, ModuleType], walk: _Walk) 
     gc.disable()
     walk.containers()
     walk.modules(modules)
-    _send(fd, json.loads(meta), walk)
+    told = {"walker": "python", "left_out": [*map(id, _SINGLETONS)]}
+    send(fd, json.loads(meta) | told, list(walk.names), walk.columns())
+
+
+# of a type: its number, who tells the size, what comes on top, who knows the references
+_Known = tuple[int, Callable[[Any], int], int, Callable[[Any], Any] | None]
 
 
 class _Walk:
@@ -107,46 +108,58 @@ class _Walk:
 
     def __init__(self, objects: list[object], frames: list[tuple[int, FrameType]], deadline: float) -> None:
         self._objects, self._frames, self._deadline = objects, frames, deadline
-        self._instances: Counter[int] = Counter()
+        self._instances: dict[int, int] = {}
         self.address, self.type, self.size, self.refs, self.degree = (array("Q") for _ in range(5))
         self.edges, self.label_at, self.label = array("Q"), array("Q"), array("Q")
         self.roots, self.named, self.type_rows = array("Q"), array("Q"), array("Q")
+        self.leaf_address, self.leaf_type, self.leaf_size, self.leaf_refs = (array("Q") for _ in range(4))
         self.names: dict[str, int] = {}
         self._labels: dict[int, int] = {}
-        self._types: dict[int, tuple[int, Callable[[Any], int], int, Callable[[Any], Any] | None]] = {}
+        self._types: dict[int, _Known] = {}
         self._type_objects: list[type] = []
         self._known: set[int] = set()
         self._met: dict[int, object] = {}
         self._chunk: list[object] = []
-        self.leaves: list[object] = []
 
     def containers(self) -> None:
         """Walk what the collector lists, then what is reached from it and is not listed, then the types of it all."""
         if gc.get_freeze_count():
-            # what is frozen is in no list; what was listed before lives on in the list of then
-            gc.unfreeze()
-            mine = {id(self._objects), id(self._frames), id(self), id(self.__dict__)}
-            self._objects = [each for each in gc.get_objects() if id(each) not in mine]
+            self._objects = [*self._objects, *_frozen()]
         probe: list[object] = []
-        [self._held] = [count - 1 for count in map(sys.getrefcount, [probe])]
-        counts = array("q", map(sys.getrefcount, self._objects))
-        self._instances.update(map(id, map(type, self._objects)))
+        [listed] = [count - 1 for count in map(sys.getrefcount, [probe])]
+        groups = _by_kind(self._objects)
+        self._instances.update({kind: len(members) for kind, members in groups.items()})
+        for members in groups.values():
+            self._all(members, listed + 1)
+        del groups, members
         for thread, frame in self._frames:
             self._stack(thread, frame)
-        self._all(self._objects, counts)
         done = 0
         while True:
             self._meet()
-            more = list(islice(self._met.items(), done, None))
+            groups = _by_kind(list(islice(self._met.values(), done, None)))
             done = len(self._met)
-            found = [each for address, each in more if address not in self._known and self._holds(type(each))]
-            found += [each for each in self._type_objects if id(each) not in self._known]
-            if not found:
+            while groups:
+                # what was met is held by the notes of that, besides the list that is walked
+                self._reached(groups.popitem()[1], listed + 1)
+            for each in [each for each in self._type_objects if id(each) not in self._known]:
+                self._all([each], listed + 1)
+            if not self._chunk and len(self._met) == done:
                 break
-            self._all(found, array("q", map(sys.getrefcount, found)), listed=False)
-        for each in _SINGLETONS:
-            self._met.pop(id(each), None)
-        self.leaves = [each for address, each in self._met.items() if address not in self._known]
+
+    def _reached(self, members: list[Any], held: int) -> None:
+        """Write objects of one type that were met: those that hold others unless they are written, or else leaves."""
+        kind = type(members[0])
+        number, sizer, _, handler = self._types.get(id(kind)) or self._type(kind)
+        if _flags(kind) & _HAVE_GC or handler is not None:
+            members = [each for each in members if id(each) not in self._known]
+            if members:
+                self._all(members, held)
+        elif kind is not bool and kind is not type(None):
+            self.leaf_refs.extend(_net(map(sys.getrefcount, members), held))
+            self.leaf_address.extend(map(id, members))
+            self.leaf_type.extend(repeat(number, len(members)))
+            self.leaf_size.extend(map(sizer, members))
 
     def _stack(self, thread: int, frame: FrameType | None) -> None:
         """Walk a thread's frames, innermost first; those of this walk are not the service's."""
@@ -157,7 +170,15 @@ class _Walk:
                 self.roots.extend((_FRAME, id(frame), module, name, thread))
                 self.named.extend((len(self.address), module, name))
                 local = {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
-                self._begin(frame, 0)
+                row = self._types.get(id(FrameType)) or self._type(FrameType)
+                self._known.add(id(frame))
+                for column, value in (
+                    (self.address, id(frame)),
+                    (self.type, row[0]),
+                    (self.size, row[1](frame)),
+                    (self.refs, 0),
+                ):
+                    column.append(value)
                 self._edges([code, *local.values()], [0, *map(self._label, local)])
             frame = frame.f_back
 
@@ -167,39 +188,27 @@ class _Walk:
             if issubclass(type(module), ModuleType) and type(name) is str:
                 self.roots.extend((_MODULE, id(_module_dict(module)), self._title(name), 0, 0))
 
-    def _all(self, objects: list[Any], counts: array[int], *, listed: bool = True) -> None:
-        """Write containers; the loop is what the walk spends its time in."""
-        held = self._held if listed else self._held + 1
-        types, known, begin = self._types, self._known, self._begin
-        address, degree, chunk = self.address, self.degree, self._chunk
-        for each, count in zip(objects, counts, strict=True):
-            if id(each) in known:
-                continue
-            handler = (types.get(id(type(each))) or self._type(type(each)))[3]
-            if handler is not None:
-                begin(each, count - held)
-                handler(each)
-            else:
+    def _all(self, members: list[Any], held: int) -> None:
+        """Write new containers of one type, which this walk holds so often; here it spends its time."""
+        number, sizer, more, handler = self._types.get(id(type(members[0]))) or self._type(type(members[0]))
+        self.refs.extend(_net(map(sys.getrefcount, members), held))
+        self._known.update(map(id, members))
+        self.address.extend(map(id, members))
+        self.type.extend(repeat(number, len(members)))
+        self.size.extend([size + more for size in map(sizer, members)])
+        add, chunk = self.degree.append, self._chunk
+        for each in members:
+            if handler is None:
                 found = _referents(each)
-                begin(each, count - held, len(found))
-                degree.append(len(found))
+                add(len(found))
                 chunk += found
+            else:
+                handler(each)
             if len(chunk) > _CHUNK:
                 self._meet()
-        if len(address) != len(degree):
-            raise RuntimeError("a container was begun and not ended")
-
-    def _begin(self, each: Any, count: int, values: int = 0) -> None:  # noqa: ANN401 (any object at all)
-        number, sizer, more, _ = self._types.get(id(type(each))) or self._type(type(each))
-        self._known.add(id(each))
-        self.address.append(id(each))
-        self.type.append(number)
-        # the values of attributes lie in an array of their own
-        self.size.append(sizer(each) + more + (8 * values + 16 if more > _GC_HEAD_BYTES else 0))
-        self.refs.append(0 if count >= _IMMORTAL else max(count, 1))
 
     def _edges(self, found: list[object], labels: list[int] | None = None) -> None:
-        if labels and any(labels):
+        if labels is not None and any(labels):
             start = len(self.edges) + len(self._chunk)
             self.label_at.extend(start + at for at, label in enumerate(labels) if label)
             self.label.extend(filter(None, labels))
@@ -215,7 +224,7 @@ class _Walk:
         if monotonic() > self._deadline:
             raise TimeoutError
 
-    def _type(self, kind: type) -> tuple[int, Callable[[Any], int], int, Callable[[Any], Any] | None]:
+    def _type(self, kind: type) -> _Known:
         """Learn a type: its number, who tells the size, what comes on top, who knows its references."""
         flags = _flags(kind)
         more = (_GC_HEAD_BYTES if flags & _HAVE_GC else 0) + (_PRE_HEADER_BYTES if flags & _MANAGED_DICT else 0)
@@ -224,7 +233,9 @@ class _Walk:
         known = (number, _sizer(kind), more, self._handler(kind, flags))
         self._types[id(kind)] = known
         module, name = _module(kind), _qualname(kind)
-        self.type_rows.extend((id(kind), 1 if flags & _HAVE_GC else 0, self._title(module), self._title(name)))
+        # the values of attributes lie in an array of their own, as large as there are
+        looks = (1 if flags & _HAVE_GC else 0) + (2 if flags & _MANAGED_DICT else 0)
+        self.type_rows.extend((id(kind), looks, self._title(module), self._title(name)))
         return known
 
     def _handler(self, kind: type, flags: int) -> Callable[[Any], Any] | None:
@@ -245,18 +256,17 @@ class _Walk:
             return self._dict_of_a_kind
         if f"{_module(kind)}.{_qualname(kind)}" == "numpy.ndarray":
             return self._numpy
-        if flags & _HEAP_TYPE and self._instances[id(kind)] <= _FEW:
+        if flags & _HEAP_TYPE and self._instances.get(id(kind), 0) <= _FEW:
             told = tuple(_attributes(kind))
             return partial(self._instance, told) if told else None
         return None
 
-    def _holds(self, kind: type) -> bool:
-        return bool(_flags(kind) & _HAVE_GC) or (self._types.get(id(kind)) or self._type(kind))[3] is not None
-
     def _dict(self, each: dict[Any, Any]) -> None:
         keys = [*each]
-        labels = [*map(self._label, keys)] if len(keys) <= _MOST_KEYS else []
-        self._edges([*keys, *each.values()], [0] * len(keys) + labels)
+        labels: list[Any] = [*map(self._labels.get, map(id, keys))] if len(keys) <= _MOST_KEYS else []
+        if None in labels:
+            labels = [*map(self._label, keys)]
+        self._edges([*keys, *each.values()], [0] * len(keys) + labels if any(labels) else None)
 
     def _dict_of_a_kind(self, each: dict[Any, Any]) -> None:
         keys = [*dict.keys(each)]
@@ -292,19 +302,23 @@ class _Walk:
         names: dict[int, int] = {}
         for name, get in attributes:
             try:
-                names[id(get(each))] = self._name(name)
+                kept = get(each)
             except AttributeError:
                 continue
+            names[id(kept)] = self._name(name)
+            if type(kept) is dict:
+                # of inline values the traversal shows the values, and not the dict
+                names |= {id(value): self._label(key) for key, value in kept.items() if id(value) not in names}
         found = _referents(each)
         self._edges(found, [names.get(id(one), 0) for one in found])
 
     def _say(self, module: object, name: object) -> None:
-        # the container has been begun: its number is the last
-        self.named.extend((len(self.address) - 1, self._title(module), self._title(name)))
+        self.named.extend((len(self.degree), self._title(module), self._title(name)))
 
     def _label(self, key: Any) -> int:  # noqa: ANN401 (any key)
         """Return the number of a name that the program's source gives: an identifier, and interned as in code."""
         if type(key) is not str:
+            self._labels[id(key)] = 0
             return 0
         found = self._labels.get(id(key))
         if found is None:
@@ -321,15 +335,35 @@ class _Walk:
     def _name(self, text: str) -> int:
         return self.names.setdefault(text, len(self.names) + 1)
 
-    def leaf_columns(self) -> Iterator[array[int]]:
-        """Yield address, type, size and references of the leaves, in the order in which they were met."""
-        leaves, held = self.leaves, self._held + 1
-        kinds = [self._types.get(id(kind)) or self._type(kind) for kind in map(type, leaves)]
-        yield array("Q", map(id, leaves))
-        yield array("Q", [kind[0] for kind in kinds])
-        yield array("Q", [kind[1](each) for kind, each in zip(kinds, leaves, strict=True)])
-        counts = [count - held for count in map(sys.getrefcount, leaves)]
-        yield array("Q", [0 if count >= _IMMORTAL - held else max(count, 1) for count in counts])
+    def columns(self) -> dict[int, array[int]]:
+        """Return the columns by their numbers, as `heap_raw` reads them."""
+        return {
+            1: self.address, 2: self.type, 3: self.size, 4: self.refs, 5: self.degree,
+            6: self.leaf_type, 7: self.leaf_size, 8: self.leaf_refs, 9: self.edges, 10: self.label,
+            11: self.type_rows, 13: self.roots, 14: self.named, 15: self.leaf_address, 16: self.label_at,
+        }  # fmt: skip
+
+
+def _net(counts: Iterable[int], held: int) -> list[int]:
+    """Return reference counts without those that the walk itself holds; 0 of what is immortal."""
+    return [count - held if held < count < _IMMORTAL else int(count <= held) for count in counts]
+
+
+def _frozen() -> list[object]:
+    """Return what `gc.freeze` took out of the collector's lists: what is in them only afterwards."""
+    listed = gc.get_objects()
+    before = set(map(id, listed))
+    before.update((id(listed), id(before)))
+    gc.unfreeze()
+    return [each for each in gc.get_objects() if id(each) not in before]
+
+
+def _by_kind(objects: list[Any]) -> dict[int, list[Any]]:
+    """Return objects by the address of their type, which is asked for nothing: a metaclass may be anybody's code."""
+    groups: defaultdict[int, list[Any]] = defaultdict(list)
+    for each, kind in zip(objects, map(id, map(type, objects)), strict=True):
+        groups[kind].append(each)
+    return groups
 
 
 def _sizer(kind: type) -> Callable[[Any], int]:
@@ -352,35 +386,3 @@ def _attributes(kind: type) -> Iterator[tuple[str, Callable[[Any], object]]]:
 
 def _is_interned(text: str) -> bool:
     return bool(c_uint32.from_address(id(text) + _STATE_OFFSET).value & 3)
-
-
-def _send(fd: int, meta: dict[str, Any], walk: _Walk) -> None:
-    meta |= {"walker": "python", "left_out": [*map(id, _SINGLETONS)]}
-    leaf_address, leaf_type, leaf_size, leaf_refs = walk.leaf_columns()
-    columns = (
-        (0, json.dumps(meta).encode()),
-        (1, walk.address), (2, walk.type), (3, walk.size), (4, walk.refs), (5, walk.degree),
-        (6, leaf_type), (7, leaf_size), (8, leaf_refs), (9, walk.edges), (10, walk.label),
-        (11, walk.type_rows), (12, json.dumps(list(walk.names)).encode()), (13, walk.roots), (14, walk.named),
-        (15, leaf_address), (16, walk.label_at),
-    )  # fmt: skip
-    _write(fd, MAGIC)
-    headers_crc = blocks = 0
-    for number, column in columns:
-        data = memoryview(column).cast("B")
-        for start in range(0, len(data), _BLOCK_BYTES):
-            part = data[start : start + _BLOCK_BYTES]
-            header = _HEADER.pack(number, 0, 0, len(part), len(part), zlib.crc32(part))
-            headers_crc, blocks = zlib.crc32(header, headers_crc), blocks + 1
-            _write(fd, header)
-            _write(fd, part)
-    totals = _TOTALS.pack(len(walk.address), len(leaf_type), len(walk.edges), len(walk.roots) // 5,
-                          len(walk.type_rows) // 4, len(walk.names), blocks, headers_crc)  # fmt: skip
-    _write(fd, _HEADER.pack(255, 0, 0, len(totals), len(totals), zlib.crc32(totals)))
-    _write(fd, totals)
-
-
-def _write(fd: int, data: bytes | memoryview) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[write(fd, left) :]

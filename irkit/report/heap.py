@@ -18,7 +18,8 @@ TYPE = "memory-leak"
 _SLOW_COLLECTIONS = "slow-garbage-collection"
 _MOST_SUSPECTS = 3
 _MOST_GROWN = 8
-_MOST_ROWS = 12
+_MOST_ROWS = 8
+_LEAST_SHARE = 0.01
 _LEAST_GROWN = 0.01
 _HINT = "irkit memory snapshot --pid PID --incident ID, of a process that runs with IRKIT_MEMORY_AGENT=1"
 _NO_SECOND = "One snapshot shows what is large; only a second one, minutes later, shows what grows."
@@ -134,6 +135,7 @@ def retained(of: Material) -> TopRetained | Gap:
     rows = first["owners"]
     # what only gives names to the next one, or lies within it, would be said twice
     shown = [row for row in rows if not any(_leads_to(row, other) for other in rows)]
+    large = [row for row in shown if str(row["owner"]) in suspected or row["retained_bytes"] >= _LEAST_SHARE * whole]
     owners = tuple(
         (
             str(row["owner"]),
@@ -142,11 +144,12 @@ def retained(of: Material) -> TopRetained | Gap:
             int(row["retained_bytes"]),
             row["retained_bytes"] / whole,
         )
-        for row in sorted(shown, key=lambda row: str(row["owner"]) not in suspected)[:_MOST_ROWS]
+        for row in sorted(large or shown[:1], key=lambda row: str(row["owner"]) not in suspected)[:_MOST_ROWS]
     )
     types = tuple(
         (str(row["type"]), int(row["objects"]), int(row["size_bytes"]), row["size_bytes"] / whole)
         for row in first["types"][:_MOST_ROWS]
+        if row["size_bytes"] >= _LEAST_SHARE * whole
     )
     return TopRetained(_who(first), owners, types, of.view.ids(KIND))
 

@@ -18,6 +18,7 @@ from irkit.memory.heap_filing import keep
 from irkit.memory.heap_kernel import extension
 from irkit.model import EventKind, Outcome, Window
 from irkit.settings import Settings
+from tests.memory.test_snapshot import target
 
 pytestmark = pytest.mark.skipif(
     agent.native() is None or extension() is None, reason="no compiler: plain Python would take seconds for each"
@@ -99,3 +100,28 @@ def test_what_is_no_snapshot_is_refused_and_nothing_kept(settings: Settings, tmp
     with pytest.raises(SnapshotError, match="is no heap snapshot"):
         keep([tmp_path / "x.irkheap"], settings.heap_snapshots)
     assert not settings.heap_snapshots.exists()
+
+
+def test_the_command_files_a_live_process_and_says_who_is_suspected(settings: Settings, tmp_path: Path) -> None:
+    drill.file("memory-leak", settings, 42)
+    irkit = str(Path(sys.executable).parent / "irkit")
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [irkit, "memory", "snapshot", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    with target(20_000, 2, "native") as (pid, ask):
+        refused = run("--pid", str(pid), "--incident", "42", "--to", "a.irkheap")
+        unknown = run("--pid", str(pid), "--incident", "43")
+        filed = run("--pid", str(pid), "--incident", "42")
+        assert ask() == b"ok"
+    assert (refused.returncode, unknown.returncode, filed.returncode) == (2, 3, 0), filed.stderr
+    assert "has its place already" in refused.stderr
+    told = " ".join(filed.stdout.split())
+    assert "`__main__.CACHE` (dict) keeps" in told
+    assert "One snapshot tells what is large; a second, what grows." in told
+    assert "In the evidence of INC-42: bundle" in told
+    assert [path.suffix for path in settings.heap_snapshots.glob("*/*")] in (
+        [".json", ".irkheap"],
+        [".irkheap", ".json"],
+    )
