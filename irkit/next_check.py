@@ -227,7 +227,9 @@ def _short(kinds: Iterable[str], source: EvidenceSource) -> list[CollectorRun]:
     for kind in kinds:
         run = source.run_for(kind) or source.run_for(logs.ORIGIN.get(kind, kind))
         there = source.has(kind) or source.has(logs.ORIGIN.get(kind, kind))
-        if run is not None and run.outcome is not Outcome.COLLECTED and not there:
+        # what no recorder has kept cannot be looked at any more
+        past = run is not None and run.outcome is Outcome.ABSENT and kind.endswith("_history")
+        if run is not None and run.outcome is not Outcome.COLLECTED and not there and not past:
             found[run.collector] = run
     return list(found.values())
 

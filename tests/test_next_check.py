@@ -129,6 +129,12 @@ def test_what_was_looked_at_and_was_not_enough_is_for_a_person() -> None:
     assert check.advice == "Ask the providers by hand, from where the service runs."
 
 
+def test_what_nobody_recorded_is_no_look_to_take() -> None:
+    runs = RUNS | {"recorder-history": (Outcome.ABSENT, ("container_history", "process_history", "health_history"))}
+    made = possible(Partly({"health": [{"verdict": "healthy", "status_code": 200}]}, runs))
+    assert "recorder-history" not in {item.name for item in made.values()}
+
+
 def test_a_blind_bundle_starts_with_the_look_that_tells_most() -> None:
     runs = {name: (Outcome.FAILED, kinds) for name, (_, kinds) in RUNS.items()}
     source = Partly({}, runs)
