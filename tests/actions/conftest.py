@@ -1,13 +1,22 @@
 """A desk beside the real stack, with incident 42 open."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from irkit import workspace
 from irkit.model import Event, EventKind
+from tests.redis_servers import RedisServer, redis_server
 from tests.stack.stack import Stack
 from tests.support.command_line import Run, runner
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of the test's own."""
+    with redis_server(tmp_path / "redis") as running:
+        yield running
 
 
 @pytest.fixture

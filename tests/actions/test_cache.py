@@ -1,23 +1,16 @@
 """The cache is emptied and nothing else, on a real Redis: counts first, then refusals, prefixes, confirmation."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.actions.conftest import acts
-from tests.redis_servers import RedisServer, redis_server
+from tests.redis_servers import RedisServer
 from tests.support.command_line import Run, runner
 
 LIMITS = {f"ratelimit:provider:{name}": 7 for name in ("alpha", "beta")}
 CACHE = {f"cache:answer:{number}": number for number in range(1200)}
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with redis_server(tmp_path / "redis") as running:
-        yield running
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.actions.conftest import acts
-from tests.redis_servers import RedisServer, redis_server
+from tests.redis_servers import RedisServer
 from tests.support.command_line import Run, runner
 from tests.support.killed_copy import SCENARIOS
 
@@ -36,12 +36,6 @@ def test_a_copy_is_whole_or_not_there_and_the_database_is_untouched(scenario: st
         assert {one["copy"] for one in outcomes} == {"none", "whole"}
     assert {one["again"] for one in outcomes if not one["found"]} == {"done"}
     assert {one["again"] for one in outcomes if one["found"]} == {"refused"}, "nothing is overwritten"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with redis_server(tmp_path / "redis") as running:
-        yield running
 
 
 @pytest.fixture
