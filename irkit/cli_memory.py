@@ -39,7 +39,7 @@ def monitor(context: click.Context, pid: int, length: str, interval: str) -> Non
 
 @memory.command("snapshot")
 @click.option("--pid", type=click.IntRange(min=1), help="The process, by its number here.")
-@click.option("--container", metavar="NAME", help="The first process of a running container.")
+@click.option("--container", metavar="NAME", help="The process of a running container that has an agent.")
 @click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID.irkheap.")
 @click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long it may take: 60 (s).")
 @click.option("--incident", "incident_id", metavar="ID", help="File it with this incident, as evidence.")

@@ -410,6 +410,8 @@ static uint64_t numpy_bytes(NumpyArray *array) {
     return most;
 }
 
+static PyCodeObject *generator_code(PyObject *object, _PyInterpreterFrame **frame);
+
 static uint64_t size_of(PyObject *object, TypeEntry *entry) {
     PyTypeObject *type = entry->type;
     uint64_t size = (uint64_t)type->tp_basicsize + entry->before;
@@ -466,7 +468,12 @@ static uint64_t size_of(PyObject *object, TypeEntry *entry) {
         break;
     }
     default:
-        if (type->tp_itemsize > 0) {
+        if (entry->kind == K_GENERATOR) {
+            /* its items are counted nowhere: what looks like their number is a pointer */
+            _PyInterpreterFrame *frame = NULL;
+            PyCodeObject *code = generator_code(object, &frame);
+            if (code) size += sizeof(PyObject *) * (uint64_t)(code->co_nlocalsplus + code->co_stacksize);
+        } else if (type->tp_itemsize > 0 && type != &PyFrame_Type) {
             uint64_t items = (uint64_t)llabs(Py_SIZE(object));
             if (items < 1ULL << 40) size += items * (uint64_t)type->tp_itemsize;
         }
@@ -484,6 +491,19 @@ static uint64_t size_of(PyObject *object, TypeEntry *entry) {
 #endif
     }
     return size;
+}
+
+/* The code that a generator's own frame runs, NULL where that has ended. */
+static PyCodeObject *generator_code(PyObject *object, _PyInterpreterFrame **frame) {
+    PyGenObject *generator = (PyGenObject *)object;
+    if (generator->gi_frame_state >= FRAME_CLEARED) return NULL;
+    *frame = (_PyInterpreterFrame *)generator->gi_iframe;
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *code = (*frame)->f_executable;
+    return code && PyCode_Check(code) ? (PyCodeObject *)code : NULL;
+#else
+    return (*frame)->f_code;
+#endif
 }
 
 static inline uint64_t refs_of(PyObject *object) {
@@ -562,6 +582,14 @@ static void expect_attributes(Walk *w, PyObject *object, PyTypeObject *type) {
         for (Py_ssize_t i = 0; i < keys->dk_nentries; i++)
             expect(w, values->values[i], text_name(w, DK_UNICODE_ENTRIES(keys)[i].me_key, 1));
     expect(w, dict_of(object, type), text_name(w, dict_key, 1));
+}
+
+/* The local variables of a generator by name. */
+static void expect_locals(Walk *w, PyObject *object) {
+    _PyInterpreterFrame *frame = NULL;
+    PyCodeObject *code = generator_code(object, &frame);
+    for (int i = 0; code && i < code->co_nlocalsplus; i++)
+        expect(w, frame->localsplus[i], text_name(w, PyTuple_GET_ITEM(code->co_localsplusnames, i), 1));
 }
 
 static void dict_edges(Walk *w, PyObject *object) {
@@ -679,6 +707,7 @@ static void container(Walk *w, PyObject *object) {
     }
     case K_GENERATOR:
         say_name(w, 0, text_name(w, ((PyGenObject *)object)->gi_qualname, 0));
+        expect_locals(w, object);
         type->tp_traverse(object, visit, w);
         break;
     case K_MODULE: expect(w, PyModule_GetDict(object), text_name(w, dict_key, 1)); type->tp_traverse(object, visit, w); break;

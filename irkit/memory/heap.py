@@ -33,6 +33,7 @@ _MODULE, _FRAME = 1, 2
 _MAX_STEPS = 12
 _MAX_SHAPED = 4000
 _LEAST_SHAPED = 1 / 2000
+_SUSPENDED = frozenset({"generator", "coroutine", "async_generator"})
 _CONTAINERS = frozenset({"dict", "list", "tuple", "set", "frozenset", "collections.deque", "collections.OrderedDict"})
 
 
@@ -252,6 +253,8 @@ class Heap:
 
     def _own_name(self, node: int) -> Shape:
         told = self._namespaces.get(node) or self._named.get(node)
+        if told and self.type_name(node) in _SUSPENDED:
+            told += "()"
         return (told,) if told else ()
 
     def _first(self, node: int) -> Shape:

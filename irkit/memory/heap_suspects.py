@@ -25,6 +25,7 @@ _LEAST_GROWTH_BYTES = 128 * 1024
 _LEAST_GROWTH = 0.02
 _STEADY = 0.2
 _MOST = 5
+_FARTHEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,23 @@ def _accumulation_points(heap: Heap, weights: dict[Shape, int]) -> list[Shape]:
             kept.append(shape)
         elif one.objects == 1 and shape[-1] != ELEMENT and weights[shape] >= _DROP * weights[above]:
             kept[kept.index(above)] = shape
-    return sorted(kept, key=lambda shape: -weights[shape])
+    return sorted(_innermost(heap, kept, weights), key=lambda shape: -weights[shape])
+
+
+def _innermost(heap: Heap, shapes: list[Shape], weights: dict[Shape, int]) -> list[Shape]:
+    """Of suspects that lie within each other keep one, though what has a name of its own hides the way to it."""
+    single = {heap.owners[shape].largest: shape for shape in shapes if heap.owners[shape].objects == 1}
+    left = list(shapes)
+    for node, shape in single.items():
+        above = node
+        for _ in range(_FARTHEST):
+            above = int(heap.idom[above])
+            outer = single.get(above)
+            if outer in left and shape in left:
+                left.remove(outer if weights[shape] >= _DROP * weights[outer] else shape)
+            if above == heap.root or shape not in left:
+                break
+    return left
 
 
 def _suspect(heaps: Sequence[Heap], owner: Owner, weight: int) -> Suspect:

@@ -80,11 +80,11 @@ def snapshot(pid: int, path: Path, *, deadline_s: float = 60.0, proc: Path = PRO
     )
 
 
-def pid_of_container(name: str, target: DockerTarget) -> int:
-    """Return the number, here, of a running container's first process.
+def pid_of_container(name: str, target: DockerTarget, proc: Path = PROC) -> int:
+    """Return the number, here, of the process of a running container that has an agent; of its first where none has.
 
     Raises:
-        SnapshotError: the Engine cannot be asked, does not know the container, or it does not run.
+        SnapshotError: the Engine cannot be asked, does not know the container, it does not run, or several have one.
     """
     from irkit.collect_contract import Refused, Unreachable
     from irkit.docker_engine import connected
@@ -92,11 +92,27 @@ def pid_of_container(name: str, target: DockerTarget) -> int:
     try:
         with connected(target) as client:
             pid = int(client.inspect_container(name)["State"]["Pid"])
+            listed: Any = client.top(name) if pid else {}
     except (Refused, Unreachable) as error:
         raise SnapshotError(f"container {name} cannot be looked up: {error}", hint=error.hint) from error
     if not pid:
         raise SnapshotError(f"container {name} does not run", hint="`docker ps` lists those that do")
-    return pid
+    titles = [str(title).upper() for title in listed.get("Titles") or ()]
+    found = [int(cells[titles.index("PID")]) for cells in listed.get("Processes") or () if "PID" in titles]
+    # the first is often but an init that starts the service
+    having = [each for each in found if _has_agent(each, proc)]
+    if len(having) > 1:
+        told = ", ".join(map(str, having))
+        hint = "name one by --pid; `docker top` tells which is which"
+        raise SnapshotError(f"{len(having)} processes of container {name} have a memory agent: {told}", hint=hint)
+    return having[0] if having else pid
+
+
+def _has_agent(pid: int, proc: Path) -> bool:
+    try:
+        return any(place.is_socket() for place in _candidates(pid, proc))
+    except (NotFoundError, SnapshotError, OSError):
+        return False
 
 
 def _identity(pid: int, proc: Path) -> dict[str, Any]:

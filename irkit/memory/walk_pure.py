@@ -288,8 +288,12 @@ class _Walk:
             self._edges([*_referents(_namespace(each)), _mro(each), _bases(each), _base(each)])
 
     def _generator(self, each: Any) -> None:  # noqa: ANN401 (a generator of one of three kinds)
-        self._say("", type(each).__dict__["__qualname__"].__get__(each))
-        self._edges(_referents(each))
+        space = type(each).__dict__
+        self._say("", space["__qualname__"].__get__(each))
+        frame = next(space[name] for name in ("gi_frame", "cr_frame", "ag_frame") if name in space).__get__(each)
+        names = {id(value): self._label(key) for key, value in dict(frame.f_locals).items()} if frame else {}
+        found = _referents(each)
+        self._edges(found, [names.get(id(one), 0) for one in found])
 
     def _code(self, each: CodeType) -> None:
         self._edges([each.co_consts, each.co_names, each.co_varnames, each.co_filename, each.co_name, each.co_qualname])

@@ -1,0 +1,67 @@
+"""A service leaks in its container: the snapshot from inside names the owner, and so does its postmortem."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from irkit import workspace
+from irkit.memory import agent
+from irkit.memory.heap_kernel import extension
+from tests.stack.engine import Images, wait_until
+from tests.stack.stack import Stack, running_stack
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.skipif(agent.native() is None or extension() is None, reason="the extensions are not built")
+OVERRIDE = """
+services:
+  jarvis-api:
+    environment: {PYTHONPATH: /opt/irkit, IRKIT_MEMORY_AGENT: "1"}
+    volumes: ["./irkit-inside:/opt/irkit:ro"]
+"""
+
+
+@pytest.fixture
+def watched(images: Images, tmp_path: Path) -> Iterator[Stack]:
+    """The stack with irkit installed beside its API, as far as an agent needs it."""
+    inside = tmp_path / "irkit-inside"
+    (inside / "irkit").mkdir(parents=True)
+    shutil.copy(ROOT / "irkit" / "__init__.py", inside / "irkit")
+    shutil.copytree(ROOT / "irkit" / "memory", inside / "irkit" / "memory")
+    shutil.copy(ROOT / "irkit" / "memory" / "agent.pth", inside / "sitecustomize.py")
+    (tmp_path / "docker-compose.override.yml").write_text(OVERRIDE, encoding="utf-8")
+    with running_stack(tmp_path, images) as running:
+        yield running
+
+
+def test_the_snapshot_from_inside_names_the_owner_and_so_does_the_postmortem(
+    watched: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def irkit(*words: str) -> str:
+        command = [str(Path(sys.executable).parent / "irkit"), *words]
+        done = subprocess.run(command, cwd=watched.directory, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return " ".join(done.stdout.split())
+
+    name = str(watched.container("jarvis-api").name)
+    irkit("open", "Memory grows", "--type", "memory-leak", "--severity", "High", "--id", "42", "--no-escalation")
+    with watched.broken("objects-leak"):
+        irkit("memory", "snapshot", "--container", name, "--incident", "42")
+        again = ("memory", "snapshot", "--container", name, "--incident", "42")
+        wait_until(lambda: "No leak suspect" not in irkit(*again), "its growth is large enough to be told", 60)
+        irkit("collect", "42")
+        assert watched.health().status == 200
+    monkeypatch.chdir(watched.directory)
+    incident = workspace.incident(42)
+    report = workspace.postmortem(incident, workspace.gather(incident, "never"))
+    told = str(report.heap)
+    assert "objects_leak(): kept" in told, told
+    [process] = workspace.gather(incident, "never").load("heap")["processes"]
+    assert process["process"]["program"] == "jarvis_api.py"
+    assert process["explained"] < 1, "no part can be larger than the whole"
+    assert process["suspects"][0]["owner"].startswith("objects_leak(): kept")
