@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irkit import batch, reviewing, workspace
-from irkit.model import Incident
+from irkit.model import Incident, utc_now
 from irkit.site.entry import Entry, digest_of, entry_of, from_json, is_draft, to_json
 from irkit.site.pages import FEED, INDEX, feed, index
 from irkit.site.place import Place
@@ -94,7 +94,7 @@ def _planned(
         if is_draft(incident, told) and not drafts:
             plan.drafts.append(number)
             continue
-        digest, earlier = digest_of(incident, told, settings), known.get(number)
+        digest, earlier = digest_of(incident, told, settings, utc_now()), known.get(number)
         page = place.read(earlier.file) if earlier and earlier.made_of == digest else None
         if earlier and page is not None and hashlib.sha256(page).hexdigest() == earlier.sha256:
             plan.entries[number] = earlier

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from irkit import notebooks, workspace
-from irkit.action_items import of_incidents
+from irkit.action_items import is_overdue, of_incidents
 from irkit.bundle import bundles_of, read_manifest
 from irkit.model import Event, Incident, Status, VerdictState
 from irkit.publish.exporter import stylesheet
@@ -91,8 +91,8 @@ def file_of(incident_id: int) -> str:
     return f"inc-{incident_id}.html"
 
 
-def digest_of(incident: Incident, told: tuple[Event, ...], settings: Settings) -> str:
-    """Return a digest of all that an incident's page is made from; the clock is none of it."""
+def digest_of(incident: Incident, told: tuple[Event, ...], settings: Settings, now: datetime) -> str:
+    """Return a digest of all that an incident's page is made from; of the time, only what is overdue at `now`."""
     folders = bundles_of(settings.home, incident.id)
     seal = read_manifest(workspace.bundle_in_use(incident, folders, told)).seal if folders else ""
     everyone = workspace.incidents(settings=settings)
@@ -106,7 +106,11 @@ def digest_of(incident: Incident, told: tuple[Event, ...], settings: Settings) -
         asdict(incident),
         [(event.id, event.at, event.kind, event.actor, event.text, dict(event.data)) for event in told],
         [(one.id, one.title, one.status) for one in alike],
-        [asdict(item) for items in of_incidents(workspace.store(settings), alike).values() for item in items],
+        [
+            (asdict(item), is_overdue(item, now))
+            for items in of_incidents(workspace.store(settings), [incident, *alike]).values()
+            for item in items
+        ],
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode("utf-8")).hexdigest()
 

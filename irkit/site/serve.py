@@ -10,6 +10,7 @@ from pathlib import Path
 from irkit.errors import InputError
 
 LOOPBACK = "127.0.0.1"
+_HOSTS = frozenset({LOOPBACK, "localhost"})
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -42,6 +43,16 @@ class _Handler(SimpleHTTPRequestHandler):
         for name, value in _HEADERS.items():
             self.send_header(name, value)
         super().end_headers()
+
+    def parse_request(self) -> bool:
+        """Take no request that names another host: a page elsewhere could be made to lead here by its name."""
+        if not super().parse_request():
+            return False
+        host = (self.headers.get("Host") or "").rpartition(":")[0] or self.headers.get("Host") or ""
+        if host not in _HOSTS:
+            self.send_error(421, "this site is shown to this machine alone")
+            return False
+        return True
 
     def list_directory(self, path: object) -> None:
         del path

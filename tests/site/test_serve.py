@@ -27,9 +27,9 @@ def serving(folder: Path) -> Iterator[int]:
             thread.join()
 
 
-def get(port: int, path: str) -> HTTPResponse:
+def get(port: int, path: str, host: str = "") -> HTTPResponse:
     connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", path)
+    connection.request("GET", path, headers={"Host": host or f"127.0.0.1:{port}"})
     answer = connection.getresponse()
     answer.body = answer.read()  # type: ignore[attr-defined]
     connection.close()
@@ -64,6 +64,13 @@ def test_nothing_else_is_given_out(path: str, site: Path) -> None:
         answer = get(port, path)
     assert answer.status == 404
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_name_of_elsewhere_that_leads_here_is_turned_away(site: Path) -> None:
+    with serving(site) as port:
+        assert get(port, "/", f"localhost:{port}").status == 200
+        for host in (f"evil.example:{port}", "evil.example", "127.0.0.1.evil.example"):
+            assert get(port, "/", host).status == 421
 
 
 def test_a_folder_without_a_site_and_a_port_that_is_taken_are_sentences(site: Path, tmp_path: Path) -> None:
