@@ -72,8 +72,9 @@ def test_every_drills_page_is_light_whole_and_closed_to_nobody(
             visit.page.screenshot(path=folder / f"{DRILLS[number]}-{width}-{theme}.png", full_page=True)
             assert visit.elsewhere == []
             assert visit.page.evaluate("document.documentElement.scrollWidth") == width
-            visit.page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
-            assert axe(visit.page) == []
+            if theme == "light":  # the dark one is judged on the index and on pages that have every section
+                visit.page.evaluate("for (const details of document.querySelectorAll('details')) details.open = true")
+                assert axe(visit.page) == []
 
 
 def test_words_and_filters_find_a_report_by_keyboard_alone(site: Path, browser: Browser) -> None:
