@@ -34,6 +34,7 @@ VARIABLE = "IRKIT_MEMORY_AGENT"
 _ALL_CHILDREN = 0x40000000  # __WALL: the clone has no exit signal, so that no handler of the service reaps it
 _LONGEST_S = 600.0
 _PATIENCE_S = 5.0
+_REST_S = 1.0
 _MOST_FRAMES = 200
 _lock = threading.Lock()
 
@@ -202,7 +203,8 @@ def _admitted(connection: socket.socket, asked: bytes, descriptors: list[int]) -
 
 def _snapshot(connection: socket.socket, descriptors: list[int], deadline_s: float) -> None:
     """Take one snapshot, and only one at a time."""
-    if not _State.busy.acquire(blocking=False):
+    # one that was broken off needs a moment to end
+    if not _State.busy.acquire(timeout=_REST_S):
         raise AgentError("a snapshot of it is being taken already", hint="wait for that one to end")
     try:
         _clone(connection, descriptors, deadline_s)

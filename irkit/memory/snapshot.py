@@ -59,14 +59,13 @@ def snapshot(pid: int, path: Path, *, deadline_s: float = 60.0, proc: Path = PRO
         connection.settimeout(_PATIENCE_S)
         _connect(connection, _candidates(pid, proc), pid)
         reading, writing = os.pipe()
-        with open(reading, "rb") as stream:  # noqa: PTH123 (a descriptor)
+        with open(reading, "rb") as stream, connection.makefile("rb") as answers:  # noqa: PTH123 (a descriptor)
             try:
                 socket.send_fds(connection, [json.dumps({"deadline_s": deadline_s}).encode()], [writing])
             except OSError as error:
                 raise SnapshotError(f"the agent of process {pid} is gone: {error.strerror}", hint=_START) from error
             finally:
                 os.close(writing)
-            answers = connection.makefile("rb")
             begun = _line(answers, pid)
             try:
                 size_bytes = store(stream, path, extra={"pause_ns": begun["pause_ns"], **_identity(pid, proc)})
