@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ PROC = Path("/proc")
 _START = f"start it with {VARIABLE}=1 in its environment, or let it call irkit.memory.agent.start()"
 _PATIENCE_S = 10.0
 _GONE = 3
+_TRIES = 3
+_CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT})
 # how the walker says why it gave up
 _ENDS = {
     4: "it took longer than allowed",
@@ -51,10 +55,24 @@ class Taken:
 def snapshot(pid: int, path: Path, *, deadline_s: float = 60.0, proc: Path = PROC) -> Taken:
     """Ask the agent in a process for a snapshot of its heap and write it to `path`.
 
+    A clone is made while other threads are amid whatever they do outside of Python, and what one of them left half done
+    may bring it down. That harms the clone alone, so it is tried again.
+
     Raises:
         NotFoundError: there is no such process.
         SnapshotError: it has no agent, the agent refuses, the walk failed, or the file cannot be written.
     """
+    for _ in range(_TRIES - 1):
+        with suppress(_CrashedError):
+            return _taken(pid, path, deadline_s, proc)
+    return _taken(pid, path, deadline_s, proc)
+
+
+class _CrashedError(SnapshotError):
+    """The clone was brought down by a signal that a sound walk never gets."""
+
+
+def _taken(pid: int, path: Path, deadline_s: float, proc: Path) -> Taken:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_PATIENCE_S)
         _connect(connection, _candidates(pid, proc), pid)
@@ -175,6 +193,5 @@ def _reason(answers: Any, pid: int, error: SnapshotError) -> SnapshotError:  # n
     if status in {0, _GONE} or "cut short" not in str(error):
         return error
     why = _ENDS.get(status, f"it ended with {status}")
-    return SnapshotError(
-        f"the clone of process {pid} did not finish its walk: {why}", hint="try again; --for allows more"
-    )
+    made = _CrashedError if -status in _CRASHES else SnapshotError
+    return made(f"the clone of process {pid} did not finish its walk: {why}", hint="try again; --for allows more")

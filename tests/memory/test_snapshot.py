@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +16,7 @@ import pytest
 
 from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory import agent
+from irkit.memory.agent import VARIABLE, socket_folder
 from irkit.memory.heap_file import Column, read, store
 from irkit.memory.snapshot import _candidates, snapshot
 
@@ -181,3 +184,43 @@ def test_a_process_without_an_agent_or_none_at_all_is_said(tmp_path: Path) -> No
         snapshot(os.getpid(), tmp_path / "a.irkheap")
     with pytest.raises(NotFoundError, match="no process"):
         snapshot(2**22 + 1, tmp_path / "a.irkheap")
+
+
+@pytest.mark.parametrize(("status", "tries"), [(-11, 3), (4, 1), (-9, 1)])
+def test_a_clone_that_crashed_is_tried_again_and_one_that_gave_up_is_not(
+    status: int, tries: int, tmp_path: Path
+) -> None:
+    """Behind a process that only sleeps, an agent's part is played: it begins, writes nothing, and tells how it ended."""
+    with (
+        tempfile.TemporaryDirectory(prefix="irkit-") as short,  # a socket's path is short
+        subprocess.Popen(["sleep", "60"], env={**os.environ, VARIABLE: short}) as process,
+        socket.socket(socket.AF_UNIX) as listening,
+    ):
+        listening.bind(str(socket_folder(os.getuid(), short) / f"memory-{process.pid}.sock"))
+        listening.listen()
+        asked = []
+
+        def play() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    asked.append(1)
+                    _, descriptors, _, _ = socket.recv_fds(connection, 4096, 1)
+                    for each in descriptors:
+                        os.close(each)
+                    connection.sendall(f'{{"pause_ns": 1}}\n{{"status": {status}}}\n'.encode())
+
+        thread = threading.Thread(target=play)
+        thread.start()
+        try:
+            with pytest.raises(SnapshotError, match="did not finish its walk"):
+                snapshot(process.pid, tmp_path / "a.irkheap")
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            process.kill()
+    assert len(asked) == tries
+    assert not list(tmp_path.iterdir())
