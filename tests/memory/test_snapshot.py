@@ -190,7 +190,7 @@ def test_a_process_without_an_agent_or_none_at_all_is_said(tmp_path: Path) -> No
 def test_a_clone_that_crashed_is_tried_again_and_one_that_gave_up_is_not(
     status: int, tries: int, tmp_path: Path
 ) -> None:
-    """Behind a process that only sleeps, an agent's part is played: it begins, writes nothing, and tells how it ended."""
+    """An agent's part is played behind a process that only sleeps: it begins, writes nothing, and tells its end."""
     with (
         tempfile.TemporaryDirectory(prefix="irkit-") as short,  # a socket's path is short
         subprocess.Popen(["sleep", "60"], env={**os.environ, VARIABLE: short}) as process,
