@@ -52,6 +52,8 @@ class Teller:
         self._to = to
         self._lock = threading.Lock()
         self.cell = -1
+        # held from where something is read until it is told: whoever comes next knows that nothing is on its way
+        self.forwarding = threading.Lock()
 
     def tell(self, kind: str, content: Mapping[str, object]) -> None:
         line = json.dumps({"kind": kind, "cell": self.cell, **content}, default=_plain, ensure_ascii=False)
@@ -263,7 +265,7 @@ def _forward(pipes: Mapping[int, str], link: socket.socket, teller: Teller) -> N
 
 def _drain(pipes: Mapping[int, str], teller: Teller) -> None:
     for fd, name in pipes.items():
-        with suppress(BlockingIOError):
+        with teller.forwarding, suppress(BlockingIOError):
             while piece := os.read(fd, _PIECE):
                 teller.tell("stream", {"name": name, "text": piece.decode("utf-8", errors="replace")})
 
