@@ -310,7 +310,13 @@ def _lacks(incident_id: int) -> tuple[Lack, ...]:
     incident = workspace.incident(incident_id, settings=settings)
     timeline = workspace.timeline(incident, settings=settings)
     has_evidence = bool(bundles_of(settings.home, incident_id))
-    return postmortem_lint.lint(incident, timeline, unwritten(incident, timeline), has_evidence=has_evidence)
+    first_sign = None
+    if has_evidence and incident.started_at is None:
+        evidence = workspace.gather(incident, "never", settings=settings)
+        first_sign = workspace.diagnosis(evidence, settings=settings).first_sign
+    return postmortem_lint.lint(
+        incident, timeline, unwritten(incident, timeline), has_evidence=has_evidence, first_sign=first_sign
+    )
 
 
 def _proposals(incident_id: int) -> tuple[Proposal, ...]:

@@ -175,6 +175,7 @@ reopen = _milestone(
 @click.argument("text")
 @click.option("--section", help="The part of the report it belongs to, e.g. trigger, went-well, impact.")
 @click.option("--instead", is_flag=True, help="In place of what was written for this part before.")
+@click.option("--repair", is_flag=True, help="What was done to mend it, and is no step of the runbook.")
 @click.option("--evidence", multiple=True, metavar="ID", help="What it rests on, by its id in the report's index.")
 @at_option
 @by_option
@@ -183,6 +184,7 @@ def note(
     text: str,
     section: str | None,
     instead: bool,
+    repair: bool,
     evidence: tuple[str, ...],
     at: datetime | None,
     actor: str | None,
@@ -191,13 +193,20 @@ def note(
     from irkit import workspace
     from irkit.notes import INSTEAD
     from irkit.report.material import check_part
+    from irkit.steps import REPAIR
 
+    if section and repair:
+        raise InputError(
+            f"a repair is told on the timeline and under Resolution, not in the part {section}",
+            hint="leave --repair or --section out",
+        )
     if instead and not section:
         raise InputError(
             "which part is this written for?", hint="name it with --section; a plain note replaces nothing"
         )
     data: dict[str, object] = {"section": check_part(section)} if section else {}
     data |= {INSTEAD: True} if instead else {}
+    data |= {REPAIR: True} if repair else {}
     event = workspace.store().append(
         incident_id, EventKind.NOTE, at=at, actor=actor or console.user(), text=text, evidence=evidence, data=data
     )

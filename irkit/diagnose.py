@@ -93,6 +93,12 @@ class Diagnosis:
         """By when it had begun: the end of the onset, without one the earliest sign of the likeliest type, or None."""
         return self.onset.latest if self.onset is not None else min(_signs(self.findings, self.ranking), default=None)
 
+    @property
+    def first_sign(self) -> datetime | None:
+        """Since when the symptoms of the likeliest type show, None where it has none or they do not say."""
+        found = self.ranking[0].supporting if self.ranking else ()
+        return min((item.verdict.onset for item in found if item.verdict.onset), default=None)
+
     def of(self, incident_type: str) -> tuple[Finding, ...]:
         return tuple(item for item in self.findings if incident_type in item.incident_types)
 

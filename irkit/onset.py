@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -65,25 +66,18 @@ def episode_of(checks: Collection[tuple[datetime, bool]], ends: Collection[datet
     """Return the failing that lasts to the end of what is on record, else the last one that passed, else nothing.
 
     `checks` are times and whether each passed; `ends` are times that prove a failure by themselves (a crash), while of
-    checks that passed again it takes `in_a_row` to make an episode: one is a hiccup. A single check that passed within
-    a minute before a crash, amid failing, ends none.
+    checks that passed again it takes `in_a_row` to make an episode: one is a hiccup. A single check that passed, amid
+    failing, within a minute before a crash ends none.
     """
     known = sorted([*checks, *((at, False) for at in ends)])
-    # it came up, was well once, and crashed: that is no time in which it was well
-    fleeting = {
-        now
-        for before, now, after in zip(known, known[1:], known[2:], strict=False)
-        if now[1] and not before[1] and not after[1] and after[0] in ends and after[0] - now[0] <= _FLEETING
-    }
-    checks = [one for one in checks if one not in fleeting]
-    last_pass = max((at for at, passed in checks if passed), default=None)
-    bad = sorted([*(at for at, passed in checks if not passed), *ends])
-    lasting = [at for at in bad if last_pass is None or at > last_pass]
+    known = [one for at, one in enumerate(known) if not _is_fleeting(at, known, ends)]
+    last_pass = max((at for at, passed in known if passed), default=None)
+    lasting = [at for at, passed in known if not passed and (last_pass is None or at > last_pass)]
     if lasting:
         return Episode(lasting[0])
     run: list[datetime] = []
     until: datetime | None = None
-    for at, passed in sorted([*checks, *((at, False) for at in ends)], reverse=True):
+    for at, passed in reversed(known):
         if not passed:
             run.append(at)
         elif _counts(run, ends, in_a_row):
@@ -91,6 +85,15 @@ def episode_of(checks: Collection[tuple[datetime, bool]], ends: Collection[datet
         else:
             run, until = [], at
     return Episode(run[-1], until) if _counts(run, ends, in_a_row) else Episode()
+
+
+def _is_fleeting(index: int, known: Sequence[tuple[datetime, bool]], ends: Collection[datetime]) -> bool:
+    """Say whether it came up, was well once, and crashed: that is no time in which it was well."""
+    at, passed = known[index]
+    if not passed or index == 0 or known[index - 1][1]:
+        return False
+    failing = itertools.takewhile(lambda one: not one[1] and one[0] - at <= _FLEETING, known[index + 1 :])
+    return any(moment in ends for moment, _ in failing)
 
 
 def _counts(run: list[datetime], ends: Collection[datetime], in_a_row: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 
 from irkit.action_items import NO_DATE, SECTION, items
@@ -53,16 +54,22 @@ class Lack:
 
 
 def lint(
-    incident: Incident, timeline: Sequence[Event], unwritten: Sequence[str], *, has_evidence: bool
+    incident: Incident,
+    timeline: Sequence[Event],
+    unwritten: Sequence[str],
+    *,
+    has_evidence: bool,
+    first_sign: datetime | None = None,
 ) -> tuple[Lack, ...]:
     """Return what the postmortem of an incident lacks, in the report's order of reading.
 
-    `unwritten` names the parts only people can write and nobody has; `has_evidence` says whether any was collected.
+    `unwritten` names the parts only people can write and nobody has; `has_evidence` says whether any was collected,
+    and `first_sign` since when it shows the symptoms.
     """
     timeline = in_force(timeline)
     found = [
         *_impact(incident, timeline),
-        *_order(incident, timeline),
+        *_order(incident, timeline, first_sign),
         *_words(incident, timeline),
         *_claims(incident, timeline, has_evidence=has_evidence),
         *_promises(incident, timeline),
@@ -85,14 +92,19 @@ def _impact(incident: Incident, timeline: Sequence[Event]) -> Iterator[Lack]:
         yield Lack("impact", "impact", f"no number in “{_shown(told)}”: how many, and for how long?", hint)
 
 
-def _order(incident: Incident, timeline: Sequence[Event]) -> Iterator[Lack]:
+def _order(incident: Incident, timeline: Sequence[Event], first_sign: datetime | None) -> Iterator[Lack]:
     amend = f"irkit amend {incident.id}"
     try:
         check_order(incident)
     except InputError as error:
         yield Lack("order", "milestones", str(error), f"{amend} sets a time right")
     if incident.started_at is None:
-        yield Lack("order", "milestones", "nobody recorded when users were first affected", f"{amend} started_at TIME")
+        if first_sign and first_sign >= (incident.detected_at or incident.opened_at):
+            first_sign = None
+        seen = f"; the evidence shows it since {format_time(first_sign)}" if first_sign else ""
+        when = f"{first_sign:%Y-%m-%dT%H:%M:%SZ}" if first_sign else "TIME"
+        said = f"nobody recorded when users were first affected{seen}"
+        yield Lack("order", "milestones", said, f"{amend} started_at {when}")
     over = incident.closed_at or incident.resolved_at
     for event in timeline:
         acting = event.kind is EventKind.ACTION or "step" in event.data

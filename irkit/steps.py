@@ -13,6 +13,8 @@ from irkit.runbook import outcome_words
 DONE = "done"
 FAILED = "failed"
 BEGUN = "begun"
+# how a note is marked that tells of a repair which is no step of the runbook
+REPAIR = "repair"
 OUTCOMES = (DONE, FAILED, "skipped", "deviated")
 # how a step begins that the runbook learned from an incident: a person's words of what was done then
 _LEARNED = re.compile(r"What (?:helped|was done) in (?P<incident>INC-\d+): ")
@@ -73,10 +75,12 @@ def is_begun(event: Event) -> bool:
 
 
 def is_attempt(event: Event) -> bool:
-    """Say whether an event tells of an attempt to mend the service: an action that changes it, or a step taken."""
+    """Say whether an event tells of an attempt to mend the service: an action that changes it, a step, a repair."""
     if event.kind is EventKind.ACTION:
         return bool(event.data.get("changes", True))
-    return event.kind is EventKind.NOTE and "step" in event.data and event.data.get("outcome") != "skipped"
+    if event.kind is not EventKind.NOTE:
+        return False
+    return bool(event.data.get(REPAIR)) or ("step" in event.data and event.data.get("outcome") != "skipped")
 
 
 def _outcome(event: Event) -> str:

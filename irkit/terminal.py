@@ -215,9 +215,7 @@ def next_steps(
         lines += _steps(incident, kind, stands, commands(kind))
     if incident.resolved_at is None and incident.mitigated_at is None:
         lines += _in_vain(incident, stands)
-    onset = (
-        min((item.verdict.onset for item in found[0].supporting if item.verdict.onset), default=None) if found else None
-    )
+    onset = diagnosis.first_sign
     if onset and incident.started_at is None and onset < (incident.detected_at or incident.opened_at):
         lines.append(Text(f"The evidence shows it since {format_time(onset)}; to record that:"))
         lines.append(_typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"))
@@ -248,8 +246,8 @@ def _steps(
         lines.append(Text("Each `irkit act` shows its plan, and does it with --apply.", "dim"))
     lines.append(Text('What you do by hand, record; --failed "why" in place of --done where it did not help:', "dim"))
     lines.append(_typed(f"irkit step {one} NUMBER --done"))
-    lines.append(Text("What is none of these steps, as a note; `irkit mitigate` then says what helped:", "dim"))
-    lines.append(_typed(f'irkit note {one} "what you did"'))
+    lines.append(Text("What you do that is none of these steps; `irkit mitigate` then says what helped:", "dim"))
+    lines.append(_typed(f'irkit note {one} --repair "what you did"'))
     return lines
 
 

@@ -84,6 +84,18 @@ def test_nothing_promised_nothing_collected_and_parts_nobody_wrote() -> None:
     assert 'irkit note 42 --section trigger "…"' in found[-1].hint
 
 
+def test_a_start_that_nobody_recorded_is_told_by_the_evidence_where_it_shows_one_in_time() -> None:
+    unknown = replace(GOOD, started_at=None)
+    for first_sign, said, command in (
+        (at(2), "; the evidence shows it since 2026-11-24 03:02:00 UTC", "started_at 2026-11-24T03:02:00Z"),
+        (at(6), "", "started_at TIME"),  # after it was detected
+        (None, "", "started_at TIME"),
+    ):
+        (lack,) = lint(unknown, [PROMISE], (), has_evidence=True, first_sign=first_sign)
+        assert lack.sentence == f"nobody recorded when users were first affected{said}"
+        assert lack.hint == f"irkit amend 42 {command}"
+
+
 @pytest.mark.parametrize(
     ("impact", "fine"), [(None, False), ("Customers could not pay.", False), ("Nobody could pay.", True), ("5 %", True)]
 )

@@ -29,6 +29,7 @@ _STOPPED = ("exited", "dead", "restarting", "removing")
 _BEFORE_EXIT = timedelta(minutes=5)
 LATE_LINE = timedelta(seconds=2)
 _SEVERE = ("CRITICAL", "FATAL", "PANIC", "EMERGENCY", "ALERT")
+SERVER_ERROR = 500
 _SIGNAL_BASE = 128
 _ASKED_TO_STOP = 143
 # as `docker ps` writes it: 127.0.0.1:8000->8000/tcp, but 6379/tcp where only exposed
@@ -101,6 +102,14 @@ class View:
         outside = requests[requests["service"].isin(self.reached)]
         counted = outside if len(outside) else requests
         return counted[[HEALTH_PATH.search(str(path)) is None for path in counted["path"]]]
+
+    def failed_checks(self) -> pd.DataFrame | None:
+        """Return the health checks that a service reached from outside logged and answered with an error of its own."""
+        requests = self.table("requests")
+        if requests is None or not len(requests):
+            return None
+        failed = requests[(requests["status_code"].fillna(0) >= SERVER_ERROR) & requests["service"].isin(self.reached)]
+        return failed[[HEALTH_PATH.search(str(path)) is not None for path in failed["path"]]]
 
     @property
     def reached(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from irkit.charts import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
 from irkit.charts.svg import step_s
 from irkit.model import Threshold, Window
-from irkit.report.facts import View, probes, whole
+from irkit.report.facts import SERVER_ERROR, View, plain_records, probes, whole
 from irkit.times import format_duration
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ _MIN_STEP_S = 5
 _LEAD = timedelta(minutes=5)
 _MAX_MARKS = 120
 _MARGIN = 0.04
-_SERVER_ERROR = 500
 _HEALTH = "health_status: "
 # the gravest first
 _BAD_ACTIONS = ("oom", "die", f"{_HEALTH}unhealthy", "kill")
@@ -81,7 +80,7 @@ def _traffic(view: View, shown: Window, limit: Threshold | None) -> list[Lane]:
     lanes: list[Lane] = []
     requests = _inside(shown, view.traffic())
     if requests is not None and len(requests):
-        failed = requests[requests["status_code"].fillna(0) >= _SERVER_ERROR]
+        failed = requests[requests["status_code"].fillna(0) >= SERVER_ERROR]
         bad = dict(_counted(failed, interval))
         bars = tuple(Bar(at, total, bad.get(at, 0)) for at, total in _counted(requests, interval))
         lanes.append(BarLane("Requests", words, step, bars, legend="failed in red"))
@@ -107,16 +106,33 @@ def _counted(frame: pd.DataFrame, interval: timedelta) -> list[tuple[datetime, i
 
 def _checks(view: View, shown: Window) -> list[Lane]:
     marks = [
-        Mark(row["started_at"], f"{row.get('service') or 'container'} check failed", bad=bool(row.get("exit_code")))
+        _check(row["started_at"], str(row.get("service") or "container"), bad=bool(row.get("exit_code")))
         for row in view.records("container_health")
         if row.get("started_at")
     ]
+    marks += [Mark(at, f"{service} answered a check with {code}", bad=True) for at, service, code in _told(view)]
     marks += [
         Mark(row.at, f"probe from outside {row.verdict.replace('_', ' ')}", bad=row.verdict != "healthy")
         for row in probes(view)
     ]
     marks = sorted((mark for mark in marks if shown.start <= mark.at <= shown.end), key=lambda mark: mark.at)
     return [MarkLane("Health checks", tuple(marks[-_MAX_MARKS:]), legend="failed filled")] if marks else []
+
+
+def _check(at: datetime, service: str, *, bad: bool) -> Mark:
+    return Mark(at, f"{service} check {'failed' if bad else 'passed'}", bad)
+
+
+def _told(view: View) -> list[tuple[datetime, str, int]]:
+    """Return the bad answers to health checks that services logged, one of each in a second.
+
+    They reach further back than the checks that the Engine keeps, and are often of those very checks.
+    """
+    seen: dict[tuple[datetime, str, int], datetime] = {}
+    for row in plain_records(view.failed_checks()):
+        service, code = str(row["service"]), whole(row["status_code"]) or 0
+        seen.setdefault((row["at"].replace(microsecond=0), service, code), row["at"])
+    return [(at, service, code) for (_, service, code), at in seen.items()]
 
 
 def _events(view: View, shown: Window) -> list[Lane]:

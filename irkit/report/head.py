@@ -15,7 +15,6 @@ from irkit.report.parts import Claim, Gap
 from irkit.report.sections import Header, Impact, Lack, Likely, Measure, MilestoneRow, Milestones, Response, Summary
 from irkit.times import between, format_duration
 
-_SERVER_ERROR = 500
 _ENDED = (Status.RESOLVED, Status.CLOSED)
 _OVER = (Status.MITIGATED, *_ENDED)
 _MAX_CLAIMS = 2
@@ -222,7 +221,7 @@ def _requests(of: Material) -> list[Measure]:
     cited, felt = of.view.ids("requests"), of.felt
     during = frame[(frame["at"] >= felt.start) & (frame["at"] <= felt.end)]
     before = frame[frame["at"] < felt.start]
-    failed = int((during["status_code"].fillna(0) >= _SERVER_ERROR).sum())
+    failed = int((during["status_code"].fillna(0) >= facts.SERVER_ERROR).sum())
     made = []
     if len(during):
         services = tuple(dict.fromkeys(str(name) for name in during["service"]))
@@ -257,12 +256,16 @@ def _errors(of: Material) -> list[Measure]:
 
 
 def _health(of: Material) -> list[Measure]:
-    probes = facts.probes(of.view)
-    if not probes:
+    felt, own = of.felt, facts.probes(of.view)
+    sampled = [row for row in facts.probes(of.view, "health_history") if felt.start <= row.at <= felt.end]
+    if not (probes := [*sampled, *own]):
         return []
     bad = [probe for probe in probes if probe.verdict != "healthy"]
     note = _counted([probe.verdict.replace("_", " ") for probe in probes])
-    return [Measure("Failed health probes", f"{len(bad)} of {len(probes)}", note, of.view.ids("health"))]
+    if not sampled:
+        note += f", all made when the evidence was collected, at {own[0].at:%H:%M:%S} UTC"
+    cited = of.view.ids("health", "health_history")
+    return [Measure("Failed health probes", f"{len(bad)} of {len(probes)}", note, cited)]
 
 
 def _restarts(of: Material) -> list[Measure]:

@@ -114,11 +114,10 @@ class Material:
         one = self.incident
         return one.mitigated_at or one.resolved_at or one.closed_at or self.now
 
-    @cached_property
+    @property
     def onset(self) -> datetime | None:
         """Since when the evidence shows the symptoms of the likeliest type; None where it shows none."""
-        found = self.diagnosis.ranking[0].supporting if self.diagnosis.ranking else ()
-        return min((item.verdict.onset for item in found if item.verdict.onset), default=None)
+        return self.diagnosis.first_sign
 
     @cached_property
     def began(self) -> datetime:

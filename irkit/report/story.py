@@ -28,7 +28,6 @@ from irkit.skew import Skew
 from irkit.times import between, format_duration
 
 _MAX_ROWS = 80
-_SERVER_ERROR = 500
 _MAX_SIMILAR = 10
 _SOON = timedelta(minutes=10)
 _RESOLVING = (EventKind.ACTION, EventKind.MITIGATED, EventKind.RESOLVED)
@@ -245,9 +244,14 @@ def _checks(of: Material) -> Iterator[TimelineRow]:
 
 def _traffic(of: Material) -> Iterator[TimelineRow]:
     cited = of.view.ids("logs")
+    checks = of.view.failed_checks()
+    if checks is not None and len(checks):
+        first = facts.plain_records(checks.head(1))[0]
+        text = f"First health check answered with {first['status_code']}"
+        yield TimelineRow(first["at"], "", str(first["service"]), text, cited, str(first["line"]))
     requests = of.view.traffic()
     if requests is not None and len(requests):
-        failed = requests[requests["status_code"].fillna(0) >= _SERVER_ERROR]
+        failed = requests[requests["status_code"].fillna(0) >= facts.SERVER_ERROR]
         if len(failed):
             first = facts.plain_records(failed.head(1))[0]
             text = f"First answer with status {first['status_code']}: {first['method']} {first['path']}"

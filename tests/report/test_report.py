@@ -18,7 +18,7 @@ from irkit.report.figures import incident_strip, shown_window
 from irkit.report.html import html
 from irkit.report.parts import Gap, Shown
 from tests.example_bundle import COLLECTED, CRASH, FIRST_500, START, TELLING, Row, example_bundle, logs
-from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, TITLE, example_report, report_of
+from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, TITLE, event, example_report, report_of
 
 EVERYTHING = ("containers", "container_health", "container_events", "logs", "health")
 # the sections that look closer at one type of incident, each of which lives on its own evidence
@@ -124,7 +124,9 @@ def test_the_impact_is_counted_while_it_lasted(report: Report) -> None:
     assert measures["Failed requests"].note.endswith(
         "requests to jarvis-api, health checks aside; those refused while jarvis-api was down are in no log"
     )
-    assert measures["Failed health probes"].value == "3 of 3"
+    probes = measures["Failed health probes"]
+    assert probes.value == "3 of 3"
+    assert "all made when the evidence was collected" in probes.note
     assert measures["No request answered"].value == "9 min 26 s"
     assert all(measure.evidence for measure in measures.values()), "a number without a source"
     assert report.impact.strip is not None
@@ -139,6 +141,9 @@ def test_the_impact_is_counted_while_it_lasted(report: Report) -> None:
     assert report.impact.strip.impact is not None
     assert report.impact.strip.impact.start == FIRST_500
     shown = {what: value for _, what, value in report.impact.strip.rows()[1]}
+    checks = [(at, value) for at, what, value in report.impact.strip.rows()[1] if what == "Health checks"]
+    assert checks[0][1].startswith("jarvis-api answered a check with 50")
+    assert not any("passed" in value for _, value in checks)
     assert re.fullmatch(r"\d+ of \d+ failed in \d+ s", shown["Requests"])
     assert re.fullmatch(r"\d+ in \d+ s", shown["Errors in the log"])
     assert shown["Health checks"] == "probe from outside refused"
@@ -259,6 +264,8 @@ def test_the_timeline_merges_people_and_evidence_in_order(report: Report) -> Non
     texts = {row.text: row for row in rows}
     assert texts["Exited with code 1"].quote == TELLING
     assert texts["Exited with code 1"].phase == "during"
+    (told,) = [row for text, row in texts.items() if text.startswith("First health check answered with 50")]
+    assert FIRST_500 <= told.at < CRASH
     assert texts["Exited with code 1"].at == CRASH
     assert texts["Resolved: no 5xx for 20 minutes"].phase == "after"
     assert texts["Acknowledged"].person
@@ -284,7 +291,7 @@ def test_a_long_timeline_leaves_out_evidence_and_says_so_but_never_people(tmp_pa
     timeline = report_of(noisy, RESOLVED, many).timeline
     assert not isinstance(timeline, Gap)
     assert sum(row.person for row in timeline.rows) == 100
-    assert len(timeline.rows) + timeline.left_out == 100 + 7
+    assert len(timeline.rows) + timeline.left_out == 100 + 8
 
 
 def test_symptoms_are_found_before_unknown_before_clear(report: Report) -> None:
@@ -305,6 +312,17 @@ def test_notes_fill_the_parts_that_people_write(report: Report) -> None:
     assert [answer.text for answer in trigger.answers] == ["The nightly snapshot remounts data/ read-only."]
     assert trigger.answers[0].by == "jon"
     assert report.causes.parts[1].answers == ()
+
+
+def test_a_repair_that_is_no_step_is_told_under_resolution_and_on_the_timeline(tmp_path: Path) -> None:
+    words = "Moved the logs off the full disk"
+    noted = event(14, EventKind.NOTE, words, "jon", repair=True)
+    aside = event(13, EventKind.NOTE, "The disk is full", "jon")
+    made = report_of(example_bundle(tmp_path), RESOLVED, (*TIMELINE, noted, aside))
+    assert not isinstance(made.resolution, Gap)
+    assert not isinstance(made.timeline, Gap)
+    assert [one.text for one in made.resolution.actions][:2] == [words, "Restarted jarvis-api after remounting data/"]
+    assert {words, "The disk is full"} <= {row.text for row in made.timeline.rows}
 
 
 def test_action_items_and_questions_come_from_notes(report: Report) -> None:
