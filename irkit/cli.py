@@ -83,11 +83,11 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         _dry_run(only)
         return
     with host_process() as host:  # at once: it takes as long to get ready as the store to open
-        from irkit import terminal, workspace
+        from irkit import light, terminal, workspace
 
         settings = workspace.load_settings()
         incident = workspace.incident(incident_id, settings=settings)
-        with console.progress() as on_progress:
+        with console.progress() as on_progress, light.loading(*light.FOR_FINDINGS):
             by = actor or console.user()
             bundle = workspace.gather(
                 incident, "always", settings=settings, only=only, actor=by, on_progress=on_progress, host=host

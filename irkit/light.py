@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import pkgutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from contextlib import contextmanager, suppress
 
 # what the cells of the report's notebook load first; a shell loads it while it waits for them
 FOR_REPORTS = ("irkit.workspace", "pandas", "pyarrow.parquet", "irkit.report.making", "irkit.report.html")
+# what follows a collection, loaded while its sources answer; of a package with * all modules
+FOR_FINDINGS = ("irkit.diagnose", "irkit.symptoms.*", "irkit.onset_interval", "irkit.report.standing", "irkit.actions.*")
 _GRAMMAR = "rfc3987_syntax"
 
 
@@ -44,16 +47,24 @@ def uncollected() -> Iterator[None]:
 
 
 @contextmanager
-def loading(module: str) -> Iterator[None]:
-    """Import a module beside what is done within, to have it by the end."""
+def loading(*modules: str) -> Iterator[None]:
+    """Import modules beside what is done within, to have them by the end; `package.*` stands for all in a package."""
 
     def load() -> None:
-        with suppress(ImportError):  # whoever imports it then is told
-            importlib.import_module(module)
+        for name in modules:
+            with suppress(ImportError):  # whoever imports it then is told
+                _load(name)
 
-    thread = threading.Thread(target=load, name=f"loads {module}")
+    thread = threading.Thread(target=load, name=f"loads {modules[0]}")
     thread.start()
     try:
         yield
     finally:
         thread.join()
+
+
+def _load(name: str) -> None:
+    loaded = importlib.import_module(name.removesuffix(".*"))
+    if name.endswith(".*"):
+        for module in pkgutil.iter_modules(loaded.__path__, f"{loaded.__name__}."):
+            importlib.import_module(module.name)

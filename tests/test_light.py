@@ -43,6 +43,14 @@ def test_a_module_that_cannot_be_loaded_ahead_is_left_to_its_importer() -> None:
     assert "json.tool" in sys.modules
 
 
+def test_what_follows_a_collection_is_all_there_by_its_end() -> None:
+    code = (
+        "import sys; from irkit import light\nwith light.loading('no.such', *light.FOR_FINDINGS): pass\n"
+        "print('irkit.symptoms.oom_kills' in sys.modules, 'irkit.actions.restart' in sys.modules)"
+    )
+    assert in_a_process(code) == ["True", "True"]
+
+
 def test_a_command_loads_no_library_that_only_another_needs() -> None:
     said = in_a_process("import sys, irkit.cli; print(*sorted(sys.modules))")
     assert {"sqlalchemy", "pandas", "papermill", "nbformat", "markdown_it", "docker", "redis"}.isdisjoint(said)
