@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -111,10 +111,7 @@ def with_evidence_of(source: Bundle, other: Bundle, collector: str, destination:
     with staging_folder(destination) as staging:
         parts = [(item, source) for item in source.manifest.evidence if item.collector != collector]
         parts += [(item, other) for item in other.manifest.evidence if item.collector == collector]
-        for item, origin in parts:
-            target = staging / item.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(origin.path / item.path, target)
+        _copy_files(parts, staging)
         runs = [run for run in source.runs if run.collector != collector]
         runs += [run for run in other.runs if run.collector == collector]
         evidence = tuple(item for item, _ in parts)
@@ -195,22 +192,16 @@ def copy_bundle(source: Bundle, destination: Path, incident_id: int, bundle_id: 
 
 
 def _copied(source: Bundle, staging: Path, destination: Path, incident_id: int, bundle_id: str) -> Bundle:
-    for item in source.manifest.evidence:
+    _copy_files([(item, source) for item in source.manifest.evidence], staging)
+    manifest = replace(source.manifest, bundle_id=bundle_id, incident_id=incident_id, seal="")
+    return seal_bundle(staging, manifest, destination)
+
+
+def _copy_files(parts: Iterable[tuple[Evidence, Bundle]], staging: Path) -> None:
+    for item, origin in parts:
         target = staging / item.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source.path / item.path, target)
-    old = source.manifest
-    manifest = Manifest(
-        old.format_version,
-        old.irkit_version,
-        bundle_id,
-        incident_id,
-        old.window,
-        old.created_at,
-        old.runs,
-        old.evidence,
-    )
-    return seal_bundle(staging, manifest, destination)
+        shutil.copyfile(origin.path / item.path, target)
 
 
 def sha256_of(path: Path) -> str:
