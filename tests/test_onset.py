@@ -46,7 +46,7 @@ def test_one_check_that_passed_right_before_a_crash_ends_no_failing() -> None:
     crash = at(5) + timedelta(milliseconds=500)
     assert episode_of(checks("..xxx.x"), [crash]).onset == at(2)
     assert episode_of(checks("..xxx.x.."), [crash]) == Episode(at(2), at(7))
-    # nor where a check met the crash before the Engine told of it, by which time the Engine may have forgotten that check
+    # nor where a check met the crash before the Engine told of it; the Engine soon forgets such a check
     assert episode_of(checks("..xxx.xx"), [at(7) + timedelta(milliseconds=500)]).onset == at(2)
     assert episode_of(checks("..xxx.x.x"), [at(8) + timedelta(milliseconds=500)]).onset == at(6), "it was well at 5"
     assert episode_of(checks("..xxx..x.."), [at(6) + timedelta(milliseconds=500)]).onset != at(2), (
