@@ -16,9 +16,11 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from irkit import drill, workspace
+from irkit.model import EventKind
 
 CHROMIUM = "/usr/bin/chromium"
 PATIENCE_MS = 40_000
+PRICES = "Each minute costs us $500, each order $30"
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     (tmp_path / "irkit.toml").write_text('home = "home"\n', encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     drill.file("api-unresponsive", workspace.load_settings(), 43)
+    workspace.store().append(43, EventKind.NOTE, actor="jon", text=PRICES)
     options = ["--no-browser", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={_free_port()}"]
     options += ["--allow-root"] if os.geteuid() == 0 else []
     # nothing of the person's own JupyterLab, nor of an earlier test's: its workspaces remember what was open
@@ -97,4 +100,7 @@ def _session(page: Page, address: str) -> None:
     strip.scroll_into_view_if_needed()
     assert strip.evaluate("image => image.naturalWidth") > 500
     assert page.get_by_text("INC-43").count()
+    # JupyterLab sets what stands between two dollars as a formula, unless it is told that this is none
+    assert page.locator(".jp-OutputArea").get_by_text(PRICES).count()
+    assert not page.locator("mjx-container").count()
     assert not page.get_by_text("Jupyter news").count()
