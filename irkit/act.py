@@ -15,6 +15,7 @@ from irkit.errors import InputError, IrkitError
 from irkit.model import CollectorRun, Event, EventKind, IncidentType, Outcome, Step
 from irkit.phrase import listing
 from irkit.registry import load_plugins
+from irkit.runbook import outcome_words
 from irkit.store import Store
 from irkit.times import format_duration
 
@@ -161,6 +162,13 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
         ended(Result(well=False, sentence=f"It was {what}, and what it had done by then stays"), None)
         raise
     return ended(applied, verified)
+
+
+def recorded(done: Done) -> str:
+    """Return how the step that an action did is recorded, in words: done, in vain, or not done at all."""
+    if done.verified is None:
+        return outcome_words(steps.BLOCKED)
+    return outcome_words(steps.DONE if done.well or not done.action.changes else steps.FAILED)
 
 
 def step_of(action: Action, ask: Ask) -> int | None:

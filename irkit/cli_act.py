@@ -9,7 +9,7 @@ import click
 
 from irkit import console
 from irkit.cli_options import by_option
-from irkit.errors import InputError
+from irkit.errors import InputError, IrkitError
 from irkit.model import EventKind, parse_incident_id
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def act(
         _list(ask, everything=listed)
         return
     action = engine.find(name)
-    plan = engine.planned(action, ask)
+    plan = _planned(action, ask, actor, apply_it=apply_it)
     # opening a bundle reads all of it
     held = workspace.bundles(ask.incident, settings=settings, on_broken=_set_aside) if action.destroys else ()
     lacking = engine.lacking(action, ask, held)
@@ -75,12 +75,29 @@ def act(
         done = engine.perform(action, plan, ask, store=workspace.store(settings), actor=by, evidence=cited)
     number = engine.step_of(action, ask)
     if not done.well:
-        vain = ", and it did not help" if action.changes and done.verified else ""
-        left = f"step {number} is recorded as {done.outcome}{vain}" if number else "it is on the timeline"
+        left = f"step {number} is recorded as {engine.recorded(done)}" if number else "it is on the timeline"
         raise ActError(engine.told(done), hint=f"{left}; `irkit act {incident_id}` shows what comes next")
     console.say(engine.told(done))
     if number:
         console.say(f"Step {number} of the runbook is recorded as done.")
+
+
+def _planned(action: Action, ask: Ask, actor: str | None, *, apply_it: bool) -> Plan:
+    """Return the plan; where none can be made of what somebody wanted done, the timeline tells of it."""
+    from irkit import act as engine
+    from irkit import workspace
+
+    try:
+        return engine.planned(action, ask)
+    except InputError:
+        raise  # nothing was tried: it was not asked for rightly
+    except IrkitError as error:
+        if apply_it:
+            said = f"{' '.join([action.name, *ask.arguments])} could not be planned: {error}"
+            about = {"refused": action.name}
+            store, by = workspace.store(ask.settings), actor or console.user()
+            store.append(ask.incident.id, EventKind.NOTE, actor=by, text=said, data=about)
+        raise
 
 
 def _refused(action: Action, plan: Plan, ask: Ask, actor: str | None, *, apply_it: bool) -> ActError:

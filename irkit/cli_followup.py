@@ -21,6 +21,7 @@ from irkit.visible import visible
 if TYPE_CHECKING:
     from irkit.invitation import Meeting
     from irkit.postmortem_lint import Lack
+    from irkit.runbook import Runbook
     from irkit.runbook_proposal import Proposal
 
 
@@ -155,6 +156,8 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
     runbook, store = workspace.load_runbook(settings), workspace.store(settings)
     for number, outcome in ((done_step, "done"), (skipped_step, "skipped")):
         if number is not None:
+            if outcome == "done" and not text:
+                _nothing_left(incident_id, number, runbook)
             said, data = followup.record(runbook, number, outcome, text)
             store.append(incident_id, EventKind.NOTE, actor=actor or console.user(), text=said, data=data)
     incident = store.incident(incident_id)
@@ -166,6 +169,23 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
     can_send = not mail.lacks(settings.email)
     due = followup.follow_up(incident, store.timeline(incident_id), runbook, can_send=can_send)
     console.show(terminal_followup.follow_up_view(incident_id, due, notes))
+
+
+def _nothing_left(incident_id: int, number: int, runbook: Runbook) -> None:
+    """Refuse to record a step as done, without a word why, of which something is left that can be counted."""
+    from irkit import followup
+
+    again = f'where it is done all the same, say why: irkit follow-up {incident_id} --done {number} "why"'
+    step = next((one for one in runbook.post_incident if one.number == number), None)
+    task = followup.task_of(step) if step else None
+    if task is followup.Task.REPORT and (left := _lacks(incident_id)):
+        said = f"{count(len(left), 'thing')} of the report {'is' if len(left) == 1 else 'are'} left to mend"
+        raise InputError(said, hint=f"`irkit lint {incident_id}` lists them; {again}")
+    if task is followup.Task.RUNBOOK and (ideas := _proposals(incident_id)):
+        said = (
+            f"{count(len(ideas), 'change')} of the runbook {'is' if len(ideas) == 1 else 'are'} proposed and not made"
+        )
+        raise InputError(said, hint=f"`irkit runbook propose {incident_id}` shows them; {again}")
 
 
 def _proposed(incident: Incident, ideas: Sequence[Proposal]) -> str:

@@ -220,6 +220,7 @@ def note(
     "--done", "outcome", flag_value="done", default=True, help="It was done as the runbook says (the default)."
 )
 @click.option("--failed", "outcome", flag_value="failed", help="It was done and did not help; say what shows it.")
+@click.option("--blocked", "outcome", flag_value="blocked", help="It was tried and could not be done; say why.")
 @click.option("--skipped", "outcome", flag_value="skipped", help="It was left out; say why.")
 @click.option("--deviated", "outcome", flag_value="deviated", help="Something else was done; say what and why.")
 @click.argument("text", required=False, default="")

@@ -24,7 +24,8 @@ BUILT_IN = "built in"
 MAX_SIZE_BYTES = 1_000_000
 _MAX_LISTED = 20
 # a step that was taken in vain was taken all the same
-_OUTCOME_WORDS = {"failed": "done, and it did not help"}
+_ASKED = {"failed": "what shows that step {} did not help?", "blocked": "why could step {} not be done?"}
+_OUTCOME_WORDS = {"failed": "done, and it did not help", "blocked": "tried, and it could not be done"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +200,7 @@ def step_told(  # noqa: PLR0913 (what was done, and how its kind of step is call
         hint = f"there are: {'; '.join(f'{each}. {words}' for each, words in known.items())}"
         raise InputError(f"the runbook has no {what} {number}{where}", hint=hint)
     if outcome != "done" and not text:
-        asked = (
-            f"what shows that step {number} did not help?"
-            if outcome == "failed"
-            else f"why was step {number} {outcome}?"
-        )
+        asked = _ASKED.get(outcome, f"why was step {number} {outcome}?").format(number)
         raise InputError(asked, hint="say so in a few words behind the step's number")
     said = f"{what.capitalize()} {number} ({known[number]}): {outcome_words(outcome)}"
     return f"{said}. {text}" if text else said

@@ -19,7 +19,7 @@ from irkit.markdown import words_of
 from irkit.message_text import fit, one_line
 from irkit.model import Event, EventKind, Finding, Incident, IncidentType, VerdictState
 from irkit.runbook import Runbook
-from irkit.steps import is_begun
+from irkit.steps import DONE, FAILED, is_begun, outcome_of
 
 _WORDS_CHARS = 200
 _BULLET = re.compile(r"\s*[-*+]\s+")
@@ -158,12 +158,11 @@ def _symptoms(of: _Lesson, findings: Iterable[Finding]) -> Iterator[Proposal]:
 
 
 def _failed_steps(of: _Lesson) -> Iterator[Proposal]:
-    """Propose a word at steps that were tried and did not help, or were left out for a reason."""
+    """Propose a word at steps that were done and did not help: one left out or kept from being done may serve."""
     for step in of.kind.resolution:
-        # where something else was done instead, that is what the runbook lacks, not a word against the step
         told = [one for one in of.timeline if one.data.get("step") == step.number and not is_begun(one)]
         known = any(f"Did not serve in {of.incident.label}" in note for note in step.notes)
-        if told and _did_not_help(told[-1]) and not known and told[-1].data.get("outcome") != "deviated":
+        if told and outcome_of(told[-1]) == FAILED and not known:
             why = _why(told[-1])
             said = f"did not serve in {of.incident.label}"
             reason = f"{of.kind.title}, step {step.number} ({step.text}) {said}{f': {why}' if why else ''}"
@@ -205,13 +204,12 @@ def _alike(some: set[str], other: set[str]) -> bool:
 
 
 def _did_not_help(event: Event) -> bool:
-    outcome, verified = event.data.get("outcome"), event.data.get("verified")
-    return outcome in {"skipped", "deviated", "failed"} or verified is False
+    return outcome_of(event) != DONE
 
 
 def _why(event: Event) -> str:
     """Return what a record of a step says beyond the step's own words."""
-    step = r"Step \d+ \(.*?\): (?:done, and it did not help|\w+)\.?\s*"
+    step = r"Step \d+ \(.*?\): (?:done, and it did not help|tried, and it could not be done|\w+)\.?\s*"
     opening = re.match(rf"{step}|[\w-]+ [^:]{{0,200}}: (?:done, but it did not help|failed)\.\s*", event.text)
     return _words(event.text[opening.end() :] if opening else event.text)
 

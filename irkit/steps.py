@@ -12,10 +12,18 @@ from irkit.runbook import outcome_words
 
 DONE = "done"
 FAILED = "failed"
+BLOCKED = "blocked"
+SKIPPED = "skipped"
 BEGUN = "begun"
 # how a note is marked that tells of a repair which is no step of the runbook
 REPAIR = "repair"
-OUTCOMES = (DONE, FAILED, "skipped", "deviated")
+OUTCOMES = (DONE, FAILED, BLOCKED, SKIPPED, "deviated")
+_CHANGED_NOTHING = frozenset({BLOCKED, SKIPPED})
+# how a step begins that looks and mends nothing, behind a condition such as "If persists, "
+_LOOKS = re.compile(
+    r"(?:if [^,]+, )?(?:check|identify|analy[sz]e|inspect|review|verify|run integrity check)\b(?!.*\band\b)",
+    re.IGNORECASE,
+)
 # how a step begins that the runbook learned from an incident: a person's words of what was done then
 _LEARNED = re.compile(r"What (?:helped|was done) in (?P<incident>INC-\d+): ")
 _RECORDS = {
@@ -31,6 +39,7 @@ class Try:
     """One record of a step: its outcome (of `OUTCOMES`), what the record says beyond the step's words, and which it is.
 
     `recorded` is False where nobody named the step, but a record quotes its command: who writes it down has typed it.
+    `changes` is False where an action did it that only looks.
     """
 
     outcome: str
@@ -38,20 +47,23 @@ class Try:
     record: str
     note: str = ""
     recorded: bool = True
+    changes: bool = True
 
 
 def tries(timeline: Iterable[Event], steps: Sequence[Step]) -> dict[int, tuple[Try, ...]]:
-    """Return each step's records in the order they were made, by its number; a step without any is left out.
+    """Return each step's records in the order of what they tell of, by its number; a step without any is left out.
 
     A command that a record quotes counts only where no record names the step.
     """
     events = tuple(timeline)
     found: dict[int, list[Try]] = {}
     texts = {step.number: step.text for step in steps}
-    for event in sorted(events, key=lambda one: one.id):
+    for event in sorted(events, key=lambda one: (one.at, one.id)):
         number = event.data.get("step")
         if event.kind in {EventKind.ACTION, EventKind.NOTE} and isinstance(number, int) and not is_begun(event):
-            made = Try(_outcome(event), event.at, _record(event), _beyond(event, number, texts.get(number, "")))
+            said = _beyond(event, number, texts.get(number, ""))
+            changes = bool(event.data.get("changes", True))
+            made = Try(outcome_of(event), event.at, _record(event), said, changes=changes)
             found.setdefault(number, []).append(made)
     return {number: (one,) for number, one in _quoted(events, steps).items()} | {
         number: tuple(many) for number, many in found.items()
@@ -80,11 +92,21 @@ def is_attempt(event: Event) -> bool:
         return bool(event.data.get("changes", True))
     if event.kind is not EventKind.NOTE:
         return False
-    return bool(event.data.get(REPAIR)) or ("step" in event.data and event.data.get("outcome") != "skipped")
+    return bool(event.data.get(REPAIR)) or ("step" in event.data and outcome_of(event) not in _CHANGED_NOTHING)
 
 
-def _outcome(event: Event) -> str:
+def only_looks(step: Step) -> bool:
+    """Say whether a step, by its words, looks at something and mends nothing."""
+    return _LOOKS.match(step.text) is not None
+
+
+def outcome_of(event: Event) -> str:
+    """Return what became of the step that an event tells of, one of `OUTCOMES`."""
     said = str(event.data.get("outcome") or DONE)
+    if event.kind is EventKind.ACTION and said == FAILED:
+        return (
+            BLOCKED  # an action that could not be carried out; one that was, and did not help, is done and not verified
+        )
     if event.data.get("verified") is False:
         return FAILED
     return said if said in OUTCOMES else DONE

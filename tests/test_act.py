@@ -88,7 +88,7 @@ def test_what_did_not_help_is_told_from_what_failed(store: Store) -> None:
     assert failed.sentence == "turn the-knob: failed. the knob is stuck. oil it."
     assert (rows[-1]["outcome"], rows[-1]["verified"]) == ("failed", False)
     tried = steps.tries(store.timeline(42), BOOK.incident_type("api-unresponsive").resolution)[1]
-    assert [one.outcome for one in tried] == ["failed", "failed"]
+    assert [one.outcome for one in tried] == ["failed", "blocked"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("odd")])

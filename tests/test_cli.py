@@ -215,6 +215,9 @@ def test_a_step_done_by_hand_is_recorded_and_one_left_out_wants_a_reason(irkit: 
     assert "why was step 2 skipped?" in irkit("step", "42", "2", "--skipped").err
     assert "done, and it did not help. it crashed" in irkit("step", "42", "1", "--failed", "it crashed").out
     assert "what shows that step 2 did not help?" in irkit("step", "42", "2", "--failed").err
+    said = irkit("step", "42", "2", "--blocked", "no one has the password").out
+    assert "tried, and it could not be done. no one has the password" in said
+    assert "why could step 2 not be done?" in irkit("step", "42", "2", "--blocked").err
     assert "has no step 9" in irkit("step", "42", "9").err
 
 

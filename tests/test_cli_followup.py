@@ -47,6 +47,12 @@ def test_the_four_steps_are_due_then_done(irkit: Run, mailbox: Mailbox, tmp_path
     for words in ("irkit lint 42", "irkit runbook propose 42", "irkit alert-rule 42", "irkit meeting 42"):
         assert words in said
     assert irkit("meeting", "42", "--send").code == 0
+    for step, left in (("1", "things of the report are left to mend"), ("2", "changes of the runbook are proposed")):
+        refused = irkit("follow-up", "42", "--done", step)
+        assert refused.code == 2
+        assert left in refused.err
+        assert f'irkit follow-up 42 --done {step} "why"' in " ".join(refused.err.split())
+    assert states(irkit("follow-up", "42").out)["2"] == "due"
     said = irkit("follow-up", "42", "--done", "2", "merged").out
     assert states(said) == {"1": "due", "2": "done", "3": "due", "4": "done"}
     refused = irkit("follow-up", "42", "--skipped", "3")

@@ -37,12 +37,16 @@ class Standing:
 
     @property
     def in_vain(self) -> Step | None:
-        """The step recorded last as done, where the service is broken all the same."""
-        done = [(tried[-1].at, number) for number, tried in self.tries.items() if tried[-1].outcome == steps.DONE]
-        if not self.broken or not done or not self.kind:
+        """The step recorded last as done that should mend, where the service is broken all the same."""
+        if not self.broken or not self.kind:
             return None
-        _, last = max(done)
-        return next((step for step in self.kind.resolution if step.number == last), None)
+        ended = [(tried[-1], step) for step in self.kind.resolution if (tried := self.tries.get(step.number))]
+        done = [
+            (last.at, step.number, step)
+            for last, step in ended
+            if last.outcome == steps.DONE and last.changes and not steps.only_looks(step)
+        ]
+        return max(done)[-1] if done else None
 
 
 def standing(timeline: Sequence[Event], kind: IncidentType | None, view: facts.View) -> Standing:

@@ -104,6 +104,8 @@ def test_without_an_engine_the_sentence_says_so(action: tuple[str, ...], irkit: 
     assert said.code == 8
     assert "no Docker Engine at unix:///nowhere/docker.sock" in said.err
     assert acts() == []
+    shown = " ".join(irkit("show", "42").out.split())
+    assert f"{' '.join(action)} could not be planned" in shown, "that somebody wanted it is part of the story"
 
 
 def test_an_unknown_service_names_the_nearest(irkit: Run) -> None:

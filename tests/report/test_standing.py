@@ -102,3 +102,21 @@ def test_of_many_crashes_the_first_is_told_and_the_others_counted(tmp_path: Path
         "jarvis-api exited with code 1 at 03:12:09 UTC, and 1 more time after that, the last time at 03:16:15 UTC"
     )
     assert claim.text == expected
+
+
+def test_a_step_that_only_looks_is_not_blamed_for_a_service_that_stays_broken(tmp_path: Path) -> None:
+    view = seen(tmp_path, *RELAPSE)
+    stands = standing([did(5, 2)], KIND, view)
+    assert stands.broken
+    assert stands.in_vain is None
+    both = standing([did(4, 1), did(5, 2)], KIND, view)
+    assert both.in_vain is not None
+    assert both.in_vain.number == 1
+
+
+def test_what_counts_is_the_order_of_what_was_done_not_of_what_was_entered(tmp_path: Path) -> None:
+    late = Event(
+        9, 42, CRASH + timedelta(minutes=2), CRASH, EventKind.NOTE, "ana", "", (), {"step": 1, "outcome": "failed"}
+    )
+    stands = standing([did(5, 1), late], KIND, seen(tmp_path))
+    assert [one.outcome for one in stands.tries[1]] == ["failed", "done"]
