@@ -135,6 +135,11 @@ class Stack:
             raise StackError(message)
         return found[0]
 
+    def count(self, service: str) -> int:
+        """How many containers of one service run."""
+        labels = [f"com.docker.compose.project={self.project}", f"com.docker.compose.service={service}"]
+        return len(self._client.containers.list(filters={"label": labels, "status": "running"}))
+
     def exit_code(self, service: str = API_SERVICE) -> int | None:
         """The exit code of a service's container, None while it runs."""
         state = self.container(service).attrs["State"]
