@@ -37,8 +37,14 @@ def build(target: Path = ROOT, root: Path = ROOT) -> list[Path]:
     made = []
     # arithmetic keeps to the limited API; the walk reads the layouts of one version
     one_version = sysconfig.get_config_var("EXT_SUFFIX")
-    extensions = (("_linekeys", ".abi3.so"), ("memory/_heapgraph", ".abi3.so"), ("memory/_heapwalk", one_version))
-    for name, suffix in extensions:
+    extensions = (
+        ("_linekeys", ".abi3.so", ()),
+        ("memory/_heapgraph", ".abi3.so", ()),
+        ("memory/_heapwalk", one_version, ()),
+        # loaded into processes with another C library, perhaps: bound to none
+        ("memory/_attach", ".so", ("-nostdlib", "-fno-stack-protector", "-U_FORTIFY_SOURCE")),
+    )
+    for name, suffix, more in extensions:
         source, built = root / f"{name}.c", target / f"{name}{suffix}"
         if not source.is_file():
             continue
@@ -47,7 +53,7 @@ def build(target: Path = ROOT, root: Path = ROOT) -> list[Path]:
             continue
         built.parent.mkdir(parents=True, exist_ok=True)
         aside = built.with_name(f".{built.name}.{os.getpid()}")
-        command = [*compiler, *FLAGS, f"-I{include}", str(source), "-o", str(aside)]
+        command = [*compiler, *FLAGS, *more, f"-I{include}", str(source), "-o", str(aside)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (the user's compiler)
         if done.returncode:
             aside.unlink(missing_ok=True)

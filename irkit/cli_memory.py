@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import tempfile
 from pathlib import Path
 
@@ -56,11 +58,7 @@ def take_snapshot(
     from irkit import workspace
     from irkit.memory.snapshot import pid_of_container, snapshot
 
-    if (pid is None) == (container is None):
-        raise InputError("one process is needed", hint="name it by --pid or by --container")
-    if incident_id is not None and path is not None:
-        raise InputError("a filed snapshot has its place already", hint="leave out --to, or file it: irkit memory file")
-    incident = workspace.incident(incident_id) if incident_id is not None else None
+    incident = _one_process(pid, container, path, incident_id)
     if container is not None:
         pid = pid_of_container(container, workspace.load_settings(Path.cwd()).docker)
     assert pid is not None  # noqa: S101 (one of the two is given)
@@ -73,6 +71,86 @@ def take_snapshot(
             told = _filed((taken.path,), incident, actor)
     console.say(taken.told)
     console.say(told)
+
+
+@memory.command("attach")
+@click.option("--pid", type=click.IntRange(min=1), help="The process, by its number here.")
+@click.option("--container", metavar="NAME", help="The Python process of a running container.")
+@click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID.irkheap.")
+@click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long it may take: 60 (s).")
+@click.option("--incident", "incident_id", metavar="ID", help="Note it on its timeline, and file it as evidence.")
+@click.option("--yes", is_flag=True, help="Ask nothing, for scripts.")
+@by_option
+def attach(
+    pid: int | None,
+    container: str | None,
+    path: Path | None,
+    length: str,
+    incident_id: str | None,
+    yes: bool,
+    actor: str | None,
+) -> None:
+    """Take a snapshot of a process that has no agent: put one into it, for as long as the snapshot takes.
+
+    This changes a running process, and can crash it: what it needs, does and risks is said first, and the name of the
+    target asked for. Where all threads stood is written beside the snapshot. A process that has an agent already needs
+    none of this: irkit memory snapshot.
+    """
+    from irkit import heap_evidence, workspace
+    from irkit.memory.attach import attach as attach_to
+    from irkit.memory.attach import planned
+
+    incident, deadline_s = _one_process(pid, container, path, incident_id), _seconds(length)
+    plan = planned(pid or _python_of(str(container)), container or "")
+    console.say(str(plan))
+    _confirm(plan.name, yes=yes)
+    with contextlib.ExitStack() as stack:
+        place = path or Path(f"heap-{plan.target.pid}.irkheap")
+        if incident is not None:
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="irkit-heap-"))) / "new.irkheap"
+            by = actor or console.user()
+            stack.enter_context(heap_evidence.noted(plan, incident, workspace.load_settings(), actor=by))
+        stack.enter_context(console.status(f"Attaching to {plan.title}"))
+        done = attach_to(plan, place, deadline_s=deadline_s)
+        told = _filed((place,), incident, actor) if incident else f"{place}\n{done.stacks}"
+    console.say(f"{done.told}\n{told}")
+
+
+def _one_process(pid: int | None, container: str | None, path: Path | None, incident_id: str | None) -> Incident | None:
+    """Return the incident, where one is given.
+
+    Raises:
+        InputError: the options contradict each other.
+    """
+    from irkit import workspace
+
+    if (pid is None) == (container is None):
+        raise InputError("one process is needed", hint="name it by --pid or by --container")
+    if incident_id is not None and path is not None:
+        raise InputError("a filed snapshot has its place already", hint="leave out --to, or file it: irkit memory file")
+    return workspace.incident(incident_id) if incident_id is not None else None
+
+
+def _python_of(container: str) -> int:
+    from irkit import workspace
+    from irkit.memory.attach_target import python_of
+    from irkit.memory.snapshot import pids_of_container
+
+    return python_of(container, pids_of_container(container, workspace.load_settings(Path.cwd()).docker))
+
+
+def _confirm(name: str, *, yes: bool) -> None:
+    """Have a person type the target's name.
+
+    Raises:
+        InputError: the name is another, or nobody is there to be asked.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("nobody is there to confirm it; nothing was done", hint="--yes confirms it in a script")
+    if click.prompt(f"Type {name} to do it", default="", show_default=False).strip() != name:
+        raise InputError("that is another name; nothing was done", hint="what is asked for is the target's name")
 
 
 @memory.command("file")

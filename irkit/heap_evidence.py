@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from irkit import workspace
 from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle, with_evidence_of
 from irkit.collect import collect
+from irkit.errors import IrkitError
+from irkit.memory.attach import Plan
 from irkit.memory.heap_filing import Kept, keep
 from irkit.model import EventKind, Incident, Window
 from irkit.redact import KEY_NAME, installation_key
@@ -48,6 +51,23 @@ def file(  # noqa: PLR0913 (what, whose, where, by whom and when)
         data={"bundle": found.id, "seal": found.manifest.seal} if found else {},
     )
     return kept, found
+
+
+@contextmanager
+def noted(plan: Plan, incident: Incident, settings: Settings, *, actor: str) -> Iterator[None]:
+    """Put on the timeline that a process is attached to, before that is done, and that it failed where it does.
+
+    Raises:
+        StoreError: it cannot be noted; then nothing is done.
+    """
+    store, data = workspace.store(settings), {"attach": plan.target.pid}
+    store.append(incident.id, EventKind.NOTE, actor=actor, text=f"Attaching to {plan.title}: {plan.does[0]}", data=data)
+    try:
+        yield
+    except IrkitError as error:
+        text = f"Attaching to {plan.title} failed: {error}"
+        store.append(incident.id, EventKind.NOTE, actor=actor, text=text, data=data)
+        raise
 
 
 def _added(source: Bundle, kept: Sequence[Kept], incident: Incident, settings: Settings, now: datetime) -> Bundle:

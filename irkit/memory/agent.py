@@ -35,6 +35,8 @@ _ALL_CHILDREN = 0x40000000  # __WALL: the clone has no exit signal, so that no h
 _LONGEST_S = 600.0
 _PATIENCE_S = 5.0
 _REST_S = 1.0
+_LOOK_S = 0.2
+_LONGEST_PATH = 300
 _MOST_FRAMES = 200
 _lock = threading.Lock()
 
@@ -93,6 +95,24 @@ def start() -> Path:
     return path
 
 
+def serve_until_gone(path: Path, limit_s: float) -> None:
+    """Answer at a socket, in this thread, until the socket is taken away or its time is over.
+
+    For a process that did not start an agent: nothing of it stays, and no hook is set.
+
+    Raises:
+        AgentError, OSError: as `start`.
+    """
+    ends_s = time.monotonic() + limit_s
+    with _listen(path) as listener:
+        listener.settimeout(_LOOK_S)
+        while path.exists() and time.monotonic() < ends_s:
+            with suppress(TimeoutError):
+                _answer(listener.accept()[0])
+    with suppress(OSError):
+        path.unlink()
+
+
 def start_quietly() -> None:
     """Start where the environment asks for it; a service must come up even where its agent cannot."""
     try:
@@ -148,13 +168,16 @@ def _listen(path: Path) -> socket.socket:
         raise AgentError(
             f"{folder} is not a folder of this user alone", hint=f"remove it, or set {VARIABLE} to another"
         )
+    # it is there only once it answers
+    aside = path.with_suffix(".new")
     with suppress(FileNotFoundError):
-        path.unlink()
+        aside.unlink()
     listener = socket.socket(socket.AF_UNIX)
     try:
-        listener.bind(str(path))
-        path.chmod(0o600)
+        listener.bind(str(aside))
+        aside.chmod(0o600)
         listener.listen(8)
+        aside.replace(path)
     except OSError:
         listener.close()
         raise
@@ -259,6 +282,7 @@ def _say(connection: socket.socket, **words: object) -> None:
 def _meta() -> dict[str, Any]:
     with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 (nothing else is made between this and the clone)
         pages = int(file.read().split()[1])
+    files: dict[str, str] = {}
     return {
         "format": 1,
         "walker": "native",
@@ -274,16 +298,19 @@ def _meta() -> dict[str, Any]:
             "stats": gc.get_stats(),
             "pauses": [_State.pauses[at : at + 3].tolist() for at in (0, 3, 6)],
         },
-        "threads": {str(ident): _stack(frame) for ident, frame in sys._current_frames().items()},  # noqa: SLF001
+        "threads": {str(ident): _stack(frame, files) for ident, frame in sys._current_frames().items()},  # noqa: SLF001
+        "files": files,
     }
 
 
-def _stack(frame: FrameType | None) -> list[str]:
-    """Name the frames of a thread, innermost last; names only, as the source gives them."""
+def _stack(frame: FrameType | None, files: dict[str, str]) -> list[str]:
+    """Name the frames of a thread, innermost last, and note the files of their functions; names only, as in source."""
     lines: list[str] = []
     while frame is not None and len(lines) < _MOST_FRAMES:
         module = dict.get(frame.f_globals, "__name__")
         name = module if type(module) is str else "?"
-        lines.append(f"{name}:{frame.f_code.co_qualname}:{frame.f_lineno}")
+        function = f"{name}:{frame.f_code.co_qualname}"
+        lines.append(f"{function}:{frame.f_lineno}")
+        files[function] = frame.f_code.co_filename[-_LONGEST_PATH:]
         frame = frame.f_back
     return lines[::-1]

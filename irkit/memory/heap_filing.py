@@ -1,6 +1,7 @@
 """Snapshots kept under irkit's home, by process, with what they say beside them: where evidence takes them from.
 
-Each process has a folder: its snapshots by the time they were taken, and `findings.json`, made anew with each.
+Each process has a folder: its snapshots by the time they were taken, each with the stacks of all threads then as text,
+and `findings.json`, made anew with each.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ from typing import Any
 
 from irkit.bundle import sha256_of
 from irkit.errors import SnapshotError
-from irkit.memory import heap, heap_file
+from irkit.memory import heap, heap_file, stacks
 from irkit.memory.heap_findings import chosen, findings
 
 FINDINGS = "findings.json"
 SUFFIX = ".irkheap"
+_HINT = "make the folder writable, or set another home in irkit.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ def keep(files: Sequence[Path], folder: Path, *, move: bool = False) -> tuple[Ke
                 shutil.copyfile(file, target)
                 target.chmod(0o600)
         except OSError as error:
-            hint = "make the folder writable, or set another home in irkit.toml"
-            raise SnapshotError(f"{file} cannot be kept in {place}: {error.strerror}", hint=hint) from error
+            raise SnapshotError(f"{file} cannot be kept in {place}: {error.strerror}", hint=_HINT) from error
+        stacks.write(read.meta, target)
         places[place] = None
     return tuple(map(_analysed, places))
 
@@ -75,8 +77,7 @@ def _analysed(place: Path) -> Kept:
         aside.write_text(json.dumps(told, indent=1), encoding="utf-8")
         aside.replace(place / FINDINGS)
     except OSError as error:
-        hint = "make the folder writable, or set another home in irkit.toml"
-        raise SnapshotError(f"{place} cannot be written: {error.strerror}", hint=hint) from error
+        raise SnapshotError(f"{place} cannot be written: {error.strerror}", hint=_HINT) from error
     times = [_taken_at(each.file.path, each.file.meta) for each in heaps]
     return Kept(place, times[0], times[-1], told)
 

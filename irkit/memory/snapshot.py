@@ -52,8 +52,8 @@ class Taken:
         return f"{self.path}: {self.told}"
 
 
-def snapshot(pid: int, path: Path, *, deadline_s: float = 60.0, proc: Path = PROC) -> Taken:
-    """Ask the agent in a process for a snapshot of its heap and write it to `path`.
+def snapshot(pid: int, path: Path, *, deadline_s: float = 60.0, proc: Path = PROC, place: Path | None = None) -> Taken:
+    """Ask the agent in a process for a snapshot of its heap and write it to `path`; `place` is its socket, if known.
 
     A clone is made while other threads are amid whatever they do outside of Python, and what one of them left half done
     may bring it down. That harms the clone alone, so it is tried again.
@@ -64,18 +64,18 @@ def snapshot(pid: int, path: Path, *, deadline_s: float = 60.0, proc: Path = PRO
     """
     for _ in range(_TRIES - 1):
         with suppress(_CrashedError):
-            return _taken(pid, path, deadline_s, proc)
-    return _taken(pid, path, deadline_s, proc)
+            return _taken(pid, path, deadline_s, proc, place)
+    return _taken(pid, path, deadline_s, proc, place)
 
 
 class _CrashedError(SnapshotError):
     """The clone was brought down by a signal that a sound walk never gets."""
 
 
-def _taken(pid: int, path: Path, deadline_s: float, proc: Path) -> Taken:
+def _taken(pid: int, path: Path, deadline_s: float, proc: Path, place: Path | None) -> Taken:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_PATIENCE_S)
-        _connect(connection, _candidates(pid, proc), pid)
+        _connect(connection, [place] if place else _candidates(pid, proc), pid)
         reading, writing = os.pipe()
         with open(reading, "rb") as stream, connection.makefile("rb") as answers:  # noqa: PTH123 (a descriptor)
             try:
@@ -103,6 +103,22 @@ def pid_of_container(name: str, target: DockerTarget, proc: Path = PROC) -> int:
     Raises:
         SnapshotError: the Engine cannot be asked, does not know the container, it does not run, or several have one.
     """
+    found = pids_of_container(name, target)
+    # the first is often but an init that starts the service
+    having = [each for each in found if has_agent(each, proc)]
+    if len(having) > 1:
+        told = ", ".join(map(str, having))
+        hint = "name one by --pid; `docker top` tells which is which"
+        raise SnapshotError(f"{len(having)} processes of container {name} have a memory agent: {told}", hint=hint)
+    return (having or found)[0]
+
+
+def pids_of_container(name: str, target: DockerTarget) -> list[int]:
+    """Return the numbers, here, of the processes of a running container, its first one first.
+
+    Raises:
+        SnapshotError: the Engine cannot be asked, does not know the container, or it does not run.
+    """
     from irkit.collect_contract import Refused, Unreachable
     from irkit.docker_engine import connected
 
@@ -116,16 +132,11 @@ def pid_of_container(name: str, target: DockerTarget, proc: Path = PROC) -> int:
         raise SnapshotError(f"container {name} does not run", hint="`docker ps` lists those that do")
     titles = [str(title).upper() for title in listed.get("Titles") or ()]
     found = [int(cells[titles.index("PID")]) for cells in listed.get("Processes") or () if "PID" in titles]
-    # the first is often but an init that starts the service
-    having = [each for each in found if _has_agent(each, proc)]
-    if len(having) > 1:
-        told = ", ".join(map(str, having))
-        hint = "name one by --pid; `docker top` tells which is which"
-        raise SnapshotError(f"{len(having)} processes of container {name} have a memory agent: {told}", hint=hint)
-    return having[0] if having else pid
+    return [pid, *(each for each in found if each != pid)]
 
 
-def _has_agent(pid: int, proc: Path) -> bool:
+def has_agent(pid: int, proc: Path = PROC) -> bool:
+    """Say whether the socket of an agent is where a process would have it."""
     try:
         return any(place.is_socket() for place in _candidates(pid, proc))
     except (NotFoundError, SnapshotError, OSError):

@@ -39,14 +39,32 @@ def watched(images: Images, tmp_path: Path) -> Iterator[Stack]:
         yield running
 
 
+def run(place: Stack, *words: str) -> str:
+    command = [str(Path(sys.executable).parent / "irkit"), *words]
+    done = subprocess.run(command, cwd=place.directory, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return " ".join(done.stdout.split())
+
+
+def test_a_service_without_an_agent_is_attached_to_in_its_container(stack: Stack) -> None:
+    name = str(stack.container("jarvis-api").name)
+    run(stack, "open", "Memory grows", "--type", "memory-leak", "--severity", "High", "--id", "43", "--no-escalation")
+    said = run(stack, "memory", "attach", "--container", name, "--incident", "43", "--yes")
+    assert "One thread was stopped for" in said
+    assert "In the evidence of INC-43" in said
+    assert "Attaching to process" in run(stack, "show", "43")
+    [stacks] = stack.directory.glob(".irkit/**/*.stacks.txt")
+    assert "jarvis_api.py" in stacks.read_text(encoding="utf-8")
+    assert stack.health().status == 200
+    pid = stack.container("jarvis-api").attrs["State"]["Pid"]
+    assert not list(Path(f"/proc/{pid}/root/tmp").glob("irkit*"))
+
+
 def test_the_snapshot_from_inside_names_the_owner_and_so_does_the_postmortem(
     watched: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def irkit(*words: str) -> str:
-        command = [str(Path(sys.executable).parent / "irkit"), *words]
-        done = subprocess.run(command, cwd=watched.directory, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return " ".join(done.stdout.split())
+        return run(watched, *words)
 
     name = str(watched.container("jarvis-api").name)
     irkit("open", "Memory grows", "--type", "memory-leak", "--severity", "High", "--id", "42", "--no-escalation")
