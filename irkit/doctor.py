@@ -234,6 +234,7 @@ def _installation() -> Iterator[Check]:
     yield _page()
     yield _compose()
     yield _walker()
+    yield _injector()
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if browser:
         yield Check("installation", "browser", State.OK, browser)
@@ -294,6 +295,20 @@ def _walker() -> Check:
         )
         return Check("installation", "heap walker", State.LIMITED, sentence, hint)
     return Check("installation", "heap walker", State.ABSENT, "none that fits this Python and machine", hint)
+
+
+def _injector() -> Check:
+    from irkit.memory.attach import injector
+
+    try:
+        way = injector()
+    except IrkitError as error:
+        hint = f"only needed for `irkit memory attach`: {error.hint}"
+        return Check("installation", "heap injector", State.ABSENT, str(error), hint)
+    if way == "gdb":
+        hint = "pip install 'irkit[attach]': it stops a process for milliseconds, gdb for seconds"
+        return Check("installation", "heap injector", State.LIMITED, "gdb", hint)
+    return Check("installation", "heap injector", State.OK, way)
 
 
 def _version(command: tuple[str, ...]) -> str:

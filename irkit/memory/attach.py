@@ -86,7 +86,7 @@ def planned(pid: int, name: str = "", proc: Path = PROC) -> Plan:
     if has_agent(pid, proc):
         hint = f"irkit memory snapshot --pid {pid}"
         raise SnapshotError(f"process {pid} has a memory agent already, so nothing need be put into it", hint=hint)
-    way = _way()
+    way = injector()
     native = bool(_walkers(target))
     _place(pid, proc)
     if not native:
@@ -139,7 +139,12 @@ def attach(plan: Plan, path: Path, *, deadline_s: float = 60.0, wait_s: float = 
     return Attached(taken, stacks.beside(path), stopped_s)
 
 
-def _way() -> str:
+def injector() -> str:
+    """Return who can inject here: pyinjector before gdb, which stops the process for seconds.
+
+    Raises:
+        SnapshotError: nobody.
+    """
     if not LIBRARY.is_file():
         hint = f"install irkit from a wheel with compiled parts, or with a C compiler; or {_WITH_AGENT}"
         raise SnapshotError("the part of irkit that is loaded into a process is not built here", hint=hint)

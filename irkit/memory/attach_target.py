@@ -12,7 +12,7 @@ from pathlib import Path
 
 from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory.elf import Exports, exports
-from irkit.procfs import PROC, command
+from irkit.procfs import PROC, command, started_s
 from irkit.visible import visible
 
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -25,10 +25,11 @@ _AS_ROOT = "run irkit as root"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A Python process as seen from outside; its numbers here, its owner's here, its version as three numbers."""
+    """A Python process as seen from outside: its number and its owner's here, when it started, its version."""
 
     pid: int
     command: str
+    started_s: float
     uid: int
     gid: int
     version: tuple[int, int, int]
@@ -50,7 +51,7 @@ def examine(pid: int, proc: Path = PROC) -> Target:
         status = dict(
             line.split(":", 1) for line in (folder / "status").read_text(errors="replace").splitlines() if ":" in line
         )
-        name = visible(command(pid, proc))
+        name, began_s = visible(command(pid, proc)), started_s(pid, proc)
     except OSError:
         hint = "`docker top NAME` and `ps -e` give the numbers of processes"
         raise NotFoundError(f"there is no process {pid} here", hint=hint) from None
@@ -64,7 +65,7 @@ def examine(pid: int, proc: Path = PROC) -> Target:
         )
     uid, gid = (int(status[key].split()[1]) for key in ("Uid", "Gid"))
     _permitted(pid, name, uid, proc)
-    return Target(pid, name, uid, gid, _version(pid, name, proc))
+    return Target(pid, name, began_s, uid, gid, _version(pid, name, proc))
 
 
 def python_of(container: str, pids: Sequence[int], proc: Path = PROC) -> int:
