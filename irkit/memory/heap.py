@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from irkit.memory.heap_kernel import I64, U32
 
 Shape = tuple[str, ...]
+# of a table: pandas, which takes a quarter of a second to import, is for whoever asks for frames
+Row = dict[str, Any]
 ELEMENT = "[…]"
 HELD_FROM_C = "(held from C)"
 UNREACHABLE = "(unreachable, waits for the collector)"
@@ -95,25 +97,39 @@ class Heap:
         """Return the name of a node's type."""
         return self.file.type_names[int(self.file.type_of[node])]
 
-    def by_type(self) -> pd.DataFrame:
+    def type_rows(self) -> list[Row]:
         """Return `type`, `objects`, `size_bytes` (shallow) of each type, the largest first."""
         import numpy as np
-        import pandas as pd
 
         names, kinds = self.file.type_names, len(self.file.type_names)
         count = np.bincount(self.file.type_of, minlength=kinds)
         size = np.bincount(self.file.type_of, weights=self.file.size_bytes, minlength=kinds).astype(np.int64)
-        table = pd.DataFrame({"type": names, "objects": count, "size_bytes": size})
-        grouped = table.groupby("type", as_index=False)[["objects", "size_bytes"]].sum()
-        return grouped.sort_values("size_bytes", ascending=False, ignore_index=True)
+        found: dict[str, Row] = {}
+        for name, objects, size_bytes in zip(names, count.tolist(), size.tolist(), strict=True):
+            row = found.setdefault(name, {"type": name, "objects": 0, "size_bytes": 0})
+            row["objects"] += objects
+            row["size_bytes"] += size_bytes
+        return sorted(found.values(), key=lambda row: -row["size_bytes"])
 
-    def by_owner(self) -> pd.DataFrame:
+    def owner_rows(self) -> list[Row]:
         """Return `owner`, `type`, `objects`, `retained_bytes` of what the same names reach, the largest first."""
+        rows = sorted(self.owners.values(), key=lambda one: -one.retained_bytes)
+        return [
+            {"owner": one.name, "type": one.type_name, "objects": one.objects, "retained_bytes": one.retained_bytes}
+            for one in rows
+        ]
+
+    def by_type(self) -> pd.DataFrame:
+        """Return `type_rows` as a frame."""
         import pandas as pd
 
-        rows = sorted(self.owners.values(), key=lambda one: -one.retained_bytes)
-        told = [(one.name, one.type_name, one.objects, one.retained_bytes) for one in rows]
-        return pd.DataFrame(told, columns=["owner", "type", "objects", "retained_bytes"])
+        return pd.DataFrame(self.type_rows(), columns=["type", "objects", "size_bytes"])
+
+    def by_owner(self) -> pd.DataFrame:
+        """Return `owner_rows` as a frame."""
+        import pandas as pd
+
+        return pd.DataFrame(self.owner_rows(), columns=["owner", "type", "objects", "retained_bytes"])
 
     def largest_containers(self, count: int = 20) -> pd.DataFrame:
         """Return `owner`, `type`, `references`, `retained_bytes` of the containers that refer to most."""
@@ -345,4 +361,4 @@ def _padded(offsets: I64, nodes: int) -> I64:
     return found
 
 
-__all__ = ["ELEMENT", "HELD_FROM_C", "UNREACHABLE", "Heap", "Owner", "analyse", "open", "spelled"]
+__all__ = ["ELEMENT", "HELD_FROM_C", "UNREACHABLE", "Heap", "Owner", "Row", "analyse", "open", "spelled"]

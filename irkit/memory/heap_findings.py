@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from irkit.memory.heap import Heap
+from irkit.memory.heap import Heap, Row
 from irkit.memory.heap_suspects import Suspect, difference, difference_by_type, suspects
 from irkit.memory.heap_tree import tree
 
 _ROWS = 20
 _MOST_STEPS = 10
-Row = dict[str, Any]
 
 
 def findings(heaps: Sequence[Heap], sums: Mapping[Path, str]) -> Row:
@@ -31,8 +29,8 @@ def findings(heaps: Sequence[Heap], sums: Mapping[Path, str]) -> Row:
         "snapshots": [_snapshot(heap, sums) for heap in heaps],
         "explained": last.explained,
         "suspects": [_suspect(last, one) for one in suspects(heaps)],
-        "owners": _rows(last.by_owner()),
-        "types": _rows(last.by_type()),
+        "owners": last.owner_rows()[:_ROWS],
+        "types": last.type_rows()[:_ROWS],
         "tree": tree(last),
         "growth": _grown(difference(heaps), "growth_bytes") if len(heaps) > 1 else [],
         "type_growth": _grown(difference_by_type(heaps), "size_bytes") if len(heaps) > 1 else [],
@@ -94,14 +92,8 @@ def _path(heap: Heap, node: int) -> list[Row]:
     return [*steps[:half], left_out, *steps[-half:]]
 
 
-def _rows(table: Any) -> list[Row]:  # noqa: ANN401 (a frame of pandas)
-    return [
-        {str(key): value for key, value in row.items()} for row in table.head(_ROWS).astype(object).to_dict("records")
-    ]
-
-
-def _grown(table: Any, column: str) -> list[Row]:  # noqa: ANN401 (as above)
-    return _rows(table[table[column] > 0])
+def _grown(rows: Sequence[Row], measure: str) -> list[Row]:
+    return [row for row in rows if row[measure] > 0][:_ROWS]
 
 
 def _collections(heaps: Sequence[Heap]) -> list[Row]:

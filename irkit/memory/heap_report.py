@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from irkit.memory.heap import Heap
+from irkit.memory.heap import Heap, Row
 from irkit.memory.heap_suspects import Suspect, difference, difference_by_type, suspects
 from irkit.phrase import grouped, percent, size
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _ROWS = 10
 _STEPS = 8
@@ -25,18 +21,18 @@ def report(heaps: Sequence[Heap]) -> str:
     lines.append(f"Leak suspects ({by})" if found else _nothing(heaps))
     for number, one in enumerate(found, 1):
         lines += [f"{number}. {one}", *_path(last, one)]
-    lines += ["", "Retained by owner (estimates)", *_table(last.by_owner(), ("retained_bytes",))]
-    lines += ["", "By type", *_table(last.by_type(), ("size_bytes",))]
+    lines += ["", "Retained by owner (estimates)", *_table(last.owner_rows(), ("retained_bytes",))]
+    lines += ["", "By type", *_table(last.type_rows(), ("size_bytes",))]
     return "\n".join(lines)
 
 
 def growth(heaps: Sequence[Heap]) -> str:
     """Return what grew between the first and the last snapshot, by owner and by type."""
     columns = ("before_bytes", "after_bytes", "growth_bytes")
-    by_owner = difference(heaps)
-    by_type = difference_by_type(heaps)
-    lines = ["Growth by owner (retained, estimates)", *_table(by_owner[by_owner["growth_bytes"] > 0], columns)]
-    lines += ["", "Growth by type (shallow)", *_table(by_type[by_type["size_bytes"] > 0], ("size_bytes",))]
+    by_owner = [row for row in difference(heaps) if row["growth_bytes"] > 0]
+    by_type = [row for row in difference_by_type(heaps) if row["size_bytes"] > 0]
+    lines = ["Growth by owner (retained, estimates)", *_table(by_owner, columns)]
+    lines += ["", "Growth by type (shallow)", *_table(by_type, ("size_bytes",))]
     return "\n".join(lines)
 
 
@@ -62,15 +58,15 @@ def _path(heap: Heap, one: Suspect) -> list[str]:
     return [*told[: _STEPS // 2], *left_out, *told[_STEPS // 2 :]]
 
 
-def _table(table: pd.DataFrame, sizes: tuple[str, ...]) -> list[str]:
-    if table.empty:
+def _table(table: Sequence[Row], sizes: tuple[str, ...]) -> list[str]:
+    if not table:
         return ["  nothing"]
     rows = [
         [size(value) if column in sizes else grouped(value) if isinstance(value, int) else str(value)[:70]
          for column, value in row.items()]
-        for row in table.head(_ROWS).astype(object).to_dict("records")
+        for row in table[:_ROWS]
     ]  # fmt: skip
-    names = [str(column).removesuffix("_bytes") for column in table.columns]
+    names = [column.removesuffix("_bytes") for column in table[0]]
     widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
     return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in (names, *rows)]  # fmt: skip

@@ -10,13 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-from irkit.memory.heap import ELEMENT, HELD_FROM_C, Heap, Owner, Shape
+from irkit.memory.heap import ELEMENT, HELD_FROM_C, Heap, Owner, Row, Shape
 from irkit.phrase import grouped, percent, size
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _SHARE = 0.1
 _DROP = 0.7
@@ -26,6 +22,7 @@ _LEAST_GROWTH = 0.02
 _STEADY = 0.2
 _MOST = 5
 _FARTHEST = 10_000
+_MEASURES = ("objects", "size_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +60,34 @@ def suspects(heaps: Sequence[Heap]) -> tuple[Suspect, ...]:
     return tuple(_suspect(heaps, last.owners[shape], weights[shape]) for shape in chosen[:_MOST])
 
 
-def difference(heaps: Sequence[Heap]) -> pd.DataFrame:
+def difference(heaps: Sequence[Heap]) -> list[Row]:
     """Return `owner`, `type`, `before_bytes`, `after_bytes`, `growth_bytes` between the first and the last snapshot."""
-    import pandas as pd
-
     first, last = heaps[0].owners, heaps[-1].owners
     rows = []
     for shape in {**first, **last}:
         one = last.get(shape) or first[shape]
         before = first[shape].retained_bytes if shape in first else 0
         after = last[shape].retained_bytes if shape in last else 0
-        rows.append((one.name, one.type_name, before, after, after - before))
-    table = pd.DataFrame(rows, columns=["owner", "type", "before_bytes", "after_bytes", "growth_bytes"])
-    return table.sort_values("growth_bytes", ascending=False, ignore_index=True)
+        rows.append(
+            {
+                "owner": one.name,
+                "type": one.type_name,
+                "before_bytes": before,
+                "after_bytes": after,
+                "growth_bytes": after - before,
+            }
+        )
+    return sorted(rows, key=lambda row: -row["growth_bytes"])
 
 
-def difference_by_type(heaps: Sequence[Heap]) -> pd.DataFrame:
+def difference_by_type(heaps: Sequence[Heap]) -> list[Row]:
     """Return `type` with growth in `objects` and `size_bytes` between the first and the last snapshot."""
-    first, last = (heap.by_type().set_index("type") for heap in (heaps[0], heaps[-1]))
-    table = last.sub(first, fill_value=0).astype("int64").reset_index()
-    return table.sort_values("size_bytes", ascending=False, ignore_index=True)
+    first, last = ({row["type"]: row for row in heap.type_rows()} for heap in (heaps[0], heaps[-1]))
+    rows = [
+        {"type": name} | {key: last.get(name, {}).get(key, 0) - first.get(name, {}).get(key, 0) for key in _MEASURES}
+        for name in {**first, **last}
+    ]
+    return sorted(rows, key=lambda row: -row["size_bytes"])
 
 
 def _growth(heaps: Sequence[Heap]) -> dict[Shape, int]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import http.client
+import json
 import os
 import resource
 import statistics
@@ -83,26 +83,19 @@ def target(objects: int, walker: str = "native") -> Iterator[Target]:
 
 
 class Load:
-    """Requests one after another, each with when it began and how long it took."""
+    """Requests one after another, each with when it began and how long it took, from a process of their own."""
 
     def __init__(self, port: int) -> None:
         self.taken: list[tuple[float, float]] = []
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._ask, args=(port,))
-        self._thread.start()
-
-    def _ask(self, port: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        while not self._ended.is_set():
-            began = time.perf_counter()
-            connection.request("GET", "/")
-            connection.getresponse().read()
-            self.taken.append((began, time.perf_counter() - began))
-        connection.close()
+        command = [sys.executable, "tests/bench/load.py", str(port)]
+        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "up\n"
 
     def end(self) -> None:
-        self._ended.set()
-        self._thread.join()
+        self._process.terminate()
+        told, _ = self._process.communicate()
+        self.taken = [(began, took) for began, took in json.loads(told)]
 
 
 class Watcher:
@@ -150,13 +143,13 @@ def measured(place: Target, folder: Path) -> Row:
 def under_load(place: Target, path: Path, row: Row) -> None:
     load = Load(place.port)
     time.sleep(3)  # the load is what is measured, for so long
-    calm_until = time.perf_counter()
+    calm_until = time.monotonic()
     spans: list[tuple[float, float]] = []
     taken: list[Taken] = []
     while len(taken) < SNAPSHOTS or sum(end - start for start, end in spans) < 2:
-        began = time.perf_counter()
+        began = time.monotonic()
         taken.append(snapshot(place.pid, path))
-        spans.append((began, time.perf_counter()))
+        spans.append((began, time.monotonic()))
     load.end()
     row.before = [took for began, took in load.taken if began + took < calm_until]
     row.during = [
