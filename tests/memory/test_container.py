@@ -23,6 +23,7 @@ services:
   jarvis-api:
     environment: {PYTHONPATH: /opt/irkit, IRKIT_MEMORY_AGENT: "1"}
     volumes: ["./irkit-inside:/opt/irkit:ro"]
+    mem_limit: 128m
 """
 
 
@@ -60,7 +61,7 @@ def test_a_service_without_an_agent_is_attached_to_in_its_container(stack: Stack
     assert not list(Path(f"/proc/{pid}/root/tmp").glob("irkit*"))
 
 
-def test_the_snapshot_from_inside_names_the_owner_and_so_does_the_postmortem(
+def test_snapshots_name_the_owner_before_the_kernel_kills_it_and_the_postmortem_shows_both(
     watched: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def irkit(*words: str) -> str:
@@ -68,17 +69,19 @@ def test_the_snapshot_from_inside_names_the_owner_and_so_does_the_postmortem(
 
     name = str(watched.container("jarvis-api").name)
     irkit("open", "Memory grows", "--type", "memory-leak", "--severity", "High", "--id", "42", "--no-escalation")
-    with watched.broken("objects-leak"):
+    with watched.broken("objects-leak=100000"):
         irkit("memory", "snapshot", "--container", name, "--incident", "42")
         again = ("memory", "snapshot", "--container", name, "--incident", "42")
         wait_until(lambda: "No leak suspect" not in irkit(*again), "its growth is large enough to be told", 60)
-        irkit("collect", "42")
         assert watched.health().status == 200
+        wait_until(lambda: watched.exit_code() is not None, "the kernel has killed it", 60)
+        irkit("collect", "42")
     monkeypatch.chdir(watched.directory)
     incident = workspace.incident(42)
     report = workspace.postmortem(incident, workspace.gather(incident, "never"))
     told = str(report.heap)
     assert "objects_leak(): kept" in told, told
+    assert "OOM kills" in {row.title for row in report.symptoms.rows if row.state == "found"}, report.symptoms
     [process] = workspace.gather(incident, "never").load("heap")["processes"]
     assert process["process"]["program"] == "jarvis_api.py"
     assert process["explained"] < 1, "no part can be larger than the whole"
