@@ -23,6 +23,20 @@ def test_a_process_too_large_for_what_is_left_is_refused_in_a_sentence() -> None
         walk_pure.clone_walk(1, json.dumps({"rss_bytes": room}).encode(), {}, 1.0)
 
 
+def test_room_is_what_the_tightest_limit_above_leaves_and_what_can_be_dropped_of_the_cache(tmp_path: Path) -> None:
+    own = tmp_path / "cgroup" / "system.slice" / "shop.service"
+    own.mkdir(parents=True)
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "cgroup").write_text("0::/system.slice/shop.service\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 5000 kB\n")
+    assert twin.headroom_bytes(tmp_path, tmp_path / "cgroup") == 5000 * 1024
+    for folder, limit in ((own, "max"), (own.parent, "1000000")):
+        (folder / "memory.max").write_text(limit)
+        (folder / "memory.current").write_text("900000")
+        (folder / "memory.stat").write_text("anon 400000\ninactive_file 300000\n")
+    assert twin.headroom_bytes(tmp_path, tmp_path / "cgroup") == 400_000
+
+
 @pytest.mark.parametrize(
     ("work", "status"), [("pass", 0), ("raise MemoryError", 5), ("raise ValueError", 3), ("import sys; sys.exit(7)", 3)]
 )
