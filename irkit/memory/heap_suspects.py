@@ -1,8 +1,9 @@
 """Leak suspects: few, ranked, in sentences; by the rules of Eclipse MAT's FindLeaksQuery, and by growth.
 
 From what holds a large share of the heap, go down to the accumulation point: the last whose largest part is most of it
-(0.7 in MAT). Of several snapshots, what must be large is the growth, in every interval and not dying away. Snapshots
-are compared by the names that lead to objects, never by addresses, which are reused.
+(0.7 in MAT). Of several snapshots, what must be large is the growth, in every interval and not dying away: half as fast
+at the end as at first is a cache that fills up. Snapshots are compared by the names that lead to objects, never by
+addresses, which are reused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _LEAST_BYTES = 1 << 20
 _LEAST_GROWTH_BYTES = 128 * 1024
 _LEAST_GROWTH = 0.02
 _STEADY = 0.2
+_OF_FIRST = 0.5
+_LEAST_SPAN_S = 10.0
 _MOST = 5
 _FARTHEST = 10_000
 _MEASURES = ("objects", "size_bytes")
@@ -91,14 +94,33 @@ def difference_by_type(heaps: Sequence[Heap]) -> list[Row]:
 
 
 def _growth(heaps: Sequence[Heap]) -> dict[Shape, int]:
-    found = {}
+    found, spans = {}, _spans_s(heaps)
     least = max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * heaps[-1].total_bytes)
     for shape in heaps[-1].owners:
         levels = [heap.owners[shape].retained_bytes if shape in heap.owners else 0 for heap in heaps]
         steps = [after - before for before, after in pairwise(levels)]
-        if levels[-1] - levels[0] >= least and min(steps) > 0 and steps[-1] >= _STEADY * max(steps):
+        if levels[-1] - levels[0] >= least and min(steps) > 0 and _goes_on(_paces(steps, spans)):
             found[shape] = levels[-1] - levels[0]
     return found
+
+
+def _goes_on(paces: Sequence[float]) -> bool:
+    """Say whether growth is not dying away, as that of a cache which fills up to its limit does."""
+    return paces[-1] >= _STEADY * max(paces) and paces[-1] >= _OF_FIRST * paces[0]
+
+
+def _paces(steps: Sequence[int], spans: Sequence[float]) -> Sequence[float]:
+    """Return growth by time, where the times between snapshots are long enough to say something."""
+    if min(spans) < _LEAST_SPAN_S:
+        return steps
+    return [step / span for step, span in zip(steps, spans, strict=True)]
+
+
+def _spans_s(heaps: Sequence[Heap]) -> list[float]:
+    return [
+        (after.taken_at - before.taken_at).total_seconds() if before.taken_at and after.taken_at else 0.0
+        for before, after in pairwise(heaps)
+    ]
 
 
 def _accumulation_points(heap: Heap, weights: dict[Shape, int]) -> list[Shape]:

@@ -36,7 +36,7 @@ LEAKS = {
     "queue_unread": "queue_unread.QUEUE.queue",
     "local_of_a_loop": "local_of_a_loop.loop(): backlog",
 }
-HEALTHY = ("warm_up", "bounded", "native", "fragmentation", "none")
+HEALTHY = ("warm_up", "fills_up", "bounded", "native", "fragmentation", "none")
 RUNNER = Path(__file__).parent / "leaks" / "snapshots.py"
 
 
