@@ -1,4 +1,4 @@
-"""How often a planted leak is the first suspect amid healthy parts that grow and shrink, and how often one is blamed."""
+"""How often a planted leak is the first suspect amid healthy parts that grow and shrink, and how often these are."""
 
 from __future__ import annotations
 

@@ -1,11 +1,7 @@
 PAGES = {}
+NEW = [3000, 3000, 2000, 1200]  # a cache of what is asked for at random: ever less of it is new
 
 
 def step():
-    # a cache of pages that are asked for at random: ever fewer of them are new
-    for number in range(9_000 >> len(ROUNDS)):
-        PAGES[len(PAGES)] = f"page {number}" * 5
-    ROUNDS.append(len(PAGES))
-
-
-ROUNDS = []
+    for _ in range(NEW.pop(0)):
+        PAGES[len(PAGES)] = f"page {len(PAGES)}" * 5
