@@ -13,7 +13,10 @@ from irkit.model import Window
 from irkit.settings import HeapsTarget
 
 _NONE = "no heap snapshot of this time was filed"
-_HINT = "`irkit memory snapshot --pid PID --incident ID` takes one, of a process that runs with IRKIT_MEMORY_AGENT=1"
+_HINT = (
+    "`irkit memory snapshot --pid PID --incident ID` takes one, of a process that runs with IRKIT_MEMORY_AGENT=1; "
+    "`irkit memory attach` does of any other Python"
+)
 
 
 @collector("heap-snapshots", target="heaps", provides=("heap",), cost=1, command="ls {target}")

@@ -182,7 +182,8 @@ def _connect(connection: socket.socket, places: list[Path], pid: int) -> None:
             sentence = f"the agent of process {pid} cannot be reached: {error.strerror or error}"
             raise SnapshotError(sentence, hint="run irkit as its user, or as root") from error
         return
-    raise SnapshotError(f"process {pid} has no memory agent", hint=_START)
+    hint = f"irkit memory attach --pid {pid} puts one in for as long as a snapshot takes, and asks first; or {_START}"
+    raise SnapshotError(f"process {pid} has no memory agent", hint=hint)
 
 
 def _line(answers: Any, pid: int) -> dict[str, Any]:  # noqa: ANN401 (a file of a socket)

@@ -21,7 +21,7 @@ _MOST_GROWN = 8
 _MOST_ROWS = 8
 _LEAST_SHARE = 0.01
 _LEAST_GROWN = 0.01
-_HINT = "irkit memory snapshot --pid PID --incident ID, of a process that runs with IRKIT_MEMORY_AGENT=1"
+_HINT = "irkit memory snapshot --pid PID --incident ID, of a process with IRKIT_MEMORY_AGENT=1; else attach"
 _NO_SECOND = "One snapshot shows what is large; only a second one, minutes later, shows what grows."
 Row = Mapping[str, Any]
 
