@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from irkit import sqlite_restore
-from irkit.act_contract import Action, Ask, Plan, Result, register
+from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
 from irkit.database_target import backups, database, on_disk, one_argument, progress, users
 from irkit.model import Step
 from irkit.phrase import count, listing
@@ -23,6 +23,9 @@ def plan(ask: Ask) -> Plan:
     known = backups(ask, path)
     newest = known[0] if known else "BACKUP"
     backup = one_argument(ask, "the backup", hint=f"irkit act {ask.incident.id} restore-database {newest}")
+    if not Path(backup).exists():
+        made = f"`irkit act {ask.incident.id} backup-database` makes one of what is there"
+        raise ActError(f"there is no backup {backup}", hint=f"{made}; an older one is where you keep them")
     with on_disk():
         chosen = candidate(path, backup, progress(ask))
         old = row_counts(path) if path.exists() else {}

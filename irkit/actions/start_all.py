@@ -50,7 +50,8 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     down = [
         f"{name} is {found[name].state if name in found else 'gone'}" for name in names if not _runs(found.get(name))
     ]
-    return Result(seen.well is not False and not down, "; ".join([seen.words, *down]))
+    said = "; ".join([seen.words, *down])
+    return Result(seen.well is not False and not down, said[:1].upper() + said[1:])
 
 
 def _runs(member: compose.Member | None) -> bool:

@@ -41,7 +41,7 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
         left = [one for one in compose.members(client, ask.settings.docker) if one.running]
     if left:
         return Result(well=False, sentence=f"{', '.join(one.name for one in left)} runs")
-    return Result(well=True, sentence=f"nothing of {plan.target} runs")
+    return Result(well=True, sentence=f"Nothing of {plan.target} runs")
 
 
 register(

@@ -124,7 +124,8 @@ def test_a_damaged_backup_is_not_restored(desk: Run, tmp_path: Path) -> None:
         said = desk("act", "42", "restore-database", str(backup), *RESTORE)
     assert (said.code, "is damaged" in said.err) == (8, True)
     assert desk("act", "42", "restore-database", *RESTORE).code == 2
-    assert desk("act", "42", "restore-database", "none.db", *RESTORE).code == 8
+    missing = desk("act", "42", "restore-database", "none.db", *RESTORE)
+    assert (missing.code, "there is no backup none.db" in missing.err) == (8, True)
 
 
 def test_a_restore_while_the_service_runs_is_refused_and_works_once_it_is_stopped(irkit: Run, stack: Stack) -> None:
