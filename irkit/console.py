@@ -30,7 +30,9 @@ def say(text: str) -> None:
 
 def show(renderable: RenderableType) -> None:
     """Draw what `irkit.terminal` made to standard output."""
-    _console().print(renderable)
+    _console().print(
+        renderable, crop=False
+    )  # a command wider than the terminal goes on in its next row, and pastes whole
 
 
 def complain(sentence: str, hint: str = "") -> None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from irkit.runbook import outcome_words
-from irkit.terminal_parts import plain, table
+from irkit.terminal_parts import plain, table, typed
 from irkit.times import format_time
 from irkit.visible import visible
 
@@ -31,7 +32,7 @@ def plan_view(action: Action, plan: Plan, lacking: Sequence[str]) -> RenderableT
     parts: list[RenderableType] = [heading]
     parts += _listed("now", plan.seen, "dim")
     parts += _listed("then" if action.changes else "it does", plan.changes)
-    parts += _listed("by hand", plan.commands, "cyan")
+    parts += [typed(f"{'by hand' if number == 0 else '':<8}{visible(one)}") for number, one in enumerate(plan.commands)]
     if lacking and not plan.refusal:
         said = f"first, as it would be lost: evidence of {', '.join(lacking)} is collected"
         parts.append(Padding(plain(said, "yellow"), (0, 0, 0, 2)))
@@ -44,17 +45,14 @@ def plan_view(action: Action, plan: Plan, lacking: Sequence[str]) -> RenderableT
 
 def steps_view(incident: Incident, title: str, lines: Iterable[StepLine], begun: Iterable[Event]) -> RenderableType:
     """Return the runbook's steps with their state and the command that does each, and actions without an end."""
-    rows = table("step", "is", "what the runbook says, and what does it", title=f"{incident.label}: {visible(title)}")
+    parts: list[RenderableType] = [Text(f"{incident.label}: {visible(title)}", "bold")]
     for line in lines:
-        what = plain(line.step.text)
-        if line.step.command:
-            what.append_text(plain(f"\n{line.step.command}", "dim"))
-        for note in line.step.notes:
-            what.append_text(plain(f"\n{note}", "dim"))
-        hint = line.command or f"by hand, then: irkit step {incident.id} {line.step.number} --done"
-        what.append_text(plain(f"\n→ {hint}", "cyan"))
-        rows.add_row(str(line.step.number), Text(outcome_words(line.state), _STYLE.get(line.state, "")), what)
-    parts: list[RenderableType] = [rows]
+        state = (outcome_words(line.state), _STYLE.get(line.state, ""))
+        parts.append(Text.assemble(f"  {line.step.number}. {visible(line.step.text)}  ", state))
+        parts += [Padding(plain(one, "dim"), (0, 0, 0, 5)) for one in (line.step.command, *line.step.notes) if one]
+        if not line.command:
+            parts.append(Padding(Text("by hand; then record it:", "dim"), (0, 0, 0, 5)))
+        parts.append(typed(visible(line.command or f"irkit step {incident.id} {line.step.number} --done"), indent=5))
     for event in begun:
         began = f"{event.data.get('action')} {event.data.get('target')} began at {format_time(event.at)}"
         parts.append(plain(f"{began}, and no end of it is on record: {_UNFINISHED}", "bold red"))
@@ -75,8 +73,9 @@ def actions_view(actions: Iterable[Action]) -> RenderableType:
 def _listed(name: str, sentences: Sequence[str], style: str = "") -> list[RenderableType]:
     if not sentences:
         return []
-    grid = [
-        Text.assemble((f"{name if number == 0 else '':<8}", "dim"), plain(one, style))
-        for number, one in enumerate(sentences)
-    ]
-    return [Padding(Group(*grid), (0, 0, 0, 2))]
+    grid = Table.grid()
+    grid.add_column(style="dim", width=8)
+    grid.add_column(overflow="fold")
+    for number, one in enumerate(sentences):
+        grid.add_row(name if number == 0 else "", plain(one, style))
+    return [Padding(grid, (0, 0, 0, 2))]

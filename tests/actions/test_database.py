@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -37,13 +38,19 @@ def made(tmp_path: Path) -> Path:
     return found
 
 
-def test_the_steps_of_the_runbook_name_their_commands(desk: Run, tmp_path: Path) -> None:
+def test_the_steps_of_the_runbook_name_their_commands_on_lines_of_their_own(
+    desk: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = desk("act", "42").out
     assert "irkit act 42 backup-database" in said
     assert "irkit act 42 integrity-check" in said
     assert "irkit act 42 restore-database BACKUP" in said
     assert desk("act", "42", "backup-database", *YES).code == 0
-    assert made(tmp_path).name in desk("act", "42").out.replace("\n", "")
+    # wider than the terminal, and to be pasted all the same
+    monkeypatch.setenv("COLUMNS", "60")
+    assert f"     irkit act 42 restore-database {made(tmp_path)}\n" in desk("act", "42").out
+    said = desk("act", "42", "backup-database").out
+    assert re.search(rf"by hand sqlite3 {tmp_path}/data/x.db \"\.backup '{tmp_path}/\S+\.db'\"\n", said)
 
 
 def test_a_backup_is_planned_made_and_recorded(desk: Run, tmp_path: Path) -> None:
