@@ -6,6 +6,7 @@ service sees of itself; IRKIT_MEMORY_AGENT=/a/folder puts it elsewhere.
 
 A request is one line of JSON and the descriptor of a pipe; a clone of the process writes the snapshot into the pipe
 while the process itself goes on. The answers are lines of JSON: how long the process stood still, how the clone ended.
+One that asks for `collections`, without a pipe, is answered by how many there were and how long they took.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ def start() -> Path:
                 os.register_at_fork(after_in_child=_again)
             _State.path, _State.listener = path, listener
             if _collecting not in gc.callbacks:
+                _State.timed_since_s = time.monotonic()
                 gc.callbacks.append(_collecting)
             atexit.register(_gone, path, os.getpid())
             threading.Thread(target=_serve, args=(listener,), name="irkit-memory-agent", daemon=True).start()
@@ -129,6 +131,7 @@ class _State:
     # of each generation's collections since the agent started: how many, their nanoseconds, the longest's
     pauses = array("q", bytes(8 * 9))
     began_ns = 0
+    timed_since_s = 0.0
 
 
 def _collecting(phase: str, info: dict[str, int]) -> None:
@@ -140,6 +143,10 @@ def _collecting(phase: str, info: dict[str, int]) -> None:
     _State.pauses[at] += 1
     _State.pauses[at + 1] += took_ns
     _State.pauses[at + 2] = max(_State.pauses[at + 2], took_ns)
+
+
+def _pauses() -> list[list[int]]:
+    return [_State.pauses[at : at + 3].tolist() for at in (0, 3, 6)]
 
 
 def _again() -> None:
@@ -203,7 +210,11 @@ def _answer(connection: socket.socket) -> None:
         try:
             connection.settimeout(_PATIENCE_S)
             asked, descriptors, _, _ = socket.recv_fds(connection, 4096, 4, socket.MSG_CMSG_CLOEXEC)
-            _snapshot(connection, descriptors, _admitted(connection, asked, descriptors))
+            request = _admitted(connection, asked)
+            if request.get("ask") == "collections":
+                _say(connection, pauses=_pauses(), over_s=time.monotonic() - _State.timed_since_s)
+            else:
+                _snapshot(connection, descriptors, _deadline_s(request, descriptors))
         except AgentError as error:
             _say(connection, error=str(error), hint=error.hint)
         except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
@@ -213,12 +224,17 @@ def _answer(connection: socket.socket) -> None:
                 os.close(descriptor)
 
 
-def _admitted(connection: socket.socket, asked: bytes, descriptors: list[int]) -> float:
-    """Return how long the snapshot may take, in seconds, where the request is one and comes from who may ask."""
+def _admitted(connection: socket.socket, asked: bytes) -> dict[str, Any]:
+    """Return the request where it comes from who may ask."""
     _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     if uid not in {0, os.geteuid()}:
         raise AgentError("its agent answers its own user and root only", hint="run irkit as that user or as root")
-    deadline_s = float(json.loads(asked)["deadline_s"])
+    return dict(json.loads(asked))
+
+
+def _deadline_s(request: dict[str, Any], descriptors: list[int]) -> float:
+    """Return how long the snapshot may take."""
+    deadline_s = float(request["deadline_s"])
     if not 0 < deadline_s <= _LONGEST_S or len(descriptors) != 1:
         raise AgentError("the request makes no sense", hint=f"a snapshot may take {_LONGEST_S:.0f} s at most")
     return deadline_s
@@ -296,7 +312,7 @@ def _meta() -> dict[str, Any]:
             "thresholds": gc.get_threshold(),
             "frozen": gc.get_freeze_count(),
             "stats": gc.get_stats(),
-            "pauses": [_State.pauses[at : at + 3].tolist() for at in (0, 3, 6)],
+            "pauses": _pauses(),
         },
         "threads": {str(ident): _stack(frame, files) for ident, frame in sys._current_frames().items()},  # noqa: SLF001
         "files": files,

@@ -75,7 +75,7 @@ class _CrashedError(SnapshotError):
 def _taken(pid: int, path: Path, deadline_s: float, proc: Path, place: Path | None) -> Taken:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_PATIENCE_S)
-        _connect(connection, [place] if place else _candidates(pid, proc), pid)
+        connect(connection, pid, proc, place)
         reading, writing = os.pipe()
         with open(reading, "rb") as stream, connection.makefile("rb") as answers:  # noqa: PTH123 (a descriptor)
             try:
@@ -84,13 +84,13 @@ def _taken(pid: int, path: Path, deadline_s: float, proc: Path, place: Path | No
                 raise SnapshotError(f"the agent of process {pid} is gone: {error.strerror}", hint=_START) from error
             finally:
                 os.close(writing)
-            begun = _line(answers, pid)
+            begun = line(answers, pid)
             try:
                 size_bytes = store(stream, path, extra={"pause_ns": begun["pause_ns"], **_identity(pid, proc)})
             except SnapshotError as error:
                 stream.close()
                 raise _reason(answers, pid, error) from error
-            ended = _line(answers, pid)
+            ended = line(answers, pid)
     totals = read(path).totals
     return Taken(
         path, size_bytes, totals.containers + totals.leaves, begun["pause_ns"] / 1e9, ended["copied_bytes_at_most"]
@@ -172,10 +172,16 @@ def _candidates(pid: int, proc: Path) -> list[Path]:
     return [folder / "root" / each.relative_to("/") / f"memory-{inner}.sock" for each in places]
 
 
-def _connect(connection: socket.socket, places: list[Path], pid: int) -> None:
-    for place in places:
+def connect(connection: socket.socket, pid: int, proc: Path = PROC, place: Path | None = None) -> None:
+    """Connect to the agent of a process, at `place` or where its socket would be.
+
+    Raises:
+        NotFoundError: there is no such process.
+        SnapshotError: it has no agent, or the agent cannot be reached.
+    """
+    for one in [place] if place else _candidates(pid, proc):
         try:
-            connection.connect(str(place))
+            connection.connect(str(one))
         except (FileNotFoundError, ConnectionRefusedError):
             continue
         except OSError as error:
@@ -186,7 +192,12 @@ def _connect(connection: socket.socket, places: list[Path], pid: int) -> None:
     raise SnapshotError(f"process {pid} has no memory agent", hint=hint)
 
 
-def _line(answers: Any, pid: int) -> dict[str, Any]:  # noqa: ANN401 (a file of a socket)
+def line(answers: Any, pid: int) -> dict[str, Any]:  # noqa: ANN401 (a file of a socket)
+    """Return the next line of an agent's answers.
+
+    Raises:
+        SnapshotError: it says that it cannot, or says nothing any more.
+    """
     try:
         found = json.loads(answers.readline())
     except (OSError, ValueError) as error:
@@ -196,10 +207,10 @@ def _line(answers: Any, pid: int) -> dict[str, Any]:  # noqa: ANN401 (a file of 
     return dict(found)
 
 
-def _reason(answers: Any, pid: int, error: SnapshotError) -> SnapshotError:  # noqa: ANN401 (as `_line`)
+def _reason(answers: Any, pid: int, error: SnapshotError) -> SnapshotError:  # noqa: ANN401 (as `line`)
     """Say what the clone says of its end, where that is more than the pipe tells."""
     try:
-        status = _line(answers, pid)["status"]
+        status = line(answers, pid)["status"]
     except SnapshotError as silent:
         return silent if "cut short" in str(error) else error
     if status in {0, _GONE} or "cut short" not in str(error):

@@ -1,4 +1,4 @@
-"""Slow garbage collection: from the pauses a runtime logs, else from what steady probes can rule out."""
+"""Slow garbage collection: from the pauses a runtime logs or its memory agent times, else from what probes rule out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from irkit.estimate import share_interval
 from irkit.log_formats import clean
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import clock, count, percent, seconds
-from irkit.records import in_order, number_of, rows_of, rows_where, text_of, time_of
+from irkit.records import Row, in_order, integer_of, number_of, rows_of, rows_where, text_of, time_of
 from irkit.wholeness import unless_cut
 
 if TYPE_CHECKING:
@@ -33,14 +33,21 @@ _FEWEST = 3
 
 @symptom("slow-garbage-collection", incident="memory-leak")
 def detect(
-    cut: Mapping[str, str], logs: pd.DataFrame | None = None, health_history: pd.DataFrame | None = None
+    cut: Mapping[str, str],
+    logs: pd.DataFrame | None = None,
+    health_history: pd.DataFrame | None = None,
+    container_processes: pd.DataFrame | None = None,
 ) -> Verdict:
     """Found when three or more logged pauses took over half a second, or collecting took over 5 % of the time.
 
-    Where no pause is logged, health answers that are all quick bound how much of the time such pauses can have taken.
+    Where no pause is logged, the figures of a memory agent in the process tell that share and the longest pause; where
+    there is none either, health answers that are all quick bound how much of the time such pauses can have taken.
     """
     pauses = sorted(_pauses(logs), key=lambda pause: pause.at) if logs is not None else []
     if not pauses:
+        timed = [row for row in rows_of(container_processes) if number_of(row, "gc_over_s")]
+        if timed:
+            return _from_agents(timed)
         return unless_cut(_from_answers(health_history), [cut.get("health_history", "")])
     return unless_cut(_from_pauses(pauses), [cut.get("logs", "")])
 
@@ -62,6 +69,30 @@ def _from_answers(health_history: pd.DataFrame | None) -> Verdict:
     sentence = f"No service logs its garbage collections, and nothing else collected tells how long they take{told}."
     advice = "Have the runtime log them: gc.set_debug(gc.DEBUG_STATS) in Python, -Xlog:gc for a JVM, node --trace-gc."
     return Verdict(VerdictState.UNKNOWN, sentence, advice, numbers=numbers)
+
+
+def _from_agents(timed: list[Row]) -> Verdict:
+    """Judge by what agents counted; of how many pauses were long they know nothing, of the longest they do."""
+
+    def share_of(row: Row) -> float:
+        return (number_of(row, "gc_pause_s") or 0.0) / (number_of(row, "gc_over_s") or 1.0)
+
+    worst = max(timed, key=share_of)
+    longest_s = max(number_of(row, "gc_longest_s") or 0.0 for row in timed)
+    share, total = share_of(worst), integer_of(worst, "gc_collections") or 0
+    numbers: dict[str, object] = {"service": text_of(worst, "service"), "pauses": total}
+    numbers |= {"longest_s": longest_s, "share": share}
+    name = text_of(worst, "service") or text_of(worst, "name") or "the service"
+    told = f"The memory agent in {name} timed {count(total, 'collection')}, {percent(share)} of the time in all"
+    if share > _MUCH:
+        advice = "Collections grow long with the number of live objects: look for what keeps them."
+        return Verdict(VerdictState.FOUND, f"{told}, the longest {seconds(longest_s)}.", advice, None, 0.9, numbers)
+    if longest_s > _LONG_S:
+        sentence = f"{told}, but one took {seconds(longest_s)}; how many took that long is not counted."
+        advice = "Have the runtime log each: gc.set_debug(gc.DEBUG_STATS) in Python."
+        return Verdict(VerdictState.UNKNOWN, sentence, advice, numbers=numbers)
+    sentence = f"{told}; none of any agent's took longer than {seconds(longest_s)}."
+    return Verdict(VerdictState.CLEAR, sentence, confidence=0.9, numbers=numbers)
 
 
 def _from_pauses(pauses: list[_Pause]) -> Verdict:
@@ -112,12 +143,19 @@ def _lines(took_s: float, *, step_s: int = 60) -> list[dict[str, object]]:
     ]
 
 
+def _timed(pause_s: float, longest_s: float) -> dict[str, object]:
+    figures = {"gc_collections": 640, "gc_pause_s": pause_s, "gc_longest_s": longest_s, "gc_over_s": 600.0}
+    return {"service": "jarvis-api", "name": "jarvis-api-1", "pid": 4711, **figures}
+
+
 FIRES = (
     Example("pauses of almost a second", {"logs": _lines(0.9)}),
     Example("short pauses without end", {"logs": _lines(0.3, step_s=2)}),
+    Example("a tenth of the time, by the agent in the process", {"container_processes": [_timed(60.0, 0.3)]}),
 )
 QUIET = (
     Example("pauses of milliseconds", {"logs": _lines(0.004)}),
+    Example("pauses of milliseconds, by the agent in the process", {"container_processes": [_timed(0.2, 0.012)]}),
     Example(
         "nothing is logged, and every answer is quick",
         {

@@ -6,13 +6,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from irkit import workspace
+from irkit.collect_contract import Table
+from irkit.collectors.process import collect
 from irkit.memory import agent
 from irkit.memory.heap_kernel import extension
+from irkit.model import Window, utc_now
+from irkit.settings import DockerTarget
 from tests.stack.engine import Images, wait_until
 from tests.stack.stack import Stack, running_stack
 
@@ -61,6 +66,19 @@ def test_a_service_without_an_agent_is_attached_to_in_its_container(stack: Stack
     assert not list(Path(f"/proc/{pid}/root/tmp").glob("irkit*"))
 
 
+def told_of_collections(place: Stack) -> None:
+    """Of the process with an agent is known how it collects garbage, of the others why it is not."""
+    now = utc_now()
+    pieces = collect(DockerTarget(project=place.project), Window(now - timedelta(minutes=5), now))
+    rows = [row for piece in pieces if isinstance(piece, Table) for row in piece.rows]
+    own = {str(row["service"]): row for row in rows if row.get("gc_over_s")}
+    assert list(own) == ["jarvis-api"]
+    assert own["jarvis-api"]["gc_collections"]
+    assert "collections" in str(own["jarvis-api"]["garbage_collection"])
+    others = {row["garbage_collection"] for row in rows if not row.get("gc_over_s")}
+    assert others == {"not known: no memory agent in the process"}
+
+
 def test_snapshots_name_the_owner_before_the_kernel_kills_it_and_the_postmortem_shows_both(
     watched: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +87,7 @@ def test_snapshots_name_the_owner_before_the_kernel_kills_it_and_the_postmortem_
 
     name = str(watched.container("jarvis-api").name)
     irkit("open", "Memory grows", "--type", "memory-leak", "--severity", "High", "--id", "42", "--no-escalation")
+    told_of_collections(watched)
     with watched.broken("objects-leak=100000"):
         irkit("memory", "snapshot", "--container", name, "--incident", "42")
         again = ("memory", "snapshot", "--container", name, "--incident", "42")

@@ -17,6 +17,7 @@ import pytest
 from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory import agent
 from irkit.memory.agent import VARIABLE, socket_folder
+from irkit.memory.gc_figures import gc_figures
 from irkit.memory.heap_file import Column, read, store
 from irkit.memory.snapshot import _candidates, snapshot
 
@@ -107,6 +108,20 @@ def test_names_are_kept_and_values_are_not(busy: tuple[int, Callable[[], bytes]]
     place = _candidates(pid, Path("/proc"))[0]
     assert oct(place.stat().st_mode)[-3:] == "600"
     assert oct(place.parent.stat().st_mode)[-3:] == "700"
+
+
+def test_collections_of_garbage_are_told_without_a_snapshot(busy: tuple[int, Callable[[], bytes]]) -> None:
+    pid, ask = busy
+    first = gc_figures(pid)
+    for _ in range(20):
+        ask()
+    then = gc_figures(pid)
+    assert first
+    assert then
+    assert then.over_s > first.over_s > 0
+    assert then.collections >= first.collections
+    assert then.pause_s >= then.longest_s
+    assert gc_figures(os.getpid()) is None, "no agent is here"
 
 
 def test_a_second_snapshot_is_refused_while_the_first_runs(
