@@ -18,7 +18,7 @@ from irkit.model import Window, utc_now
 from irkit.phrase import count, seconds
 from irkit.settings import DockerTarget
 
-_PROCESSES: Mapping[str, ColumnType] = {
+PROCESSES: Mapping[str, ColumnType] = {
     "at": "time",
     "service": "string",
     "name": "string",
@@ -68,7 +68,7 @@ def collect(target: DockerTarget, _window: Window, limits: Limits = USUAL) -> It
     with connected(target, limits) as client:
         ours, gaps = our_containers(client, target)
         running = [each for each in ours if each.state in _ALIVE]
-        yield Table("container_processes", _PROCESSES, _rows(client, running, gaps))
+        yield Table("container_processes", PROCESSES, _rows(client, running, gaps))
         yield from gaps
 
 

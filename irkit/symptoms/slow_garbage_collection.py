@@ -47,7 +47,7 @@ def detect(
     if not pauses:
         timed = [row for row in rows_of(container_processes) if number_of(row, "gc_over_s")]
         if timed:
-            return _from_agents(timed)
+            return unless_cut(_from_agents(timed), [cut.get("container_processes", "")])
         return unless_cut(_from_answers(health_history), [cut.get("health_history", "")])
     return unless_cut(_from_pauses(pauses), [cut.get("logs", "")])
 

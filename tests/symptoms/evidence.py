@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from irkit.collectors import container_cgroups
+from irkit.collectors import container_cgroups, process
 from irkit.diagnose import Symptom, registered
 from irkit.history import HISTORIES
 from irkit.model import CollectorRun, Evidence, Outcome, Window
@@ -23,6 +23,7 @@ HISTORY = {kind: {name: TYPES[each] for name, each in columns.items()} for kind,
 TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
     **HISTORY,
     "cgroup": {name: TYPES[each] for name, each in container_cgroups.CGROUP.items()},
+    "container_processes": {name: TYPES[each] for name, each in process.PROCESSES.items()},
     "containers": {
         **dict.fromkeys(("service", "name", "container_id", "image", "image_digest", "state", "health"), TEXT),
         **dict.fromkeys(("health_failing_streak", "exit_code", "restart_count", "memory_limit_bytes"), INT),
