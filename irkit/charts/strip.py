@@ -144,12 +144,16 @@ class IncidentStrip:
         made.sort(key=lambda row: row[0])
         return columns, tuple((f"{at:%H:%M:%S}", what, value) for at, what, value in made)
 
+    def share(self, at: datetime, width: int = 960) -> float:
+        """Return where a time lies in the picture, from 0 at its left edge to 1 at its right."""
+        share = (at - self.start) / (self.end - self.start)
+        return (_EDGE_PX + min(max(share, 0.0), 1.0) * (width - 2 * _EDGE_PX)) / width
+
     def svg(self, width: int = 960) -> str:
         """Return the strip as an SVG image, `width` pixels wide."""
 
         def x(at: datetime) -> float:
-            share = (at - self.start) / (self.end - self.start)
-            return _EDGE_PX + min(max(share, 0.0), 1.0) * (width - 2 * _EDGE_PX)
+            return self.share(at, width) * width
 
         named = sorted(self.milestones, key=lambda item: item.at)
         narrow = width < _NARROW_PX

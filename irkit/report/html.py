@@ -27,6 +27,8 @@ from irkit.visible import cut, visible
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+# what an output that lives by a script is shown as on a page, which runs none
+STATIC_KIND = "application/vnd.irkit.static+html"
 _HERE = Path(__file__).parent
 _KIB = 1024
 # a sign beside each word, so that neither colour nor shape is alone in telling
