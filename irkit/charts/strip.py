@@ -18,7 +18,6 @@ _HEAD_PX = 20
 _GAP_PX = 14
 _ROW_PX = 16
 _EDGE_PX = 5
-_NARROW_PX = 600
 _MAX_NAMED = 6
 _MAX_GAP_STEPS = 3
 
@@ -156,8 +155,7 @@ class IncidentStrip:
             return self.share(at, width) * width
 
         named = sorted(self.milestones, key=lambda item: item.at)
-        narrow = width < _NARROW_PX
-        labels = [item.label if narrow else f"{item.label} {item.at:%H:%M:%S}" for item in named]
+        labels = [f"{item.label} {item.at:%H:%M:%S}" for item in named]
         placed = svg.rows_for([(x(item.at) + 4, label) for item, label in zip(named, labels, strict=True)], width)
         top = (max((row for row, _, _ in placed), default=-1) + 1) * _ROW_PX + 6
         parts: list[str] = []
@@ -266,7 +264,7 @@ def _marks(lane: MarkLane, x: Callable[[datetime], float], y: float, width: int)
     """Draw the marks, and above them the labels of the gravest, in as many rows as keep them apart."""
     ranked = sorted((mark for mark in lane.marks if mark.rank is not None), key=lambda mark: mark.rank or 0)
     named = sorted(ranked[:_MAX_NAMED], key=lambda mark: mark.at)
-    placed = svg.rows_for([(x(mark.at) + 8, mark.label) for mark in named], width - _EDGE_PX)
+    placed = svg.rows_for([(x(mark.at) + 8, mark.label) for mark in named], width - _EDGE_PX, 8)
     rows = max((row for row, _, _ in placed), default=-1) + 1
     middle = y + rows * _ROW_PX + _MARKS_PX / 2
     parts = [svg.line(_EDGE_PX, middle, width - _EDGE_PX, middle, "axis")]

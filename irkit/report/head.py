@@ -108,7 +108,11 @@ def likely(of: Material) -> Likely:
     if not ranking or ranking[0].score <= 0:
         unknown = sum(item.verdict.state is VerdictState.UNKNOWN for item in of.diagnosis.findings)
         note = "No symptom of the runbook was found"
-        note += f", but {unknown} could not be looked at." if unknown else " in the evidence."
+        note += (
+            f", but {unknown} could not be looked at, or not be settled by what was seen."
+            if unknown
+            else " in the evidence."
+        )
         return Likely(None, 0.0, tuple(claims[:_MAX_CLAIMS]), note, others)
     slug = ranking[0].incident_type
     filed = of.type_title(of.incident.type)

@@ -122,6 +122,7 @@ def _environment() -> Environment:
         "lines": _lines,
         "percent": percent,
         "seconds": _seconds,
+        "sentence": lambda words: words[:1].upper() + words[1:],
         "sign": lambda state: _SIGNS.get(state, ""),
         "size": _size,
         "ticked": _ticked,
