@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from irkit.charts import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
 from irkit.charts.svg import step_s
 from irkit.model import Threshold, Window
-from irkit.report.facts import View, probes, whole
+from irkit.report.facts import View, are_failed, probes, whole
 from irkit.times import format_duration
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ _MIN_STEP_S = 5
 _LEAD = timedelta(minutes=5)
 _MAX_MARKS = 120
 _MARGIN = 0.04
-_SERVER_ERROR = 500
 _HEALTH = "health_status: "
 # the gravest first
 _BAD_ACTIONS = ("oom", "die", f"{_HEALTH}unhealthy", "kill")
@@ -81,7 +80,7 @@ def _traffic(view: View, shown: Window, limit: Threshold | None) -> list[Lane]:
     lanes: list[Lane] = []
     requests = _inside(shown, view.traffic())
     if requests is not None and len(requests):
-        failed = requests[requests["status_code"].fillna(0) >= _SERVER_ERROR]
+        failed = requests[are_failed(requests)]
         bad = dict(_counted(failed, interval))
         bars = tuple(Bar(at, total, bad.get(at, 0)) for at, total in _counted(requests, interval))
         lanes.append(BarLane("Requests", words, step, bars, legend="failed in red"))

@@ -28,7 +28,6 @@ from irkit.skew import Skew
 from irkit.times import between, format_duration
 
 _MAX_ROWS = 80
-_SERVER_ERROR = 500
 _MAX_SIMILAR = 10
 _SOON = timedelta(minutes=10)
 _RESOLVING = (EventKind.ACTION, EventKind.MITIGATED, EventKind.RESOLVED)
@@ -247,7 +246,7 @@ def _traffic(of: Material) -> Iterator[TimelineRow]:
     cited = of.view.ids("logs")
     requests = of.view.traffic()
     if requests is not None and len(requests):
-        failed = requests[requests["status_code"].fillna(0) >= _SERVER_ERROR]
+        failed = requests[facts.are_failed(requests)]
         if len(failed):
             first = facts.plain_records(failed.head(1))[0]
             text = f"First answer with status {first['status_code']}: {first['method']} {first['path']}"
