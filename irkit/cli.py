@@ -322,6 +322,7 @@ def _run_notebook(source: Path, folder: Path, incident_id: int, values: dict[str
     from irkit import light, notebooks
 
     light.spare_the_grammar()
+    light.spare_the_tables()
     name = source.stem.replace("_", "-")
     executed = folder / f"{name}-{incident_id}.ipynb"
     with console.status(f"Running the {name} notebook for INC-{incident_id}"):

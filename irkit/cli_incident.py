@@ -89,9 +89,10 @@ def _milestone(
     sentence: str,
     *,
     needs_text: bool,
+    before: Callable[[Incident, Store], None] = lambda *_: None,
     after: Callable[[Incident, Store], None] = lambda *_: None,
 ) -> click.Command:
-    """Make the command that records one milestone: they differ in their name, and in what they say `after` it."""
+    """Make the command that records one milestone: they differ in their name, and in what they say around it."""
     text = click.argument("text") if needs_text else click.argument("text", required=False, default="")
 
     @click.command(name, help=sentence)
@@ -103,12 +104,22 @@ def _milestone(
         from irkit import workspace
 
         store = workspace.store(workspace.load_settings())
+        before(store.incident(incident_id), store)
         store.append(incident_id, kind, at=at, actor=actor or console.user(), text=text)
         incident = store.incident(incident_id)
         show_card(incident)
         after(incident, store)
 
     return record
+
+
+def _warn_of_unwritten(incident: Incident, store: Store) -> None:
+    """Say beforehand what closing leaves undone; it is the person's to decide."""
+    from irkit.report.material import PARTS, unwritten
+
+    if left := unwritten(incident, tuple(store.timeline(incident.id))):
+        lacking = f"{len(left)} of {len(PARTS)} parts of its postmortem"
+        console.complain(f"closing {incident.label} with {lacking} not written: until they are, it stays a draft")
 
 
 def _say_how_complete(incident: Incident, store: Store) -> None:
@@ -163,6 +174,7 @@ close = _milestone(
     "close",
     "Close a resolved incident; its postmortem is done.",
     needs_text=False,
+    before=_warn_of_unwritten,
     after=_say_how_complete,
 )
 reopen = _milestone(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,8 +47,12 @@ def complain(sentence: str, hint: str = "") -> None:
 
 @contextmanager
 def status(text: str) -> Iterator[None]:
-    """Show that something is under way, on standard error, for as long as the block runs."""
-    with _console(stderr=True).status(text):
+    """Show that something is under way, on a terminal that is standard error, for as long as the block runs."""
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(text):
         yield
 
 
@@ -91,6 +96,11 @@ def user() -> str:
 
 
 def _console(*, stderr: bool = False) -> Console:
+    """Return a stream as Rich draws on it, with escape codes where it is a terminal, whatever the environment says.
+
+    Variables such as FORCE_COLOR and TTY_COMPATIBLE would have Rich take a file for one.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=False)
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, soft_wrap=False, force_terminal=stream.isatty())

@@ -15,6 +15,7 @@ FOR_REPORTS = ("irkit.workspace", "pandas", "pyarrow.parquet", "irkit.report.mak
 # what follows a collection, loaded while its sources answer; of a package with * all modules
 FOR_FINDINGS = ("irkit.symptoms.*", "irkit.onset_interval", "irkit.report.standing", "irkit.actions.*")
 _GRAMMAR = "rfc3987_syntax"
+_TABLES = "pyarrow"
 
 
 def spare_the_grammar() -> None:
@@ -23,13 +24,25 @@ def spare_the_grammar() -> None:
     For commands of our own alone: in this process, jsonschema then does not check the formats `iri` and
     `iri-reference`, which no notebook, manifest or incident has.
     """
-    if "jsonschema" in sys.modules or _GRAMMAR in sys.modules:
+    _load_without("jsonschema", _GRAMMAR)
+
+
+def spare_the_tables() -> None:
+    """Load papermill without pyarrow and numpy, which it takes for notebooks at hdfs:// addresses alone.
+
+    For commands of our own whose notebooks run in another process, and which have nothing to do with tables themselves.
+    """
+    _load_without("papermill", _TABLES)
+
+
+def _load_without(module: str, other: str) -> None:
+    if module in sys.modules or other in sys.modules:
         return
-    sys.modules[_GRAMMAR] = None  # type: ignore[assignment]  # Python's own sign for "there is none": jsonschema does without
+    sys.modules[other] = None  # type: ignore[assignment]  # Python's own sign for "there is none": the module does without
     try:
-        import jsonschema  # noqa: F401
+        importlib.import_module(module)
     finally:
-        del sys.modules[_GRAMMAR]
+        del sys.modules[other]
 
 
 @contextmanager

@@ -154,6 +154,7 @@ ROOMS = (
     "collector_costs",
     "workspace",
     "reviewing",
+    "exploring",
     "heap_evidence",
     "triage_json",
     "auto_open",

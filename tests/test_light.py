@@ -54,3 +54,13 @@ def test_what_follows_a_collection_is_all_there_by_its_end() -> None:
 def test_a_command_loads_no_library_that_only_another_needs() -> None:
     said = in_a_process("import sys, irkit.cli; print(*sorted(sys.modules))")
     assert {"sqlalchemy", "pandas", "papermill", "nbformat", "markdown_it", "docker", "redis"}.isdisjoint(said)
+
+
+def test_papermill_is_loaded_without_tables_which_whoever_needs_them_still_gets() -> None:
+    code = (
+        "import sys; from irkit import light; light.spare_the_grammar(); light.spare_the_tables();"
+        "from irkit import notebooks, publish; publish.IrkitExporter;"
+        "print('papermill' in sys.modules, 'pyarrow' in sys.modules, 'numpy' in sys.modules);"
+        "import pyarrow.parquet; print(pyarrow.__name__)"
+    )
+    assert in_a_process(code) == ["True", "False", "False", "pyarrow"]

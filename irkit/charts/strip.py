@@ -18,7 +18,6 @@ _HEAD_PX = 20
 _GAP_PX = 14
 _ROW_PX = 16
 _EDGE_PX = 5
-_NARROW_PX = 600
 _MAX_NAMED = 6
 _MAX_GAP_STEPS = 3
 
@@ -144,16 +143,19 @@ class IncidentStrip:
         made.sort(key=lambda row: row[0])
         return columns, tuple((f"{at:%H:%M:%S}", what, value) for at, what, value in made)
 
+    def share(self, at: datetime, width: int = 960) -> float:
+        """Return where a time lies in the picture, from 0 at its left edge to 1 at its right."""
+        share = (at - self.start) / (self.end - self.start)
+        return (_EDGE_PX + min(max(share, 0.0), 1.0) * (width - 2 * _EDGE_PX)) / width
+
     def svg(self, width: int = 960) -> str:
         """Return the strip as an SVG image, `width` pixels wide."""
 
         def x(at: datetime) -> float:
-            share = (at - self.start) / (self.end - self.start)
-            return _EDGE_PX + min(max(share, 0.0), 1.0) * (width - 2 * _EDGE_PX)
+            return self.share(at, width) * width
 
         named = sorted(self.milestones, key=lambda item: item.at)
-        narrow = width < _NARROW_PX
-        labels = [item.label if narrow else f"{item.label} {item.at:%H:%M:%S}" for item in named]
+        labels = [f"{item.label} {item.at:%H:%M:%S}" for item in named]
         placed = svg.rows_for([(x(item.at) + 4, label) for item, label in zip(named, labels, strict=True)], width)
         top = (max((row for row, _, _ in placed), default=-1) + 1) * _ROW_PX + 6
         parts: list[str] = []
@@ -262,7 +264,7 @@ def _marks(lane: MarkLane, x: Callable[[datetime], float], y: float, width: int)
     """Draw the marks, and above them the labels of the gravest, in as many rows as keep them apart."""
     ranked = sorted((mark for mark in lane.marks if mark.rank is not None), key=lambda mark: mark.rank or 0)
     named = sorted(ranked[:_MAX_NAMED], key=lambda mark: mark.at)
-    placed = svg.rows_for([(x(mark.at) + 8, mark.label) for mark in named], width - _EDGE_PX)
+    placed = svg.rows_for([(x(mark.at) + 8, mark.label) for mark in named], width - _EDGE_PX, 8)
     rows = max((row for row, _, _ in placed), default=-1) + 1
     middle = y + rows * _ROW_PX + _MARKS_PX / 2
     parts = [svg.line(_EDGE_PX, middle, width - _EDGE_PX, middle, "axis")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Protocol, TypeVar
@@ -14,6 +15,9 @@ FONT_PX = 12
 # an average of bold digits and letters; generous, since an overlap hurts more than a gap
 _CHARACTER_PX = 7.3
 _TICK_PX = 92
+# from a label to the line it hangs on, and to the next label of its row
+_BESIDE_PX = 4
+_APART_PX = 8
 _STUB = 7
 _SHORT_S = 300
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 604800)
@@ -150,15 +154,56 @@ def pieces(points: Sequence[_Point], longest: timedelta, ends: Sequence[datetime
     return made
 
 
-def rows_for(labels: Sequence[tuple[float, str]], width: float) -> list[tuple[int, float, str]]:
-    """Place labels from left to right, each in the first row where it is free: (row, anchor x, text anchor)."""
-    ends: list[float] = []
-    placed: list[tuple[int, float, str]] = []
-    for x, content in labels:
-        size = text_px(content)
-        anchor = "start" if x + size + 4 <= width else "end"
-        left = x if anchor == "start" else x - size
-        row = next((index for index, end in enumerate(ends) if end + 8 <= left), len(ends))
-        ends[row : row + 1] = [left + size]
-        placed.append((row, x, anchor))
-    return placed
+def rows_for(labels: Sequence[tuple[float, str]], width: float, lead_px: float = 4) -> list[tuple[int, float, str]]:
+    """Place labels, given from left to right, so that none overlap: (row, anchor x, text anchor) of each.
+
+    Each hangs on a line `lead_px` left of its x that goes down from its row, to the right of it or, of the last ones,
+    to the left: as many as let the fewest lines cross labels of other rows, in the fewest rows.
+    """
+    sizes = [text_px(content) for _, content in labels]
+    fitting = sum(x + size + 4 <= width for (x, _), size in zip(labels, sizes, strict=True))
+    lines = [x - lead_px for x, _ in labels]
+    tried = [_placed(lines, sizes, rightward) for rightward in range(fitting, -1, -1)]
+    best = min(tried, key=lambda boxes: (_crossings(boxes), max((box.row for box in boxes), default=0)))
+    return [(box.row, x, "start" if box.left > box.line else "end") for box, (x, _) in zip(best, labels, strict=True)]
+
+
+def _placed(lines: Sequence[float], sizes: Sequence[float], rightward: int) -> list[_Box]:
+    """Place the first `rightward` labels right of their lines, the others left of them, each in the first free row."""
+    made: dict[int, _Box] = {}
+    for index in (*range(len(lines) - 1, rightward - 1, -1), *range(rightward)):
+        line, size = lines[index], sizes[index]
+        left = line + _BESIDE_PX if index < rightward else line - _BESIDE_PX - size
+        boxes = [*made.values()]
+        free = [box for row in range(len(boxes) + 1) if not (box := _Box(row, left, left + size, line)).overlaps(boxes)]
+        made[index] = next((box for box in free if not box.crosses(boxes)), free[0])
+    return [made[index] for index in range(len(lines))]
+
+
+def _crossings(boxes: Sequence[_Box]) -> int:
+    """Count the labels that a line crosses, and those that leave the picture at its left."""
+    return sum(box.crosses(boxes) + (box.left < 0) for box in boxes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """A label in its row, from left to right, and the x of the line that it hangs on."""
+
+    row: int
+    left: float
+    right: float
+    line: float
+
+    def overlaps(self, others: Sequence[_Box]) -> bool:
+        return any(
+            one.row == self.row and one.left < self.right + _APART_PX and self.left < one.right + _APART_PX
+            for one in others
+        )
+
+    def crosses(self, others: Sequence[_Box]) -> bool:
+        """Say whether a line from above crosses this label, or its own line one below."""
+        return any(
+            (one.row < self.row and self.left <= one.line <= self.right)
+            or (self.row < one.row and one.left <= self.line <= one.right)
+            for one in others
+        )

@@ -13,7 +13,7 @@ import nh3
 from markupsafe import Markup, escape
 
 from irkit.charts.svg import data_uri
-from irkit.report.html import stylesheet
+from irkit.report.html import STATIC_KIND, stylesheet
 from irkit.visible import cut, visible, without_ansi
 
 MAX_LINES = 400
@@ -113,8 +113,9 @@ def markdown(source: str) -> Markup:
 
 
 def _shown(data: Mapping[str, Any]) -> Markup:
-    if "text/html" in data:
-        return clean(_text(data["text/html"]))
+    for kind in (STATIC_KIND, "text/html"):
+        if kind in data:
+            return clean(_text(data[kind]))
     if "image/svg+xml" in data:
         return _image(data_uri(visible(_text(data["image/svg+xml"]), lines=True)), data)
     for kind, magic in _BITMAPS.items():

@@ -50,7 +50,7 @@ def log_patterns(of: Material) -> LogPatterns | Gap:
     logs = of.view.table("logs")
     if logs is None:
         reason, hint = of.view.why_missing("logs")
-        return Gap("Log patterns", f"Unknown: {reason}.", hint)
+        return Gap("Log patterns", f"{reason}.", hint)
     interval, onset = of.diagnosis.onset, of.began
     table = patterns.mine(logs, onset)
     rows = tuple(

@@ -188,4 +188,4 @@ def _why(one: CheckState, why: str, of: Material) -> str:
 
 def _gap(of: Material, title: str, kind: str) -> Gap:
     reason, hint = of.view.why_missing(kind)
-    return Gap(title, f"Unknown: {reason}.", hint)
+    return Gap(title, f"{reason}.", hint)

@@ -28,8 +28,8 @@ Row = Mapping[str, Any]
 _STOPPED = ("exited", "dead", "restarting", "removing")
 _BEFORE_EXIT = timedelta(minutes=5)
 LATE_LINE = timedelta(seconds=2)
+TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 _SEVERE = ("CRITICAL", "FATAL", "PANIC", "EMERGENCY", "ALERT")
-SERVER_ERROR = 500
 _SIGNAL_BASE = 128
 _ASKED_TO_STOP = 143
 # as `docker ps` writes it: 127.0.0.1:8000->8000/tcp, but 6379/tcp where only exposed
@@ -108,7 +108,7 @@ class View:
         requests = self.table("requests")
         if requests is None or not len(requests):
             return None
-        failed = requests[(requests["status_code"].fillna(0) >= SERVER_ERROR) & requests["service"].isin(self.reached)]
+        failed = requests[(requests["status_code"].fillna(0) >= _SERVER_ERROR) & requests["service"].isin(self.reached)]
         return failed[[HEALTH_PATH.search(str(path)) is not None for path in failed["path"]]]
 
     @property
@@ -267,8 +267,19 @@ def _last_of(frame: pd.DataFrame | None, service: str, until: datetime | None) -
     return own[(own["at"] <= until + LATE_LINE) & (own["at"] >= until - _BEFORE_EXIT)]
 
 
+def are_failed(requests: pd.DataFrame) -> pd.Series[bool]:
+    """Say of each request whether it failed for who made it: an error of the server, or one request too many."""
+    codes = requests["status_code"].fillna(0)
+    return (codes >= _SERVER_ERROR) | (codes == TOO_MANY_REQUESTS)
+
+
 def telling(view: View, since: datetime | None = None) -> Claim | None:
-    """Return the one sentence an on-call engineer would want first, or None where nothing stopped.
+    """Return the one sentence an on-call engineer would want first, or None where nothing stopped or ails."""
+    return halted(view, since) or ailing(view)
+
+
+def halted(view: View, since: datetime | None = None) -> Claim | None:
+    """Return which container exited, with its last words, or was paused; None where none did.
 
     Of a container that exited again and again the first exit is told: those after it followed attempts to mend it.
     An exit before `since`, when the symptoms began, was mended before they did: it belongs to the timeline only.
@@ -278,11 +289,14 @@ def telling(view: View, since: datetime | None = None) -> Claim | None:
         if words:
             return Claim(item.sentence, (item.evidence, *words.evidence), words.quote, words.full)
         return Claim(item.sentence, (item.evidence,))
-    for row in containers(view):
-        if row.health == "unhealthy" or row.state == "paused":
-            state = row.state if row.state == "paused" else f"{row.state} but unhealthy"
-            return Claim(f"{row.service} is {state}", view.ids("containers"))
-    return None
+    paused = next((row.service for row in containers(view) if row.state == "paused"), None)
+    return Claim(f"{paused} is paused", view.ids("containers")) if paused else None
+
+
+def ailing(view: View) -> Claim | None:
+    """Return which container goes on while its health check fails; None where none does."""
+    row = next((row for row in containers(view) if row.health == "unhealthy" and row.state != "paused"), None)
+    return Claim(f"{row.service} is {row.state} but unhealthy", view.ids("containers")) if row else None
 
 
 def _first_of_each(view: View, since: datetime | None) -> list[Exit]:

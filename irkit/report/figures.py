@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from irkit.charts import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
 from irkit.charts.svg import step_s
 from irkit.model import Threshold, Window
-from irkit.report.facts import SERVER_ERROR, View, plain_records, probes, whole
+from irkit.report.facts import View, are_failed, plain_records, probes, whole
 from irkit.times import format_duration
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _traffic(view: View, shown: Window, limit: Threshold | None) -> list[Lane]:
     lanes: list[Lane] = []
     requests = _inside(shown, view.traffic())
     if requests is not None and len(requests):
-        failed = requests[requests["status_code"].fillna(0) >= SERVER_ERROR]
+        failed = requests[are_failed(requests)]
         bad = dict(_counted(failed, interval))
         bars = tuple(Bar(at, total, bad.get(at, 0)) for at, total in _counted(requests, interval))
         lanes.append(BarLane("Requests", words, step, bars, legend="failed in red"))

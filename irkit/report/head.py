@@ -97,17 +97,23 @@ def response(of: Material) -> Response:
 def likely(of: Material) -> Likely:
     """Say which incident type the evidence points at and the sentences that tell, or that it points at none."""
     ranking = of.diagnosis.ranking
-    claims = [claim] if (claim := facts.telling(of.view, of.onset)) else []
+    claims = [claim] if (claim := facts.halted(of.view, of.onset)) else []
     found = ranking[0].supporting if ranking else ()
     surest = sorted(found, key=lambda item: -item.verdict.confidence)
     claims += [Claim(f"{finding.title}: {finding.verdict.sentence}", finding.evidence) for finding in surest]
     if ranking and ranking[0].incident_type == heap.TYPE and (owner := heap.first_suspect(of)):
         claims.insert(1, owner)
+    # that a service ails says less of the type than its symptoms do
+    claims += [claim] if (claim := facts.ailing(of.view)) else []
     others = tuple((of.type_title(item.incident_type), item.score) for item in ranking[1:] if item.score > 0)
     if not ranking or ranking[0].score <= 0:
         unknown = sum(item.verdict.state is VerdictState.UNKNOWN for item in of.diagnosis.findings)
         note = "No symptom of the runbook was found"
-        note += f", but {unknown} could not be looked at." if unknown else " in the evidence."
+        note += (
+            f", but {unknown} could not be looked at, or not be settled by what was seen."
+            if unknown
+            else " in the evidence."
+        )
         return Likely(None, 0.0, tuple(claims[:_MAX_CLAIMS]), note, others)
     slug = ranking[0].incident_type
     filed = of.type_title(of.incident.type)
@@ -221,12 +227,14 @@ def _requests(of: Material) -> list[Measure]:
     cited, felt = of.view.ids("requests"), of.felt
     during = frame[(frame["at"] >= felt.start) & (frame["at"] <= felt.end)]
     before = frame[frame["at"] < felt.start]
-    failed = int((during["status_code"].fillna(0) >= facts.SERVER_ERROR).sum())
+    failed = int(facts.are_failed(during).sum())
     made = []
     if len(during):
         services = tuple(dict.fromkeys(str(name) for name in during["service"]))
         named = _named(services)
         share = f"{100 * failed / len(during):.1f} % of {len(during):,} requests to {named}, health checks aside"
+        if refused := int((during["status_code"] == facts.TOO_MANY_REQUESTS).sum()):
+            share += f"; {refused:,} were refused with 429"
         if down := sorted(facts.stopped(of.view, felt.start, felt.end).intersection(services)):
             share += f"; those refused while {_named(down)} was down are in no log"
         made.append(Measure("Failed requests", f"{failed:,}", share, cited))

@@ -27,6 +27,8 @@ from irkit.visible import cut, visible
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+# what an output that lives by a script is shown as on a page, which runs none
+STATIC_KIND = "application/vnd.irkit.static+html"
 _HERE = Path(__file__).parent
 _KIB = 1024
 # a sign beside each word, so that neither colour nor shape is alone in telling
@@ -120,6 +122,7 @@ def _environment() -> Environment:
         "lines": _lines,
         "percent": percent,
         "seconds": _seconds,
+        "sentence": lambda words: words[:1].upper() + words[1:],
         "sign": lambda state: _SIGNS.get(state, ""),
         "size": _size,
         "ticked": _ticked,

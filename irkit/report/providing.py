@@ -110,7 +110,7 @@ def providers(of: Material) -> Providers | Gap:
     if not names:
         reason, hint = of.view.why_missing("providers")
         looked = of.view.table("providers") is not None or of.view.table("errors") is not None
-        return Gap(Providers.heading, f"Unknown: {'nothing names a provider' if looked else reason}.", hint)
+        return Gap(Providers.heading, f"{'nothing names a provider' if looked else reason}.", hint)
     states = {text_of(row, "name"): row for row in of.view.records("providers")}
     rows = [_state(name, states.get(name), calls, errors) for name in names]
     rows.sort(key=lambda row: (row.healthy is not False, -(row.failed or 0) - row.errors))
@@ -232,4 +232,4 @@ def _saturation(usages: Sequence[Usage]) -> StackedBars | None:
 
 def _gap(of: Material, title: str, kind: str) -> Gap:
     reason, hint = of.view.why_missing(kind)
-    return Gap(title, f"Unknown: {reason}.", hint)
+    return Gap(title, f"{reason}.", hint)

@@ -66,7 +66,7 @@ def resources(of: Material) -> Resources | Gap:
     kind = next((one for one in ("container_history", "container_stats") if _has(of, one)), None)
     if kind is None:
         reason, hint = of.view.why_missing("container_stats")
-        return Gap(Resources.heading, f"Unknown: {reason}.", hint)
+        return Gap(Resources.heading, f"{reason}.", hint)
     starts = {text_of(row, "name"): time_of(row, "started_at") for row in of.view.records("containers")}
     seen = growths(of.view.table(kind), starts, of.view.table("process_history"))
     ordered = sorted(seen, key=_gravity, reverse=True)

@@ -201,7 +201,9 @@ def _figures(incidents: Sequence[Incident], kept: Sequence[KeptRow], promises: P
     first, last = min(map(_noticed, incidents), default=None), max(map(_noticed, incidents), default=None)
     span = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if first and last else ""
     yield Figure("Incidents", f"{len(incidents)}", span)
-    yield Figure("Open", f"{len(incidents) - over}", f"{over} are over", alarmed=over < len(incidents))
+    yield Figure(
+        "Open", f"{len(incidents) - over}", f"{over} {'is' if over == 1 else 'are'} over", alarmed=over < len(incidents)
+    )
     well, missed = sum(row.kept for row in kept), sum(row.missed for row in kept)
     if well + missed:
         share = f"{100 * well / (well + missed):.0f} %"

@@ -134,7 +134,7 @@ def latency(of: Material) -> Latency | Gap:
         if known is None or known.empty:
             reason, hint = of.view.why_missing("logs")
             had = "no service logs its requests' durations, and no probe got an answer"
-            return Gap(Latency.heading, f"Unknown: {reason if requests is None else had}.", hint)
+            return Gap(Latency.heading, f"{reason if requests is None else had}.", hint)
     judged = slowest_service(known, limit.value) if limit else None
     subject = judged.service if judged else str(known["service"].mode()[0])
     own = known[known["service"] == subject]
@@ -167,7 +167,7 @@ def routes(of: Material) -> Routes | Gap:
     known = percentiles.timed(requests)
     if known.empty:
         reason = "the logs hold requests, and no duration of any" if len(requests) else "the logs hold no request"
-        return Gap(Routes.heading, f"Unknown: {reason}.", "have the API log each request's duration")
+        return Gap(Routes.heading, f"{reason}.", "have the API log each request's duration")
     found = percentiles.by_route(known, of.began)
     return Routes(found[:_MAX_ROUTES], len(found), of.began, _limit(of), of.view.ids("logs"))
 
@@ -209,7 +209,7 @@ def provider_latency(of: Material) -> ProviderLatency | Gap:
         reason, hint = of.view.why_missing("providers")
         had = "neither a log nor the health answer tells how long a provider takes"
         looked = of.view.table("providers") is not None or of.view.table("requests") is not None
-        return Gap(ProviderLatency.heading, f"Unknown: {had if looked else reason}.", hint or "ask them by hand")
+        return Gap(ProviderLatency.heading, f"{had if looked else reason}.", hint or "ask them by hand")
     return ProviderLatency(rows, of.began, of.view.ids("logs", "providers"))
 
 
@@ -333,4 +333,4 @@ def _provider_row(name: str, calls: list[provider_calls.Call], told: dict[str, s
 
 def _gap(of: Material, title: str, kind: str) -> Gap:
     reason, hint = of.view.why_missing(kind)
-    return Gap(title, f"Unknown: {reason}.", hint)
+    return Gap(title, f"{reason}.", hint)

@@ -251,7 +251,7 @@ def _traffic(of: Material) -> Iterator[TimelineRow]:
         yield TimelineRow(first["at"], "", str(first["service"]), text, cited, str(first["line"]))
     requests = of.view.traffic()
     if requests is not None and len(requests):
-        failed = requests[requests["status_code"].fillna(0) >= facts.SERVER_ERROR]
+        failed = requests[facts.are_failed(requests)]
         if len(failed):
             first = facts.plain_records(failed.head(1))[0]
             text = f"First answer with status {first['status_code']}: {first['method']} {first['path']}"

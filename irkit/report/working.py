@@ -87,4 +87,4 @@ def _onset(of: Material) -> datetime:
 
 def _gap(of: Material, title: str, kind: str) -> Gap:
     reason, hint = of.view.why_missing(kind)
-    return Gap(title, f"Unknown: {reason}.", hint)
+    return Gap(title, f"{reason}.", hint)

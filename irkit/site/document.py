@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
     from irkit.report import Report
 
 SCHEMA_VERSION = 1
-_PICTURE = re.compile(r"<picture>.*?</picture>", re.DOTALL)
-_ALT = re.compile(r'alt="([^"]*)"')
-_SUMMARY = re.compile(r"<summary>(.*?)</summary>", re.DOTALL)
 
 
 def to_json(report: Report) -> str:
@@ -35,25 +31,10 @@ def to_json(report: Report) -> str:
 
 
 def to_markdown(report: Report) -> str:
-    """Return the postmortem as Markdown, pictures as the sentences that say what they show."""
-    from markdownify import markdownify
+    """Return the postmortem as GitHub Flavored Markdown, pictures as the sentences that say what they show."""
+    from irkit.site.wiki import markdown_of
 
-    pages = filter(None, (html(section) for section in report.sections))
-    text = "\n\n".join(
-        markdownify(_without_pictures(page), heading_style="ATX", bullets="-", escape_misc=True, strip=["a"]).strip()
-        for page in pages
-    )
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in text.splitlines())) + "\n"
-
-
-def _without_pictures(page: str) -> str:
-    """Replace each picture by its alternative text, and the summary of what is folded by a line of its own."""
-
-    def told(match: re.Match[str]) -> str:
-        alt = _ALT.search(match[0])
-        return f"<p>{alt[1]}</p>" if alt else ""
-
-    return _SUMMARY.sub(r"<p><strong>\1</strong></p>", _PICTURE.sub(told, page))
+    return "\n\n".join(markdown_of(html(section)) for section in report.sections if not section.empty) + "\n"
 
 
 def _plain(value: object) -> object:  # noqa: PLR0911 (one way out for each kind of value)

@@ -1,6 +1,6 @@
-"""A newcomer's session in JupyterLab: open the postmortem from the index, set the incident, run all, see the charts.
+"""A newcomer's session in JupyterLab: open the postmortem from the index, set the incident, run all, see, explore.
 
-A screenshot is left in the folder that IRKIT_SCREENSHOTS names, or in the test's own.
+Screenshots are left in the folder that IRKIT_SCREENSHOTS names, or in the test's own.
 """
 
 import os
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from irkit import drill, workspace
 from irkit.model import EventKind
@@ -66,12 +66,17 @@ def test_a_newcomer_opens_the_postmortem_sets_the_incident_and_sees_the_charts(a
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        folder = Path(os.environ.get("IRKIT_SCREENSHOTS") or tmp_path)
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         try:
             _session(page, address)
+            page.screenshot(path=folder / "jupyterlab-report.png")
+            _explores_the_log(page)
+            page.screenshot(path=folder / "jupyterlab-log.png")
+            _explores_a_section(page)
+            _follows_a_point_of_the_strip(page)
         finally:
-            folder = Path(os.environ.get("IRKIT_SCREENSHOTS") or tmp_path)
             page.screenshot(path=folder / "jupyterlab.png")
             browser.close()
     outside = [url for url in asked if not re.match(r"(http://127\.0\.0\.1:|data:|blob:)", url)]
@@ -80,6 +85,7 @@ def test_a_newcomer_opens_the_postmortem_sets_the_incident_and_sees_the_charts(a
 
 def _session(page: Page, address: str) -> None:
     page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     page.goto(address)
     index = page.locator(".jp-RenderedMarkdown")
     index.get_by_role("heading", name="Incidents").wait_for()
@@ -104,3 +110,50 @@ def _session(page: Page, address: str) -> None:
     assert page.locator(".jp-OutputArea").get_by_text(PRICES).count()
     assert not page.locator("mjx-container").count()
     assert not page.get_by_text("Jupyter news").count()
+
+
+def _in_a_cell(page: Page, source: str) -> Locator:
+    """Run source in a new cell below all others, and return its output."""
+    page.get_by_role("button", name="Click to add a cell.").click()  # a click there adds a cell
+    cell = page.locator(".jp-CodeCell").last
+    cell.locator(".cm-content").click()
+    page.keyboard.insert_text(source)
+    page.keyboard.press("Shift+Enter")
+    return page.locator(".jp-CodeCell").filter(has_text=source).last.locator(".jp-OutputArea-output").last
+
+
+def _explores_the_log(page: Page) -> None:
+    shown = _in_a_cell(page, 'from irkit.exploring import explore, explore_strip; explore(evidence, "logs")')
+    rows = shown.locator("table.dataTable tbody tr")
+    rows.first.wait_for()
+    assert re.match(
+        r"logs: 4,066 rows, opened at 2026-11-26 19:29:", shown.locator("table.dataTable caption").inner_text()
+    )
+    assert rows.first.locator("td").first.inner_text().startswith("2026-11-26 19:29:")
+    shown.get_by_label("Search:").fill("PoolExhaustedError: database")
+    shown.locator(".dt-info").filter(has_text=re.compile("filtered from 4,066")).wait_for()
+    assert "PoolExhaustedError: database" in rows.first.inner_text()
+    shown.get_by_label("Search:").fill("")
+    shown.get_by_placeholder("service").press_sequentially("beta")
+    expect(rows.filter(has_not_text="provider-beta")).to_have_count(0)
+    expect(rows.filter(has_text="provider-beta")).to_have_count(25)
+
+
+def _explores_a_section(page: Page) -> None:
+    shown = _in_a_cell(page, "explore(report.symptoms)")
+    table = shown.locator("table.dataTable").filter(has_text="Memory Leak").last
+    table.locator("tbody tr").first.wait_for()
+    scores = table.locator("tbody tr td:nth-child(2)")
+    expect(scores).to_have_text(["0.96", "0.16", "0.08", "0.00", "0.00"])
+    table.locator("th .dt-column-order").nth(1).click()
+    expect(scores).to_have_text(["0.00", "0.00", "0.08", "0.16", "0.96"])
+
+
+def _follows_a_point_of_the_strip(page: Page) -> None:
+    shown = _in_a_cell(page, "explore_strip(report, evidence)")
+    point = shown.locator("label[title^='19:30:5']").first
+    point.wait_for()
+    assert not shown.locator("section:visible").count()
+    point.click()
+    shown.locator("section:visible").wait_for()
+    assert "jarvis-api" in shown.locator("section:visible pre").inner_text()

@@ -192,7 +192,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(pages: dict[str, 
 
 def test_a_folded_part_opens_from_the_keyboard(pages: dict[str, Path], browser: Browser) -> None:
     with Visit(browser, pages["postmortem"], 1280, "light") as visit:
-        fold = visit.page.locator("summary", has_text="unknown: could not be looked at")
+        fold = visit.page.locator("summary", has_text="unknown: what was collected does not settle it")
         table = visit.page.get_by_role("table", name="Symptoms unknown")
         assert not table.is_visible()
         fold.focus()

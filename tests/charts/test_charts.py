@@ -84,7 +84,19 @@ def test_labels_never_overlap_and_stay_inside(width: int) -> None:
 def test_a_phone_gets_its_own_drawing() -> None:
     narrow = ET.fromstring(strip().svg(360))  # noqa: S314
     assert narrow.get("width") == "360"
-    assert "started" in [node.text for node in narrow.iter(f"{SVG}text")]
+    assert "started 03:01:00" in [node.text for node in narrow.iter(f"{SVG}text")], "with its time, as on a desk"
+
+
+@pytest.mark.parametrize("width", [360, 960])
+def test_no_line_of_a_milestone_crosses_a_label(width: int) -> None:
+    at = [0.50, 0.57, 0.65, 0.80, 0.97]
+    labels = [(share * width + 4, f"{name} 19:29:29") for share, name in zip(at, "abcde", strict=True)]
+    boxes = []
+    for (row, x, anchor), (_, content) in zip(svg.rows_for(labels, width), labels, strict=True):
+        left = x if anchor == "start" else x - 8 - svg.text_px(content)
+        boxes.append((row, left, left + svg.text_px(content), x - 4))
+    crossed = [(one, line) for one in boxes for row, _, _, line in boxes if row < one[0] and one[1] <= line <= one[2]]
+    assert crossed == []
 
 
 def test_text_of_evidence_stays_text() -> None:

@@ -515,7 +515,9 @@ def test_with_nothing_to_look_at_nothing_is_called_clear(blind: Report) -> None:
     assert blind.impact.strip is None
     assert blind.impact.gaps[0].startswith("Requests and error lines are unknown: container-logs failed")
     assert isinstance(blind.log, Gap)
-    assert blind.log.reason == "Unknown: container-logs failed: cannot connect to the Docker daemon."
+    assert blind.log.reason == "container-logs failed: cannot connect to the Docker daemon."
+    shown = html(blind.log)
+    assert "<strong>Unknown.</strong> Container-logs failed: cannot connect to the Docker daemon." in shown
 
 
 def test_an_open_incident_counts_on(blind: Report) -> None:

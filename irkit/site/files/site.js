@@ -10,7 +10,8 @@
       row.hidden = !(fits && words.every((word) => row.dataset.text.includes(word)));
       count += !row.hidden;
     }
-    found.textContent = count === rows.length ? `${count} reports` : `${count} of ${rows.length} reports`;
+    const all = `${rows.length} ${rows.length === 1 ? "report" : "reports"}`;
+    found.textContent = count === rows.length ? all : `${count} of ${all}`;
     none.hidden = count > 0;
   };
   form.hidden = false;

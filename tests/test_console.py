@@ -1,0 +1,37 @@
+"""What reaches a stream: words alone where it is a file, whatever the environment claims of it."""
+
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
+
+DRAWN = """
+from rich.text import Text
+from irkit import console
+from irkit.collect import Progress
+with console.status("under way"): pass
+with console.progress() as on_progress: on_progress(Progress("host"))
+console.show(Text("done", style="bold red"))
+"""
+FORCED = {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1", "CLICOLOR_FORCE": "1"}
+
+
+def test_no_escape_code_reaches_a_stream_that_is_no_terminal() -> None:
+    done = subprocess.run([sys.executable, "-c", DRAWN], capture_output=True, check=True, env={**os.environ, **FORCED})
+    assert (done.stdout, done.stderr) == (b"done\n", b"")
+
+
+def test_a_terminal_is_shown_what_is_under_way() -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([sys.executable, "-c", DRAWN], stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # how the end of a terminal is told
+            while piece := os.read(ours, 4096):
+                said += piece
+    os.close(ours)
+    assert process.returncode == 0
+    for words in (b"under way", b"host", b"done"):
+        assert words in said
+    assert b"\x1b[?25h" in said, "the cursor is given back"
