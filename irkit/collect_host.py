@@ -32,6 +32,7 @@ from irkit.model import Outcome, Window
 from irkit.redact import Redactor
 from irkit.redaction_rules import lone_rules, own_rules
 from irkit.registry import BrokenPlugin, load_plugins
+from irkit.times import latest_known
 
 _LINE_BYTES = select.PIPE_BUF
 _REASON_CHARS = 400
@@ -182,8 +183,7 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
     target = settings.load_target(item.target, spec["target"])
     folder = job.staging / item.name
     folder.mkdir(parents=True)
-    gaps: list[str] = []
-    whole_from: list[datetime | None] = []
+    gaps: list[Gap] = []
     pieces = 0
 
     def report(**news: object) -> None:
@@ -196,30 +196,29 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
     try:
         for piece in item.pieces(target, job.window, limits):
             if isinstance(piece, Gap):
-                gaps.append(piece.reason)
-                whole_from.append(piece.before)
+                gaps.append(piece)
                 continue
             pieces += 1
             if cut := writer.write(piece):
-                gaps.append(cut)
+                gaps.append(Gap(cut))
     except (Unreachable, Refused) as error:
         absent = isinstance(error, Unreachable) and not getattr(target, "configured", True)
         outcome = Outcome.ABSENT if absent else Outcome.FAILED
-        gaps.append(str(error))
+        gaps.append(Gap(str(error)))
         hint = error.hint
     except NotHere as error:
         outcome = Outcome.ABSENT
-        gaps.append(str(error))
+        gaps.append(Gap(str(error)))
     except Exception as error:  # noqa: BLE001 (one failing collector never stops the report)
         outcome = Outcome.FAILED
-        gaps.append(f"{type(error).__name__}: {error}".strip().splitlines()[0])
+        gaps.append(Gap(f"{type(error).__name__}: {error}".strip().splitlines()[0]))
         hint = "report this with the sentence above: the collector did not foresee it"
     if gaps and (pieces or outcome is Outcome.COLLECTED):
         outcome = Outcome.PARTIAL
-    known = [before for before in whole_from if before] if outcome is Outcome.PARTIAL else []
-    # of anything else that is missing nobody knows the time
-    since = max(known).isoformat() if known and len(known) == len(gaps) else ""
-    reason, _ = job.redactor.text("; ".join(dict.fromkeys(gaps)))
+    # of what is missing for another reason than its age nobody knows the time
+    whole_from = latest_known(gap.before for gap in gaps) if outcome is Outcome.PARTIAL else None
+    since = whole_from.isoformat() if whole_from else ""
+    reason, _ = job.redactor.text("; ".join(dict.fromkeys(gap.reason for gap in gaps)))
     duration_s = time.monotonic() - began
     hint, _ = job.redactor.text(hint)
     ended = {"outcome": outcome, "reason": reason, "hint": hint, "duration_s": duration_s, "whole_from": since}

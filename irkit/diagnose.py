@@ -22,6 +22,7 @@ from irkit.model import (
     VerdictState,
 )
 from irkit.onset_interval import KINDS, OnsetInterval, interval_of
+from irkit.times import latest_known
 from irkit.wholeness import unless_cut, unless_long_past
 
 if TYPE_CHECKING:
@@ -185,9 +186,8 @@ def _settled(finding: Finding, evidence: Loaded, began: datetime | None) -> Find
     if finding.verdict.withheld is None:
         return finding
     item = _REGISTRY[finding.symptom]
-    cut = [evidence.whole_from(kind) for kind in (*item.needs, *item.uses) if evidence.how_cut(kind)]
-    known = [moment for moment in cut if moment]
-    whole_from = max(known) if known and len(known) == len(cut) else None
+    cut = [kind for kind in (*item.needs, *item.uses) if evidence.how_cut(kind)]
+    whole_from = latest_known(map(evidence.whole_from, cut))
     return replace(finding, verdict=unless_long_past(finding.verdict, whole_from, began))
 
 

@@ -50,7 +50,7 @@ class Check:
 class ValuedCheck:
     """A check with the gap of the top two as it would be after its worst and its best outcome for the first.
 
-    `value` is the distance of these two per cost. The order could turn where `low` is not above 0.
+    `value` is the distance of these two per cost. The order could turn where `low` is below 0, be a tie at 0.
     """
 
     check: Check
@@ -65,12 +65,20 @@ class ValuedCheck:
     def could_turn(self) -> bool:
         return self.low <= _SETTLED
 
+    @property
+    def could(self) -> str:
+        """Say what the check could do to the order of the two, "" for nothing."""
+        if not self.could_turn:
+            return ""
+        return "could turn the order" if self.low < -_SETTLED else "could bring the two level"
+
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """The top two contenders, the gap between their scores, and the checks that could move it, best first.
 
-    `settled` where no outcome of anything unknown could put another first; `unknown` counts the symptoms left so.
+    `settled` where no outcome of anything unknown could put another first or level with it; `unknown` counts the
+    symptoms left so. `lowest` is the least by which the first could lead any other: 0 for a tie at most.
     """
 
     first: str
@@ -79,6 +87,7 @@ class Outlook:
     settled: bool
     unknown: int
     checks: tuple[ValuedCheck, ...]
+    lowest: float
 
     def standing(self, first: str) -> str:
         """Say how firm the order is; `first` is what the one in front is called."""
@@ -90,7 +99,8 @@ class Outlook:
             )
             return f"Settled: {left}, {first} stays first." if self.unknown else f"Settled: {left}."
         if self.unknown:
-            return f"Not settled: {count(self.unknown, 'unknown symptom')} could put another first."
+            outcome = "put another first" if self.lowest < -_SETTLED else "bring another level with it"
+            return f"Not settled: {count(self.unknown, 'unknown symptom')} could {outcome}."
         return "Not settled, though nothing is unknown: the scores do not tell the first two apart."
 
 
@@ -115,7 +125,8 @@ def outlook(  # noqa: PLR0913 (what was found, in which evidence, and all that s
     checks = next_checks(findings, runbook, possible, *names)
     unknown = sum(item.verdict.state is VerdictState.UNKNOWN for item in findings if item.incident_types)
     gap = round(first.score - second.score, 3)
-    return Outlook(*names, gap, is_settled(findings, runbook), unknown, checks)
+    lowest = least_lead(findings, runbook)
+    return Outlook(*names, gap, lowest > _SETTLED, unknown, checks, lowest)
 
 
 def _rival(findings: Sequence[Finding], runbook: Runbook, ranked: Sequence[Hypothesis]) -> Hypothesis:
@@ -171,11 +182,14 @@ def gap_range(
     return gap(worst), gap(best)
 
 
-def is_settled(findings: Sequence[Finding], runbook: Runbook) -> bool:
-    """Say whether the first contender stays first whatever becomes of the symptoms that are unknown."""
+def least_lead(findings: Sequence[Finding], runbook: Runbook) -> float:
+    """Return by how much the first contender leads the nearest other after the worst outcome of all that is unknown.
+
+    Above 0 it stays first whatever becomes of that, at 0 it may get a rival, below 0 it may fall behind one.
+    """
     unknown = [item.symptom for item in findings if item.verdict.state is VerdictState.UNKNOWN]
     first, *others = [item.incident_type for item in contenders(findings, runbook)]
-    return all(gap_range(unknown, findings, runbook, first, other)[0] > _SETTLED for other in others)
+    return round(min(gap_range(unknown, findings, runbook, first, other)[0] for other in others), 6)
 
 
 def possible_checks(  # noqa: PLR0913 (as `outlook`)

@@ -27,7 +27,7 @@ _UNHIDE = {ord(hidden): chr(digit) for digit, hidden in _HIDE.items()}
 
 _PART, _QUERY = r"[\w.@%+~$#{}-]{1,255}", r"(?:\?[^\s\"]{0,2000})?"
 _UNIT = r"(?:[KMGTP]i?B|B|[bB]ytes?|[num]?s|µs|μs|msecs?|secs?|seconds?|min|minutes?|hours?|[kMG]?Hz|%)"
-_AMOUNT = rf"(?<![\w.])[0-9][0-9.,]{{0,30}} ?{_UNIT}(?!\w)"
+_AMOUNT = rf"(?<![\w.])[0-9][0-9.,]{{0,30}} ?{_UNIT}(?!\.?\w)"
 _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -40,6 +40,13 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # a path of two parts or more, with its query; one part where it is clearly a path
         (rf"(?<![\w/\\.])(?:[A-Za-z]:|~|\.{{1,2}})?[/\\](?:{_PART}[/\\]{{1,2}}){{1,64}}(?:{_PART})?{_QUERY}", VARIABLE),
         (rf"(?<![\w/\\.])(?:~|\.{{1,2}})/{_PART}", VARIABLE),
+        # the value of a key that has brackets: relay=mx.example.org[10.0.0.1]:25
+        (
+            r"(?<=\w=)[^\s,;=&|\"'(){}\[\]<>\ue000-\ue009]{1,200}[\[({][^\s,;=\"]{0,200}[\])}][^\s,;=\"\])}]{0,50}",
+            VARIABLE,
+        ),
+        # several words in quotes
+        (r"(?<=\w=\")[^\"\s\ue000-\ue009]{0,100} [^\"\ue000-\ue009]{0,200}(?=\")", VARIABLE),
         # the words of a date
         (r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6} {1,2}[0-9]{1,2}\b", "0"),
         (r"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? (?=[0-9])", ""),

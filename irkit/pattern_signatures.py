@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from irkit.pattern_keys import BLOCK_BYTES, KeyReader, Keys, extension, is_blank, without_ids
 from irkit.pattern_masks import MAX_LINE_CHARS
@@ -156,10 +156,13 @@ def _decoded(line: bytes) -> str:
 def _blocks_of_lines(lines: Sequence[object]) -> Iterator[bytes]:
     """Yield lines joined, so many at a time as a reader takes."""
     for start in range(0, len(lines), _BLOCK_LINES):
-        some = [line if isinstance(line, str) else "" for line in lines[start : start + _BLOCK_LINES]]
-        joined = "\n".join(some)
+        some = lines[start : start + _BLOCK_LINES]
+        try:
+            joined = "\n".join(cast("Sequence[str]", some))
+        except TypeError:  # asked of each line only where one is no text
+            joined = "\n".join([line if isinstance(line, str) else "" for line in some])
         if joined.count("\n") >= len(some):
-            joined = "\n".join([line.replace("\n", " ") for line in some])
+            joined = "\n".join([line.replace("\n", " ") if isinstance(line, str) else "" for line in some])
         yield from _cut(joined.encode("utf-8", "surrogatepass"))
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from irkit.log_formats import clean, parse_level
 from irkit.pattern_changes import rates_of
+from irkit.pattern_joins import Pattern, joined
 from irkit.pattern_masks import pieces_of, unhide_status
 from irkit.pattern_signatures import Signatures
 from irkit.pattern_split import patterns_of
@@ -73,17 +74,25 @@ def name(examples: Sequence[str]) -> tuple[list[str], Codes]:
     pieces = [pieces_of(example) for example in examples]
     rows = [tuple(token for token, _ in line) for line in pieces]
     found = patterns_of(rows)
+    patterns = [
+        tuple((token, spaced) for token, (_, spaced) in zip(found[row], line, strict=True))
+        for row, line in zip(rows, pieces, strict=True)
+    ]
+    wider = joined(patterns)
     texts: dict[str, int] = {}
     indices = np.empty(len(rows), dtype=np.int64)
     known: dict[tuple[str, ...], int] = {}
-    for at, (row, line) in enumerate(zip(rows, pieces, strict=True)):
-        pattern = found[row]
-        if pattern not in known:
-            spaces = (" " if spaced and index else "" for index, (_, spaced) in enumerate(line))
-            text = "".join(space + token for space, token in zip(spaces, pattern, strict=True))
-            known[pattern] = texts.setdefault(unhide_status(text), len(texts))
-        indices[at] = known[pattern]
+    for at, (row, pattern) in enumerate(zip(rows, patterns, strict=True)):
+        tokens = found[row]
+        if tokens not in known:
+            known[tokens] = texts.setdefault(_text(wider[pattern]), len(texts))
+        indices[at] = known[tokens]
     return list(texts), indices
+
+
+def _text(pattern: Pattern) -> str:
+    text = "".join(f" {token}" if spaced and index else token for index, (token, spaced) in enumerate(pattern))
+    return unhide_status(text)
 
 
 @dataclass(frozen=True, slots=True)

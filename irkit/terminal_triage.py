@@ -103,7 +103,7 @@ def _checks(
 
 def _worth(item: ValuedCheck, symptoms: dict[str, str]) -> str:
     named = ", ".join(symptoms[slug] for slug in item.check.symptoms)
-    turn = ", which could turn the order" if item.could_turn else ""
+    turn = f", which {item.could}" if item.could else ""
     how = "look by hand" if item.check.name == BY_HAND else f"collect {item.check.name} again"
     return f"{how} for {named}: they would then be {item.low:.2f} to {item.high:.2f} apart{turn}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 
 from irkit.errors import InputError
@@ -85,6 +86,16 @@ def of_yesterday(text: str, now: datetime) -> str:
 def between(start: datetime, end: datetime) -> timedelta:
     """Return the time from one moment to another as they are shown, to the second: so that readers find it right."""
     return end.replace(microsecond=0) - start.replace(microsecond=0)
+
+
+def latest_known(moments: Iterable[datetime | None]) -> datetime | None:
+    """Return the latest of some moments; None where there are none, or where one of them is not known."""
+    latest: datetime | None = None
+    for moment in moments:
+        if moment is None:
+            return None
+        latest = moment if latest is None else max(latest, moment)
+    return latest
 
 
 def format_time(at: datetime) -> str:

@@ -41,6 +41,16 @@ def test_a_ramp_is_since_it_begins_to_rise_and_its_interval_is_wider() -> None:
     assert found.size == pytest.approx(15, abs=3)
 
 
+def test_a_ramp_stands_out_from_a_bend_where_it_is_only_somewhat_likelier() -> None:
+    _, (values, onset) = each(("ramp",), 16, 1, faulty)[-1]
+    found = find(values)
+    assert found.shape is Shape.RAMP
+    assert 5 <= found.strength < 8
+    assert found.index == pytest.approx(onset, abs=8)
+    bends = [noise(240, seed) + 4 * np.sin(np.pi * np.arange(240) / 240) for seed in range(20)]
+    assert [find(values) for values in bends] == [NO_ONSET] * 20
+
+
 def test_an_episode_that_passed_has_an_end() -> None:
     values = noise(250)
     values[100:130] -= 9

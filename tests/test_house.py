@@ -101,6 +101,7 @@ ROOMS = (
     "slow_queries",
     "pattern_masks",
     "pattern_split",
+    "pattern_joins",
     "pattern_keys",
     "pattern_signatures",
     "pattern_changes",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from irkit.diagnose import diagnose
 from irkit.model import CollectorRun, Outcome, Verdict, VerdictState
-from irkit.next_check import BY_HAND, BY_HAND_COST, Check, gap_range, is_settled, next_checks, outlook, possible_checks
+from irkit.next_check import BY_HAND, BY_HAND_COST, Check, gap_range, least_lead, next_checks, outlook, possible_checks
 from irkit.triage import NONE_OF_THESE, contenders
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 from tests.test_triage import CLEAR, DOWN, FOUND, RUNBOOK, TYPES, UNKNOWN, VERDICTS, findings, found
@@ -75,9 +75,27 @@ def test_equals_are_ordered_by_cost_and_name() -> None:
 
 
 def test_settled_means_that_no_outcome_turns_the_order() -> None:
-    assert is_settled(findings(DOWN | unknown("oom-kills")), RUNBOOK)
-    assert not is_settled(findings(DOWN | unknown("p95-latency", "slow-dashboard-loading")), RUNBOOK)
-    assert not is_settled(findings({}, UNKNOWN), RUNBOOK)
+    assert least_lead(findings(DOWN | unknown("oom-kills")), RUNBOOK) > 0
+    assert least_lead(findings(DOWN | unknown("p95-latency", "slow-dashboard-loading")), RUNBOOK) <= 0
+    assert least_lead(findings({}, UNKNOWN), RUNBOOK) < 0
+
+
+def told(made: tuple[Any, ...]) -> tuple[str, list[str]]:
+    ahead = outlook(made, InMemory({}), RUNBOOK, DETECTORS, COSTS)
+    return ahead.standing("it"), [item.could for item in ahead.checks]
+
+
+def test_a_tie_at_most_is_not_told_as_another_in_front() -> None:
+    # all of one type was found beyond doubt, and all that is unknown of another could be found, too
+    whole = dict.fromkeys(("health-check-failing", "5xx-error-spike", "timeout-errors"), found(1.0))
+    level = findings(whole | unknown("p95-latency", "slow-dashboard-loading"))
+    assert least_lead(level, RUNBOOK) == 0
+    said, could = told(level)
+    assert said == "Not settled: 2 unknown symptoms could bring another level with it."
+    assert "could turn the order" not in could
+    said, could = told(findings({}, UNKNOWN))
+    assert said.endswith("could put another first.")
+    assert "could turn the order" in could
 
 
 class Partly(InMemory):

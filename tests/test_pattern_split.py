@@ -43,3 +43,29 @@ def test_lines_of_unequal_length_are_never_one() -> None:
 def test_thousands_of_rows_need_no_deep_recursion() -> None:
     lines = [f"w{'x' * index} z" for index in range(3000)]
     assert len(told(*lines)) == 3000
+
+
+def test_three_names_among_many_words_are_a_variable_and_three_acts_are_not() -> None:
+    names = [f"the device {name} left promiscuous mode" for name in ("lan", "wan", "dmz")]
+    assert set(told(*names)) == {"the device <*> left promiscuous mode"}
+    acts = [f"the service of the host was {act}" for act in ("started", "stopped", "drained")]
+    assert told(*acts) == acts
+    assert len(set(told(*names[:2]))) == 2
+
+
+def test_what_fills_brackets_alone_is_a_variable_but_for_on_and_off() -> None:
+    assert set(told("no answer from ( web ) yet", "no answer from ( db ) yet")) == {"no answer from ( <*> ) yet"}
+    assert len(set(told("the fan is now ( on )", "the fan is now ( off )"))) == 2
+
+
+def test_numbered_names_are_a_variable_whatever_is_before_the_number() -> None:
+    assert set(told("link of eth<*> is down", "link of bond<*> is down")) == {"link of <*> is down"}
+
+
+def test_a_name_that_other_lines_have_split_is_joined_again() -> None:
+    others = [f"{word} {word} a b c" for word in ("alpha", "beta", "gamma", "delta", "eta", "theta", "iota", "kappa")]
+    names = [f"device {name} left promiscuous mode" for name in ("lan", "wan", "dmz")]
+    mixed = [f"device {name} entered promiscuous mode" for name in ("lan", "wan", "dmz")]
+    found = told(*others, *names, *mixed)
+    assert found[: len(others)] == others
+    assert set(found[len(others) :]) == {"device <*> left promiscuous mode", "device <*> entered promiscuous mode"}

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irkit.patterns import MINUTE_COLUMNS, PATTERN_COLUMNS, count_file, group, mine, read, telling
+from tests.support import syslog_lines
 
 OUR_OWN = Path(__file__).parent / "data" / "log_patterns.tsv"
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -38,6 +39,11 @@ def test_our_own_labelled_lines_are_grouped_as_they_should_be() -> None:
     rows = [line.split("\t", 1) for line in OUR_OWN.read_text(encoding="utf-8").splitlines()]
     _, codes = group([line for _, line in rows])
     assert grouping_accuracy(codes.tolist(), [label for label, _ in rows]) == 1.0
+
+
+def test_daemons_lines_that_name_people_hosts_and_queues_are_grouped_by_message() -> None:
+    labels, lines = zip(*syslog_lines.lines(seed=4), strict=True)
+    assert grouping_accuracy(group(lines)[1].tolist(), labels) > 0.85
 
 
 def test_a_row_says_what_how_often_when_and_one_line_to_the_letter() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irkit.errors import InputError
-from irkit.times import between, format_duration, format_time, of_yesterday, parse_duration, parse_time
+from irkit.times import between, format_duration, format_time, latest_known, of_yesterday, parse_duration, parse_time
 
 NOW = datetime(2026, 11, 24, 3, 20, 30, tzinfo=UTC)
 
@@ -151,3 +151,9 @@ def test_a_written_time_reads_back_to_the_second(naive: datetime) -> None:
 )
 def test_durations_for_people(duration: timedelta, expected: str) -> None:
     assert format_duration(duration) == expected
+
+
+def test_the_latest_of_moments_is_known_only_where_all_are() -> None:
+    assert latest_known([NOW, NOW - timedelta(hours=1)]) == NOW
+    assert latest_known([NOW, None]) is None
+    assert latest_known([]) is None

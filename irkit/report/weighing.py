@@ -50,7 +50,7 @@ class CheckRow:
     low: float
     high: float
     value: float
-    could_turn: bool
+    could: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -144,7 +144,7 @@ def _check(item: next_check.ValuedCheck, of: Material) -> CheckRow:
         item.low,
         item.high,
         item.value,
-        item.could_turn,
+        item.could,
     )
 
 
