@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
-import tempfile
 from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
 
 from jinja2.bccache import Bucket, BytecodeCache
+
+from irkit.whole_file import write_whole
 
 
 class CompiledTemplates(BytecodeCache):
@@ -33,11 +33,7 @@ class CompiledTemplates(BytecodeCache):
         if sys.dont_write_bytecode:
             return
         with suppress(OSError):
-            self._folder.mkdir(exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=self._folder, suffix=".partial")
-            with os.fdopen(handle, "wb") as file:
-                bucket.write_bytecode(file)
-            Path(name).replace(self._path(bucket))
+            write_whole(self._path(bucket), bucket.bytecode_to_string())
 
     def _path(self, bucket: Bucket) -> Path:
         digest = hashlib.sha256(f"{bucket.key} {self._made_by}".encode()).hexdigest()[:16]

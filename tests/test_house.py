@@ -24,6 +24,7 @@ LOCKS = sorted((ROOT / ".requirements").glob("*.txt"))
 # also from itself.
 ROOMS = (
     "errors",
+    "whole_file",
     "times",
     "visible",
     "message_text",

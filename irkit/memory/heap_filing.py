@@ -7,7 +7,6 @@ and `findings.json`, made anew with each.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from irkit.bundle import sha256_of
 from irkit.errors import SnapshotError
 from irkit.memory import heap, heap_file, stacks
 from irkit.memory.heap_findings import chosen, findings
+from irkit.whole_file import write_whole
 
 FINDINGS = "findings.json"
 SUFFIX = ".irkheap"
@@ -72,10 +72,8 @@ def _analysed(place: Path) -> Kept:
     paths = sorted(place.glob(f"*{SUFFIX}"))
     heaps = [heap.open(path) for path in chosen(paths)]
     told = findings(heaps, {path: sha256_of(path) for path in paths})
-    aside = place / f".{FINDINGS}.{os.getpid()}"
     try:
-        aside.write_text(json.dumps(told, indent=1), encoding="utf-8")
-        aside.replace(place / FINDINGS)
+        write_whole(place / FINDINGS, json.dumps(told, indent=1).encode("utf-8"))
     except OSError as error:
         raise SnapshotError(f"{place} cannot be written: {error.strerror}", hint=_HINT) from error
     times = [_taken_at(each.file.path, each.file.meta) for each in heaps]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -26,6 +24,7 @@ from irkit.errors import InputError, NotFoundError
 from irkit.publish import safe
 from irkit.publish.scrub import scrubbed, secrets_of
 from irkit.visible import cut, visible
+from irkit.whole_file import write_whole
 
 _HERE = Path(__file__).parent
 _TEMPLATES = _HERE.parents[1] / "templates"
@@ -120,12 +119,7 @@ def to_html(executed_notebook: Path, html: Path) -> Path:
         raise InputError(msg, hint="give the notebook that papermill wrote") from None
     page, _ = IrkitExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]
     try:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=html.parent, prefix=f".{html.name}.", suffix=".partial")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        Path(name).chmod(0o644)
-        Path(name).replace(html)
+        write_whole(html, page.encode("utf-8"))
     except OSError as error:
         msg = f"the page {html} cannot be written: {error.strerror or error}"
         raise InputError(msg, hint="choose another place") from None
@@ -138,10 +132,14 @@ def stylesheet() -> str:
     return frame + irkit.report.html.stylesheet()
 
 
-def policy(style: str) -> str:
-    """Return the Content-Security-Policy: no script, no request, no other style than this one."""
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    return f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+def policy(style: str, script: str = "") -> str:
+    """Return the Content-Security-Policy: no request, no other style than this one, and no script but the one given."""
+    allowed = f"default-src 'none'; img-src data:; style-src {_digest(style)}; base-uri 'none'; form-action 'none'"
+    return f"{allowed}; script-src {_digest(script)}" if script else allowed
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
 
 
 def problems_of(nb: Mapping[str, Any]) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from irkit.errors import InputError
+from irkit.whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +25,7 @@ class Folder:
 
     def write(self, name: str, data: bytes) -> None:
         """Put a file in place."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(dir=self.path, prefix=f".{name}.", suffix=".partial")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(aside).chmod(0o644)
-            Path(aside).replace(self.path / name)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
+        write_whole(self.path / name, data, synced=True)
 
     def remove(self, name: str) -> None:
         """Take a file away; that it is not there is no error."""

@@ -1,0 +1,31 @@
+"""A file that is there whole or not at all: written aside in its folder, then put in place in one step."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+_MODE = 0o644
+
+
+def write_whole(path: Path, data: bytes, *, synced: bool = False) -> None:
+    """Put a file in place of what bears its name, if anything does; `synced` has its bytes on the disk before.
+
+    Raises:
+        OSError: it cannot be written; what was there is untouched, and nothing is left beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    aside = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
+        aside.chmod(_MODE)
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
