@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from irkit import batch, reviewing, workspace
 from irkit.model import Incident, utc_now
-from irkit.site.entry import Entry, digest_of, entry_of, from_json, is_draft, to_json
+from irkit.site.entry import Entry, digest_of, entry_of, from_json, is_draft, makings, to_json
 from irkit.site.pages import FEED, INDEX, feed, index
 from irkit.site.place import Place
 
@@ -87,14 +87,14 @@ def _planned(
     place: Place, ids: Iterable[int], known: Mapping[int, Entry], settings: Settings, *, drafts: bool
 ) -> _Plan:
     """Say which pages are to be made, and which are as they were made and made from what they would be made from."""
-    plan = _Plan()
+    plan, shared = _Plan(), makings(settings)
     for number in ids:
         incident = workspace.incident(number, settings=settings)
         told = workspace.timeline(incident, settings=settings)
         if is_draft(incident, told) and not drafts:
             plan.drafts.append(number)
             continue
-        digest, earlier = digest_of(incident, told, settings, utc_now()), known.get(number)
+        digest, earlier = digest_of(incident, told, shared, settings, utc_now()), known.get(number)
         page = place.read(earlier.file) if earlier and earlier.made_of == digest else None
         if earlier and page is not None and hashlib.sha256(page).hexdigest() == earlier.sha256:
             plan.entries[number] = earlier

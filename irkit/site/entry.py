@@ -91,17 +91,28 @@ def file_of(incident_id: int) -> str:
     return f"inc-{incident_id}.html"
 
 
-def digest_of(incident: Incident, told: tuple[Event, ...], settings: Settings, now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class Makings:
+    """What all pages of a publication are made from alike: of what digests, by which runbook, beside whom."""
+
+    made_by: tuple[str, ...]
+    everyone: tuple[Incident, ...]
+
+
+def makings(settings: Settings) -> Makings:
+    """Read once what the pages have in common."""
+    notebook = hashlib.sha256(notebooks.find("postmortem").read_bytes()).hexdigest()
+    made_by = (version("irkit"), notebook, stylesheet(), workspace.load_runbook(settings).sha256)
+    return Makings(made_by, workspace.incidents(settings=settings))
+
+
+def digest_of(incident: Incident, told: tuple[Event, ...], shared: Makings, settings: Settings, now: datetime) -> str:
     """Return a digest of all that an incident's page is made from; of the time, only what is overdue at `now`."""
     folders = bundles_of(settings.home, incident.id)
     seal = read_manifest(workspace.bundle_in_use(incident, folders, told)).seal if folders else ""
-    everyone = workspace.incidents(settings=settings)
-    alike = [one for one in everyone if one.type == incident.type and one.id != incident.id]
+    alike = [one for one in shared.everyone if one.type == incident.type and one.id != incident.id]
     parts = (
-        version("irkit"),
-        hashlib.sha256(notebooks.find("postmortem").read_bytes()).hexdigest(),
-        stylesheet(),
-        workspace.load_runbook(settings).sha256,
+        *shared.made_by,
         seal,
         asdict(incident),
         [(event.id, event.at, event.kind, event.actor, event.text, dict(event.data)) for event in told],
