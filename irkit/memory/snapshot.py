@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,7 @@ def pid_of_container(name: str, target: DockerTarget, proc: Path = PROC) -> int:
 
 
 def pids_of_container(name: str, target: DockerTarget) -> list[int]:
-    """Return the numbers, here, of the processes of a running container, its first one first.
+    """Return the numbers, here, of a running container's first process and of those that descend from it.
 
     Raises:
         SnapshotError: the Engine cannot be asked, does not know the container, or it does not run.
@@ -131,8 +132,23 @@ def pids_of_container(name: str, target: DockerTarget) -> list[int]:
     if not pid:
         raise SnapshotError(f"container {name} does not run", hint="`docker ps` lists those that do")
     titles = [str(title).upper() for title in listed.get("Titles") or ()]
-    found = [int(cells[titles.index("PID")]) for cells in listed.get("Processes") or () if "PID" in titles]
-    return [pid, *(each for each in found if each != pid)]
+    if not {"PID", "PPID"} <= set(titles):
+        return [pid]
+    at, above = titles.index("PID"), titles.index("PPID")
+    parents = {int(cells[at]): int(cells[above]) for cells in listed.get("Processes") or ()}
+    return family(pid, parents)
+
+
+def family(pid: int, parents: Mapping[int, int]) -> list[int]:
+    """Return a container's first process and those that descend from it, given the parent of each.
+
+    The others were put there from outside, such as the Engine's health checks, which inherit the service's environment
+    and so may have an agent for the moment that they last.
+    """
+    found = [pid]
+    for one in found:
+        found += [each for each, parent in parents.items() if parent == one and each not in found]
+    return found
 
 
 def has_agent(pid: int, proc: Path = PROC) -> bool:

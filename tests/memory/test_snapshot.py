@@ -19,7 +19,7 @@ from irkit.memory import agent
 from irkit.memory.agent import VARIABLE, socket_folder
 from irkit.memory.gc_figures import gc_figures
 from irkit.memory.heap_file import Column, read, store
-from irkit.memory.snapshot import _candidates, snapshot
+from irkit.memory.snapshot import _candidates, family, snapshot
 
 ROOT = Path(__file__).parents[2]
 WALKERS = [
@@ -199,6 +199,12 @@ def test_a_process_without_an_agent_or_none_at_all_is_said(tmp_path: Path) -> No
         snapshot(os.getpid(), tmp_path / "a.irkheap")
     with pytest.raises(NotFoundError, match="no process"):
         snapshot(2**22 + 1, tmp_path / "a.irkheap")
+
+
+def test_a_health_check_is_none_of_the_services_processes() -> None:
+    """What the Engine runs in a container, seen from here, is a child of the Engine's."""
+    parents = {100: 90, 101: 100, 103: 101, 102: 100, 110: 90, 111: 110}
+    assert family(100, parents) == [100, 101, 102, 103]
 
 
 @pytest.mark.parametrize(("status", "tries"), [(-11, 3), (4, 1), (-9, 1)])
