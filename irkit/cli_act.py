@@ -70,7 +70,11 @@ def act(
         return
     _confirm(action, plan, yes=yes, target=target)
     by = actor or console.user()
-    cited = _collect(action, ask, lacking, by, without_evidence=without_evidence)
+    try:
+        cited = _collect(action, ask, lacking, by, without_evidence=without_evidence)
+    except ActError as error:
+        _note(action, f"{action.name} {plan.target} was held back: {error}", ask, actor)
+        raise
     with console.status(f"{name} {plan.target}"):
         done = engine.perform(action, plan, ask, store=workspace.store(settings), actor=by, evidence=cited)
     number = engine.step_of(action, ask)
@@ -85,7 +89,6 @@ def act(
 def _planned(action: Action, ask: Ask, actor: str | None, *, apply_it: bool) -> Plan:
     """Return the plan; where none can be made of what somebody wanted done, the timeline tells of it."""
     from irkit import act as engine
-    from irkit import workspace
 
     try:
         return engine.planned(action, ask)
@@ -93,23 +96,26 @@ def _planned(action: Action, ask: Ask, actor: str | None, *, apply_it: bool) -> 
         raise  # nothing was tried: it was not asked for rightly
     except IrkitError as error:
         if apply_it:
-            said = f"{' '.join([action.name, *ask.arguments])} could not be planned: {error}"
-            about = {"refused": action.name}
-            store, by = workspace.store(ask.settings), actor or console.user()
-            store.append(ask.incident.id, EventKind.NOTE, actor=by, text=said, data=about)
+            _note(action, f"{' '.join([action.name, *ask.arguments])} could not be planned: {error}", ask, actor)
         raise
+
+
+def _note(action: Action, sentence: str, ask: Ask, actor: str | None) -> None:
+    """Put on the timeline that somebody wanted an action done, and that nothing of it was."""
+    from irkit import workspace
+
+    store, about = workspace.store(ask.settings), {"refused": action.name}
+    store.append(ask.incident.id, EventKind.NOTE, actor=actor or console.user(), text=sentence, data=about)
 
 
 def _refused(action: Action, plan: Plan, ask: Ask, actor: str | None, *, apply_it: bool) -> ActError:
     """Return why an action is not done, and put it on the timeline where somebody wanted it done."""
     from irkit import act as engine
-    from irkit import workspace
     from irkit.act_contract import ActError
 
     sentence, hint, one = f"{action.name} {plan.target} is refused: {plan.refusal}", plan.instead, ask.incident.id
     if apply_it:
-        store = workspace.store(ask.settings)
-        store.append(one, EventKind.NOTE, actor=actor or console.user(), text=sentence, data={"refused": action.name})
+        _note(action, sentence, ask, actor)
     if number := engine.step_of(action, ask):
         hint += f'; where step {number} is to be left out: irkit step {one} {number} --skipped "why"'
     return ActError(sentence, hint=hint.removeprefix("; "))

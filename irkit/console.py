@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console, RenderableType
+    from rich.status import Status
 
     from irkit.collect import Progress
     from irkit.model import CollectorRun
@@ -22,11 +24,19 @@ if TYPE_CHECKING:
 
 # enough for seconds to tick, too few to flicker
 _FRAMES_A_SECOND = 4
+# what is drawn at the cursor for now; it makes room for each line that is said meanwhile
+_DRAWN: ContextVar[Status | None] = ContextVar("_DRAWN", default=None)
 
 
 def say(text: str) -> None:
-    """Write a line to standard output."""
+    """Write a line to standard output, on a row of its own whatever is shown to be under way."""
+    drawn = _DRAWN.get()
+    if drawn is None:
+        click.echo(text)
+        return
+    drawn.stop()
     click.echo(text)
+    drawn.start()
 
 
 def show(renderable: RenderableType) -> None:
@@ -52,8 +62,12 @@ def status(text: str) -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
-    with console.status(text):
-        yield
+    with console.status(text) as drawn:
+        mark = _DRAWN.set(drawn)
+        try:
+            yield
+        finally:
+            _DRAWN.reset(mark)
 
 
 @contextmanager

@@ -22,9 +22,24 @@ def test_no_escape_code_reaches_a_stream_that_is_no_terminal() -> None:
     assert (done.stdout, done.stderr) == (b"done\n", b"")
 
 
+def test_a_line_said_meanwhile_has_a_row_of_its_own() -> None:
+    said = on_a_terminal("from irkit import console\nwith console.status('under way'): console.say('news')\n")
+    before, _, after = said.partition(b"news")
+    assert b"under way" in before
+    assert b"under way" not in before.rpartition(b"\x1b[2K")[2], "its row was cleared first"
+    assert after.startswith(b"\r\n")
+
+
 def test_a_terminal_is_shown_what_is_under_way() -> None:
+    said = on_a_terminal(DRAWN)
+    for words in (b"under way", b"host", b"done"):
+        assert words in said
+    assert b"\x1b[?25h" in said, "the cursor is given back"
+
+
+def on_a_terminal(program: str) -> bytes:
     ours, theirs = pty.openpty()
-    with subprocess.Popen([sys.executable, "-c", DRAWN], stdout=theirs, stderr=theirs) as process:
+    with subprocess.Popen([sys.executable, "-c", program], stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         said = b""
         with suppress(OSError):  # how the end of a terminal is told
@@ -32,6 +47,4 @@ def test_a_terminal_is_shown_what_is_under_way() -> None:
                 said += piece
     os.close(ours)
     assert process.returncode == 0
-    for words in (b"under way", b"host", b"done"):
-        assert words in said
-    assert b"\x1b[?25h" in said, "the cursor is given back"
+    return said

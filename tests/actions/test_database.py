@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from irkit import database_target
 from irkit.sqlite_check import check
 from tests import sqlite_files as files
 from tests.actions.conftest import acts
@@ -82,10 +83,12 @@ def test_a_backup_that_cannot_be_made_is_a_sentence(desk: Run, tmp_path: Path) -
     assert (said.code, "no database at" in said.err) == (8, True)
 
 
-def test_a_check_says_of_each_table_what_is_with_it(desk: Run, tmp_path: Path) -> None:
+def test_a_check_says_of_each_table_what_is_with_it(desk: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with files.untouched(tmp_path / "data"):
         said = desk("act", "42", "integrity-check", *YES)
     assert (said.code, "whole    messages: 1" in said.out) == (0, True)
+    monkeypatch.setattr(database_target, "_TOLD_EVERY_S", 0.0)
+    assert re.search("█+░*  \\d+%", desk("act", "42", "integrity-check", *YES).out), "how far it is, by a bar"
     files.damage_an_index_entry(tmp_path / "data" / "x.db")
     with files.untouched(tmp_path / "data"):
         said = desk("act", "42", "integrity-check", *YES)

@@ -113,7 +113,7 @@ _TABLE: dict[str, Proofs] = {
         "test_services:test_what_was_stopped_is_started_again_and_nothing_else",
         "test_services:test_without_an_engine_the_sentence_says_so",
         "test_rows:test_nothing_is_changed_that_nobody_confirms",
-        "test_services:test_what_was_stopped_is_started_again_and_nothing_else",
+        "test_proofs_fail:test_what_runs_though_all_was_stopped_is_named",
         "test_services:test_one_killed_half_way_is_told_of_and_can_be_undone",
     ),
     "start-all": Proofs(
@@ -127,7 +127,7 @@ _TABLE: dict[str, Proofs] = {
         "test_database:test_a_restore_while_the_service_runs_is_refused_and_works_once_it_is_stopped",
         "test_database:test_a_backup_that_cannot_be_made_is_a_sentence",
         ASKS_NOBODY,
-        "test_database:test_a_backup_of_a_damaged_database_keeps_its_bytes",
+        "test_proofs_fail:test_a_backup_that_is_another_when_it_is_read_back_is_not_called_well",
         "test_killed:test_a_copy_is_whole_or_not_there_and_the_database_is_untouched",
     ),
     "integrity-check": Proofs(

@@ -197,6 +197,7 @@ def test_evidence_that_cannot_be_had_holds_the_action_back(irkit: Run, stack: St
     said = irkit("act", "42", "restart", "provider-beta", *DO)
     assert said.code == 8
     assert "would destroy evidence that could not be collected" in said.err
+    assert "restart provider-beta was held back" in " ".join(irkit("show", "42").out.split()), "it was tried"
     assert stack.container("provider-beta").attrs["State"]["StartedAt"] == before
     assert irkit("act", "42", "restart", "provider-beta", *DO, *QUICK, "--without-evidence").code == 0
     assert [one.kind for one in acts()] == [EventKind.ACTION] * 2
