@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -181,11 +183,13 @@ def test_the_command_says_what_it_does_and_wants_to_be_told_the_name(tmp_path: P
 
 def test_a_process_of_another_user_is_refused_to_whoever_may_not_trace_it(tmp_path: Path) -> None:
     code = "import sys; from irkit.memory.attach import planned; planned(int(sys.argv[1]))"
-    with process(SERVICE, "0") as one:
+    # a copy that anybody may read, as a clone in somebody's home is not
+    with process(SERVICE, "0") as one, tempfile.TemporaryDirectory(dir="/var/tmp") as public:
+        Path(public).chmod(0o755)
+        shutil.copytree(Path(__file__).parents[2] / "irkit", Path(public) / "irkit")
         command = [SYSTEM_PYTHON, "-c", code, str(one.pid)]
-        source = str(Path(__file__).parents[2])
         done = subprocess.run(
-            command, cwd=source, env={"PYTHONPATH": source}, user=65534, capture_output=True, text=True, check=False
+            command, cwd=public, env={"PYTHONPATH": public}, user=65534, capture_output=True, text=True, check=False
         )
     assert "belongs to another user" in done.stderr, done.stderr
 
