@@ -85,8 +85,8 @@ def killed_at_random(folder: Path, times: int) -> None:
         assert open_bundle(path).runs
 
 
-def test_ten_kills_leave_whole_bundles_and_no_process(tmp_path: Path) -> None:
-    killed_at_random(tmp_path, 10)
+def test_five_kills_leave_whole_bundles_and_no_process(tmp_path: Path) -> None:
+    killed_at_random(tmp_path, 5)
 
 
 @pytest.mark.soak

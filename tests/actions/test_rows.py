@@ -58,7 +58,7 @@ _TABLE: dict[str, Proofs] = {
         "test_services:test_without_an_engine_the_sentence_says_so",
         "test_services:test_the_targets_name_has_to_be_typed",
         "test_services:test_a_restart_that_does_not_help_says_what_it_left",
-        "test_rows:test_one_that_was_killed_is_told_of_and_can_be_done_again",
+        "test_rows:test_a_restart_a_scale_and_a_start_that_were_killed_are_told_of_and_done_again",
     ),
     "check-database": Proofs(
         _LOOKED,
@@ -72,7 +72,7 @@ _TABLE: dict[str, Proofs] = {
         "test_services:test_without_an_engine_the_sentence_says_so",
         "test_rows:test_nothing_is_changed_that_nobody_confirms",
         "test_rows:test_more_containers_that_do_not_help_are_not_called_well",
-        "test_rows:test_one_that_was_killed_is_told_of_and_can_be_done_again",
+        "test_rows:test_a_restart_a_scale_and_a_start_that_were_killed_are_told_of_and_done_again",
     ),
     "switch-provider": Proofs(
         "test_providers:test_a_switch_by_the_teams_command_is_proven_by_health",
@@ -119,9 +119,9 @@ _TABLE: dict[str, Proofs] = {
     "start-all": Proofs(
         "test_services:test_one_killed_half_way_is_told_of_and_can_be_undone",
         "test_services:test_starting_what_nobody_stopped_is_refused",
-        "test_rows:test_nothing_is_changed_that_nobody_confirms",
+        "test_rows:test_a_restart_a_scale_and_a_start_that_were_killed_are_told_of_and_done_again",
         "test_services:test_what_was_stopped_is_started_again_and_nothing_else",
-        "test_rows:test_one_that_was_killed_is_told_of_and_can_be_done_again",
+        "test_rows:test_a_restart_a_scale_and_a_start_that_were_killed_are_told_of_and_done_again",
     ),
     "backup-database": Proofs(
         "test_database:test_a_restore_while_the_service_runs_is_refused_and_works_once_it_is_stopped",
