@@ -21,6 +21,7 @@ _EDGE_PX = 5
 _ROW_PX = 16
 _MAX_GAP_STEPS = 4
 _HEADROOM = 1.08
+_FAR = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,18 @@ class LevelLane:
     ends: tuple[datetime, ...] = ()
 
     @property
+    def shows_limit(self) -> bool:
+        """Whether the limit is drawn: far above all that was used, it would press that to the floor."""
+        return self.limit is not None and self.limit <= _FAR * self._peak
+
+    @property
     def top(self) -> float:
-        """The highest value that is drawn; a limit far above all that was used would press it to the floor."""
-        peak = max((point.value for point in self.points), default=0.0)
-        near = self.limit is not None and self.limit <= 4 * peak
-        return (max(peak, self.limit or 0.0) if near else peak) * _HEADROOM or 1.0
+        """The highest value that is drawn."""
+        return max(self._peak, self.limit or 0.0 if self.shows_limit else 0.0) * _HEADROOM or 1.0
+
+    @property
+    def _peak(self) -> float:
+        return max((point.value for point in self.points), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +92,14 @@ class Levels:
         placed = svg.rows_for(labels, width)
         y = (max((row for row, _, _ in placed), default=-1) + 1) * _ROW_PX + 6.0
         parts: list[str] = []
-        bottom = y + len(self.lanes) * (_HEAD_PX + _PLOT_PX + _GAP_PX) - _GAP_PX
+        heights = [_head_px(lane, width) + _PLOT_PX + _GAP_PX for lane in self.lanes]
+        bottom = y + sum(heights) - _GAP_PX
         for item, (_, label), (row, at, anchor) in zip(named, labels, placed, strict=True):
             parts.append(svg.line(x(item.at), (row + 1) * _ROW_PX - 12, x(item.at), bottom, "milestone"))
             parts.append(svg.text(at if anchor == "start" else at - 8, (row + 1) * _ROW_PX - 3, label, "name", anchor))
-        for lane in self.lanes:
+        for lane, height in zip(self.lanes, heights, strict=True):
             parts += _drawn(lane, x, y, width)
-            y += _HEAD_PX + _PLOT_PX + _GAP_PX
+            y += height
         edges = {"left": _EDGE_PX, "right": width - _EDGE_PX, "width": width}
         parts += svg.time_axis(x, bottom, self.start, self.end, **edges)
         return svg.document(width, int(bottom + 24), self.alt, parts)
@@ -116,7 +125,7 @@ class Levels:
 
 def _drawn(lane: LevelLane, x: Callable[[datetime], float], y: float, width: int) -> list[str]:
     """Return a lane's parts; `y` is its upper edge."""
-    base, top = y + _HEAD_PX + _PLOT_PX, lane.top
+    base, top = y + _head_px(lane, width) + _PLOT_PX, lane.top
 
     def height(value: float) -> float:
         return base - min(value / top, 1.0) * _PLOT_PX
@@ -125,7 +134,7 @@ def _drawn(lane: LevelLane, x: Callable[[datetime], float], y: float, width: int
     for at in lane.ends:
         parts.append(svg.line(x(at), base - _PLOT_PX, x(at), base, "leader"))
         parts.append(svg.rect(x(at) - 3, base - 3, 6, 6, "alarm"))
-    if lane.limit is not None and lane.limit <= top:
+    if lane.limit is not None and lane.shows_limit:
         parts.append(svg.line(_EDGE_PX, height(lane.limit), width - _EDGE_PX, height(lane.limit), "limit"))
     for piece in svg.pieces(lane.points, _longest(lane.points), lane.ends):
         points = [(x(point.at), height(point.value)) for point in piece]
@@ -134,8 +143,20 @@ def _drawn(lane: LevelLane, x: Callable[[datetime], float], y: float, width: int
         first, last = lane.trend
         parts.append(svg.line(x(first.at), height(first.value), x(last.at), height(last.value), "trend"))
     parts.append(svg.text(_EDGE_PX, y + 14, lane.name, "name"))
-    parts.append(svg.text(width - _EDGE_PX, y + 14, lane.said, anchor="end"))
+    if _beside(lane, width):
+        parts.append(svg.text(width - _EDGE_PX, y + 14, lane.said, anchor="end"))
+    else:
+        parts.append(svg.text(_EDGE_PX, y + 14 + _ROW_PX, svg.fitted(lane.said, width - 2 * _EDGE_PX)))
     return parts
+
+
+def _beside(lane: LevelLane, width: int) -> bool:
+    """Say whether a lane's name and what is said of it fit into one line."""
+    return svg.text_px(f"{lane.name}  {lane.said}") <= width - 2 * _EDGE_PX
+
+
+def _head_px(lane: LevelLane, width: int) -> int:
+    return _HEAD_PX if _beside(lane, width) else _HEAD_PX + _ROW_PX
 
 
 def _longest(points: Sequence[Point]) -> timedelta:

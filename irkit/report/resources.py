@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import ClassVar
@@ -119,12 +119,14 @@ def _row(growth: Growth, samples: Sequence[Row]) -> MemoryRow:
     )
 
 
-def _rate(growth: Growth) -> str:
+def _rate(growth: Growth, *, bounds: bool = True) -> str:
     if growth.course in {Course.SHORT, Course.LEVEL, Course.SETTLES}:
         return ""
     low, high = growth.interval.low, growth.interval.high
-    bounds = f" ({size(low * HOUR_S)} to {size(high * HOUR_S)})" if low is not None and high is not None else ""
-    return f"{size(growth.slope_per_s * HOUR_S)} an hour{bounds}"
+    between = ""
+    if bounds and low is not None and high is not None:
+        between = f" ({size(low * HOUR_S)} to {size(high * HOUR_S)})"
+    return f"{size(growth.slope_per_s * HOUR_S)} an hour{between}"
 
 
 def _full(growth: Growth) -> str:
@@ -159,9 +161,13 @@ def _lanes(growth: Growth, samples: list[Row], died: Sequence[datetime]) -> list
         last = growth.onset + timedelta(seconds=growth.span_s)
         rise = growth.slope_per_s * growth.span_s
         trend = (Point(growth.onset, (growth.last_bytes - rise) / _MIB), Point(last, growth.last_bytes / _MIB))
-    said = f"{_WORDS[growth.course]}, {_rate(growth)}" if _rate(growth) else _WORDS[growth.course]
-    said += f"; limit {size(growth.limit_bytes)} dashed" if growth.limit_bytes else ""
-    lanes = [LevelLane(f"{name}, memory", said, "MiB", memory, limit, trend, ends)] if memory else []
+    rate = _rate(growth, bounds=False)  # they stand in the table below
+    said = f"{_WORDS[growth.course]}, {rate}" if rate else _WORDS[growth.course]
+    lanes = []
+    if memory:
+        lane = LevelLane(f"{name}, memory", said, "MiB", memory, limit, trend, ends)
+        told = f"{said}; limit {size(growth.limit_bytes)} dashed" if growth.limit_bytes and lane.shows_limit else said
+        lanes.append(replace(lane, said=told))
     used = _points(samples, "cpu_percent", 1.0)
     if used:
         peak = max(point.value for point in used)

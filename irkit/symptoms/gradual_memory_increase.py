@@ -116,7 +116,8 @@ def _full(growth: Growth) -> str:
     if growth.full_in_s is None or not growth.limit_bytes:
         return ""
     low, high = growth.full_between_s.low, growth.full_between_s.high
-    between = f" ({_span(low)} to {_span(high)})" if low is not None and high is not None else ""
+    ends = [_span(end) for end in (low, high) if end is not None]
+    between = f" ({ends[0]} to {ends[1]})" if len(set(ends)) > 1 else ""
     return f"; at this rate its limit of {size(growth.limit_bytes)} is reached in {_span(growth.full_in_s)}{between}"
 
 

@@ -250,7 +250,7 @@ def _advice(subject: Row | None, explained_by: str, *, recovered: bool, logs_kep
     if recovered:
         return "It passes again; find out why it failed before it does so once more."
     if explained_by:
-        return f"The service blames {explained_by.replace('-', ' ')}; mend that first, a restart will not."
+        return f"The evidence blames {explained_by.replace('-', ' ')}; mend that first, a restart will not."
     if subject is not None and text_of(subject, "state") in STOPPED:
         kept = "this evidence holds those of its window" if logs_kept else "this evidence has none of them"
         return f"Read why it ended. Restarting it keeps its logs, removing or recreating it loses them; {kept}."

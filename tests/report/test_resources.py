@@ -1,5 +1,6 @@
 """Memory and processor time: what rises is drawn with its trend and limit, what is calm or unknown is told."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -106,3 +107,29 @@ def test_the_container_that_had_ended_is_told_of_though_it_gave_no_sample(tmp_pa
         ("redis", "keeps its level"),
     ]
     assert found.rows[0].limit_bytes == 256 * MIB
+
+
+def test_on_a_phone_what_is_said_of_a_lane_stands_below_its_name(tmp_path: Path) -> None:
+    found = shown(tmp_path, history("jarvis-api", [10.0 + index for index in range(120)]))
+    assert found.chart
+
+    def heights(svg: str) -> dict[str, float]:
+        return {words: float(y) for y, words in re.findall(r'<text x="[^"]+" y="([^"]+)"[^>]*>([^<]+)</text>', svg)}
+
+    for width, apart in ((960, 0), (360, 16)):
+        at = heights(found.chart.svg(width))
+        said = next(at[words] for words in at if words.startswith("rises, "))
+        assert said - at["jarvis-api, memory"] == apart
+
+
+def test_a_limit_far_above_is_neither_drawn_nor_said_to_be(tmp_path: Path) -> None:
+    near, far = (
+        shown(tmp_path / name, history("jarvis-api", [10.0 + index for index in range(60)], limit=limit)).chart
+        for name, limit in (("near", 256), ("far", 2560))
+    )
+    assert near
+    assert far
+    assert "limit 256 MiB dashed" in near.lanes[0].said
+    assert 'class="limit"' in near.svg()
+    assert "limit" not in far.lanes[0].said
+    assert 'class="limit"' not in far.svg()
