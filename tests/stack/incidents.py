@@ -140,7 +140,9 @@ def memory_leak(handler: Handler) -> Recording:
     handler.wait(45)
     handler.step(3, "done", "The list of answers is bounded now and deployed.")
     handler.tell(EventKind.RESOLVED, "The fix is deployed; memory flat since.")
-    handler.write("impact", "Chats slowed down, then were refused from the kill until the restart, about half a minute.")
+    handler.write(
+        "impact", "Chats slowed down, then were refused from the kill until the restart, about half a minute."
+    )
     handler.write("trigger", "Release 1.4.0 keeps every answer in a list that nothing ever shortens.")
     handler.write("contributing-factor", "No restart policy: the killed container stayed down until somebody came.")
     handler.write("went-well", "The flight recorder shows the growth from its first minute.")
