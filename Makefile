@@ -20,7 +20,7 @@ setup: $(VENV)/.dev  ## make .venv with irkit (editable) and its developers' too
 test: lint .setup/services  ## lint, then the whole suite against a real Docker Engine, Redis and Chromium
 	@sh .setup/services
 	@$(BIN)/python hatch_build.py >/dev/null
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff with all rules, mypy strict
 	$(BIN)/ruff check --quiet

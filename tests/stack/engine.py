@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
@@ -9,11 +10,13 @@ import shutil
 import socket
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import docker
 from docker.errors import DockerException, ImageNotFound
@@ -61,9 +64,34 @@ def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 30.
 
 @contextmanager
 def docker_engine(log_path: Path) -> Iterator[None]:
-    """An engine that answers: the one that runs already, which is left alone, or one started for the block."""
+    """An engine that answers: the one that runs already, which is left alone, or one started for the block.
+
+    Processes that run tests side by side share it: who started it ends it when the last of them is done with it, and
+    nobody begins to use it meanwhile.
+    """
+    with _lock("begin") as beginning, _lock("use") as using:
+        fcntl.flock(beginning, fcntl.LOCK_EX)
+        with _running(log_path) as started:
+            fcntl.flock(using, fcntl.LOCK_SH)
+            fcntl.flock(beginning, fcntl.LOCK_UN)
+            yield
+            if started:
+                fcntl.flock(beginning, fcntl.LOCK_EX)
+                fcntl.flock(using, fcntl.LOCK_EX)
+
+
+def _lock(name: str) -> IO[bytes]:
+    """A file to lock, beside the daemon's socket where this user may write there."""
+    beside = _DEFAULT_SOCKET.parent.resolve()
+    folder = beside if os.access(beside, os.W_OK) else Path(tempfile.gettempdir())
+    return (folder / f"irkit-tests-{name}.lock").open("ab")
+
+
+@contextmanager
+def _running(log_path: Path) -> Iterator[bool]:
+    """An engine in the block, and whether it was started for it."""
     if _engine_answers():
-        yield
+        yield False
         return
     dockerd = shutil.which("dockerd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if os.environ.get("DOCKER_HOST") or dockerd is None or os.geteuid() != 0:
@@ -81,7 +109,7 @@ def docker_engine(log_path: Path) -> Iterator[None]:
             tail = log_path.read_text(errors="replace")[-2000:]
             message = f"dockerd exited with {process.returncode}:\n{tail}"
             raise StackError(message)
-        yield
+        yield True
     finally:
         process.terminate()
         process.wait(_ENGINE_START_S)
@@ -199,7 +227,8 @@ def _host_python_minor() -> int:
 def _ensure_host_image() -> str:
     versions = [(str(program), program.stat().st_size, program.stat().st_mtime_ns) for program in _HOST_PROGRAMS]
     tag = hashlib.sha256(repr(versions).encode()).hexdigest()[:12]
-    with closing(docker.from_env()) as client:
+    with _lock("image") as lock, closing(docker.from_env()) as client:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # made once, though several want it at once
         try:
             client.images.get(f"{_HOST_REPOSITORY}:{tag}")
         except ImageNotFound:
