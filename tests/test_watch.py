@@ -178,11 +178,13 @@ def test_on_a_real_clock_a_watch_that_is_killed_and_started_again_tells_each_onc
     done = threading.Event()
     slack.rules = rules
     start()
-    assert done.wait(60)
-    store.append(incident.id, EventKind.ACKNOWLEDGED, actor="ana")
-    for each in watches:
-        each.kill()
-        each.wait()
+    try:
+        assert done.wait(180)
+        store.append(incident.id, EventKind.ACKNOWLEDGED, actor="ana")
+    finally:
+        for each in watches:
+            each.kill()
+            each.wait()
     assert [one["text"].splitlines()[0] for one in slack.taken] == [
         f"INC-1 Critical: Down ({role})" for role in ("On-call", "Backend Lead", "DevOps")
     ]
