@@ -6,13 +6,17 @@ import contextlib
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from irkit import console
 from irkit.cli_options import by_option
 from irkit.errors import InputError
-from irkit.model import Incident, utc_now
+from irkit.model import EventKind, Incident, utc_now
+
+if TYPE_CHECKING:
+    from irkit.memory.outside import Watched
 
 
 @click.group()
@@ -21,20 +25,34 @@ def memory() -> None:
 
 
 @memory.command("monitor")
-@click.option("--pid", type=click.IntRange(min=1), required=True, help="The process to watch, by its number here.")
+@click.option("--pid", type=click.IntRange(min=1), help="The process to watch, by its number here.")
+@click.option("--container", metavar="NAME", help="The process of a running container that holds the most memory.")
 @click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long: 60 (s), 10m, 1h.")
 @click.option("--every", "interval", default="1", show_default=True, metavar="TIME", help="How often: 1 (s), 500ms.")
+@click.option("--incident", "incident_id", metavar="ID", help="Note on its timeline what was seen.")
+@by_option
 @click.pass_context
-def monitor(context: click.Context, pid: int, length: str, interval: str) -> None:
+def monitor(
+    context: click.Context,
+    pid: int | None,
+    container: str | None,
+    length: str,
+    interval: str,
+    incident_id: str | None,
+    actor: str | None,
+) -> None:
     """Watch a process from outside: does its memory grow, how fast, and when is its container's limit reached?
 
     Nothing is put into it and it is not stopped. Ctrl-C ends the watch early and tells what there was.
     """
     from irkit.memory.outside import watch
 
-    for_s, every_s = _seconds(length), _seconds(interval)
+    incident, for_s, every_s = _one_process(pid, container, None, incident_id), _seconds(length), _seconds(interval)
+    pid = pid or _largest_of(str(container))
     with console.status(f"Watching process {pid}; Ctrl-C tells what there is so far"):
         seen = watch(pid, for_s, every_s)
+    if incident is not None:
+        _note(seen, incident, actor)
     console.say(str(seen))
     context.exit(1 if seen.has_ended else 0)
 
@@ -129,6 +147,21 @@ def _one_process(pid: int | None, container: str | None, path: Path | None, inci
     if incident_id is not None and path is not None:
         raise InputError("a filed snapshot has its place already", hint="leave out --to, or file it: irkit memory file")
     return workspace.incident(incident_id) if incident_id is not None else None
+
+
+def _note(seen: Watched, incident: Incident, actor: str | None) -> None:
+    from irkit import workspace
+
+    data = {"watched": seen.pid} | ({"limit_reached_in_s": seen.forecast.likely_s} if seen.forecast else {})
+    workspace.store().append(incident.id, EventKind.NOTE, actor=actor or console.user(), text=seen.told, data=data)
+
+
+def _largest_of(container: str) -> int:
+    from irkit import workspace
+    from irkit.memory.outside import largest
+    from irkit.memory.snapshot import pids_of_container
+
+    return largest(pids_of_container(container, workspace.load_settings(Path.cwd()).docker))
 
 
 def _python_of(container: str) -> int:

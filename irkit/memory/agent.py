@@ -77,7 +77,7 @@ def start() -> Path:
     """Listen for requests in a thread and return the socket's path; a second call changes nothing.
 
     Raises:
-        AgentError: the socket's folder belongs to another or is open to others, or cannot be made.
+        AgentError: the socket's folder belongs to another or is open to others, or cannot be made; or no thread can.
     """
     path = socket_folder(os.geteuid(), os.environ.get(VARIABLE, "")) / f"memory-{os.getpid()}.sock"
     with _lock:
@@ -86,6 +86,12 @@ def start() -> Path:
                 listener = _listen(path)
             except OSError as error:
                 raise AgentError(f"no socket can be made at {path}: {error.strerror or error}") from error
+            try:
+                threading.Thread(target=_serve, args=(listener,), name="irkit-memory-agent", daemon=True).start()
+            except RuntimeError as error:
+                listener.close()
+                path.unlink(missing_ok=True)
+                raise AgentError(f"no thread can be started: {error}") from error
             if _State.path is None:
                 os.register_at_fork(after_in_child=_again)
             _State.path, _State.listener = path, listener
@@ -93,7 +99,6 @@ def start() -> Path:
                 _State.timed_since_s = time.monotonic()
                 gc.callbacks.append(_collecting)
             atexit.register(_gone, path, os.getpid())
-            threading.Thread(target=_serve, args=(listener,), name="irkit-memory-agent", daemon=True).start()
     return path
 
 

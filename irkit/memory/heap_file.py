@@ -128,15 +128,16 @@ def read(path: Path) -> HeapFile:
     return HeapFile(meta, joined, totals)
 
 
-def store(stream: BinaryIO, path: Path, *, extra: Mapping[str, Any] | None = None) -> int:
+def store(stream: BinaryIO, path: Path, *, extra: Mapping[str, Any] | None = None) -> tuple[int, Totals]:
     """Write what comes from a stream to `path`, verified and compressed; the file appears whole or not at all.
 
-    Returns its size in bytes. `extra` is added to the description.
+    Returns its size in bytes and what it holds. `extra` is added to the description.
 
     Raises:
         SnapshotError: the stream ended early or is damaged, or the file cannot be written.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
+    totals = Totals(0, 0, 0, 0, 0, 0)
     try:
         with aside.open("xb") as out:
             os.chmod(out.fileno(), 0o600)  # noqa: PTH101 (the descriptor, not whatever has that name by now)
@@ -147,6 +148,7 @@ def store(stream: BinaryIO, path: Path, *, extra: Mapping[str, Any] | None = Non
                 if column is Column.META:
                     body = json.dumps({**json.loads(payload), **(extra or {})}).encode()
                 if column is Column.END:
+                    totals = Totals(*_TOTALS.unpack(body)[:6])
                     packed, encoding = _TOTALS.pack(*_TOTALS.unpack(body)[:6], count, headers_crc), 0
                 else:
                     packed, encoding = zlib.compress(body, 1), _ZLIB
@@ -163,7 +165,7 @@ def store(stream: BinaryIO, path: Path, *, extra: Mapping[str, Any] | None = Non
     finally:
         with suppress(OSError):
             aside.unlink()
-    return size_bytes
+    return size_bytes, totals
 
 
 def _coming(stream: BinaryIO) -> Iterator[tuple[Column, bytes]]:

@@ -6,7 +6,8 @@ What only a process can tell of itself (its objects, its garbage collections) is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from irkit import procfs
@@ -56,8 +57,29 @@ class Watched:
     has_ended: bool
     oom_kills: int
 
+    @property
+    def told(self) -> str:
+        """What was seen, in one line: what it does, and when its container's limit is reached."""
+        head, *ended = _heading(self)
+        return " ".join([f"{head}.", *ended, _verdict(self), _limit(self)])
+
     def __str__(self) -> str:
         return "\n".join(_lines(self))
+
+
+def largest(pids: Sequence[int], outside: Outside | None = None) -> int:
+    """Return the process that holds the most of those of a container: its first is often but an init.
+
+    Raises:
+        NotFoundError: none is left.
+    """
+    look, sizes = outside or Outside(), dict[int, int]()
+    for pid in pids:
+        with suppress(OSError):
+            sizes[pid] = look.rss_bytes(pid)
+    if not sizes:
+        raise NotFoundError("none of its processes is here any more", hint="does it run? `docker ps` tells")
+    return max(sizes, key=sizes.__getitem__)
 
 
 def watch(pid: int, for_s: float = 60.0, every_s: float = 1.0, outside: Outside | None = None) -> Watched:
@@ -142,11 +164,7 @@ def _shares(look: Outside, pid: int) -> MemoryShares | None:
 
 
 def _lines(seen: Watched) -> list[str]:
-    lines = [f"Process {seen.pid} ({visible(seen.command)}), watched for {span(seen.lasted_s)}"]
-    if seen.has_ended:
-        why = f": the kernel killed {seen.oom_kills} in its container for want of memory" if seen.oom_kills else ""
-        lines.append(f"It ended meanwhile{why}.")
-    lines.append(f"Verdict: {verdict_sentences(seen.rss, 'RSS')}.")
+    lines = [*_heading(seen), _verdict(seen)]
     told = f"RSS {size(seen.first_rss_bytes)} at first, {size(seen.last_rss_bytes)} at last"
     if seen.shares is None:
         lines.append(f"{told}; PSS and USS may not be read: run irkit as root.")
@@ -158,6 +176,18 @@ def _lines(seen: Watched) -> list[str]:
             "Next: irkit.memory.memory_monitor inside it names the types that grow; a restart destroys the evidence."
         )
     return lines
+
+
+def _heading(seen: Watched) -> list[str]:
+    lines = [f"Process {seen.pid} ({visible(seen.command)}), watched for {span(seen.lasted_s)}"]
+    if seen.has_ended:
+        why = f": the kernel killed {seen.oom_kills} in its container for want of memory" if seen.oom_kills else ""
+        lines.append(f"It ended meanwhile{why}.")
+    return lines
+
+
+def _verdict(seen: Watched) -> str:
+    return f"Verdict: {verdict_sentences(seen.rss, 'RSS')}."
 
 
 def _limit(seen: Watched) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory.agent import VARIABLE, socket_folder
-from irkit.memory.heap_file import read, store
+from irkit.memory.heap_file import store
 from irkit.phrase import grouped, size
 from irkit.procfs import started_s
 from irkit.settings import DockerTarget
@@ -87,12 +87,11 @@ def _taken(pid: int, path: Path, deadline_s: float, proc: Path, place: Path | No
                 os.close(writing)
             begun = line(answers, pid)
             try:
-                size_bytes = store(stream, path, extra={"pause_ns": begun["pause_ns"], **_identity(pid, proc)})
+                size_bytes, totals = store(stream, path, extra={"pause_ns": begun["pause_ns"], **_identity(pid, proc)})
             except SnapshotError as error:
                 stream.close()
                 raise _reason(answers, pid, error) from error
             ended = line(answers, pid)
-    totals = read(path).totals
     return Taken(
         path, size_bytes, totals.containers + totals.leaves, begun["pause_ns"] / 1e9, ended["copied_bytes_at_most"]
     )

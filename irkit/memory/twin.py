@@ -36,9 +36,9 @@ _MOST_DESCRIPTORS = 1 << 20
 _VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 _VERSION_2 = ("memory.max", "memory.current", "inactive_file")
 _SET_ATTRIBUTES = {"x86_64": 314, "aarch64": 274}.get(platform.machine())
-_NICE = 10
-# size, policy, flags, nice, priority, slice in ns, two more: struct sched_attr of Linux
-_SHORT_SLICES = struct.pack("=IIQiIQQQ", 48, 0, 0, _NICE, 0, 100_000, 0, 0)
+_NICER = 10
+_NICEST = 19
+_SLICE_NS = 100_000
 _SIZES = (600, 3000, 20_000, 120_000)
 
 
@@ -159,6 +159,9 @@ def _stand_alone(fd: int) -> None:
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     # a slice so short lets the service's threads run as soon as they wake up, where a niceness alone lets them wait
-    if ctypes.PyDLL(None).syscall(_SET_ATTRIBUTES, 0, _SHORT_SLICES, 0):
-        os.nice(_NICE)
+    nice = min(os.getpriority(os.PRIO_PROCESS, 0) + _NICER, _NICEST)
+    # size, policy, flags, nice, priority, slice, two more: struct sched_attr of Linux
+    wanted = struct.pack("=IIQiIQQQ", 48, 0, 0, nice, 0, _SLICE_NS, 0, 0)
+    if ctypes.PyDLL(None).syscall(_SET_ATTRIBUTES, 0, wanted, 0):
+        os.nice(_NICER)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _DEADLY)

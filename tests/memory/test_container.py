@@ -1,4 +1,4 @@
-"""A service leaks in its container: the snapshot from inside names the owner, and so does its postmortem."""
+"""A service leaks in its container until the kernel kills it: the monitor says when, the snapshot from inside why."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from irkit import workspace
 from irkit.collect_contract import Table
 from irkit.collectors.process import collect
+from irkit.containers import parse_time
 from irkit.memory import agent
 from irkit.memory.heap_kernel import extension
 from irkit.model import Window, utc_now
@@ -23,6 +25,10 @@ from tests.stack.engine import Images, wait_until
 from tests.stack.stack import Stack, running_stack
 
 ROOT = Path(__file__).parents[2]
+# by the clock of the service itself: from a third of its limit to all of it in less than 25 s
+LEAK = "objects-leak=42000"
+WATCHED_S = 8
+SUSPECT = "objects_leak(): kept"
 pytestmark = pytest.mark.skipif(agent.native() is None or extension() is None, reason="the extensions are not built")
 OVERRIDE = """
 services:
@@ -96,7 +102,7 @@ def told_of_collections(place: Stack) -> None:
     assert others == {"not known: no memory agent in the process"}
 
 
-def test_snapshots_name_the_owner_before_the_kernel_kills_it_and_the_postmortem_shows_both(
+def test_the_kill_comes_when_the_monitor_said_at_half_way_and_the_postmortem_shows_it_all(
     watched: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def irkit(*words: str) -> str:
@@ -105,21 +111,35 @@ def test_snapshots_name_the_owner_before_the_kernel_kills_it_and_the_postmortem_
     name = str(watched.container("jarvis-api").name)
     irkit("open", "Memory grows", "--type", "memory-leak", "--severity", "High", "--id", "42", "--no-escalation")
     told_of_collections(watched)
-    with watched.broken("objects-leak=30000"):  # slowly, so that a busy machine has time to look
-        irkit("memory", "snapshot", "--container", name, "--incident", "42")
-        again = ("memory", "snapshot", "--container", name, "--incident", "42")
-        wait_until(lambda: "No leak suspect" not in irkit(*again), "its growth is large enough to be told", 60)
+    here = ("--container", name, "--incident", "42")
+    again = ("memory", "snapshot", *here)
+    irkit(*again)
+    with watched.broken(LEAK), ThreadPoolExecutor(1) as beside:
+        watch = ("memory", "monitor", *here, "--for", f"{WATCHED_S}", "--every", "100ms")
+        seen = beside.submit(irkit, *watch)
+        # early, as a clone that walks at the limit is what the kernel would kill first
+        wait_until(
+            lambda: SUSPECT in " ".join(tried(watched.directory, *again).stdout.split()), "its growth can be told", 60
+        )
+        assert "is reached in" in seen.result()
         assert watched.health().status == 200
-        watched.break_with("objects-leak=300000")
         wait_until(lambda: watched.exit_code() is not None, "the kernel has killed it", 60)
+        killed_at = parse_time(watched.container("jarvis-api").attrs["State"]["FinishedAt"])
         irkit("collect", "42")
     monkeypatch.chdir(watched.directory)
     incident = workspace.incident(42)
-    report = workspace.postmortem(incident, workspace.gather(incident, "never"))
-    told = str(report.heap)
-    assert "objects_leak(): kept" in told, told
-    assert "OOM kills" in {row.title for row in report.symptoms.rows if row.state == "found"}, report.symptoms
+    [said] = [event for event in workspace.timeline(incident) if "limit_reached_in_s" in event.data]
+    assert killed_at
+    left_s, said_s = (killed_at - said.at).total_seconds(), float(str(said.data["limit_reached_in_s"]))
+    print(f"killed in {said_s:.1f} s, it said; it was {left_s:.1f} s")
+    assert left_s > WATCHED_S / 2, "it was not yet half-way"
+    assert abs(said_s - left_s) <= 0.2 * left_s
+    shown = workspace.postmortem(incident, workspace.gather(incident, "never"))
+    assert any(said.text in row.text for row in shown.timeline.rows), shown.timeline
+    told = str(shown.heap)
+    assert SUSPECT in told, told
+    assert "OOM kills" in {row.title for row in shown.symptoms.rows if row.state == "found"}, shown.symptoms
     [process] = workspace.gather(incident, "never").load("heap")["processes"]
     assert process["process"]["program"] == "jarvis_api.py"
     assert process["explained"] < 1, "no part can be larger than the whole"
-    assert process["suspects"][0]["owner"].startswith("objects_leak(): kept")
+    assert process["suspects"][0]["owner"].startswith(SUSPECT)

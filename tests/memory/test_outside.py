@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from irkit.cli import irkit
 from irkit.errors import InputError, NotFoundError
-from irkit.memory.outside import watch
+from irkit.memory.outside import largest, watch
 from irkit.memory.trend import Direction
 
 GROWS = """
@@ -24,6 +24,7 @@ while True:
     time.sleep(0.01)
 """
 KEEPS_STILL = "import signal; print('up', flush=True); signal.pause()"
+LARGE = f"kept = bytes(50_000_000) + b'x'; {KEEPS_STILL}"
 ENDS = "import time; print('up', flush=True); time.sleep(0.3)"
 
 
@@ -70,6 +71,14 @@ def test_what_cannot_be_watched_is_a_sentence() -> None:
         watch(one.pid, for_s=1)
     with pytest.raises(InputError, match="cannot be done"):
         watch(1, for_s=1, every_s=10)
+
+
+def test_of_a_containers_processes_the_one_that_holds_the_most_is_watched() -> None:
+    with process(ENDS) as gone, process(KEEPS_STILL) as small, process(LARGE) as large:
+        gone.wait()
+        assert largest([gone.pid, small.pid, large.pid]) == large.pid
+        with pytest.raises(NotFoundError, match="none of its processes"):
+            largest([gone.pid])
 
 
 def test_the_command_says_what_it_saw() -> None:

@@ -5,18 +5,16 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory import agent
-from irkit.memory.agent import VARIABLE, socket_folder
 from irkit.memory.gc_figures import gc_figures
 from irkit.memory.heap_file import Column, read, store
 from irkit.memory.snapshot import _candidates, family, snapshot
@@ -63,16 +61,17 @@ def children(pid: int) -> str:
     return "".join(each.read_text() for each in Path(f"/proc/{pid}/task").glob("*/children"))
 
 
-def ask_without_reading(pid: int) -> tuple[socket.socket, int]:
-    """Begin a snapshot and leave its pipe full, so that it is under way for as long as the test wants."""
-    connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(5)
-    connection.connect(str(_candidates(pid, Path("/proc"))[0]))
+@contextmanager
+def under_way(pid: int) -> Iterator[tuple[socket.socket, BinaryIO]]:
+    """A snapshot whose pipe is left full, so that it is under way for as long as the test wants."""
     reading, writing = os.pipe()
-    socket.send_fds(connection, [json.dumps({"deadline_s": 30}).encode()], [writing])
-    os.close(writing)
-    assert b"pause_ns" in connection.recv(4096)
-    return connection, reading
+    with open(reading, "rb") as stream, socket.socket(socket.AF_UNIX) as connection:  # noqa: PTH123
+        connection.settimeout(5)
+        connection.connect(str(_candidates(pid, Path("/proc"))[0]))
+        socket.send_fds(connection, [json.dumps({"deadline_s": 30}).encode()], [writing])
+        os.close(writing)
+        assert b"pause_ns" in connection.recv(4096)
+        yield connection, stream
 
 
 def snapshots(pid: int, ask: Callable[[], bytes], count: int, folder: Path) -> None:
@@ -128,8 +127,7 @@ def test_a_second_snapshot_is_refused_while_the_first_runs(
     busy: tuple[int, Callable[[], bytes]], tmp_path: Path
 ) -> None:
     pid, ask = busy
-    connection, reading = ask_without_reading(pid)
-    with connection, open(reading, "rb") as stream:  # noqa: PTH123
+    with under_way(pid) as (connection, stream):
         with pytest.raises(SnapshotError, match="taken already"):
             snapshot(pid, tmp_path / "second.irkheap")
         assert ask() == b"ok"
@@ -141,10 +139,9 @@ def test_a_second_snapshot_is_refused_while_the_first_runs(
 
 def test_whoever_asked_and_left_ends_the_walk(busy: tuple[int, Callable[[], bytes]], tmp_path: Path) -> None:
     pid, _ = busy
-    connection, reading = ask_without_reading(pid)
-    connection.close()
-    with open(reading, "rb") as stream:  # noqa: PTH123 (its end comes when the clone is gone)
-        stream.read()
+    with under_way(pid) as (connection, stream):
+        connection.close()
+        stream.read()  # its end comes when the clone is gone
     # the clone is reaped a moment after its pipe closed: the next snapshot is refused until then
     for _ in range(100):
         try:
@@ -157,8 +154,7 @@ def test_whoever_asked_and_left_ends_the_walk(busy: tuple[int, Callable[[], byte
 
 def test_a_target_that_dies_in_the_dump_leaves_no_file_and_no_clone(walker: str, tmp_path: Path) -> None:
     with target(20_000, 1, walker) as (pid, _):
-        connection, reading = ask_without_reading(pid)
-        with connection, open(reading, "rb") as stream:  # noqa: PTH123
+        with under_way(pid) as (_, stream):
             clone = os.pidfd_open(int(children(pid)))
             os.kill(pid, signal.SIGKILL)
             with pytest.raises(SnapshotError, match="cut short"):
@@ -205,43 +201,3 @@ def test_a_health_check_is_none_of_the_services_processes() -> None:
     """What the Engine runs in a container, seen from here, is a child of the Engine's."""
     parents = {100: 90, 101: 100, 103: 101, 102: 100, 110: 90, 111: 110}
     assert family(100, parents) == [100, 101, 102, 103]
-
-
-@pytest.mark.parametrize(("status", "tries"), [(-11, 3), (4, 1), (-9, 1)])
-def test_a_clone_that_crashed_is_tried_again_and_one_that_gave_up_is_not(
-    status: int, tries: int, tmp_path: Path
-) -> None:
-    """An agent's part is played behind a process that only sleeps: it begins, writes nothing, and tells its end."""
-    with (
-        tempfile.TemporaryDirectory(prefix="irkit-") as short,  # a socket's path is short
-        subprocess.Popen(["sleep", "60"], env={**os.environ, VARIABLE: short}) as process,
-        socket.socket(socket.AF_UNIX) as listening,
-    ):
-        listening.bind(str(socket_folder(os.getuid(), short) / f"memory-{process.pid}.sock"))
-        listening.listen()
-        asked = []
-
-        def play() -> None:
-            while True:
-                try:
-                    connection, _ = listening.accept()
-                except OSError:
-                    return
-                with connection:
-                    asked.append(1)
-                    _, descriptors, _, _ = socket.recv_fds(connection, 4096, 1)
-                    for each in descriptors:
-                        os.close(each)
-                    connection.sendall(f'{{"pause_ns": 1}}\n{{"status": {status}}}\n'.encode())
-
-        thread = threading.Thread(target=play)
-        thread.start()
-        try:
-            with pytest.raises(SnapshotError, match="did not finish its walk"):
-                snapshot(process.pid, tmp_path / "a.irkheap")
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join()
-            process.kill()
-    assert len(asked) == tries
-    assert not list(tmp_path.iterdir())
