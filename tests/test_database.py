@@ -214,7 +214,9 @@ try:
 except Exception as error:
     sys.exit(f"{{type(error).__name__}}: {{error}}")
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    # nor may what Python compiles be cut, to be believed by everybody who imports it later
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 1
     assert run.stderr.startswith("StoreError: the incident store ")
     assert "nothing was changed" in run.stderr

@@ -168,7 +168,9 @@ def test_a_full_disk_is_one_sentence_and_no_file(busy: tuple[int, Callable[[], b
     pid, ask = busy
     irkit = str(Path(sys.executable).parent / "irkit")
     command = ["prlimit", "--fsize=65536", irkit, "memory", "snapshot", "--pid", str(pid), "--to", "a.irkheap"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    # nor may what Python compiles be cut, to be believed by everybody who imports it later
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 8
     assert "a.irkheap cannot be written: File too large" in " ".join(done.stderr.split())
     assert list(tmp_path.iterdir()) == []
