@@ -81,7 +81,8 @@ def _limits(proc: Path, mount: Path) -> Iterator[tuple[Path, tuple[str, str, str
 def clone(work: Callable[[], None], fd: int) -> tuple[int, int, int]:
     """Run `work` in a twin of this process that keeps `fd` open alone; return its pid, its pidfd and the pause in ns.
 
-    The twin ends with status 0 when `work` returns, with 5 where memory runs out, with 3 where it fails otherwise.
+    The twin ends with status 0 when `work` returns, with 4 where its time runs out, with 5 where memory does, with 3
+    where it fails otherwise.
 
     Raises:
         OSError: the kernel refuses.
@@ -144,6 +145,8 @@ def _run(work: Callable[[], None], fd: int, tell: int) -> None:
         _stand_alone(fd)
         work()
         status = 0
+    except TimeoutError:
+        status = 4
     except MemoryError:
         status = 5
     finally:

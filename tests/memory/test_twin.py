@@ -38,7 +38,14 @@ def test_room_is_what_the_tightest_limit_above_leaves_and_what_can_be_dropped_of
 
 
 @pytest.mark.parametrize(
-    ("work", "status"), [("pass", 0), ("raise MemoryError", 5), ("raise ValueError", 3), ("import sys; sys.exit(7)", 3)]
+    ("work", "status"),
+    [
+        ("pass", 0),
+        ("raise TimeoutError", 4),
+        ("raise MemoryError", 5),
+        ("raise ValueError", 3),
+        ("import sys; sys.exit(7)", 3),
+    ],
 )
 def test_the_twin_ends_with_what_became_of_its_work_and_the_process_goes_on(work: str, status: int) -> None:
     code = f"""
