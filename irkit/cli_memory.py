@@ -45,10 +45,10 @@ def monitor(
 
     Nothing is put into it and it is not stopped. Ctrl-C ends the watch early and tells what there was.
     """
-    from irkit.memory.outside import watch
+    from irkit.memory.outside import largest, watch
 
     incident, for_s, every_s = _one_process(pid, container, None, incident_id), _seconds(length), _seconds(interval)
-    pid = pid or _largest_of(str(container))
+    pid = pid or largest(_pids_of(str(container)))
     with console.status(f"Watching process {pid}; Ctrl-C tells what there is so far"):
         seen = watch(pid, for_s, every_s)
     if incident is not None:
@@ -117,9 +117,10 @@ def attach(
     from irkit import heap_evidence, workspace
     from irkit.memory.attach import attach as attach_to
     from irkit.memory.attach import planned
+    from irkit.memory.attach_target import python_of
 
     incident, deadline_s = _one_process(pid, container, path, incident_id), _seconds(length)
-    plan = planned(pid or _python_of(str(container)), container or "")
+    plan = planned(pid or python_of(str(container), _pids_of(str(container))), container or "")
     console.say(str(plan))
     _confirm(plan.name, yes=yes)
     with contextlib.ExitStack() as stack:
@@ -156,20 +157,11 @@ def _note(seen: Watched, incident: Incident, actor: str | None) -> None:
     workspace.store().append(incident.id, EventKind.NOTE, actor=actor or console.user(), text=seen.told, data=data)
 
 
-def _largest_of(container: str) -> int:
+def _pids_of(container: str) -> list[int]:
     from irkit import workspace
-    from irkit.memory.outside import largest
     from irkit.memory.snapshot import pids_of_container
 
-    return largest(pids_of_container(container, workspace.load_settings(Path.cwd()).docker))
-
-
-def _python_of(container: str) -> int:
-    from irkit import workspace
-    from irkit.memory.attach_target import python_of
-    from irkit.memory.snapshot import pids_of_container
-
-    return python_of(container, pids_of_container(container, workspace.load_settings(Path.cwd()).docker))
+    return pids_of_container(container, workspace.load_settings(Path.cwd()).docker)
 
 
 def _confirm(name: str, *, yes: bool) -> None:

@@ -24,13 +24,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from irkit import canary, settings
+from irkit import canary, redaction_rules, settings
 from irkit.collect_contract import Collector, Gap, Limits, NotHere, Refused, Unreachable, registered
 from irkit.errors import CollectError
 from irkit.evidence_writer import EvidenceWriter
 from irkit.model import Outcome, Window
 from irkit.redact import Redactor
-from irkit.redaction_rules import lone_rules, own_rules
 from irkit.registry import BrokenPlugin, load_plugins
 from irkit.times import latest_known
 
@@ -86,7 +85,7 @@ def main() -> None:
     signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     try:
-        canary.check(job.redactor, job.staging)  # loads the rest of the rules, too: once for all the children
+        canary.check(job.redactor, job.staging)
     except CollectError as error:
         _report(out, "", "refused", reason=str(error), hint=error.hint)
         return
@@ -119,8 +118,7 @@ def main() -> None:
 
 def _load_rules() -> None:
     with contextlib.suppress(Exception):  # the canary will tell what is wrong with them
-        lone_rules()  # built from the vendors' own
-        own_rules()
+        redaction_rules.load()
 
 
 def _introduce(broken: tuple[BrokenPlugin, ...], out: int) -> None:

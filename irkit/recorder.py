@@ -20,8 +20,8 @@ from importlib.metadata import version
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+from irkit import redaction_rules, samples
 from irkit import runbook as runbooks
-from irkit import samples
 from irkit.collect_contract import Refused, Unreachable
 from irkit.container_samples import ENGINE_DEADLINE_S, ContainerSampler
 from irkit.errors import InputError, StoreError
@@ -83,7 +83,7 @@ def record(
     check(settings)
     limits, folder = settings.recorder, Path(settings.recording.path)
     redactor = Redactor(installation_key(settings.home))
-    redactor.text("the rules are read now, and not as the first sample comes")
+    redaction_rules.load()
     _give_back_memory()
     max_age = timedelta(days=limits.max_days)
     found = sources(settings, clock)

@@ -128,6 +128,14 @@ def address_rules() -> _Own:
     return _compiled(_table()["address"], {})
 
 
+def load() -> None:
+    """Read the rules that every text is held to now, and not as the first text comes."""
+    vendor_rules()
+    own_rules()
+    lone_rules()
+    opaque_rules()
+
+
 def rule_count() -> int:
     """Return how many rules stand ready, the vendors' and ours."""
     return len(vendor_rules().rules) + len(_table()["rule"])

@@ -40,14 +40,14 @@ class LevelLane:
     ends: tuple[datetime, ...] = ()
 
     @property
-    def shows_limit(self) -> bool:
-        """Whether the limit is drawn: far above all that was used, it would press that to the floor."""
-        return self.limit is not None and self.limit <= _FAR * self._peak
+    def drawn_limit(self) -> float | None:
+        """The limit, None where it is far above all that was used, and would press that to the floor."""
+        return self.limit if self.limit is not None and self.limit <= _FAR * self._peak else None
 
     @property
     def top(self) -> float:
         """The highest value that is drawn."""
-        return max(self._peak, self.limit or 0.0 if self.shows_limit else 0.0) * _HEADROOM or 1.0
+        return max(self._peak, self.drawn_limit or 0.0) * _HEADROOM or 1.0
 
     @property
     def _peak(self) -> float:
@@ -134,8 +134,9 @@ def _drawn(lane: LevelLane, x: Callable[[datetime], float], y: float, width: int
     for at in lane.ends:
         parts.append(svg.line(x(at), base - _PLOT_PX, x(at), base, "leader"))
         parts.append(svg.rect(x(at) - 3, base - 3, 6, 6, "alarm"))
-    if lane.limit is not None and lane.shows_limit:
-        parts.append(svg.line(_EDGE_PX, height(lane.limit), width - _EDGE_PX, height(lane.limit), "limit"))
+    if lane.drawn_limit is not None:
+        at_limit = height(lane.drawn_limit)
+        parts.append(svg.line(_EDGE_PX, at_limit, width - _EDGE_PX, at_limit, "limit"))
     for piece in svg.pieces(lane.points, _longest(lane.points), lane.ends):
         points = [(x(point.at), height(point.value)) for point in piece]
         parts.append(svg.path(points, "curve") if len(points) > 1 else svg.circle(*points[0], 2, "dot"))

@@ -38,7 +38,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -113,7 +113,7 @@ def read(path: Path) -> HeapFile:
             totals = Totals(0, 0, 0, 0, 0, 0)
             for column, payload in _blocks(stream, str(path)):
                 if column is Column.END:
-                    totals = Totals(*_TOTALS.unpack(payload)[:6])
+                    totals = _totals_of(payload)
                 else:
                     columns.setdefault(column, []).append(payload)
     except OSError as error:
@@ -148,8 +148,8 @@ def store(stream: BinaryIO, path: Path, *, extra: Mapping[str, Any] | None = Non
                 if column is Column.META:
                     body = json.dumps({**json.loads(payload), **(extra or {})}).encode()
                 if column is Column.END:
-                    totals = Totals(*_TOTALS.unpack(body)[:6])
-                    packed, encoding = _TOTALS.pack(*_TOTALS.unpack(body)[:6], count, headers_crc), 0
+                    totals = _totals_of(body)
+                    packed, encoding = _TOTALS.pack(*astuple(totals), count, headers_crc), 0
                 else:
                     packed, encoding = zlib.compress(body, 1), _ZLIB
                 header = _HEADER.pack(column, encoding, 0, len(packed), len(body), zlib.crc32(packed))
@@ -166,6 +166,10 @@ def store(stream: BinaryIO, path: Path, *, extra: Mapping[str, Any] | None = Non
         with suppress(OSError):
             aside.unlink()
     return size_bytes, totals
+
+
+def _totals_of(payload: bytes) -> Totals:
+    return Totals(*_TOTALS.unpack(payload)[:6])
 
 
 def _coming(stream: BinaryIO) -> Iterator[tuple[Column, bytes]]:

@@ -166,7 +166,7 @@ def _lanes(growth: Growth, samples: list[Row], died: Sequence[datetime]) -> list
     lanes = []
     if memory:
         lane = LevelLane(f"{name}, memory", said, "MiB", memory, limit, trend, ends)
-        told = f"{said}; limit {size(growth.limit_bytes)} dashed" if growth.limit_bytes and lane.shows_limit else said
+        told = f"{said}; limit {size(growth.limit_bytes)} dashed" if growth.limit_bytes and lane.drawn_limit else said
         lanes.append(replace(lane, said=told))
     used = _points(samples, "cpu_percent", 1.0)
     if used:
