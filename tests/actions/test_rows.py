@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -242,12 +244,16 @@ def test_the_stacks_cache_is_flushed_and_its_rate_limits_stay(irkit: Run, stack:
 
 
 def test_a_cache_that_fills_again_is_not_called_flushed(irkit: Run, stack: Stack) -> None:
-    over = threading.Event()
+    over, place = threading.Event(), urlsplit(stack.redis_url)
 
     def fill() -> None:
-        with closing(redis.Redis.from_url(stack.redis_url)) as service:
+        # faster than the server can take it, so that between any two questions of another client it has some to do
+        with socket.create_connection((str(place.hostname), int(place.port or 0))) as service:
+            service.sendall(b"CLIENT REPLY OFF\r\n")
             while not over.is_set():
-                service.set("cache:hot", 1)
+                service.sendall(b"SET cache:hot 1\r\n" * 10_000)
+            service.sendall(b"CLIENT REPLY ON\r\n")
+            assert service.recv(64) == b"+OK\r\n"  # all that was sent before is done
 
     with closing(redis.Redis.from_url(stack.redis_url)) as server:
         server.set("cache:hot", 1)

@@ -33,7 +33,7 @@ def watched() -> Iterator[Peak]:
 
     def watch() -> None:
         while not over.wait(_EVERY_S):
-            ours = descendants(os.getpid()) - before.union(*(descendants(pid) for pid in before))
+            ours = started_since(before)
             # what was forked and is about to become another program still holds all that this one holds
             sizes = [pss for pid in ours if _cmdline(pid) != mine and (pss := _pss_bytes(pid)) is not None]
             if sum(sizes) > peak.pss_bytes:
@@ -52,6 +52,11 @@ def _cmdline(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
+
+
+def started_since(before: set[int]) -> set[int]:
+    """The descendants of this process that are not of `before`, nor started by these: a Docker Engine starts some."""
+    return descendants(os.getpid()) - before.union(*(descendants(pid) for pid in before))
 
 
 def descendants(pid: int) -> set[int]:
