@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +26,48 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
+REDACTED_SUFFIX = "-redacted"
+# all came later than the first bundles
+_OPTIONAL = frozenset({"whole_from", "made_of"})
+
+
+class Change(StrEnum):
+    """What was done to a bundle to make another of it."""
+
+    REDACTED = "redacted"
+    HEAP_ADDED = "heap-added"
+    REFILED = "refiled"
+
+
+_TOLD = {
+    Change.REDACTED: "a copy of bundle {} in which secrets were replaced once more",
+    Change.HEAP_ADDED: "bundle {} with heap snapshots added",
+    Change.REFILED: "bundle {}, filed under another incident",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The sealed bundle that another was made of, what was done to it, and when; and what it was made of itself."""
+
+    bundle_id: str
+    seal: str
+    made_at: datetime
+    change: Change
+    made_of: Origin | None = None
+
+    @property
+    def told(self) -> str:
+        """What this makes of the bundle that says it, as in "this is …"."""
+        return _TOLD[self.change].format(self.bundle_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a bundle holds, how each look ended, and the seal: the sha256 of all this in canonical JSON."""
+    """What a bundle holds, how each look ended, and the seal: the sha256 of all this in canonical JSON.
+
+    `created_at` is when the evidence was collected; what was made of another bundle later names it in `made_of`.
+    """
 
     format_version: int
     irkit_version: str
@@ -40,6 +78,16 @@ class Manifest:
     runs: tuple[CollectorRun, ...]
     evidence: tuple[Evidence, ...]
     seal: str = ""
+    made_of: Origin | None = None
+
+    @property
+    def is_redacted_again(self) -> bool:
+        """Whether it was, at some step from what was collected to this, redacted once more."""
+        return any(origin.change is Change.REDACTED for origin in _steps(self.made_of))
+
+    @property
+    def sealed_at(self) -> datetime:
+        return self.made_of.made_at if self.made_of else self.created_at
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as JSON values, times in ISO 8601 UTC."""
@@ -100,10 +148,10 @@ class Bundle:
         return f"Bundle({self.id}, incident {self.manifest.incident_id}: {kinds or 'empty'})"
 
 
-def with_evidence_of(source: Bundle, other: Bundle, collector: str, destination: Path, bundle_id: str) -> Bundle:
+def with_evidence_of(source: Bundle, other: Bundle, collector: str, destination: Path, now: datetime) -> Bundle:
     """Seal a copy of a bundle in which one collector's evidence is that of `other`; neither of the two is touched.
 
-    It counts as collected when `source` was; each piece of evidence says when it was itself.
+    It counts as collected when `source` was, and says what it was made of; each piece of evidence tells its own time.
 
     Raises:
         BundleError: the destination is taken, or the disk refuses.
@@ -115,8 +163,25 @@ def with_evidence_of(source: Bundle, other: Bundle, collector: str, destination:
         runs = [run for run in source.runs if run.collector != collector]
         runs += [run for run in other.runs if run.collector == collector]
         evidence = tuple(item for item, _ in parts)
-        manifest = replace(source.manifest, bundle_id=bundle_id, runs=tuple(runs), evidence=evidence, seal="")
+        manifest = replace(
+            source.manifest,
+            bundle_id=destination.name,
+            runs=tuple(runs),
+            evidence=evidence,
+            made_of=origin_in(source, Change.HEAP_ADDED, now),
+        )
         return seal_bundle(staging, manifest, destination)
+
+
+def origin_in(source: Bundle, change: Change, now: datetime) -> Origin:
+    """Return what a bundle says of itself that was made of `source` by a change at `now`."""
+    return Origin(source.id, source.manifest.seal, now, change, source.manifest.made_of)
+
+
+def _steps(origin: Origin | None) -> Iterator[Origin]:
+    while origin is not None:
+        yield origin
+        origin = origin.made_of
 
 
 def read_document(path: Path) -> Any:  # noqa: ANN401 (JSON values)
@@ -149,7 +214,9 @@ def seal_bundle(folder: Path, manifest: Manifest, destination: Path) -> Bundle:
         destination.parent.mkdir(parents=True, exist_ok=True)
         if destination.exists():
             msg = f"a bundle already stands at {destination}"
-            raise BundleError(msg, hint="collect again; a sealed bundle is never overwritten")
+            raise BundleError(
+                msg, hint="a sealed bundle is never overwritten; move that one away to have another there"
+            )
         folder.rename(destination)
         _flush(destination.parent)
     except OSError as error:
@@ -174,10 +241,17 @@ def open_bundle(path: Path) -> Bundle:
 
 
 def bundles_of(home: Path, incident_id: int) -> tuple[Path, ...]:
-    """Return the folders of an incident's sealed bundles, oldest first."""
+    """Return the folders of an incident's sealed bundles, oldest first, and a redacted copy before its original.
+
+    The copy knows less, so it is never the newest where both are here.
+    """
     folder = bundle_folder(home, incident_id)
     found = [path.parent for path in folder.glob(f"*/{MANIFEST}")] if folder.is_dir() else []
-    return tuple(sorted(path for path in found if not is_staging(path)))
+    return tuple(sorted((path for path in found if not is_staging(path)), key=_age))
+
+
+def _age(folder: Path) -> tuple[str, bool]:
+    return folder.name.removesuffix(REDACTED_SUFFIX), not folder.name.endswith(REDACTED_SUFFIX)
 
 
 def bundle_folder(home: Path, incident_id: int) -> Path:
@@ -263,12 +337,19 @@ def _manifest(body: dict[str, Any]) -> Manifest:
     window = Window(*(datetime.fromisoformat(body["window"][key]) for key in ("start", "end")))
     made = {
         **body,
+        "made_of": _origin(body["made_of"]) if "made_of" in body else None,
         "window": window,
         "created_at": datetime.fromisoformat(body["created_at"]),
         "runs": tuple(run(row) for row in body["runs"]),
         "evidence": tuple(evidence(row) for row in body["evidence"]),
     }
     return Manifest(**made)
+
+
+def _origin(row: dict[str, Any]) -> Origin:
+    before = _origin(row["made_of"]) if "made_of" in row else None
+    made_at, change = datetime.fromisoformat(row["made_at"]), Change(row["change"])
+    return Origin(**{**row, "made_at": made_at, "change": change, "made_of": before})
 
 
 def _problems(path: Path, manifest: Manifest) -> Iterator[str]:
@@ -300,8 +381,7 @@ def _plain(value: object) -> object:
         return dict(value)
     if hasattr(value, "__dataclass_fields__"):
         made = {item.name: _plain(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]
-        # both came later than the first bundles
-        return {name: item for name, item in made.items() if item != {} and (name, item) != ("whole_from", None)}
+        return {name: item for name, item in made.items() if item != {} and not (item is None and name in _OPTIONAL)}
     return value
 
 

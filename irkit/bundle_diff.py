@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import re2
 
 from irkit.estimate import quantile
 from irkit.log_formats import clean
@@ -27,6 +29,7 @@ _CONTAINER = (
     *("image", "image_digest", "restart_policy", "memory_limit_bytes", "log_driver", "ports"),
 )
 _PATTERN_CHARS = 300
+_PLACEHOLDER = "[redacted:"
 # every alternative starts with another character class or is bounded: no line takes long
 _VARYING = re.compile(
     r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
@@ -39,7 +42,7 @@ _VARYING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: which part (`containers`, `settings`, …), of what, and its value in each bundle.
+    """One difference: which part (`collection`, `containers`, `settings`, …), of what, and its value in each bundle.
 
     None stands for what is not there or not known.
     """
@@ -80,10 +83,11 @@ def diff(before: Bundle, after: Bundle) -> BundleDiff:
         BundleError: a table of theirs cannot be read.
     """
     unknown: list[str] = []
-    changes = [*_settings(before, after)]
+    changes = [*_collection(before, after)]
     containers = _both(before, after, "containers", unknown)
     if containers:
         changes += _containers(*containers)
+        changes += _settings(before, after)
     changes += _tables(before, after)
     logs = _both(before, after, "logs", unknown)
     patterns: tuple[NewPattern, ...] = ()
@@ -119,24 +123,24 @@ def _changed(area: str, subject: str, before: Mapping[str, Value], after: Mappin
             yield Change(area, subject, what, old, new)
 
 
-def _settings(before: Bundle, after: Bundle) -> Iterator[Change]:
+def _collection(before: Bundle, after: Bundle) -> Iterator[Change]:
     """What was looked at and how each look ended: a change here can be the reason for all others."""
     yield from _changed(
-        "settings",
+        "collection",
         "irkit",
         {"version": before.manifest.irkit_version, "window": _minutes(before)},
         {"version": after.manifest.irkit_version, "window": _minutes(after)},
     )
     sides = [{run.collector: run for run in bundle.runs} for bundle in (before, after)]
     for name in dict.fromkeys((*sides[0], *sides[1])):
-        yield from _changed("settings", name, *(_setting(side.get(name)) for side in sides))
+        yield from _changed("collection", name, *(_look(side.get(name)) for side in sides))
 
 
 def _minutes(bundle: Bundle) -> str:
     return f"{bundle.window.duration.total_seconds() / 60:.0f} min"
 
 
-def _setting(run: CollectorRun | None) -> dict[str, Value]:
+def _look(run: CollectorRun | None) -> dict[str, Value]:
     if run is None:
         return {}
     return {"source": run.subject, "command": run.command, "outcome": run.outcome.replace("_", " ")}
@@ -158,6 +162,25 @@ def _containers(before: pd.DataFrame, after: pd.DataFrame) -> Iterator[Change]:
 
 def _container(row: Row) -> dict[str, Value]:
     return {what: row.get(what) for what in _CONTAINER}
+
+
+def _settings(before: Bundle, after: Bundle) -> Iterator[Change]:
+    """Which variables a container's environment has, by their names alone, and what is mounted into it."""
+    for kind, what in (("container_environment", "variable"), ("container_mounts", "destination")):
+        if not (before.has(kind) and after.has(kind)):
+            continue
+        sides = [_by_container(bundle.load(kind), what) for bundle in (before, after)]
+        for name in sorted(sides[0].keys() & sides[1].keys()):
+            yield from _changed("settings", name, sides[0][name], sides[1][name])
+
+
+def _by_container(rows: pd.DataFrame, what: str) -> dict[str, dict[str, Value]]:
+    found: dict[str, dict[str, Value]] = {}
+    for row in rows_of(rows):
+        source = f" from {text_of(row, 'source')}" if what == "destination" else ""
+        value = f"{'read only' if row.get('read_only') else 'there'}{source}"
+        found.setdefault(text_of(row, "name"), {})[f"{what} {text_of(row, what)}"] = value
+    return found
 
 
 def _tables(before: Bundle, after: Bundle) -> Iterator[Change]:
@@ -188,18 +211,39 @@ def _measured(requests: pd.DataFrame) -> dict[str, dict[str, Value]]:
 
 
 def _new_patterns(before: pd.DataFrame, after: pd.DataFrame) -> list[NewPattern]:
-    known = {(text_of(row, "service"), signature(text_of(row, "line"))) for row in rows_of(_lines(before))}
+    known: dict[str, dict[str, bool]] = {}
+    for row in rows_of(_lines(before)):
+        patterns, line = known.setdefault(text_of(row, "service"), {}), text_of(row, "line")
+        pattern = signature(line)
+        patterns[pattern] = patterns.get(pattern, False) or _PLACEHOLDER in line
     counts: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], Row] = {}
     for row in rows_of(_lines(after)):
-        key = (text_of(row, "service"), signature(text_of(row, "line")))
-        if key[1] and key not in known:
+        service, pattern = key = text_of(row, "service"), signature(text_of(row, "line"))
+        if pattern and pattern not in known.get(service, {}):
             counts[key] += 1
             first.setdefault(key, row)
-    return [
+    made = [
         NewPattern(service, pattern, count, first[service, pattern].get("at"), text_of(first[service, pattern], "line"))
         for (service, pattern), count in counts.most_common()
     ]
+    return [one for one in made if not _known_but_for_redaction(one, known.get(one.service, {}))]
+
+
+def _known_but_for_redaction(new: NewPattern, known: Mapping[str, bool]) -> bool:
+    """Say whether a pattern is one of those known, each with whether its lines hold placeholders, in other clothes.
+
+    What one bundle has in words another may have as a placeholder, if it was redacted by other rules or once more.
+    """
+    if _PLACEHOLDER in new.example:
+        worded = _any_words(new.pattern)
+        return any(worded.fullmatch(pattern) for pattern in known)
+    return any(_any_words(pattern).fullmatch(new.pattern) for pattern, hidden in known.items() if hidden)
+
+
+def _any_words(pattern: str) -> Any:  # noqa: ANN401 (re2 names no type for it)
+    """Return what matches a pattern with a word in each of its open places: in linear time, as lines are not ours."""
+    return re2.compile(r"\S+".join(map(re2.escape, pattern.split("<*>"))))
 
 
 def _lines(logs: pd.DataFrame) -> pd.DataFrame:

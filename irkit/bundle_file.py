@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ from typing import Any
 from irkit.bundle import (
     MANIFEST,
     Bundle,
+    Change,
     Manifest,
     bundle_folder,
     bundles_of,
     open_bundle,
+    origin_in,
     read_document,
     read_manifest,
     seal_bundle,
@@ -53,7 +56,7 @@ _ENCRYPTED = 0x1
 _FORMS = {"table": ".parquet", "document": ".json"}
 _SAFE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}", re.ASCII)
 _SAFE_PATH = re.compile(r"(?:[0-9A-Za-z_-][0-9A-Za-z._-]{0,99}/){0,4}[0-9A-Za-z_-][0-9A-Za-z._-]{0,99}", re.ASCII)
-_REFUSED = "nothing of it was kept; ask its sender to run `irkit bundle export` again"
+_REFUSED = "ask its sender to run `irkit bundle export` again"
 
 
 def export_bundle(bundle: Bundle, destination: Path) -> Path:
@@ -81,10 +84,10 @@ def export_bundle(bundle: Bundle, destination: Path) -> Path:
     return destination
 
 
-def import_bundle(file: Path, home: Path, incident_id: int | None = None) -> Bundle:
+def import_bundle(file: Path, home: Path, incident_id: int | None = None, *, now: datetime) -> Bundle:
     """File the bundle in `file` under its incident, or under another, and return it; its evidence is not touched.
 
-    Under another incident it is sealed anew. On refusal nothing is left behind.
+    Under another incident it is sealed anew, and says since when and what it was. On refusal nothing is left behind.
 
     Raises:
         NotFoundError: there is no such file.
@@ -93,9 +96,12 @@ def import_bundle(file: Path, home: Path, incident_id: int | None = None) -> Bun
     """
     with _staged(file, home / "bundles") as staged:
         manifest = staged.manifest
-        number = manifest.incident_id if incident_id is None else incident_id
-        destination = bundle_folder(home, number) / manifest.bundle_id
-        return seal_bundle(staged.path, replace(manifest, incident_id=number), destination)
+        if incident_id not in (None, manifest.incident_id):
+            manifest = replace(manifest, incident_id=incident_id, made_of=origin_in(staged, Change.REFILED, now))
+        destination = bundle_folder(home, manifest.incident_id) / manifest.bundle_id
+        if destination.exists():
+            raise _standing(destination, staged)
+        return seal_bundle(staged.path, manifest, destination)
 
 
 @contextmanager
@@ -157,6 +163,19 @@ def find_bundle(name: str, home: Path) -> Path:
     shown = name if len(name) <= 60 else f"{name[:60]}…"  # noqa: PLR2004 (as much as a sentence bears)
     hint = "give an incident's id, a bundle's id, its folder or its file; `irkit list` shows the incidents"
     raise NotFoundError(f"there is no bundle {shown!r}", hint=hint)
+
+
+def _standing(destination: Path, arrived: Bundle) -> BundleError:
+    """Say of a bundle that is here already whether it is the one that arrived."""
+    with suppress(BundleError, NotFoundError):
+        there = open_bundle(destination).manifest
+        if arrived.manifest.seal in (there.seal, there.made_of.seal if there.made_of else ""):
+            return BundleError(
+                f"bundle {arrived.id} stands at {destination} already, whole and the same",
+                hint="there is nothing to do",
+            )
+    hint = "look at both with `irkit bundle show`; to have this one there, move the other away"
+    return BundleError(f"another bundle of the id {arrived.id} stands at {destination}", hint=hint)
 
 
 def _add(archive: zipfile.ZipFile, source: Path, name: str) -> None:

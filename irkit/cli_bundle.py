@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from irkit import console
-from irkit.model import parse_incident_id
+from irkit.model import parse_incident_id, utc_now
 
 if TYPE_CHECKING:
     from irkit.bundle import Bundle
@@ -39,11 +39,11 @@ def verify(name: str) -> None:
 @click.argument("name", metavar="BUNDLE")
 def show(name: str) -> None:
     """Show what a bundle holds, where it came from and what is missing."""
-    from irkit import bundle_file, terminal, workspace
+    from irkit import bundle_file, terminal_bundle, workspace
 
     with bundle_file.opened(bundle_file.find_bundle(name, workspace.load_settings().home)) as found:
         _say_which(name, found)
-        console.show(terminal.bundle_card(found))
+        console.show(terminal_bundle.bundle_card(found))
 
 
 def _say_which(name: str, found: Bundle) -> None:
@@ -61,14 +61,14 @@ def _say_which(name: str, found: Bundle) -> None:
 @click.argument("after", metavar="BUNDLE")
 def diff(before: str, after: str) -> None:
     """Show what changed from one bundle to another: containers, settings, tables, metrics, log lines."""
-    from irkit import bundle_diff, bundle_file, terminal, workspace
+    from irkit import bundle_diff, bundle_file, terminal_bundle, workspace
 
     home = workspace.load_settings().home
     with (
         bundle_file.opened(bundle_file.find_bundle(before, home)) as old,
         bundle_file.opened(bundle_file.find_bundle(after, home)) as new,
     ):
-        console.show(terminal.diff_view(bundle_diff.diff(old, new)))
+        console.show(terminal_bundle.diff_view(bundle_diff.diff(old, new)))
 
 
 @bundle.command("export")
@@ -90,18 +90,21 @@ def export(name: str, file: Path | None) -> None:
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path), help="The folder to make. Default: named by its id, here."
 )
-@click.option("--addresses", is_flag=True, help="Replace e-mail and IP addresses and hosts, too.")
+@click.option(
+    "--addresses", is_flag=True, help="Replace e-mail and IP addresses and hosts, too; loopback and 0.0.0.0 stay."
+)
 def redact(name: str, folder: Path | None, addresses: bool) -> None:
     """Make a copy of BUNDLE with every secret replaced that today's rules know; the original stays as it is."""
     from irkit import bundle_file, redact_bundle, workspace
+    from irkit.bundle import REDACTED_SUFFIX
     from irkit.redact import Redactor, installation_key
 
     settings = workspace.load_settings()
     home = settings.home
     redactor = Redactor(installation_key(home), addresses=addresses or settings.redact.addresses)
     with bundle_file.opened(bundle_file.find_bundle(name, home)) as found:
-        folder = folder or Path(f"INC-{found.manifest.incident_id}-{found.id}{redact_bundle.SUFFIX}")
-        made = redact_bundle.redact_bundle(found, redactor, folder.absolute())
+        folder = folder or Path(f"INC-{found.manifest.incident_id}-{found.id}{REDACTED_SUFFIX}")
+        made = redact_bundle.redact_bundle(found, redactor, folder.absolute(), utc_now())
         before, after = (sum(run.redactions for run in one.runs) for one in (found, made))
     console.say(f"{made.path}\nsha256 {made.manifest.seal}")
     console.say(f"{after} placeholders, {before} before. Next: irkit bundle export {folder}")
@@ -114,9 +117,14 @@ def redact(name: str, folder: Path | None, addresses: bool) -> None:
 def import_(file: Path, incident_id: int | None, actor: str | None) -> None:
     """File a bundle that came as one FILE, after distrusting all of it."""
     from irkit import workspace
+    from irkit.bundle import Change
 
     settings = workspace.load_settings()
     filed, known = workspace.import_bundle(file, incident_id, settings=settings, actor=actor or console.user())
     number = filed.manifest.incident_id
     console.say(f"{filed.path}\nsha256 {filed.manifest.seal}")
+    if origin := filed.manifest.made_of:
+        here = (filed.path.parent / origin.bundle_id).is_dir() and origin.change is Change.REDACTED
+        rests = " That one is here, too, and reports rest on it." if here else ""
+        console.say(f"This is {origin.told}, made {origin.made_at:%Y-%m-%d %H:%M:%S} UTC.{rests}")
     console.say(f"Next: irkit {'diagnose' if known else 'open TITLE --type TYPE --id'} {number}")

@@ -311,9 +311,10 @@ def show(incident_id: int) -> None:
     told = workspace.timeline(incident, settings=settings)
     bundle = open_bundle(workspace.bundle_in_use(incident, folders, told))
     console.show(terminal.coverage_table(bundle.runs))
-    console.say(
-        f"{bundle.path}\nsealed {bundle.manifest.created_at:%Y-%m-%d %H:%M:%S} UTC, sha256 {bundle.manifest.seal}"
-    )
+    manifest = bundle.manifest
+    sealed = f"collected {manifest.created_at:%Y-%m-%d %H:%M:%S} UTC, sealed with sha256 {manifest.seal}"
+    made = f"\nmade {origin.made_at:%Y-%m-%d %H:%M:%S} UTC: {origin.told}" if (origin := manifest.made_of) else ""
+    console.say(f"{bundle.path}\n{sealed}{made}")
     others = [folder.name for folder in folders if folder != bundle.path]
     if others:
         console.say(f"Also collected: {', '.join(others)}; choose one with irkit postmortem {incident_id} --bundle ID")

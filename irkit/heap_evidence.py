@@ -78,10 +78,8 @@ def _added(source: Bundle, kept: Sequence[Kept], incident: Incident, settings: S
         # the same key, so that a placeholder means the same secret as in the rest of the bundle
         (Path(folder) / KEY_NAME).write_bytes(installation_key(settings.home))
         heap = collect(aside, incident.id, window, bundle_id="heap", now=now, only=(COLLECTOR,))
-        bundle_id = workspace.new_bundle_id(now)
-        return with_evidence_of(
-            source, heap, COLLECTOR, bundle_folder(settings.home, incident.id) / bundle_id, bundle_id
-        )
+        destination = bundle_folder(settings.home, incident.id) / workspace.new_bundle_id(now)
+        return with_evidence_of(source, heap, COLLECTOR, destination, now)
 
 
 def _told(kept: Sequence[Kept], bundle: Bundle | None) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from irkit.bundle import Bundle, read_document, seal_bundle, sha256_of
+from irkit.bundle import REDACTED_SUFFIX, Bundle, Change, origin_in, read_document, seal_bundle, sha256_of
 from irkit.errors import BundleError
 from irkit.evidence_writer import to_bytes
 from irkit.model import CollectorRun, Evidence
@@ -17,12 +17,11 @@ from irkit.redact import Redactor, count_placeholders, placeholders_in
 
 if TYPE_CHECKING:
     from collections import Counter
+    from datetime import datetime
     from pathlib import Path
 
-SUFFIX = "-redacted"
 
-
-def redact_bundle(bundle: Bundle, redactor: Redactor, destination: Path) -> Bundle:
+def redact_bundle(bundle: Bundle, redactor: Redactor, destination: Path, now: datetime) -> Bundle:
     """Write a redacted copy of an opened bundle to a new folder and return it; its id ends in `-redacted`.
 
     Text in evidence and in what the collectors said is redacted; numbers, times and placeholders stay as they are.
@@ -31,7 +30,7 @@ def redact_bundle(bundle: Bundle, redactor: Redactor, destination: Path) -> Bund
         BundleError: the destination is taken, the disk refuses, or a file is not what its form says.
     """
     manifest = bundle.manifest
-    bundle_id = f"{manifest.bundle_id.removesuffix(SUFFIX)}{SUFFIX}"
+    bundle_id = f"{manifest.bundle_id.removesuffix(REDACTED_SUFFIX)}{REDACTED_SUFFIX}"
     if destination.exists():
         raise BundleError(f"{destination} exists already", hint="choose another name with --to, or move it away")
     staging = destination.parent / f".{destination.name}.partial"
@@ -41,7 +40,12 @@ def redact_bundle(bundle: Bundle, redactor: Redactor, destination: Path) -> Bund
         evidence = tuple(_redacted(bundle.path / item.path, item, redactor, staging) for item in manifest.evidence)
         runs = tuple(_rerun(run, evidence, redactor) for run in manifest.runs)
         made = replace(
-            manifest, irkit_version=version("irkit"), bundle_id=bundle_id, runs=runs, evidence=evidence, seal=""
+            manifest,
+            irkit_version=version("irkit"),
+            bundle_id=bundle_id,
+            runs=runs,
+            evidence=evidence,
+            made_of=origin_in(bundle, Change.REDACTED, now),
         )
         return seal_bundle(staging, made, destination)
     except OSError as error:

@@ -23,8 +23,6 @@ from irkit.times import format_duration, format_time
 from irkit.visible import cut, visible
 
 if TYPE_CHECKING:
-    from irkit.bundle import Bundle
-    from irkit.bundle_diff import BundleDiff
     from irkit.collect import Look
     from irkit.diagnose import Diagnosis
     from irkit.doctor import Check
@@ -41,7 +39,6 @@ _OUTCOME_STYLE = {
 }
 _VERDICT_STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
 _CHECK_STYLE = {"ok": "green", "limited": "yellow", "absent": "dim", "broken": "bold red"}
-_PATTERNS = 20
 
 
 def incident_card(incident: Incident, runbook: Runbook, now: datetime) -> RenderableType:
@@ -318,56 +315,6 @@ def problem_lines(source: str, problems: Iterable[Problem]) -> RenderableType:
     """Return what is wrong with a runbook, one line each, in the form editors jump to."""
     rows = (f"{source}:{one.line}: {'error' if one.fatal else 'note'}: {one.message}" for one in problems)
     return Group(*(_plain(row) for row in rows))
-
-
-def bundle_card(bundle: Bundle) -> RenderableType:
-    """Return what a bundle is, how each look ended, and each piece of evidence with its size and sum."""
-    manifest = bundle.manifest
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row("incident", f"INC-{manifest.incident_id}")
-    grid.add_row("window", f"{format_time(manifest.window.start)} to {format_time(manifest.window.end)}")
-    grid.add_row("collected", f"{format_time(manifest.created_at)}, by irkit {visible(manifest.irkit_version)}")
-    grid.add_row("format", str(manifest.format_version))
-    grid.add_row("redacted", f"{sum(run.redactions for run in bundle.runs)} secrets")
-    grid.add_row("seal", f"sha256 {manifest.seal}")
-    table = _table("evidence", "rows", "bytes", "sha256, and what was cut", title="Evidence")
-    for item in manifest.evidence:
-        note = Text.assemble((item.sha256[:16], "dim"), "  ", _plain(item.truncated, "yellow"))
-        table.add_row(_plain(item.id), "" if item.rows is None else f"{item.rows:,}", f"{item.size_bytes:,}", note)
-    heading = Text(f"Bundle {visible(bundle.id)}", "bold")
-    return Group(heading, Padding(grid, (0, 0, 1, 2)), coverage_table(bundle.runs), table)
-
-
-def diff_view(found: BundleDiff) -> RenderableType:
-    """Return the differences between two bundles, area by area, and first what could not be compared."""
-    parts: list[RenderableType] = [Text(f"From {visible(found.before)} to {visible(found.after)}", "bold")]
-    parts += [_plain(f"unknown  {sentence}", "yellow") for sentence in found.unknown]
-    for area in dict.fromkeys(change.area for change in found.changes):
-        table = _table("what", "", "before", "after", title=area.capitalize())
-        for change in (one for one in found.changes if one.area == area):
-            before, after = (_cell(value) for value in (change.before, change.after))
-            table.add_row(_plain(change.subject), _plain(change.what), before, after)
-        parts.append(table)
-    if found.new_patterns:
-        table = _table("service", "lines", "pattern", title="Log lines of a new kind")
-        for pattern in found.new_patterns[:_PATTERNS]:
-            table.add_row(_plain(pattern.service), f"{pattern.count:,}", _plain(pattern.pattern))
-        parts.append(table)
-        if len(found.new_patterns) > _PATTERNS:
-            parts.append(Text(f"and {len(found.new_patterns) - _PATTERNS} rarer ones", "dim"))
-    if not (found.changes or found.new_patterns):
-        parts.append(Text("Nothing that could be compared is different."))
-    return Group(*parts)
-
-
-def _cell(value: object) -> Text:
-    if value is None:
-        return Text("none", "dim")
-    if isinstance(value, datetime):
-        return Text(format_time(value))
-    return _plain(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value))
 
 
 def doctor_view(checks: Iterable[Check]) -> RenderableType:

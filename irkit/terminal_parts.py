@@ -11,11 +11,17 @@ from irkit.visible import cut, visible
 LINE_CHARS = 700
 
 
-def table(*columns: str, title: str = "") -> Table:
-    """Return an empty table whose last column takes what room is left; the others keep their words whole."""
+def table(*columns: str, title: str = "", whole: int | None = None) -> Table:
+    """Return an empty table whose last column takes what room is left.
+
+    The first `whole` columns, by default all but the last, keep their words whole; the others fold.
+    """
     made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
-    for name in columns[:-1]:
+    kept = len(columns) - 1 if whole is None else whole
+    for name in columns[:kept]:
         made.add_column(name, no_wrap=True)
+    for name in columns[kept:-1]:
+        made.add_column(name, overflow="fold")
     made.add_column(columns[-1], overflow="fold", ratio=1)
     return made
 

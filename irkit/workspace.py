@@ -161,7 +161,7 @@ def import_bundle(file: Path, incident_id: int | None = None, *, settings: Setti
     """
     from irkit.bundle_file import import_bundle as file_bundle
 
-    bundle = file_bundle(file, settings.home, incident_id)
+    bundle = file_bundle(file, settings.home, incident_id, now=utc_now())
     try:
         incident(bundle.manifest.incident_id, settings=settings)
     except NotFoundError:

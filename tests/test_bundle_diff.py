@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from irkit.bundle import Bundle
+from irkit.bundle import Bundle, seal_bundle, sha256_of
 from irkit.bundle_diff import BundleDiff, diff, signature
+from irkit.model import Evidence
 from tests import example_bundle as example
 
 Make = Callable[..., Bundle]
@@ -96,8 +100,61 @@ def test_what_one_of_them_lacks_is_unknown_and_not_unchanged(tmp_path: Path, mak
         assert any("containers cannot be compared" in sentence for sentence in found.unknown)
         assert any("logs cannot be compared" in sentence and "failed" in sentence for sentence in found.unknown)
         assert of(found, "containers") == {}
-        assert ("compose-services", "outcome") in of(found, "settings")
+        assert ("compose-services", "outcome") in of(found, "collection")
     assert any("are not all there: cut at 64 MB" in sentence for sentence in diff(whole, whole).unknown)
+
+
+def test_what_only_redaction_made_of_a_line_is_no_new_pattern(make: Make) -> None:
+    lines = example.logs()
+    at = lines[-1]["at"]
+
+    def said(*texts: str) -> list[example.Row]:
+        return [*lines, *(example._line(at + timedelta(seconds=place), text) for place, text in enumerate(texts, 1))]  # type: ignore[operator]
+
+    worded = make("worded", logs=said("asked db-main.example.com for a lease", "sent by ana@example.com"))
+    hidden = said("asked [redacted:host:0123abcd] for a lease", "sent by [redacted:email:0123abcd]")
+    redacted = make("redacted", logs=[*hidden, *said("asked nobody in particular")[-1:]])
+    assert diff(redacted, worded).new_patterns == ()
+    (new,) = diff(worded, redacted).new_patterns
+    assert new.pattern == "asked nobody in particular"
+
+
+def test_variables_and_mounts_that_came_and_went_are_settings(tmp_path: Path, make: Make) -> None:
+    api = {"service": "jarvis-api", "name": "jarvis-jarvis-api-1"}
+
+    def made(name: str, variables: list[str], mounts: list[tuple[str, str, bool]]) -> Bundle:
+        rows = [{**api, "variable": one} for one in variables]
+        at = [{**api, "type": "bind", "source": a, "destination": b, "read_only": c} for a, b, c in mounts]
+        source = tmp_path / name
+        source.mkdir()
+        return with_tables(make(f"{name}-plain"), source, container_environment=rows, container_mounts=at)
+
+    before = made("one", ["PATH", "OLD_URL"], [("/srv/data", "/data", False)])
+    after = made("two", ["PATH", "NEW_URL"], [("/srv/data", "/data", True)])
+    assert of(diff(before, after), "settings") == {
+        ("jarvis-jarvis-api-1", "variable OLD_URL"): ("there", None),
+        ("jarvis-jarvis-api-1", "variable NEW_URL"): (None, "there"),
+        ("jarvis-jarvis-api-1", "destination /data"): ("there from /srv/data", "read only from /srv/data"),
+    }
+
+
+def with_tables(bundle: Bundle, folder: Path, **tables: list[example.Row]) -> Bundle:
+    """Seal a copy with further tables of the container listing."""
+    shutil.copytree(bundle.path, folder / "staging")
+    (folder / "staging" / "manifest.json").unlink()
+    evidence = list(bundle.manifest.evidence)
+    for kind, rows in tables.items():
+        file = folder / "staging" / f"{kind}.parquet"
+        pd.DataFrame(rows).to_parquet(file)
+        collector = "compose-services"
+        size = file.stat().st_size
+        command = "docker-compose ps"
+        item = Evidence(
+            *(f"{collector}/{kind}", collector, kind, "table", file.name, sha256_of(file), size, len(rows)),
+            *("", command, bundle.manifest.created_at),
+        )
+        evidence.append(item)
+    return seal_bundle(folder / "staging", replace(bundle.manifest, evidence=tuple(evidence)), folder / "sealed")
 
 
 @pytest.mark.parametrize(

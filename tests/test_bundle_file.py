@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,14 +25,28 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from irkit import bundle_file
-from irkit.bundle import MANIFEST, Bundle, _seal_of, bundle_folder, bundles_of, open_bundle, seal_bundle, sha256_of
-from irkit.bundle_file import export_bundle, find_bundle, import_bundle, opened, schema
+from irkit.bundle import (
+    MANIFEST,
+    Bundle,
+    Change,
+    Origin,
+    _seal_of,
+    bundle_folder,
+    bundles_of,
+    open_bundle,
+    seal_bundle,
+    sha256_of,
+)
+from irkit.bundle_file import export_bundle, find_bundle, import_bundle, opened, schema, verify
 from irkit.errors import BundleError, NotFoundError
 from irkit.model import Evidence
+from irkit.redact import Redactor
+from irkit.redact_bundle import redact_bundle
 from tests.example_bundle import example_bundle
 from tests.test_bundle import AT, make
 
 FROZEN = Path(__file__).parent / "data" / "format-1.irkit.zip"
+NOW = AT + timedelta(days=3)
 Members = dict[zipfile.ZipInfo | str, bytes]
 
 
@@ -74,7 +89,7 @@ def refused(file: Path, home: Path, sentence: str) -> None:
     """The import is refused in one sentence, and nothing is left of it."""
     before = set(file.parent.rglob("*"))
     with pytest.raises(BundleError, match=sentence) as caught:
-        import_bundle(file, home)
+        import_bundle(file, home, now=NOW)
     assert "\n" not in str(caught.value)
     assert caught.value.hint
     assert set(file.parent.rglob("*")) == before
@@ -83,7 +98,7 @@ def refused(file: Path, home: Path, sentence: str) -> None:
 
 def test_what_was_exported_is_what_is_imported(bundle: Bundle, home: Path, tmp_path: Path) -> None:
     file = export_bundle(bundle, tmp_path / "one.irkit.zip")
-    imported = import_bundle(file, home)
+    imported = import_bundle(file, home, now=NOW)
     assert imported == replace(bundle, path=bundle_folder(home, 42) / "one")
     assert open_bundle(imported.path).load("facts") == {"state": "exited", "raw": "caf\udce9"}
     assert [path.name for path in (home / "bundles").iterdir()] == ["INC-42"]
@@ -95,7 +110,7 @@ def test_what_was_exported_is_what_is_imported(bundle: Bundle, home: Path, tmp_p
 
 def test_tables_survive_the_way_through_a_file(tmp_path: Path, home: Path) -> None:
     original = example_bundle(tmp_path)
-    imported = import_bundle(export_bundle(original, tmp_path / "it.irkit.zip"), home)
+    imported = import_bundle(export_bundle(original, tmp_path / "it.irkit.zip"), home, now=NOW)
     assert imported.load("logs").equals(original.load("logs"))
     assert imported.load("containers").equals(original.load("containers"))
 
@@ -126,24 +141,56 @@ def test_an_export_overwrites_nothing_and_leaves_nothing_half_done(bundle: Bundl
 
 
 def test_it_is_filed_under_another_incident_when_told_so(bundle: Bundle, home: Path, tmp_path: Path) -> None:
-    imported = import_bundle(export_bundle(bundle, tmp_path / "file"), home, 7)
+    imported = import_bundle(export_bundle(bundle, tmp_path / "file"), home, 7, now=NOW)
     assert bundles_of(home, 7) == (imported.path,)
     assert open_bundle(imported.path).manifest.incident_id == 7
     assert imported.manifest.evidence == bundle.manifest.evidence
+    origin = imported.manifest.made_of
+    assert origin == Origin(bundle.id, bundle.manifest.seal, NOW, Change.REFILED)
+    verify(imported)
+    assert (imported.manifest.created_at, imported.manifest.sealed_at) == (bundle.manifest.created_at, NOW)
+
+
+def test_one_filed_where_it_belongs_anyway_is_not_changed(bundle: Bundle, home: Path, tmp_path: Path) -> None:
+    imported = import_bundle(export_bundle(bundle, tmp_path / "file"), home, 42, now=NOW)
+    assert imported.manifest == bundle.manifest
 
 
 def test_one_that_stands_there_already_is_kept(bundle: Bundle, home: Path, tmp_path: Path) -> None:
     file = export_bundle(bundle, tmp_path / "file")
-    first = import_bundle(file, home)
-    with pytest.raises(BundleError, match="already stands"):
-        import_bundle(file, home)
+    first = import_bundle(file, home, now=NOW)
+    with pytest.raises(BundleError, match="already, whole and the same") as caught:
+        import_bundle(file, home, now=NOW)
+    assert caught.value.hint == "there is nothing to do"
     assert open_bundle(first.path) == first
     assert [path.name for path in (home / "bundles").iterdir()] == ["INC-42"]
 
 
+def test_every_step_from_what_was_collected_is_told(bundle: Bundle, home: Path, tmp_path: Path) -> None:
+    redacted = redact_bundle(bundle, Redactor(b"k" * 32), tmp_path / "copy", AT)
+    imported = import_bundle(export_bundle(redacted, tmp_path / "file"), home, 7, now=NOW)
+    first = Origin(bundle.id, bundle.manifest.seal, AT, Change.REDACTED)
+    assert open_bundle(imported.path).manifest.made_of == Origin(
+        redacted.id, redacted.manifest.seal, NOW, Change.REFILED, first
+    )
+    assert imported.manifest.is_redacted_again
+    assert not bundle.manifest.is_redacted_again
+    verify(imported)
+
+
+def test_another_of_the_same_id_is_not_taken_for_it(bundle: Bundle, home: Path, tmp_path: Path) -> None:
+    first = import_bundle(export_bundle(bundle, tmp_path / "file"), home, now=NOW)
+    other = export_bundle(
+        holding(tmp_path / "other", "documents/facts.json", b"{}", "document"), tmp_path / "other.zip"
+    )
+    with pytest.raises(BundleError, match="another bundle of the id one stands at"):
+        import_bundle(other, home, now=NOW)
+    assert open_bundle(first.path) == first
+
+
 def test_one_packed_again_by_another_program_is_taken(bundle: Bundle, home: Path, tmp_path: Path) -> None:
     contents = {"documents/": b"", **members(bundle)}
-    assert import_bundle(packed(tmp_path / "again.zip", contents), home).manifest == bundle.manifest
+    assert import_bundle(packed(tmp_path / "again.zip", contents), home, now=NOW).manifest == bundle.manifest
 
 
 @pytest.mark.parametrize(
@@ -376,7 +423,7 @@ def test_an_archive_cut_short_or_damaged_anywhere_is_refused(bundle: Bundle, hom
         damaged[position] ^= 0xFF
         file.write_bytes(damaged)
         try:
-            imported = import_bundle(file, home)
+            imported = import_bundle(file, home, now=NOW)
         except BundleError:
             assert not home.parent.exists()
         else:  # a bit of the archive that says nothing of the evidence, such as a date
@@ -398,7 +445,7 @@ def test_an_encrypted_archive_is_refused(bundle: Bundle, home: Path, tmp_path: P
 
 def test_only_files_are_opened(home: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="there is no file"):
-        import_bundle(tmp_path / "nowhere", home)
+        import_bundle(tmp_path / "nowhere", home, now=NOW)
     os.mkfifo(tmp_path / "pipe")
     refused(tmp_path / "pipe", home, "is not a bundle's file")
     refused(tmp_path, home, "is not a bundle's file")
@@ -430,7 +477,7 @@ def test_the_drills_match_it_too() -> None:
 
 def test_a_bundle_of_format_1_opens_for_ever(home: Path) -> None:
     """The file was written by irkit 0.1.0 and is never made anew: it stands for the bundles people have kept."""
-    imported = import_bundle(FROZEN, home)
+    imported = import_bundle(FROZEN, home, now=NOW)
     assert (imported.manifest.format_version, imported.id, imported.manifest.incident_id) == (1, "one", 42)
     assert imported.manifest.seal == "3ce18bc678e4a6521b790a960649172aaf329ef898bc843505299bdcb7a6f27e"
     assert [run.outcome for run in imported.runs] == ["collected", "timed_out"]
@@ -447,8 +494,10 @@ def test_an_import_killed_anywhere_leaves_a_whole_bundle_or_none(kills: int, hom
     held = holding(tmp_path, "documents/facts.json", b'["' + b"x" * 20_000_000 + b'"]', "document")
     file = export_bundle(held, tmp_path / "file")
     code = (
-        "import sys; from pathlib import Path; from irkit.bundle_file import import_bundle; import jsonschema\n"
-        "print('ready', flush=True); import_bundle(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))"
+        "import sys, jsonschema; from datetime import UTC, datetime; from pathlib import Path\n"
+        "from irkit.bundle_file import import_bundle\n"
+        "print('ready', flush=True); file, home = Path(sys.argv[1]), Path(sys.argv[2])\n"
+        "import_bundle(file, home, int(sys.argv[3]), now=datetime.now(UTC))"
     )
     chance, whole = random.Random(42), 0  # noqa: S311 (places to die in, not a secret)
     for number in range(1, kills + 1):
@@ -463,4 +512,4 @@ def test_an_import_killed_anywhere_leaves_a_whole_bundle_or_none(kills: int, hom
             assert open_bundle(folder).manifest.evidence == held.manifest.evidence
             whole += 1
     assert whole < kills, "none was killed in time"
-    assert import_bundle(file, home, 99).load("facts") == ["x" * 20_000_000]
+    assert import_bundle(file, home, 99, now=NOW).load("facts") == ["x" * 20_000_000]

@@ -29,11 +29,14 @@ def test_from_export_to_import(irkit: Run, folder: Path, tmp_path: Path) -> None
     assert seal in irkit("bundle", "verify", str(file)).out
 
     imported = irkit("bundle", "import", str(file))
+    assert "copy" not in imported.out
     assert (imported.code, imported.err) == (0, "")
     assert seal in imported.out
     assert "irkit open TITLE --type TYPE --id 42" in imported.out
     assert seal in irkit("bundle", "verify", "42").out
-    assert irkit("bundle", "import", str(file)).code == 5
+    again = irkit("bundle", "import", str(file))
+    assert again.code == 5
+    assert "whole and the same" in again.err
 
     assert irkit("open", "Down", "--type", "api-unresponsive", "--id", "7").code == 0
     assert "irkit diagnose 7" in irkit("bundle", "import", str(file), "--id", "INC-7", "--by", "ana").out
@@ -41,6 +44,33 @@ def test_from_export_to_import(irkit: Run, folder: Path, tmp_path: Path) -> None
     assert "Evidence imported into bundle" in shown
     assert "ana" in shown
     assert "found" in irkit("diagnose", "7").out
+
+
+def test_a_redacted_copy_that_comes_back_is_told_and_does_not_push_its_original_aside(
+    irkit: Run, folder: Path, tmp_path: Path
+) -> None:
+    name = open_bundle(folder).id
+    assert irkit("bundle", "export", str(folder), "--to", "plain.irkit.zip").code == 0
+    assert irkit("open", "Down", "--type", "api-unresponsive", "--id", "42").code == 0
+    assert irkit("bundle", "import", "plain.irkit.zip").code == 0
+    assert irkit("redact", name, "--addresses").code == 0
+    assert irkit("bundle", "export", f"INC-42-{name}-redacted", "--to", "copy.irkit.zip").code == 0
+    told = " ".join(irkit("bundle", "import", "copy.irkit.zip").out.split())
+    assert f"This is a copy of bundle {name} in which secrets were replaced once more, made " in told
+    assert "That one is here, too, and reports rest on it." in told
+    assert f"Bundle {name} is whole" in irkit("bundle", "verify", "42").out
+    shown = " ".join(irkit("bundle", "show", f"{name}-redacted").out.split())
+    assert f"a copy of bundle {name} in which secrets" in shown
+    assert f"{name}\n" in irkit("show", "42").out
+    page = tmp_path / "page.md"
+    assert irkit("publish", "42", "--drafts", "--markdown", str(page)).code == 0
+    assert "before anything was written to disk" in page.read_text()
+    # where the copy alone is here, the report does not say of it what holds for its original
+    assert irkit("open", "Down", "--type", "api-unresponsive", "--id", "43").code == 0
+    assert irkit("bundle", "import", "copy.irkit.zip", "--id", "43").code == 0
+    assert irkit("publish", "43", "--drafts", "--markdown", str(page)).code == 0
+    assert "before anything was written to disk" not in page.read_text()
+    assert "filed under another incident" in page.read_text()
 
 
 def test_showing_tells_evidence_sums_and_gaps(irkit: Run, folder: Path) -> None:

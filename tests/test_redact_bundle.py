@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,20 +14,24 @@ import pytest
 from irkit.bundle import (
     FORMAT_VERSION,
     Bundle,
+    Change,
     Manifest,
+    Origin,
     bundle_folder,
     bundles_of,
+    copy_bundle,
     open_bundle,
     seal_bundle,
     sha256_of,
 )
-from irkit.bundle_file import verify
+from irkit.bundle_file import export_bundle, import_bundle, verify
 from irkit.errors import BundleError
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 from irkit.redact import Redactor
 from irkit.redact_bundle import redact_bundle
 
 AT = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)
+NOW = AT + timedelta(days=2)
 SECRET = "s3cr3t-" + "pass"
 REDACTOR = Redactor(b"k" * 32)
 OLD = "[redacted:assignment:0123abcd]"
@@ -74,7 +79,7 @@ def item(staging: Path, kind: str, form: str) -> Evidence:
 
 
 def test_the_copy_verifies_and_no_file_of_it_holds_the_secret(sealed: Bundle, tmp_path: Path) -> None:
-    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy")
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy", NOW)
     verify(open_bundle(made.path))
     facts, lines = made.load("facts"), made.load("lines")
     texts = [json.dumps(facts), *lines["line"].dropna(), *lines["raw"], (made.path / "manifest.json").read_text()]
@@ -84,7 +89,7 @@ def test_the_copy_verifies_and_no_file_of_it_holds_the_secret(sealed: Bundle, tm
 
 
 def test_all_that_is_no_secret_stays(sealed: Bundle, tmp_path: Path) -> None:
-    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy")
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy", NOW)
     before, after = sealed.load("lines"), made.load("lines")
     assert after.dtypes.to_dict() == before.dtypes.to_dict()
     assert after["at"].equals(before["at"])
@@ -97,25 +102,41 @@ def test_all_that_is_no_secret_stays(sealed: Bundle, tmp_path: Path) -> None:
 
 
 def test_placeholders_are_counted_by_rule_and_file(sealed: Bundle, tmp_path: Path) -> None:
-    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy")
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy", NOW)
     assert made.evidence_for("facts").redactions == {"key": 1, "assignment": 1}
     assert made.evidence_for("lines").redactions == {"assignment": 2}
     assert made.runs[0].redactions == 4
     assert "[redacted:userinfo:" in made.runs[0].reason
 
 
+def test_a_copy_says_what_it_was_made_of_and_stands_behind_its_original(sealed: Bundle, tmp_path: Path) -> None:
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy", NOW)
+    origin = open_bundle(made.path).manifest.made_of
+    assert origin == Origin("one", sealed.manifest.seal, NOW, Change.REDACTED)
+    assert origin.told == "a copy of bundle one in which secrets were replaced once more"
+    assert (made.manifest.created_at, made.manifest.sealed_at) == (AT, NOW)
+    home = tmp_path / "home"
+    filed = import_bundle(export_bundle(made, tmp_path / "copy.irkit.zip"), home, now=NOW)
+    assert bundles_of(home, 42) == (filed.path, sealed.path)
+    # a later one is newer than both, and where the original is missing the copy takes its place
+    later = copy_bundle(sealed, bundle_folder(home, 42) / "one-two", 42, "one-two")
+    assert bundles_of(home, 42) == (filed.path, sealed.path, later.path)
+    shutil.rmtree(sealed.path)
+    assert bundles_of(home, 42) == (filed.path, later.path)
+
+
 def test_a_second_copy_is_refused_and_the_first_stays(sealed: Bundle, tmp_path: Path) -> None:
-    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy")
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy", NOW)
     with pytest.raises(BundleError, match="exists already"):
-        redact_bundle(sealed, REDACTOR, tmp_path / "copy")
+        redact_bundle(sealed, REDACTOR, tmp_path / "copy", NOW)
     assert open_bundle(made.path).manifest == made.manifest
     assert bundles_of(tmp_path / "home", 42) == (sealed.path,)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
 def test_a_copy_of_a_copy_says_the_same(sealed: Bundle, tmp_path: Path) -> None:
-    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy")
-    again = redact_bundle(made, REDACTOR, tmp_path / "again")
+    made = redact_bundle(sealed, REDACTOR, tmp_path / "copy", NOW)
+    again = redact_bundle(made, REDACTOR, tmp_path / "again", NOW)
     assert again.load("facts") == made.load("facts")
     assert (again.id, again.runs) == (made.id, made.runs)
 
@@ -123,4 +144,4 @@ def test_a_copy_of_a_copy_says_the_same(sealed: Bundle, tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_a_sentence(sealed: Bundle, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BundleError, match="cannot be written: Not a directory"):
-        redact_bundle(sealed, REDACTOR, tmp_path / "file" / "copy")
+        redact_bundle(sealed, REDACTOR, tmp_path / "file" / "copy", NOW)

@@ -84,6 +84,8 @@ def appendix(of: Material) -> Appendix:
         irkit_version=manifest.irkit_version,
         collected_at=manifest.created_at,
         placed=_placed(manifest.created_at, of.incident),
+        made_of=manifest.made_of,
+        is_redacted_again=manifest.is_redacted_again,
     )
 
 

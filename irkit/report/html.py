@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from irkit.charts.svg import data_uri
 from irkit.model import Outcome, VerdictState, is_configured
-from irkit.phrase import grouped, percent, seconds_between
+from irkit.phrase import count, grouped, percent, seconds_between
 from irkit.phrase import seconds as in_seconds
 from irkit.phrase import size as in_bytes
 from irkit.report.parts import Shown
@@ -112,6 +112,7 @@ def _environment() -> Environment:
         "between": lambda interval: seconds_between(interval).removeprefix("95 % interval "),
         "clock": _clock,
         "configured": is_configured,
+        "counted": count,
         "bytes": lambda value: "—" if value is None else in_bytes(value),
         "cut": cut,
         "data_uri": data_uri,

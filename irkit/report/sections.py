@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
+from irkit.bundle import Origin
 from irkit.model import ActionItem, CollectorRun, Evidence, Outcome, Severity, Status, Step, VerdictState, Window
 from irkit.report.parts import Answer, Claim, Shown, Written
 
@@ -330,3 +331,5 @@ class Appendix(Shown):
     irkit_version: str
     collected_at: datetime
     placed: str = ""
+    made_of: Origin | None = None
+    is_redacted_again: bool = False
