@@ -10,90 +10,19 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from irkit.errors import BundleError, InputError, NotFoundError
-from irkit.model import CollectorRun, Evidence, Outcome, Window
+from irkit.errors import BundleError, NotFoundError
+from irkit.manifest import MANIFEST, REDACTED_SUFFIX, Change, Manifest, Origin, read_manifest, sealed
+from irkit.model import CollectorRun, Evidence, Window
 from irkit.staging import is_staging, staging_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-REDACTED_SUFFIX = "-redacted"
-# all came later than the first bundles
-_OPTIONAL = frozenset({"whole_from", "made_of"})
-
-
-class Change(StrEnum):
-    """What was done to a bundle to make another of it."""
-
-    REDACTED = "redacted"
-    HEAP_ADDED = "heap-added"
-    REFILED = "refiled"
-
-
-_TOLD = {
-    Change.REDACTED: "a copy of bundle {} in which secrets were replaced once more",
-    Change.HEAP_ADDED: "bundle {} with heap snapshots added",
-    Change.REFILED: "bundle {}, filed under another incident",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The sealed bundle that another was made of, what was done to it, and when; and what it was made of itself."""
-
-    bundle_id: str
-    seal: str
-    made_at: datetime
-    change: Change
-    made_of: Origin | None = None
-
-    @property
-    def told(self) -> str:
-        """What this makes of the bundle that says it, as in "this is …"."""
-        return _TOLD[self.change].format(self.bundle_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What a bundle holds, how each look ended, and the seal: the sha256 of all this in canonical JSON.
-
-    `created_at` is when the evidence was collected; what was made of another bundle later names it in `made_of`.
-    """
-
-    format_version: int
-    irkit_version: str
-    bundle_id: str
-    incident_id: int
-    window: Window
-    created_at: datetime
-    runs: tuple[CollectorRun, ...]
-    evidence: tuple[Evidence, ...]
-    seal: str = ""
-    made_of: Origin | None = None
-
-    @property
-    def is_redacted_again(self) -> bool:
-        """Whether it was, at some step from what was collected to this, redacted once more."""
-        return any(origin.change is Change.REDACTED for origin in _steps(self.made_of))
-
-    @property
-    def sealed_at(self) -> datetime:
-        return self.made_of.made_at if self.made_of else self.created_at
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the manifest as JSON values, times in ISO 8601 UTC."""
-        made = _plain(self)
-        assert isinstance(made, dict)  # noqa: S101 (a dataclass is always a mapping here)
-        return made
 
 
 @dataclass(frozen=True)
@@ -178,12 +107,6 @@ def origin_in(source: Bundle, change: Change, now: datetime) -> Origin:
     return Origin(source.id, source.manifest.seal, now, change, source.manifest.made_of)
 
 
-def _steps(origin: Origin | None) -> Iterator[Origin]:
-    while origin is not None:
-        yield origin
-        origin = origin.made_of
-
-
 def read_document(path: Path) -> Any:  # noqa: ANN401 (JSON values)
     """Return a JSON document's value; text may hold lone surrogates.
 
@@ -204,9 +127,9 @@ def seal_bundle(folder: Path, manifest: Manifest, destination: Path) -> Bundle:
     Raises:
         BundleError: the destination is taken, or the disk refuses (full, read-only).
     """
-    sealed = _sealed(manifest)
+    made = sealed(manifest)
     try:
-        body = json.dumps(sealed.to_json(), indent=2, sort_keys=True, ensure_ascii=True)
+        body = json.dumps(made.to_json(), indent=2, sort_keys=True, ensure_ascii=True)
         (folder / MANIFEST).write_text(body + "\n", encoding="utf-8")
         for path in sorted(folder.rglob("*")):
             _flush(path)
@@ -222,7 +145,7 @@ def seal_bundle(folder: Path, manifest: Manifest, destination: Path) -> Bundle:
     except OSError as error:
         msg = f"the evidence could not be sealed at {destination}: {error.strerror or error}"
         raise BundleError(msg, hint="free some disk space or choose another home in irkit.toml") from None
-    return Bundle(destination, sealed)
+    return Bundle(destination, made)
 
 
 def open_bundle(path: Path) -> Bundle:
@@ -284,74 +207,6 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sealed(manifest: Manifest) -> Manifest:
-    values = {item.name: getattr(manifest, item.name) for item in fields(manifest)}
-    return Manifest(**{**values, "seal": _seal_of(manifest.to_json())})
-
-
-def _seal_of(body: dict[str, Any]) -> str:
-    unsealed = {key: value for key, value in body.items() if key != "seal"}
-    canonical = json.dumps(unsealed, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode("ascii")).hexdigest()
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Return the manifest of a bundle's folder after checking its format and its seal; no evidence is looked at.
-
-    Raises:
-        NotFoundError: there is no bundle at `path`.
-        BundleError: the manifest was changed after sealing, is damaged, or comes from a newer irkit.
-    """
-    try:
-        body = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        msg = f"there is no sealed bundle at {path}"
-        raise NotFoundError(msg, hint="`irkit collect` makes one") from None
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"the manifest of bundle {path.name} cannot be read: {error}"
-        raise BundleError(msg, hint="use an untouched copy, or collect again") from None
-    version = body.get("format_version") if isinstance(body, dict) else None
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        msg = f"bundle {path.name} has format {version!r}; this irkit reads up to {FORMAT_VERSION}"
-        raise BundleError(msg, hint="upgrade irkit")
-    if body.get("seal") != _seal_of(body):
-        msg = f"bundle {path.name} cannot be trusted: its manifest was changed after sealing"
-        raise BundleError(msg, hint="use an untouched copy, or collect again")
-    try:
-        return _manifest(body)
-    except (KeyError, TypeError, ValueError, InputError) as error:
-        msg = f"the manifest of bundle {path.name} lacks what format {version} promises: {error}"
-        raise BundleError(msg, hint="use an untouched copy, or collect again") from None
-
-
-def _manifest(body: dict[str, Any]) -> Manifest:
-    def run(row: dict[str, Any]) -> CollectorRun:
-        lists = {key: tuple(row[key]) for key in ("provides", "evidence")}
-        outcome, started_at = Outcome(row["outcome"]), datetime.fromisoformat(row["started_at"])
-        since = datetime.fromisoformat(row["whole_from"]) if "whole_from" in row else None
-        return CollectorRun(**{**row, **lists, "outcome": outcome, "started_at": started_at, "whole_from": since})
-
-    def evidence(row: dict[str, Any]) -> Evidence:
-        return Evidence(**{**row, "collected_at": datetime.fromisoformat(row["collected_at"])})
-
-    window = Window(*(datetime.fromisoformat(body["window"][key]) for key in ("start", "end")))
-    made = {
-        **body,
-        "made_of": _origin(body["made_of"]) if "made_of" in body else None,
-        "window": window,
-        "created_at": datetime.fromisoformat(body["created_at"]),
-        "runs": tuple(run(row) for row in body["runs"]),
-        "evidence": tuple(evidence(row) for row in body["evidence"]),
-    }
-    return Manifest(**made)
-
-
-def _origin(row: dict[str, Any]) -> Origin:
-    before = _origin(row["made_of"]) if "made_of" in row else None
-    made_at, change = datetime.fromisoformat(row["made_at"]), Change(row["change"])
-    return Origin(**{**row, "made_at": made_at, "change": change, "made_of": before})
-
-
 def _problems(path: Path, manifest: Manifest) -> Iterator[str]:
     """Yield what keeps a bundle from being believed; nothing outside its own folder is ever read."""
     listed = {MANIFEST}
@@ -370,19 +225,6 @@ def _problems(path: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{item.path} was changed after sealing"
     there = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir() or file.is_symlink()}
     yield from (f"{name} was added after sealing" for name in sorted(there - listed))
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "__dataclass_fields__"):
-        made = {item.name: _plain(getattr(value, item.name)) for item in fields(value)}  # type: ignore[arg-type]
-        return {name: item for name, item in made.items() if item != {} and not (item is None and name in _OPTIONAL)}
-    return value
 
 
 def _flush(path: Path) -> None:

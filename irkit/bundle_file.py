@@ -23,20 +23,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from irkit.bundle import (
-    MANIFEST,
-    Bundle,
-    Change,
-    Manifest,
-    bundle_folder,
-    bundles_of,
-    open_bundle,
-    origin_in,
-    read_document,
-    read_manifest,
-    seal_bundle,
-)
+from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle, origin_in, read_document, seal_bundle
 from irkit.errors import BundleError, InputError, NotFoundError
+from irkit.manifest import MANIFEST, Change, Manifest, read_manifest
 from irkit.model import parse_incident_id
 from irkit.parquet import ALWAYS_READ_BYTES
 from irkit.parquet_trial import try_tables

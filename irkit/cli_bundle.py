@@ -96,7 +96,7 @@ def export(name: str, file: Path | None) -> None:
 def redact(name: str, folder: Path | None, addresses: bool) -> None:
     """Make a copy of BUNDLE with every secret replaced that today's rules know; the original stays as it is."""
     from irkit import bundle_file, redact_bundle, workspace
-    from irkit.bundle import REDACTED_SUFFIX
+    from irkit.manifest import REDACTED_SUFFIX
     from irkit.redact import Redactor, installation_key
 
     settings = workspace.load_settings()
@@ -117,7 +117,7 @@ def redact(name: str, folder: Path | None, addresses: bool) -> None:
 def import_(file: Path, incident_id: int | None, actor: str | None) -> None:
     """File a bundle that came as one FILE, after distrusting all of it."""
     from irkit import workspace
-    from irkit.bundle import Change
+    from irkit.manifest import Change
 
     settings = workspace.load_settings()
     filed, known = workspace.import_bundle(file, incident_id, settings=settings, actor=actor or console.user())

@@ -16,11 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundle_folder, seal_bundle, sha256_of
+from irkit.bundle import Bundle, bundle_folder, seal_bundle, sha256_of
 from irkit.collect_contract import Collector, registered
 from irkit.errors import CollectError, InputError
 from irkit.evidence_writer import to_parquet
 from irkit.host_process import HostProcess, host_process, introduced, last_words, stop
+from irkit.manifest import FORMAT_VERSION, Manifest
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 from irkit.redact import Redactor, installation_key, placeholders_in
 from irkit.registry import BrokenPlugin, load_plugins

@@ -8,9 +8,10 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from irkit.bundle import REDACTED_SUFFIX, Bundle, Change, origin_in, read_document, seal_bundle, sha256_of
+from irkit.bundle import Bundle, origin_in, read_document, seal_bundle, sha256_of
 from irkit.errors import BundleError
 from irkit.evidence_writer import to_bytes
+from irkit.manifest import REDACTED_SUFFIX, Change
 from irkit.model import CollectorRun, Evidence
 from irkit.parquet import check_table
 from irkit.redact import Redactor, count_placeholders, placeholders_in

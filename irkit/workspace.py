@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from irkit import runbook as runbooks
 from irkit import settings as settings_file
-from irkit.bundle import FORMAT_VERSION, Bundle, Manifest, bundles_of, open_bundle, read_manifest
+from irkit.bundle import Bundle, bundles_of, open_bundle
 from irkit.collector_costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
+from irkit.manifest import FORMAT_VERSION, Manifest, read_manifest
 from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, is_configured, parse_incident_id, utc_now
 from irkit.runbook import Runbook
 from irkit.settings import Settings

@@ -12,18 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from irkit.bundle import (
-    MANIFEST,
-    Bundle,
-    Manifest,
-    bundle_folder,
-    bundles_of,
-    copy_bundle,
-    open_bundle,
-    seal_bundle,
-    sha256_of,
-)
+from irkit.bundle import Bundle, bundle_folder, bundles_of, copy_bundle, open_bundle, seal_bundle, sha256_of
 from irkit.errors import BundleError, NotFoundError
+from irkit.manifest import MANIFEST, Manifest
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 
 AT = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)

@@ -25,20 +25,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from irkit import bundle_file
-from irkit.bundle import (
-    MANIFEST,
-    Bundle,
-    Change,
-    Origin,
-    _seal_of,
-    bundle_folder,
-    bundles_of,
-    open_bundle,
-    seal_bundle,
-    sha256_of,
-)
+from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle, seal_bundle, sha256_of
 from irkit.bundle_file import export_bundle, find_bundle, import_bundle, opened, schema, verify
 from irkit.errors import BundleError, NotFoundError
+from irkit.manifest import MANIFEST, Change, Origin, seal_of
 from irkit.model import Evidence
 from irkit.redact import Redactor
 from irkit.redact_bundle import redact_bundle
@@ -361,7 +351,7 @@ def edited(bundle: Bundle, change: Callable[[dict[str, object]], None]) -> Membe
     contents = members(bundle)
     body = json.loads(contents[MANIFEST])
     change(body)
-    body["seal"] = _seal_of(body)
+    body["seal"] = seal_of(body)
     return {**contents, MANIFEST: json.dumps(body).encode()}
 
 

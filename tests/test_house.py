@@ -52,6 +52,7 @@ ROOMS = (
     "parquet",
     "parquet_trial",
     "staging",
+    "manifest",
     "bundle",
     "bundle_file",
     "collect_contract",

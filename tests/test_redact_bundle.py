@@ -11,21 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from irkit.bundle import (
-    FORMAT_VERSION,
-    Bundle,
-    Change,
-    Manifest,
-    Origin,
-    bundle_folder,
-    bundles_of,
-    copy_bundle,
-    open_bundle,
-    seal_bundle,
-    sha256_of,
-)
+from irkit.bundle import Bundle, bundle_folder, bundles_of, copy_bundle, open_bundle, seal_bundle, sha256_of
 from irkit.bundle_file import export_bundle, import_bundle, verify
 from irkit.errors import BundleError
+from irkit.manifest import FORMAT_VERSION, Change, Manifest, Origin
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 from irkit.redact import Redactor
 from irkit.redact_bundle import redact_bundle

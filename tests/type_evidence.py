@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from irkit.bundle import Bundle, Manifest, seal_bundle
+from irkit.bundle import Bundle, seal_bundle
+from irkit.manifest import Manifest
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 from tests.symptoms.evidence import TABLES
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from irkit.bundle import Origin
+from irkit.manifest import Origin
 from irkit.model import ActionItem, CollectorRun, Evidence, Outcome, Severity, Status, Step, VerdictState, Window
 from irkit.report.parts import Answer, Claim, Shown, Written
 

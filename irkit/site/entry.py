@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from irkit import notebooks, workspace
 from irkit.action_items import is_overdue, of_incidents
-from irkit.bundle import bundles_of, read_manifest
+from irkit.bundle import bundles_of
+from irkit.manifest import read_manifest
 from irkit.model import Event, Incident, Status, VerdictState
 from irkit.publish.exporter import stylesheet
 from irkit.report.material import unwritten

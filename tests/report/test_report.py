@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from irkit import runbook
-from irkit.bundle import Bundle, Manifest
+from irkit.bundle import Bundle
 from irkit.charts import Band
 from irkit.diagnose import Diagnosis, Hypothesis
+from irkit.manifest import Manifest
 from irkit.model import CollectorRun, Event, EventKind, Outcome, Status, VerdictState, Window
 from irkit.report import POSTMORTEM, Report, build
 from irkit.report.facts import View
