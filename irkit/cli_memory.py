@@ -26,7 +26,7 @@ def memory() -> None:
 
 @memory.command("monitor")
 @click.option("--pid", type=click.IntRange(min=1), help="The process to watch, by its number here.")
-@click.option("--container", metavar="NAME", help="The process of a running container that holds the most memory.")
+@click.option("--container", metavar="NAME", help="Of a container or compose service, the process that holds most.")
 @click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long: 60 (s), 10m, 1h.")
 @click.option("--every", "interval", default="1", show_default=True, metavar="TIME", help="How often: 1 (s), 500ms.")
 @click.option("--incident", "incident_id", metavar="ID", help="Note on its timeline what was seen.")
@@ -59,7 +59,7 @@ def monitor(
 
 @memory.command("snapshot")
 @click.option("--pid", type=click.IntRange(min=1), help="The process, by its number here.")
-@click.option("--container", metavar="NAME", help="The process of a running container that has an agent.")
+@click.option("--container", metavar="NAME", help="Of a container or compose service, the process with an agent.")
 @click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID.irkheap.")
 @click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long it may take: 60 (s).")
 @click.option("--incident", "incident_id", metavar="ID", help="File it with this incident, as evidence.")
@@ -74,11 +74,12 @@ def take_snapshot(
     home, and what it says is added to the incident's evidence, so that its notebook and postmortem name the owner.
     """
     from irkit import workspace
-    from irkit.memory.snapshot import pid_of_container, snapshot
+    from irkit.memory.container import pid_with_agent
+    from irkit.memory.snapshot import snapshot
 
     incident = _one_process(pid, container, path, incident_id)
     if container is not None:
-        pid = pid_of_container(container, workspace.load_settings(Path.cwd()).docker)
+        pid = pid_with_agent(container, workspace.load_settings(Path.cwd()).docker)
     assert pid is not None  # noqa: S101 (one of the two is given)
     with console.status(f"Taking a snapshot of the heap of process {pid}"):
         if incident is None:
@@ -93,7 +94,7 @@ def take_snapshot(
 
 @memory.command("attach")
 @click.option("--pid", type=click.IntRange(min=1), help="The process, by its number here.")
-@click.option("--container", metavar="NAME", help="The Python process of a running container.")
+@click.option("--container", metavar="NAME", help="Of a container or compose service, the Python process.")
 @click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID.irkheap.")
 @click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long it may take: 60 (s).")
 @click.option("--incident", "incident_id", metavar="ID", help="Note it on its timeline, and file it as evidence.")
@@ -124,14 +125,15 @@ def attach(
     console.say(str(plan))
     _confirm(plan.name, yes=yes)
     with contextlib.ExitStack() as stack:
-        place = path or Path(f"heap-{plan.target.pid}.irkheap")
-        if incident is not None:
-            place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="irkit-heap-"))) / "new.irkheap"
-            by = actor or console.user()
-            stack.enter_context(heap_evidence.noted(plan, incident, workspace.load_settings(), actor=by))
         stack.enter_context(console.status(f"Attaching to {plan.title}"))
-        done = attach_to(plan, place, deadline_s=deadline_s)
-        told = _filed((place,), incident, actor) if incident else f"{place}\n{done.stacks}"
+        if incident is None:
+            done = attach_to(plan, path or Path(f"heap-{plan.target.pid}.irkheap"), deadline_s=deadline_s)
+            told = f"{done.taken.path}\n{done.stacks}"
+        else:
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="irkit-heap-"))) / "new.irkheap"
+            by, settings = actor or console.user(), workspace.load_settings()
+            done = heap_evidence.attached(plan, place, incident, settings, actor=by, deadline_s=deadline_s)
+            told = _filed((place,), incident, actor)
     console.say(f"{done.told}\n{told}")
 
 
@@ -159,7 +161,7 @@ def _note(seen: Watched, incident: Incident, actor: str | None) -> None:
 
 def _pids_of(container: str) -> list[int]:
     from irkit import workspace
-    from irkit.memory.snapshot import pids_of_container
+    from irkit.memory.container import pids_of_container
 
     return pids_of_container(container, workspace.load_settings(Path.cwd()).docker)
 
@@ -207,7 +209,7 @@ def _filed(files: tuple[Path, ...], incident: Incident, actor: str | None) -> st
 def report(files: tuple[Path, ...]) -> None:
     """Name what keeps the heap alive: leak suspects with their retaining paths, from one snapshot or several.
 
-    Give snapshots of one process, earliest first: of two or more, what grew is suspected rather than what is large.
+    Give snapshots of one process, in any order: of two or more, what grew is suspected rather than what is large.
     """
     from irkit.memory import heap, heap_report
 

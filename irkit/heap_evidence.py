@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from irkit import workspace
 from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle, with_evidence_of
 from irkit.collect import collect
 from irkit.errors import IrkitError
-from irkit.memory.attach import Plan
+from irkit.memory.attach import Attached, Plan, attach
 from irkit.memory.heap_filing import Kept, keep
 from irkit.model import EventKind, Incident, Window
 from irkit.redact import KEY_NAME, installation_key
@@ -53,21 +52,28 @@ def file(  # noqa: PLR0913 (what, whose, where, by whom and when)
     return kept, found
 
 
-@contextmanager
-def noted(plan: Plan, incident: Incident, settings: Settings, *, actor: str) -> Iterator[None]:
-    """Put on the timeline that a process is attached to, before that is done, and that it failed where it does.
+def attached(  # noqa: PLR0913 (as `file`)
+    plan: Plan, path: Path, incident: Incident, settings: Settings, *, actor: str, deadline_s: float
+) -> Attached:
+    """Attach and take a snapshot; that it is done is on the timeline before it is, and after it what it took.
 
     Raises:
         StoreError: it cannot be noted; then nothing is done.
+        NotFoundError, SnapshotError: as `irkit.memory.attach.attach`.
     """
     store, data = workspace.store(settings), {"attach": plan.target.pid}
-    store.append(incident.id, EventKind.NOTE, actor=actor, text=f"Attaching to {plan.title}: {plan.does[0]}", data=data)
-    try:
-        yield
-    except IrkitError as error:
-        text = f"Attaching to {plan.title} failed: {error}"
+
+    def note(text: str) -> None:
         store.append(incident.id, EventKind.NOTE, actor=actor, text=text, data=data)
+
+    note(f"Attaching to {plan.title} by {plan.way}, for a snapshot of its heap")
+    try:
+        done = attach(plan, path, deadline_s=deadline_s)
+    except IrkitError as error:
+        note(f"Attaching to {plan.title} failed: {error}")
         raise
+    note(f"Attached to {plan.title}: {done.told}")
+    return done
 
 
 def _added(source: Bundle, kept: Sequence[Kept], incident: Incident, settings: Settings, now: datetime) -> Bundle:

@@ -169,6 +169,36 @@ def command(pid: int | str = "self", proc: Path = PROC) -> str:
     return (proc / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").rstrip("\n")
 
 
+def parents(proc: Path = PROC) -> dict[int, int]:
+    """Return the parent of each process there is, 0 for those that have none here."""
+    found = {}
+    for folder in proc.iterdir():
+        if folder.name.isdecimal() and (status := _fields(folder / "status")) is not None:
+            found[int(folder.name)] = status.get("PPid", 0)
+    return found
+
+
+def family(pid: int, parents: Mapping[int, int]) -> list[int]:
+    """Return a process and those that descend from it, such as all of a container's first, given the parent of each.
+
+    The others were put there from outside, such as the Engine's health checks, which inherit the service's environment
+    and so may have an agent for the moment that they last.
+    """
+    found = [pid]
+    for one in found:
+        found += [each for each, parent in parents.items() if parent == one and each not in found]
+    return found
+
+
+def is_contained(pid: int | str = "self", proc: Path = PROC) -> bool:
+    """Say whether a process has a number of its own in another PID namespace, as those of containers have."""
+    try:
+        status = (proc / str(pid) / "status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return len(status.partition("NSpid:")[2].partition("\n")[0].split()) > 1
+
+
 def _fields(path: Path) -> dict[str, int] | None:
     try:
         return {name: int(value) for name, value in _FIELD.findall(path.read_text(encoding="utf-8", errors="replace"))}

@@ -53,7 +53,8 @@ class Plan:
     @property
     def title(self) -> str:
         """The process, as a sentence names it."""
-        return f"process {self.target.pid} ({self.target.command}, Python {self.target.python})"
+        where = f" of container {self.name}" if self.name != str(self.target.pid) else ""
+        return f"process {self.target.pid} ({self.target.command}, Python {self.target.python}){where}"
 
     def __str__(self) -> str:
         parts = (("needs", self.needs), ("does", self.does), ("risks", self.risks))

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from irkit.errors import InputError
 from irkit.memory.heap import Heap, Row
-from irkit.memory.heap_suspects import Suspect, difference, difference_by_type, suspects
+from irkit.memory.heap_suspects import Suspect, difference, difference_by_type, in_order, processes, suspects
 from irkit.phrase import grouped, percent, size
+from irkit.visible import visible
 
 _ROWS = 10
 _STEPS = 8
 
 
 def report(heaps: Sequence[Heap]) -> str:
-    """Return the suspects with their retaining paths, then the largest owners and types; earliest snapshot first."""
+    """Return the suspects with their retaining paths, then the largest owners and types.
+
+    Raises:
+        InputError: the snapshots are of several processes, of which nothing can be said to grow.
+    """
+    if len(whose := processes(heaps)) > 1:
+        sentence = f"these are snapshots of {len(whose)} processes: {', '.join(map(visible, whose))}"
+        hint = "give those of one; `irkit memory diff` compares two of different ones by what they hold"
+        raise InputError(sentence, hint=hint)
+    heaps = in_order(heaps)
     last = heaps[-1]
     lines = [_head(last), ""]
     found = suspects(heaps)
@@ -27,11 +38,19 @@ def report(heaps: Sequence[Heap]) -> str:
 
 
 def growth(heaps: Sequence[Heap]) -> str:
-    """Return what grew between the first and the last snapshot, by owner and by type."""
+    """Return what grew between the first and the last snapshot, by owner and by type.
+
+    Two processes are compared as they are named, with a word that this need not be growth; of one, by time.
+    """
+    whose = processes(heaps)
+    if len(whose) == 1:
+        heaps = in_order(heaps)
+    apart = f"Two processes, {' and '.join(map(visible, whose))}: what the second has more of need not have grown."
     columns = ("before_bytes", "after_bytes", "growth_bytes")
     by_owner = [row for row in difference(heaps) if row["growth_bytes"] > 0]
     by_type = [row for row in difference_by_type(heaps) if row["size_bytes"] > 0]
-    lines = ["Growth by owner (retained, estimates)", *_table(by_owner, columns)]
+    lines = [apart, ""] if len(whose) > 1 else []
+    lines += ["Growth by owner (retained, estimates)", *_table(by_owner, columns)]
     lines += ["", "Growth by type (shallow)", *_table(by_type, ("size_bytes",))]
     return "\n".join(lines)
 

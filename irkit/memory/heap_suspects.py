@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 
 from irkit.memory.heap import ELEMENT, HELD_FROM_C, Heap, Owner, Row, Shape
 from irkit.phrase import grouped, percent, size
@@ -49,6 +50,25 @@ class Suspect:
         if self.growth_a_minute is not None:
             return f"{told}, +{size(self.growth_a_minute)} a minute"
         return told if self.growth_bytes is None else f"{told}, +{size(self.growth_bytes)} since the first snapshot"
+
+
+def in_order(heaps: Sequence[Heap]) -> list[Heap]:
+    """Return snapshots earliest first, whatever order they were named in; those that do not say when stay as named."""
+    times = [heap.taken_at for heap in heaps]
+    known = [at for at in times if at is not None]
+    if len(known) < len(times):
+        return list(heaps)
+    return [heap for _, heap in sorted(zip(known, heaps, strict=True), key=itemgetter(0))]
+
+
+def processes(heaps: Sequence[Heap]) -> list[str]:
+    """Return whose the snapshots are, a word for each process: where there are several, what differs need not grow."""
+    found = {}
+    for heap in heaps:
+        meta = heap.file.meta
+        told = f"{meta.get('program') or 'process'} ({meta.get('pid')})"
+        found[meta.get("pid"), meta.get("process_started_s")] = told
+    return list(found.values())
 
 
 def suspects(heaps: Sequence[Heap]) -> tuple[Suspect, ...]:

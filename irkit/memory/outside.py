@@ -6,7 +6,7 @@ What only a process can tell of itself (its objects, its garbage collections) is
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -31,6 +31,8 @@ class Outside:
     shares: Callable[[int], MemoryShares] = procfs.shares
     started_s: Callable[[int], float] = procfs.started_s
     command: Callable[[int], str] = procfs.command
+    parents: Callable[[], Mapping[int, int]] = procfs.parents
+    is_contained: Callable[[int], bool] = procfs.is_contained
     cgroups: Callable[[int], tuple[Cgroup, ...]] = memory_cgroups
     container: Callable[[tuple[Cgroup, ...]], ContainerMemory | None] = tightest
     clock_s: Callable[[], float] = time.monotonic
@@ -41,7 +43,8 @@ class Outside:
 class Watched:
     """What was seen of a process: `has_ended` where it ended meanwhile, `oom_kills` in its container until then.
 
-    `shares` is None where we may not read them.
+    `shares` is None where we may not read them. `larger` is a process it started that holds more than it, by its number
+    and size: an init or a shell that starts the service is seldom what one wants to watch.
     """
 
     pid: int
@@ -56,12 +59,14 @@ class Watched:
     forecast: Forecast | None
     has_ended: bool
     oom_kills: int
+    larger: tuple[int, int] | None = None
+    is_contained: bool = True
 
     @property
     def told(self) -> str:
         """What was seen, in one line: what it does, and when its container's limit is reached."""
         head, *ended = _heading(self)
-        return " ".join([f"{head}.", *ended, _verdict(self), _limit(self)])
+        return " ".join([f"{head}.", *ended, _verdict(self), *_larger(self), _limit(self)])
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -95,7 +100,8 @@ def watch(pid: int, for_s: float = 60.0, every_s: float = 1.0, outside: Outside 
     look = outside or Outside()
     try:
         began, command, cgroups = look.started_s(pid), look.command(pid), look.cgroups(pid)
-        shares = _shares(look, pid)
+        contained = look.is_contained(pid)
+        shares, larger = _shares(look, pid), _larger_descendant(look, pid)
     except OSError:
         raise NotFoundError(
             f"there is no process {pid} here", hint="`docker top NAME` and `ps -e` give the numbers of processes"
@@ -124,6 +130,8 @@ def watch(pid: int, for_s: float = 60.0, every_s: float = 1.0, outside: Outside 
         forecast=forecast(leading, last.limit_bytes, last.usage_bytes) if last and not has_ended else None,
         has_ended=has_ended,
         oom_kills=kills[-1] - kills[0] if kills else 0,
+        larger=larger,
+        is_contained=contained,
     )
 
 
@@ -164,7 +172,7 @@ def _shares(look: Outside, pid: int) -> MemoryShares | None:
 
 
 def _lines(seen: Watched) -> list[str]:
-    lines = [*_heading(seen), _verdict(seen)]
+    lines = [*_heading(seen), _verdict(seen), *_larger(seen)]
     told = f"RSS {size(seen.first_rss_bytes)} at first, {size(seen.last_rss_bytes)} at last"
     if seen.shares is None:
         lines.append(f"{told}; PSS and USS may not be read: run irkit as root.")
@@ -190,8 +198,20 @@ def _verdict(seen: Watched) -> str:
     return f"Verdict: {verdict_sentences(seen.rss, 'RSS')}."
 
 
+def _larger(seen: Watched) -> list[str]:
+    if seen.larger is None:
+        return []
+    pid, size_bytes = seen.larger
+    return [f"Process {pid}, which it started, holds more ({size(size_bytes)}): irkit memory monitor --pid {pid}"]
+
+
 def _limit(seen: Watched) -> str:
     container = seen.container
     if container is None:
         return "Limit: not known, this system tells of no memory cgroup of it."
-    return limit_sentence("its container", container, seen.forecast)
+    return limit_sentence("its container" if seen.is_contained else "its cgroup", container, seen.forecast)
+
+
+def _larger_descendant(look: Outside, pid: int) -> tuple[int, int] | None:
+    found = largest(procfs.family(pid, look.parents()), look)
+    return (found, look.rss_bytes(found)) if found != pid else None

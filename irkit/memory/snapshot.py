@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,9 @@ from irkit.memory.agent import VARIABLE, socket_folder
 from irkit.memory.heap_file import store
 from irkit.phrase import grouped, size
 from irkit.procfs import started_s
-from irkit.settings import DockerTarget
 
 PROC = Path("/proc")
-_START = f"start it with {VARIABLE}=1 in its environment, or let it call irkit.memory.agent.start()"
+START = f"start it with {VARIABLE}=1 in its environment, or let it call irkit.memory.agent.start()"
 _PATIENCE_S = 10.0
 _GONE = 3
 _TRIES = 3
@@ -82,7 +80,7 @@ def _taken(pid: int, path: Path, deadline_s: float, proc: Path, place: Path | No
             try:
                 socket.send_fds(connection, [json.dumps({"deadline_s": deadline_s}).encode()], [writing])
             except OSError as error:
-                raise SnapshotError(f"the agent of process {pid} is gone: {error.strerror}", hint=_START) from error
+                raise SnapshotError(f"the agent of process {pid} is gone: {error.strerror}", hint=START) from error
             finally:
                 os.close(writing)
             begun = line(answers, pid)
@@ -97,63 +95,10 @@ def _taken(pid: int, path: Path, deadline_s: float, proc: Path, place: Path | No
     )
 
 
-def pid_of_container(name: str, target: DockerTarget, proc: Path = PROC) -> int:
-    """Return the number, here, of the process of a running container that has an agent; of its first where none has.
-
-    Raises:
-        SnapshotError: the Engine cannot be asked, does not know the container, it does not run, or several have one.
-    """
-    found = pids_of_container(name, target)
-    # the first is often but an init that starts the service
-    having = [each for each in found if has_agent(each, proc)]
-    if len(having) > 1:
-        told = ", ".join(map(str, having))
-        hint = "name one by --pid; `docker top` tells which is which"
-        raise SnapshotError(f"{len(having)} processes of container {name} have a memory agent: {told}", hint=hint)
-    return (having or found)[0]
-
-
-def pids_of_container(name: str, target: DockerTarget) -> list[int]:
-    """Return the numbers, here, of a running container's first process and of those that descend from it.
-
-    Raises:
-        SnapshotError: the Engine cannot be asked, does not know the container, or it does not run.
-    """
-    from irkit.collect_contract import Refused, Unreachable
-    from irkit.docker_engine import connected
-
-    try:
-        with connected(target) as client:
-            pid = int(client.inspect_container(name)["State"]["Pid"])
-            listed: Any = client.top(name) if pid else {}
-    except (Refused, Unreachable) as error:
-        raise SnapshotError(f"container {name} cannot be looked up: {error}", hint=error.hint) from error
-    if not pid:
-        raise SnapshotError(f"container {name} does not run", hint="`docker ps` lists those that do")
-    titles = [str(title).upper() for title in listed.get("Titles") or ()]
-    if not {"PID", "PPID"} <= set(titles):
-        return [pid]
-    at, above = titles.index("PID"), titles.index("PPID")
-    parents = {int(cells[at]): int(cells[above]) for cells in listed.get("Processes") or ()}
-    return family(pid, parents)
-
-
-def family(pid: int, parents: Mapping[int, int]) -> list[int]:
-    """Return a container's first process and those that descend from it, given the parent of each.
-
-    The others were put there from outside, such as the Engine's health checks, which inherit the service's environment
-    and so may have an agent for the moment that they last.
-    """
-    found = [pid]
-    for one in found:
-        found += [each for each, parent in parents.items() if parent == one and each not in found]
-    return found
-
-
 def has_agent(pid: int, proc: Path = PROC) -> bool:
     """Say whether the socket of an agent is where a process would have it."""
     try:
-        return any(place.is_socket() for place in _candidates(pid, proc))
+        return any(place.is_socket() for place in candidates(pid, proc))
     except (NotFoundError, SnapshotError, OSError):
         return False
 
@@ -166,8 +111,13 @@ def _identity(pid: int, proc: Path) -> dict[str, Any]:
         return {}
 
 
-def _candidates(pid: int, proc: Path) -> list[Path]:
-    """Return where the agent's socket may be: under the process's own root, by the numbers it sees of itself."""
+def candidates(pid: int, proc: Path) -> list[Path]:
+    """Return where the agent's socket may be: under the process's own root, by the numbers it sees of itself.
+
+    Raises:
+        NotFoundError: there is no such process.
+        SnapshotError: it may not be looked into.
+    """
     folder = proc / str(pid)
     try:
         fields = dict(line.split(":", 1) for line in (folder / "status").read_text(encoding="utf-8").splitlines())
@@ -194,7 +144,7 @@ def connect(connection: socket.socket, pid: int, proc: Path = PROC, place: Path 
         NotFoundError: there is no such process.
         SnapshotError: it has no agent, or the agent cannot be reached.
     """
-    for one in [place] if place else _candidates(pid, proc):
+    for one in [place] if place else candidates(pid, proc):
         try:
             connection.connect(str(one))
         except (FileNotFoundError, ConnectionRefusedError):
@@ -203,7 +153,7 @@ def connect(connection: socket.socket, pid: int, proc: Path = PROC, place: Path 
             sentence = f"the agent of process {pid} cannot be reached: {error.strerror or error}"
             raise SnapshotError(sentence, hint="run irkit as its user, or as root") from error
         return
-    hint = f"irkit memory attach --pid {pid} puts one in for as long as a snapshot takes, and asks first; or {_START}"
+    hint = f"irkit memory attach --pid {pid} puts one in for as long as a snapshot takes, and asks first; or {START}"
     raise SnapshotError(f"process {pid} has no memory agent", hint=hint)
 
 

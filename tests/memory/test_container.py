@@ -64,10 +64,17 @@ def run(folder: Path, *words: str) -> str:
 
 
 def test_a_service_without_an_agent_is_attached_to_in_its_container(stack: Stack, tmp_path: Path) -> None:
-    name = str(stack.container("jarvis-api").name)
+    name = "jarvis-api"  # by its service, as `irkit act` takes it, too
     (tmp_path / "irkit.toml").write_text(f'[docker]\nproject = "{stack.project}"\n', encoding="utf-8")
     kind = ("--type", "memory-leak", "--severity", "High", "--no-escalation")
     run(tmp_path, "open", "Memory grows", *kind, "--id", "43")
+    refused = tried(tmp_path, "memory", "snapshot", "--container", "jarvis-apl")
+    assert refused.returncode == 8
+    assert "neither a container nor a service is named jarvis-apl" in refused.stderr
+    assert "did you mean jarvis-api?" in refused.stderr
+    without = tried(tmp_path, "memory", "snapshot", "--container", name)
+    assert "no process of container jarvis-api has a memory agent" in without.stderr
+    assert f"irkit memory attach --container {name}" in " ".join(without.stderr.split())
     attach = ("memory", "attach", "--container", name, "--incident", "43", "--yes")
     done = tried(tmp_path, *attach)
     outside = re.search(r"failed to open (/\S+?)\.? \(dev", done.stderr)
@@ -81,7 +88,10 @@ def test_a_service_without_an_agent_is_attached_to_in_its_container(stack: Stack
     said = " ".join(done.stdout.split())
     assert "One thread was stopped for" in said
     assert "In the evidence of INC-43" in said
-    assert "Attaching to process" in run(tmp_path, "show", "43")
+    told = run(tmp_path, "show", "43")
+    assert "Attaching to process" in told
+    assert "of container jarvis-api by pyinjector, for a snapshot" in told
+    assert re.search(r"Attached to process \d+ .*: One thread was stopped for", told)
     [stacks] = tmp_path.glob(".irkit/**/*.stacks.txt")
     assert "jarvis_api.py" in stacks.read_text(encoding="utf-8")
     assert stack.health().status == 200
@@ -108,7 +118,7 @@ def test_the_kill_comes_when_the_monitor_said_at_half_way_and_the_postmortem_sho
     def irkit(*words: str) -> str:
         return run(watched.directory, *words)
 
-    name = str(watched.container("jarvis-api").name)
+    name = "jarvis-api"
     irkit("open", "Memory grows", "--type", "memory-leak", "--severity", "High", "--id", "42", "--no-escalation")
     told_of_collections(watched)
     here = ("--container", name, "--incident", "42")

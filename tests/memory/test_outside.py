@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from contextlib import contextmanager
 import pytest
 from click.testing import CliRunner
 
+from irkit import procfs
 from irkit.cli import irkit
 from irkit.errors import InputError, NotFoundError
 from irkit.memory.outside import largest, watch
@@ -79,6 +82,31 @@ def test_of_a_containers_processes_the_one_that_holds_the_most_is_watched() -> N
         assert largest([gone.pid, small.pid, large.pid]) == large.pid
         with pytest.raises(NotFoundError, match="none of its processes"):
             largest([gone.pid])
+
+
+def test_a_starter_is_not_taken_for_what_it_started() -> None:
+    """As an init in a container does: it holds next to nothing, and its child all."""
+    command = ["sh", "-c", f'"$0" -c "{LARGE}"; true', sys.executable]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as starter:
+        try:
+            assert starter.stdout
+            assert starter.stdout.readline() == "up\n"
+            seen = watch(starter.pid, for_s=0.5, every_s=0.1)
+            assert seen.larger
+            child, size_bytes = seen.larger
+            assert size_bytes > 50_000_000
+            assert f"Process {child}, which it started, holds more" in str(seen)
+            assert f"irkit memory monitor --pid {child}" in seen.told
+            assert watch(child, for_s=0.5, every_s=0.1).larger is None
+        finally:
+            os.killpg(starter.pid, signal.SIGKILL)
+
+
+def test_a_process_of_this_machine_is_not_said_to_be_in_a_container() -> None:
+    with process(KEEPS_STILL) as one:
+        seen = watch(one.pid, for_s=0.5, every_s=0.1)
+    assert seen.is_contained is procfs.is_contained()
+    assert ("its container" in str(seen)) is (seen.is_contained and seen.container is not None)
 
 
 def test_the_command_says_what_it_saw() -> None:

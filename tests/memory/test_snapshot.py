@@ -17,7 +17,8 @@ from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory import agent
 from irkit.memory.gc_figures import gc_figures
 from irkit.memory.heap_file import Column, read, store
-from irkit.memory.snapshot import _candidates, family, snapshot
+from irkit.memory.snapshot import candidates, snapshot
+from irkit.procfs import family
 
 ROOT = Path(__file__).parents[2]
 WALKERS = [
@@ -67,7 +68,7 @@ def under_way(pid: int) -> Iterator[tuple[socket.socket, BinaryIO]]:
     reading, writing = os.pipe()
     with open(reading, "rb") as stream, socket.socket(socket.AF_UNIX) as connection:  # noqa: PTH123
         connection.settimeout(5)
-        connection.connect(str(_candidates(pid, Path("/proc"))[0]))
+        connection.connect(str(candidates(pid, Path("/proc"))[0]))
         socket.send_fds(connection, [json.dumps({"deadline_s": 30}).encode()], [writing])
         os.close(writing)
         assert b"pause_ns" in connection.recv(4096)
@@ -104,7 +105,7 @@ def test_names_are_kept_and_values_are_not(busy: tuple[int, Callable[[], bytes]]
     assert file.meta["pid"] == pid
     assert sum(stack[-1].startswith("threading:") or ":work:" in stack[-1] for stack in file.meta["threads"].values())
     assert oct((tmp_path / "a.irkheap").stat().st_mode)[-3:] == "600"
-    place = _candidates(pid, Path("/proc"))[0]
+    place = candidates(pid, Path("/proc"))[0]
     assert oct(place.stat().st_mode)[-3:] == "600"
     assert oct(place.parent.stat().st_mode)[-3:] == "700"
 
