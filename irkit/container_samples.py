@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from irkit.cgroups import cgroups_of, process_ids, usage
+from irkit.cgroups import cgroups_of, process_ids, usage, usual_cgroups
 from irkit.collect_contract import Refused, Unreachable
 from irkit.containers import ListedContainer, choose, parse_time
 from irkit.engine_socket import EngineSocket, socket_path
@@ -99,7 +99,7 @@ class ContainerSampler:
         rows: list[Mapping[str, object]] = []
         gone = []
         for each in self._known.values():
-            folders = cgroups_of(each.listed.id, _PROC / str(each.pid) / "cgroup")
+            folders = _folders(each.listed.id, each.pid)
             if not folders:
                 gone.append(each.listed.name)
                 continue
@@ -117,9 +117,14 @@ class ContainerSampler:
         return self._engine
 
 
+def _folders(container_id: str, pid: int) -> Mapping[str, Path]:
+    """Return a container's cgroups, also where the kernel names them from a namespace of our own, as in a container."""
+    return cgroups_of(container_id, _PROC / str(pid) / "cgroup") or usual_cgroups(container_id)
+
+
 def _measure(each: ListedContainer, pid: int, before: _Known | None) -> tuple[_Known, Mapping[str, object]] | None:
     """Read what a container uses; None where its processes are not this machine's, or are gone."""
-    folders = cgroups_of(each.id, _PROC / str(pid) / "cgroup")
+    folders = _folders(each.id, pid)
     if not folders:
         return None
     now_s, used = time.monotonic(), usage(folders)

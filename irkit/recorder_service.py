@@ -29,20 +29,29 @@ ProtectSystem=full
 WantedBy=multi-user.target
 """
 _COMPOSE = """\
-# Beside the services it watches, in the same compose file; an image of your own with irkit in it starts faster.
+# Beside the services it watches, in the same compose file. irkit is installed at the first start and kept in a volume;
+# with an image of your own that has it, only `irkit record` is left of the command.
 services:
   irkit-recorder:
     image: python:3.11-slim
-    command: [sh, -c, "pip install --quiet irkit=={version} && exec irkit record"]
+    command:
+      - sh
+      - -c
+      - |
+        set -e; it=/opt/irkit/{version}
+        [ -x $$it/bin/irkit ] || {{ python -m venv $$it && $$it/bin/pip install --quiet irkit=={version}; }}
+        exec $$it/bin/irkit record
     working_dir: {folder}
     volumes:
+      - irkit-recorder:/opt/irkit
       - {folder}:{folder}{home}
       - /var/run/docker.sock:/var/run/docker.sock:ro
       - /sys/fs/cgroup:/sys/fs/cgroup:ro
     pid: host  # to see the services' processes
-    cgroup: host  # to see what they use
     network_mode: host  # so that the addresses in irkit.toml mean the same as outside
     restart: unless-stopped
+volumes:
+  irkit-recorder:
 """
 
 

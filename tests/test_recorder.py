@@ -34,7 +34,7 @@ from tests.collectors.lab import SLEEP, Lab
 from tests.http_servers import Behaviour, answer, drip, free_port, hang, serving
 from tests.redis_servers import redis_server
 from tests.stack.engine import Images, wait_until
-from tests.stack.stack import Stack
+from tests.stack.stack import Stack, compose_command
 
 IRKIT = Path(sys.executable).parent / "irkit"
 HEALTHY = answer(b'{"status": "healthy"}')
@@ -429,5 +429,8 @@ def test_it_can_be_kept_running_as_a_unit_or_as_a_service(tmp_path: Path) -> Non
     compose = said("--compose")
     for words in ("irkit record", f"- {tmp_path}:{tmp_path}", "/var/run/docker.sock", "pid: host"):
         assert words in compose
+    (tmp_path / "docker-compose.yml").write_text(compose)
+    checked = [*compose_command(), "config", "--quiet"]
+    subprocess.run(checked, cwd=tmp_path, check=True, capture_output=True)  # as old as 1.29, too
     assert not (tmp_path / ".irkit").exists()
     assert os.environ.get("IRKIT_HOME") is None
