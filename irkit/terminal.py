@@ -212,6 +212,9 @@ def next_steps(
         lines += _steps(incident, kind, stands, commands(kind))
     if incident.resolved_at is None and incident.mitigated_at is None:
         lines += _in_vain(incident, stands)
+    if stands.broken is False and (incident.mitigated_at or any(stands.tries.values())):
+        holds = "It holds in this evidence: when it was collected the service answered, and no container was unwell."
+        lines.append(Text(holds, "green"))
     onset = diagnosis.first_sign
     if onset and incident.started_at is None and onset < (incident.detected_at or incident.opened_at):
         lines.append(Text(f"The evidence shows it since {format_time(onset)}; to record that:"))

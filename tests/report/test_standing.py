@@ -1,5 +1,6 @@
 """Where an incident stands: a restart that did not help is told, with the step that comes next."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -70,12 +71,16 @@ def test_a_restart_that_helped_leads_to_the_mitigation(tmp_path: Path) -> None:
     stands = standing([did(5, 1)], KIND, seen(tmp_path, (0, "die", 1), (4, "start", None), well=True))
     assert (stands.broken, stands.relapse, stands.in_vain) == (False, "", None)
     assert "Next: once users are well:\n  irkit mitigate 42 " in told(stands)
+    assert "It holds in this evidence" in told(stands)
+    # a service that is well before anybody did anything has not been mended
+    assert "It holds" not in told(replace(stands, tries={}))
 
 
 def test_where_nothing_tells_how_it_is_nothing_is_claimed(tmp_path: Path) -> None:
     nothing: dict[str, list[Row]] = {"health": [], "containers": [], "container_events": []}
     stands = standing([did(5, 1)], KIND, View(example_bundle(tmp_path, instead=nothing)))
     assert (stands.broken, stands.in_vain) == (None, None)
+    assert "It holds" not in told(stands)
 
 
 @pytest.mark.parametrize(
