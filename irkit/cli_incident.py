@@ -243,10 +243,10 @@ def step(incident_id: int, number: int, outcome: str, text: str, at: datetime | 
 
     A step that is tried again is recorded again: the report tells of every try.
     """
-    from irkit import workspace
+    from irkit import entries, workspace
 
     settings = workspace.load_settings()
-    said, data = workspace.step_record(
+    said, data = entries.step_record(
         workspace.incident(incident_id, settings=settings), number, outcome, text, workspace.load_runbook(settings)
     )
     event = workspace.store(settings).append(
@@ -262,13 +262,13 @@ def step(incident_id: int, number: int, outcome: str, text: str, at: datetime | 
 @by_option
 def amend(incident_id: int, field: str, value: str, actor: str | None) -> None:
     """Correct what was recorded: title, type, severity, owner, impact, or a milestone such as acknowledged_at."""
-    from irkit import workspace
+    from irkit import entries, workspace
 
     settings = workspace.load_settings()
     runbook = workspace.load_runbook(settings)
     if field.endswith("_at"):
         tell_of_yesterday(value)
-    said = workspace.amendment(field, value, runbook, utc_now())
+    said = entries.amendment(field, value, runbook, utc_now())
     store = workspace.store(settings)
     store.append(incident_id, EventKind.AMENDED, actor=actor or console.user(), text=f"{field}: {value}", data=said)
     incident = store.incident(incident_id)

@@ -14,6 +14,7 @@ from typing import Any
 from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
 from irkit.errors import InputError, NotFoundError
 from irkit.model import EventKind, Incident, utc_now
+from irkit.notes import DRILL
 from irkit.settings import Settings
 from irkit.store import Store, open_store
 
@@ -88,7 +89,7 @@ def _filed(store: Store, drill: Drill, incident_id: int | None) -> Incident | No
         events = store.timeline(incident_id)
     except NotFoundError:
         return None
-    if any(event.data.get("drill") == drill.name for event in events):
+    if any(event.data.get(DRILL) == drill.name for event in events):
         return store.incident(incident_id)
     raise InputError(
         f"INC-{incident_id} exists already and is not the drill {drill.name}",
@@ -122,5 +123,5 @@ def _open(store: Store, drill: Drill, incident_id: int | None) -> Incident:
         )
     # last, so that a filing cut short is not taken for a whole one: it is found by this row
     text = f"Filed from the drill {drill.name}: a recording of a real incident, not a live one"
-    store.append(incident.id, EventKind.NOTE, actor="irkit", text=text, data={"drill": drill.name})
+    store.append(incident.id, EventKind.NOTE, actor="irkit", text=text, data={DRILL: drill.name})
     return store.incident(incident.id)

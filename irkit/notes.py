@@ -1,4 +1,7 @@
-"""Which notes of a report's part hold: one written instead of those before it leaves them on the timeline alone."""
+"""What notes on a timeline mean: which of a report's part hold, and whether the incident was but a drill.
+
+One written instead of those before it leaves them on the timeline alone.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from irkit.action_items import SECTION
 from irkit.model import Event, EventKind
 
 INSTEAD = "instead"
+DRILL = "drill"
 
 
 def in_force(timeline: Iterable[Event]) -> tuple[Event, ...]:
@@ -24,3 +28,8 @@ def in_force(timeline: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(
         one for one in events if one.kind is not EventKind.NOTE or one.id >= since.get(one.data.get("section"), 0)
     )
+
+
+def drill_of(timeline: Iterable[Event]) -> str:
+    """Return the name of the drill an incident was filed from, "" where it happened."""
+    return next((str(event.data[DRILL]) for event in timeline if event.data.get(DRILL)), "")

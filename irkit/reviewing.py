@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from irkit import workspace
 from irkit.errors import InputError
 from irkit.model import parse_incident_id, utc_now
+from irkit.notes import drill_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +20,8 @@ def review(
     incident_type: str = "", days: int = 0, *, ids: Iterable[object] = (), settings: Settings | None = None
 ) -> Review:
     """Return the trends over all incidents, over those of one type of the runbook, of the last `days`, or of `ids`.
+
+    Drills are left out, and counted apart, unless there is nothing else.
 
     Raises:
         NotFoundError: there is no incident store.
@@ -40,4 +43,9 @@ def review(
         and (not days or (now - (one.detected_at or one.opened_at)).days < days)
         and (not only or one.id in only)
     ]
-    return made.review(chosen, runbook, of_incidents(workspace.store(settings), chosen), now)
+    drills = {one.id for one in chosen if drill_of(workspace.timeline(one, settings=settings))}
+    happened = [one for one in chosen if one.id not in drills]
+    counted = happened or chosen
+    items = of_incidents(workspace.store(settings), counted)
+    left_out = len(chosen) - len(counted)
+    return made.review(counted, runbook, items, now, drills_left_out=left_out, are_drills=not happened)

@@ -16,11 +16,11 @@ from irkit.collector_costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.manifest import FORMAT_VERSION, Manifest, read_manifest
 from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, is_configured, parse_incident_id, utc_now
+from irkit.notes import drill_of
 from irkit.runbook import Runbook
 from irkit.settings import Settings
 from irkit.steps import is_attempt
 from irkit.targets import targets, with_runbook_defaults
-from irkit.times import parse_time
 
 if TYPE_CHECKING:
     from irkit.collect import Progress
@@ -191,19 +191,6 @@ def bundle_in_use(incident: Incident, folders: Sequence[Path], timeline: Iterabl
     return before[-1] if before else folders[0]
 
 
-def step_record(
-    incident: Incident, number: int, outcome: str, text: str, runbook: Runbook
-) -> tuple[str, dict[str, object]]:
-    """Return the words and the data of the note that records what became of a resolution step.
-
-    Raises:
-        InputError: the runbook has no such step for this type, or a step was not done and no reason is given.
-    """
-    steps = runbook.incident_type(incident.type).resolution
-    said = runbooks.step_told(steps, number, outcome, text, what="step", where=f" for {incident.type}")
-    return said, {"step": number, "outcome": outcome}
-
-
 def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosis:
     """Return what the symptom detectors say of a bundle; nothing but the bundle is read.
 
@@ -287,10 +274,18 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
     from irkit.loaded import loaded
 
     settings, read = settings or load_settings(), loaded(evidence)
-    others = tuple(other for other in incidents(settings=settings) if other.id != incident.id)
+    told = timeline(incident, settings=settings)
+    others = tuple(
+        other
+        for other in incidents(settings=settings)
+        if other.id != incident.id
+        and other.type == incident.type
+        # practice says nothing of how often it happens, nor what happened of practice
+        and bool(drill_of(timeline(other, settings=settings))) == bool(drill_of(told))
+    )
     return report.build(
         incident=incident,
-        timeline=timeline(incident, settings=settings),
+        timeline=told,
         runbook=load_runbook(settings),
         bundle=evidence,
         diagnosis=_diagnosis(read, settings),
@@ -299,7 +294,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         others=others,
         costs=CollectorCosts(),
         places=_places(load_runbook(settings), settings),
-        past_items=of_incidents(store(settings), [one for one in others if one.type == incident.type]),
+        past_items=of_incidents(store(settings), others),
     )
 
 
@@ -314,19 +309,6 @@ def bundles(
         except BundleError as error:
             on_broken(error)
     return tuple(found)
-
-
-def amendment(field: str, value: str, runbook: Runbook, now: datetime) -> dict[str, object]:
-    """Return the data of an `AMENDED` event for what a person typed, held to the runbook's names and to real times.
-
-    Raises:
-        InputError: the value is no time, no type or no severity where the field wants one.
-    """
-    if field.endswith("_at"):
-        return {field: parse_time(value, now).isoformat()}
-    if field == "type":
-        return {field: runbook.incident_type(value).slug}
-    return {field: runbook.severity(value).name if field == "severity" else value}
 
 
 def escalation(

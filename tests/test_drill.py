@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from irkit import drill, runbook, workspace
+from irkit import drill, reviewing, runbook, workspace
 from irkit.bundle import Bundle, bundles_of, open_bundle
 from irkit.bundle_file import verify
 from irkit.diagnose import Diagnosis
 from irkit.drill import Drill
 from irkit.model import Outcome, Status, VerdictState
+from irkit.report.html import html
 from irkit.settings import Settings
 
 DRILLS = {item.name: item for item in drill.available()}
@@ -90,3 +91,19 @@ def test_it_is_filed_with_the_times_it_had(tmp_path: Path, name: str) -> None:
     assert times == sorted(time for time in times if time is not None)
     assert len(bundles_of(settings.home, 43)) == 1
     assert drill.file(name, settings, 43) == (incident, False)
+
+
+def test_drills_stay_out_of_trends_and_of_what_came_before(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    first, _ = drill.file("high-latency", settings, 42)
+    alone = reviewing.review(settings=settings).overview.figures[0]
+    assert (alone.value, alone.note.rpartition("; ")[2]) == ("1", "drills, all of them")
+    real = workspace.store(settings).open_incident("Slow", incident_type="high-latency", severity="High", actor="ana")
+    both = reviewing.review(settings=settings).overview.figures[0]
+    assert (both.value, both.note.rpartition("; ")[2]) == ("1", "1 drill left out")
+    shown = workspace.postmortem(first, workspace.gather(first, "never", settings=settings), settings=settings)
+    assert shown.header.drill == "high-latency"
+    assert ">Drill<" in html(shown.header)
+    evidence = workspace.gather(real, "never", settings=settings)
+    other = workspace.postmortem(real, evidence, settings=settings)
+    assert ">Drill<" not in html(other.header)

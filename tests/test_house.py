@@ -155,6 +155,7 @@ ROOMS = (
     "charts",
     "report",
     "collector_costs",
+    "entries",
     "workspace",
     "reviewing",
     "exploring",

@@ -8,6 +8,7 @@ from datetime import timedelta
 from irkit import metrics
 from irkit.charts import DurationBar, MilestoneBars
 from irkit.model import CollectorRun, EventKind, Outcome, Status, Threshold, VerdictState
+from irkit.notes import drill_of
 from irkit.report import facts, heap
 from irkit.report.figures import incident_strip
 from irkit.report.material import LOOKED_AT, PARTS, Material
@@ -51,6 +52,7 @@ def header(of: Material) -> Header:
         written=(answered, len(PARTS)),
         urgent=of.severity is not None and of.severity.rank == 0,
         told=tuple(_told(of)),
+        drill=drill_of(of.timeline),
     )
 
 

@@ -165,15 +165,26 @@ class Review(Shown):
         return (self.overview, self.phases, self.response_times, self.repeats, self.promises, self.still_open)
 
 
-def review(
-    incidents: Sequence[Incident], runbook: Runbook, items: Mapping[int, Sequence[ActionItem]], now: datetime
+def review(  # noqa: PLR0913 (what is reviewed, by what, when, and what of it was practice)
+    incidents: Sequence[Incident],
+    runbook: Runbook,
+    items: Mapping[int, Sequence[ActionItem]],
+    now: datetime,
+    *,
+    drills_left_out: int = 0,
+    are_drills: bool = False,
 ) -> Review:
-    """Return what the incidents show together; `items` are their action items by incident, in their numbers' order."""
+    """Return what the incidents show together; `items` are their action items by incident, in their numbers' order.
+
+    Beside them there were `drills_left_out`, or they `are_drills`, all of them.
+    """
     kept = tuple(_kept(incidents, runbook, now))
+    drills = f"; {count(drills_left_out, 'drill')} left out" if drills_left_out else ""
+    drills = "; drills, all of them" if are_drills and incidents else drills
     promises = _promises(incidents, items, now)
     open_ = sorted((one for one in incidents if one.status not in _OVER), key=_noticed)
     return Review(
-        Overview(tuple(_figures(incidents, kept, promises)), _months(incidents, runbook)),
+        Overview(tuple(_figures(incidents, kept, promises, drills)), _months(incidents, runbook)),
         Phases(metrics.summarise(incidents)),
         ResponseTimes(kept, metrics.RESPONSE_DEFINITION),
         Repeats(tuple(_repeats(incidents, runbook))),
@@ -196,11 +207,13 @@ def _kept(incidents: Sequence[Incident], runbook: Runbook, now: datetime) -> Ite
             yield KeptRow(severity.name, severity.response_time, *counts)
 
 
-def _figures(incidents: Sequence[Incident], kept: Sequence[KeptRow], promises: Promises) -> Iterator[Figure]:
+def _figures(
+    incidents: Sequence[Incident], kept: Sequence[KeptRow], promises: Promises, drills: str
+) -> Iterator[Figure]:
     over = sum(one.status in _OVER for one in incidents)
     first, last = min(map(_noticed, incidents), default=None), max(map(_noticed, incidents), default=None)
     span = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if first and last else ""
-    yield Figure("Incidents", f"{len(incidents)}", span)
+    yield Figure("Incidents", f"{len(incidents)}", f"{span}{drills}")
     yield Figure(
         "Open", f"{len(incidents) - over}", f"{over} {'is' if over == 1 else 'are'} over", alarmed=over < len(incidents)
     )

@@ -48,7 +48,8 @@ class Header(Shown):
     """What broke, how bad, since when, the likely type, and which sources were and were not looked at.
 
     Sources in `not_configured` are none of the service's: they are in neither `coverage` nor `lacks`. `told` is what
-    people found, a name and their words: the impact, the trigger, what helped.
+    people found, a name and their words: the impact, the trigger, what helped. `drill` names the recording that
+    this was filed from, "" for what happened.
     """
 
     label: str
@@ -74,6 +75,7 @@ class Header(Shown):
     urgent: bool = False
     not_configured: tuple[str, ...] = ()
     told: tuple[tuple[str, str], ...] = ()
+    drill: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -15,6 +15,7 @@ from irkit.action_items import is_overdue, of_incidents
 from irkit.bundle import bundles_of
 from irkit.manifest import read_manifest
 from irkit.model import Event, Incident, Status, VerdictState
+from irkit.notes import drill_of
 from irkit.publish.exporter import stylesheet
 from irkit.report.material import unwritten
 from irkit.times import between
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from irkit.report import Report
     from irkit.settings import Settings
 
-_FORMAT = 1
+_FORMAT = 2
 _TEXT_CHARS = 4_000
 _SUMMARY_CHARS = 400
 
@@ -47,6 +48,7 @@ class Entry:
     updated_at: str
     lasted_s: float | None
     draft: bool
+    drill: bool
     summary: str
     text: str
     made_of: str
@@ -80,6 +82,7 @@ def entry_of(incident: Incident, made_of: str, page: bytes, settings: Settings) 
         _iso(max((event.recorded_at for event in told), default=detected)),
         lasted.total_seconds() if lasted is not None else None,
         is_draft(incident, told),
+        bool(drill_of(told)),
         cut(summary, _SUMMARY_CHARS),
         cut(" ".join((summary, *_words(told, report))).casefold(), _TEXT_CHARS),
         made_of,

@@ -61,6 +61,16 @@ def made() -> Review:
     return review(SEVERAL, BOOK, ITEMS, NOW)
 
 
+def test_drills_are_told_apart_from_what_happened() -> None:
+    def incidents_note(*of: Incident, **drills: object) -> str:
+        [figure] = [one for one in review(of, BOOK, {}, NOW, **drills).overview.figures if one.name == "Incidents"]  # type: ignore[arg-type]
+        return figure.note
+
+    assert "drill" not in incidents_note(*SEVERAL)
+    assert incidents_note(*SEVERAL, drills_left_out=5).endswith("; 5 drills left out")
+    assert incidents_note(*SEVERAL, are_drills=True).endswith("; drills, all of them")
+
+
 def test_phases_are_those_of_incidents_that_are_over_with_n_beside() -> None:
     acknowledge = next(row for row in made().phases.rows if row.name == "time to acknowledge")
     assert (acknowledge.n, acknowledge.open, acknowledge.unknown) == (3, 2, 0)

@@ -60,8 +60,14 @@ def test_finished_reports_are_published_and_drafts_are_named_and_kept_out(irkit:
     assert "INC-43: left out, as drafts" in said.err
     assert sorted(path.name for path in (tmp_path / "site").iterdir()) == [FEED, "inc-42.html", INDEX, STATE]
     rows = BeautifulSoup((tmp_path / "site" / INDEX).read_text(), "html.parser").select("#incidents tbody tr")
-    assert [row.th.get_text(strip=True) for row in rows if row.th] == ["INC-42"]
+    assert [row.th.get_text() for row in rows if row.th] == ["INC-42 drill"]
     assert "INC-42" in (tmp_path / "site" / "inc-42.html").read_text()
+
+
+def test_a_drill_is_marked_as_one(irkit: Run, tmp_path: Path) -> None:
+    assert irkit("publish", "42", "--to", "site").code == 0
+    assert '<span class="drill">drill</span>' in (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    assert '<span class="drill">Drill</span>' in (tmp_path / "site/inc-42.html").read_text(encoding="utf-8")
 
 
 def test_twice_changes_no_byte_and_writes_no_file(irkit: Run, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 
-from irkit import workspace
+from irkit import entries, workspace
 from irkit.bundle import Bundle
 from irkit.model import Event, EventKind, Incident, Outcome
 from irkit.settings import Settings
@@ -70,7 +70,7 @@ class Handler:
         """Tell what became of a resolution step of the runbook, as `irkit step` does."""
         incident = self.store.incident(self.incident_id)
         runbook = workspace.load_runbook(self.settings)
-        self.tell(EventKind.NOTE, *workspace.step_record(incident, number, outcome, text, runbook))
+        self.tell(EventKind.NOTE, *entries.step_record(incident, number, outcome, text, runbook))
 
     def write(self, section: str, text: str) -> None:
         """Write into a part of the report."""
