@@ -26,7 +26,7 @@ from irkit.times import latest_known
 from irkit.wholeness import unless_cut, unless_long_past
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from irkit.registry import BrokenPlugin
@@ -225,7 +225,7 @@ def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | N
 
 
 def rank(findings: Sequence[Finding], runbook: Runbook) -> tuple[Hypothesis, ...]:
-    """Weigh the incident types against each other, likeliest first; ties keep the runbook's order.
+    """Weigh the incident types against each other, in the order of `by_likelihood`.
 
     The score (0 to 1) is the share of a type's symptoms that were found. Each counts with its verdict's confidence;
     with 1/n where n types share it, since it does not tell them apart; and with a quarter where its own evidence blames
@@ -233,7 +233,20 @@ def rank(findings: Sequence[Finding], runbook: Runbook) -> tuple[Hypothesis, ...
     nothing: ignorance is neither for nor against, and is listed apart. One that the runbook does not list adds to the
     score but not to what could be reached.
     """
-    return tuple(sorted((_weigh(item, findings) for item in runbook.incident_types), key=lambda item: -item.score))
+    return by_likelihood(_weigh(item, findings) for item in runbook.incident_types)
+
+
+def by_likelihood(weighed: Iterable[Hypothesis]) -> tuple[Hypothesis, ...]:
+    """Return hypotheses likeliest first, the one order in which they are told anywhere.
+
+    Of equal scores that of which more is unknown comes first, as it may yet turn out to be more; what is equal in that,
+    too, keeps its order, which is the runbook's.
+    """
+
+    def place(item: Hypothesis) -> tuple[float, float]:
+        return -item.score, -round(sum(item.weights[one.symptom] for one in item.missing), 6)
+
+    return tuple(sorted(weighed, key=place))
 
 
 def _weigh(incident_type: IncidentType, findings: Sequence[Finding]) -> Hypothesis:

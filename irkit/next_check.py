@@ -16,7 +16,7 @@ from irkit import logs
 from irkit.diagnose import Symptom
 from irkit.model import Finding, Outcome, Verdict, VerdictState
 from irkit.phrase import count
-from irkit.triage import contenders, runner_up
+from irkit.triage import contenders
 
 if TYPE_CHECKING:
     from irkit.diagnose import Hypothesis
@@ -132,7 +132,7 @@ def outlook(  # noqa: PLR0913 (what was found, in which evidence, and all that s
 def _rival(findings: Sequence[Finding], runbook: Runbook, ranked: Sequence[Hypothesis]) -> Hypothesis:
     """Return the contender to tell the first from: the one that could come closest, or past it, else the second."""
     unknown = [item.symptom for item in findings if item.verdict.state is VerdictState.UNKNOWN]
-    first, second = ranked[0].incident_type, runner_up(ranked)
+    first, second = ranked[0].incident_type, ranked[1]
     lowest = {
         item.incident_type: round(gap_range(unknown, findings, runbook, first, item.incident_type)[0], 6)
         for item in ranked[1:]

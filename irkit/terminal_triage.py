@@ -42,9 +42,12 @@ def triage_view(incident: Incident, told: Triage, ahead: Outlook, runbook: Runbo
         parts.append(Text(f"It was filed as {filed}; the evidence says otherwise.", "yellow"))
     parts.append(Text(ahead.standing(titles[ahead.first]), "dim"))
     in_full = {ahead.first, ahead.second, *told.named}
-    parts += [_contender(item, titles) for item in told.contenders if item.incident_type in in_full]
-    others = [item for item in told.contenders if item.incident_type not in in_full]
-    if others:
+    last = max(at for at, item in enumerate(told.contenders) if item.incident_type in in_full)
+    for item in told.contenders[: last + 1]:
+        # one that is not told in full keeps its place all the same
+        full = item.incident_type in in_full
+        parts.append(_contender(item, titles) if full else Text(f"\n{_in_short(item, titles).strip()}"))
+    if others := told.contenders[last + 1 :]:
         parts.append(Text("\nThe others", "bold"))
         parts += [Text(_in_short(item, titles)) for item in others]
     parts += _checks(

@@ -102,9 +102,11 @@ def triage(findings: Sequence[Finding], runbook: Runbook) -> Triage:
 
 
 def contenders(findings: Sequence[Finding], runbook: Runbook) -> tuple[Hypothesis, ...]:
-    """Return the incident types and "none of these" by score, likeliest first; ties keep the runbook's order."""
+    """Return the incident types in the order of `rank`, and among them "none of these", behind its equals."""
     types = rank(findings, runbook)
-    return tuple(sorted((*types, none_of_these(findings, types)), key=lambda item: -item.score))
+    none = none_of_these(findings, types)
+    ahead = sum(item.score >= none.score for item in types)
+    return (*types[:ahead], none, *types[ahead:])
 
 
 def none_of_these(findings: Sequence[Finding], types: Sequence[Hypothesis]) -> Hypothesis:
@@ -163,11 +165,6 @@ def relations(ranked: Sequence[Hypothesis]) -> Iterator[Relation]:
 def onset_of(item: Hypothesis) -> datetime | None:
     """Return since when the first of the symptoms for a contender shows, None where no verdict tells."""
     return min((finding.verdict.onset for finding in item.supporting if finding.verdict.onset), default=None)
-
-
-def runner_up(ranked: Sequence[Hypothesis]) -> Hypothesis:
-    """Return the second of the top two: by score and, among equals, by how much of it is still unknown."""
-    return max(ranked[1:], key=lambda item: (item.score, sum(item.weights[one.symptom] for one in item.missing)))
 
 
 def _conclude(ranked: Sequence[Hypothesis], related: Sequence[Relation]) -> tuple[Conclusion, tuple[str, ...]]:

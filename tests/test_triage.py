@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irkit import runbook
-from irkit.model import Finding, Verdict, VerdictState
-from irkit.triage import NONE_OF_THESE, Conclusion, Triage, contenders, runner_up, triage
+from irkit import next_check, runbook
+from irkit.diagnose import rank
+from irkit.model import Finding, Incident, Status, Verdict, VerdictState
+from irkit.terminal_triage import triage_view
+from irkit.triage import NONE_OF_THESE, Conclusion, Triage, contenders, triage
+from tests.support.text import drawn
+from tests.symptoms.evidence import InMemory
 
 RUNBOOK = runbook.load()
 FOUND, CLEAR, UNKNOWN = VerdictState.FOUND, VerdictState.CLEAR, VerdictState.UNKNOWN
@@ -123,11 +129,30 @@ def test_too_close_is_undecided_unless_one_explains_the_other() -> None:
     assert (made.conclusion, made.named) == (Conclusion.ONE, ("provider-failures",))
 
 
-def test_the_runner_up_of_equals_is_the_one_of_which_most_is_unknown() -> None:
+def test_of_equals_the_one_of_which_most_is_unknown_comes_first_wherever_types_are_told() -> None:
     unknown = dict.fromkeys(("gradual-memory-increase", "slow-garbage-collection"), Verdict(UNKNOWN, "?"))
-    ranked = contenders(findings(DOWN | {"5xx-error-spike": found(1.0)} | unknown), RUNBOOK)
-    assert ranked[0].incident_type == "api-unresponsive"
-    assert runner_up(ranked).incident_type == "memory-leak"
+    made = findings(DOWN | {"5xx-error-spike": found(1.0)} | unknown)
+    ranked = rank(made, RUNBOOK)
+    assert [item.score for item in ranked[1:]] == [0.0] * 4
+    assert [item.incident_type for item in ranked[:2]] == ["api-unresponsive", "memory-leak"]
+    weighed = [item for item in contenders(made, RUNBOOK) if item.incident_type != NONE_OF_THESE]
+    assert [item.incident_type for item in weighed] == [item.incident_type for item in ranked]
+
+
+def test_the_terminal_tells_contenders_in_their_order_whichever_are_told_in_full() -> None:
+    made = findings(LEAK | DOWN | {"p95-latency": found(), "sqlite-errors": Verdict(UNKNOWN, "?")})
+    told_all = triage(made, RUNBOOK)
+    ahead = replace(next_check.outlook(made, InMemory({}), RUNBOOK, {}, {}), second="database-corruption")
+    incident = Incident(42, "Down", "api-unresponsive", "Critical", Status.OPEN, BEGAN)
+    shown = drawn(triage_view(incident, told_all, ahead, RUNBOOK))
+    titles = {item.slug: item.title for item in RUNBOOK.incident_types} | {NONE_OF_THESE: "None of these"}
+    places = [
+        re.search(rf"^ *{item.score:.2f}  {titles[item.incident_type]}", shown, re.MULTILINE)
+        for item in told_all.contenders
+    ]
+    starts = [found_at.start() if found_at else -1 for found_at in places]
+    assert starts == sorted(starts)
+    assert starts[0] >= 0
 
 
 STATES = st.sampled_from(VerdictState)
