@@ -177,6 +177,12 @@ def step_of(action: Action, ask: Ask) -> int | None:
     return next((step.number for step in (kind.resolution if kind else ()) if action.does(step)), None)
 
 
+def refusal(action: Action, ask: Ask) -> dict[str, object]:
+    """Return what a note holds that tells of an action nothing of which was done: its step was tried, and in vain."""
+    number = step_of(action, ask)
+    return {"refused": action.name} | ({"step": number, "outcome": steps.BLOCKED} if number else {})
+
+
 def unfinished(timeline: Sequence[Event]) -> tuple[Event, ...]:
     """Return the starts of actions of which no end is on record: they run still, or were killed half-way."""
     acting = [event for event in timeline if event.kind is EventKind.ACTION and "run" in event.data]

@@ -101,10 +101,11 @@ def _planned(action: Action, ask: Ask, actor: str | None, *, apply_it: bool) -> 
 
 
 def _note(action: Action, sentence: str, ask: Ask, actor: str | None) -> None:
-    """Put on the timeline that somebody wanted an action done, and that nothing of it was."""
+    """Put on the timeline that somebody wanted an action done and that nothing of it was, of which step, too."""
+    from irkit import act as engine
     from irkit import workspace
 
-    store, about = workspace.store(ask.settings), {"refused": action.name}
+    store, about = workspace.store(ask.settings), engine.refusal(action, ask)
     store.append(ask.incident.id, EventKind.NOTE, actor=actor or console.user(), text=sentence, data=about)
 
 

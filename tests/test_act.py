@@ -173,3 +173,16 @@ def test_a_name_is_taken_once() -> None:
     act_contract.register(action())
     with pytest.raises(ValueError, match="registered twice"):
         act_contract.register(action())
+
+
+def test_what_was_refused_was_tried_and_its_step_says_so_with_the_reason(store: Store) -> None:
+    asked = ask(store)
+    store.append(
+        42, EventKind.NOTE, actor="ana", text="turn the-knob is refused: it is hot", data=act.refusal(action(), asked)
+    )
+    known = steps.tries(store.timeline(42), BOOK.incident_type("api-unresponsive").resolution)
+    assert [(one.outcome, one.note) for one in known[1]] == [("blocked", "turn the-knob is refused: it is hot")]
+    assert act.lines(BOOK.incident_type("api-unresponsive"), ask(store))[0].state == "blocked"
+    assert not any(map(steps.is_attempt, store.timeline(42))), "nothing was changed: the evidence is as good as before"
+    # an action that is none of the runbook's steps is told on the timeline alone
+    assert act.refusal(action(answers=""), asked) == {"refused": "turn"}

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -122,6 +123,7 @@ def test_a_service_with_a_fixed_port_is_not_scaled(irkit: Run, stack: Stack) -> 
     assert 'irkit step 42 3 --skipped "why"' in said.err
     assert acts() == []
     assert "scale jarvis-api is refused" in irkit("show", "42").out, "that it was tried is part of the story"
+    assert re.search(r"3\. .*tried, and it could not be done", irkit("act", "42").out)
     assert stack.health().status == 200
 
 

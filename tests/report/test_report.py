@@ -376,6 +376,12 @@ def test_the_runbooks_steps_say_what_was_done(report: Report) -> None:
         ("docker-compose restart jarvis-api would lose it", {"step": 1, "outcome": "skipped"}, "skipped", None),
         ("Step 1 (Restart the service): skipped. It hangs", {"step": 1, "outcome": "skipped"}, "skipped", "It hangs"),
         ("Step 1 (Restart the service): done", {"step": 1, "outcome": "done"}, "done", ""),
+        (
+            "restart jarvis-api is refused: it is gone",
+            {"refused": "restart", "step": 1, "outcome": "blocked"},
+            "tried, and it could not be done",
+            None,
+        ),
         ("scaled up, not docker-compose restart jarvis-api", {"step": 3, "outcome": "deviated"}, "not recorded", ""),
     ],
 )
