@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 _ROW_PX = 40
 _BAR_PX = 10
 _SIDE_PX = 2
+_AXIS_PX = 24
+_TICK_PX = 110
+_ARROW_PX = 5
+# where a target is so many times the longest duration, bars on its scale could not be seen
+_BEYOND = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +47,22 @@ class DurationBar:
 
 @dataclass(frozen=True, slots=True)
 class MilestoneBars:
-    """Durations on one scale, each with its target as a line."""
+    """Durations on one scale, each with its target as a line, or as an arrow where that lies far beyond them all."""
 
     bars: tuple[DurationBar, ...]
+
+    @property
+    def scale(self) -> timedelta:
+        """How much time the picture spans from its left to its right."""
+        longest = max((bar.duration for bar in self.bars), default=timedelta())
+        targets = (bar.target for bar in self.bars if bar.target and bar.target <= _BEYOND * longest)
+        # nothing to see yet: the targets are all there is
+        return max([longest, *targets]) or max((bar.target or timedelta() for bar in self.bars), default=timedelta())
+
+    @property
+    def beyond(self) -> bool:
+        """Whether a target lies beyond the scale."""
+        return any(bar.target is not None and bar.target > self.scale for bar in self.bars)
 
     @property
     def alt(self) -> str:
@@ -56,21 +75,35 @@ class MilestoneBars:
 
     def svg(self, width: int = 960) -> str:
         """Return the bars as an SVG image, `width` pixels wide."""
-        longest = max((max(bar.duration, bar.target or timedelta()) for bar in self.bars), default=timedelta(seconds=1))
-        per_s = (width - 2 * _SIDE_PX) / max(longest.total_seconds(), 1)
+        scale = self.scale
+        right, bottom = width - _SIDE_PX, len(self.bars) * _ROW_PX
+
+        def x(duration: timedelta) -> float:
+            return _SIDE_PX + duration.total_seconds() * (right - _SIDE_PX) / max(scale.total_seconds(), 1)
+
         parts = []
         for index, bar in enumerate(self.bars):
-            y = index * _ROW_PX
-            long = bar.duration.total_seconds() * per_s
-            parts.append(svg.text(_SIDE_PX, y + 13, bar.name, "name"))
-            look = "alarmed" if bar.missed else ""
-            parts.append(svg.text(width - _SIDE_PX, y + 13, bar.said, look, "end"))
-            parts.append(svg.line(_SIDE_PX, y + 20 + _BAR_PX, width - _SIDE_PX, y + 20 + _BAR_PX, "axis"))
-            parts.append(svg.rect(_SIDE_PX, y + 20, long, _BAR_PX, "alarm" if bar.missed else "calm"))
-            if bar.target is not None:
-                at = _SIDE_PX + bar.target.total_seconds() * per_s
-                parts.append(svg.line(min(at, width - 1), y + 17, min(at, width - 1), y + 23 + _BAR_PX, "milestone"))
-        return svg.document(width, max(len(self.bars) * _ROW_PX, 1), self.alt, parts)
+            base = index * _ROW_PX + 20 + _BAR_PX
+            parts.append(svg.text(_SIDE_PX, base - 17, bar.name, "name"))
+            parts.append(svg.text(right, base - 17, bar.said, "alarmed" if bar.missed else "", "end"))
+            parts.append(svg.line(_SIDE_PX, base, right, base, "axis"))
+            long = x(bar.duration) - _SIDE_PX
+            parts.append(svg.rect(_SIDE_PX, base - _BAR_PX, long, _BAR_PX, "alarm" if bar.missed else "calm"))
+            if bar.target is not None and bar.target > scale:
+                middle = base - _BAR_PX / 2
+                points = [
+                    (right - _ARROW_PX, middle - _ARROW_PX),
+                    (right, middle),
+                    (right - _ARROW_PX, middle + _ARROW_PX),
+                ]
+                parts += [
+                    svg.line(right - 3 * _ARROW_PX, middle, right, middle, "milestone"),
+                    svg.path(points, "curve"),
+                ]
+            elif bar.target is not None:
+                at = min(x(bar.target), width - 1)
+                parts.append(svg.line(at, base - _BAR_PX - 3, at, base + 3, "milestone"))
+        return svg.document(width, bottom + _AXIS_PX, self.alt, [*parts, *_axis(x, bottom, scale, width)])
 
     def matplotlib(self) -> Figure:
         """Return the bars as a matplotlib figure, in minutes."""
@@ -84,3 +117,15 @@ class MilestoneBars:
         axes.invert_yaxis()
         axes.set_xlabel("minutes")
         return figure
+
+
+def _axis(x: Callable[[timedelta], float], y: float, scale: timedelta, width: int) -> list[str]:
+    """Return round durations below the bars; none where there is no time to divide."""
+    step = timedelta(seconds=svg.step_s(scale, width // _TICK_PX))
+    parts = []
+    for number in range(scale // step + 1 if scale else 0):
+        at, label = number * step, format_duration(number * step)
+        half = svg.text_px(label) / 2
+        parts.append(svg.line(x(at), y - _BAR_PX, x(at), y - _BAR_PX + 4, "axis"))
+        parts.append(svg.text(min(max(x(at), half), width - half), y + 8, label, anchor="middle"))
+    return parts

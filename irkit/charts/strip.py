@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -141,7 +142,11 @@ class IncidentStrip:
             else:
                 made += [(mark.at, lane.name, mark.label) for mark in lane.marks if mark.bad]
         made.sort(key=lambda row: row[0])
-        return columns, tuple((f"{at:%H:%M:%S}", what, value) for at, what, value in made)
+        # what repeats within a second is one row, and says how often
+        often = Counter((f"{at:%H:%M:%S}", what, value) for at, what, value in made)
+        return columns, tuple(
+            (at, what, f"{value}, {times} times" if times > 1 else value) for (at, what, value), times in often.items()
+        )
 
     def share(self, at: datetime, width: int = 960) -> float:
         """Return where a time lies in the picture, from 0 at its left edge to 1 at its right."""

@@ -119,6 +119,14 @@ def test_the_alternative_text_and_the_table_tell_the_same_story() -> None:
     assert [row[0] for row in rows] == sorted(row[0] for row in rows)
 
 
+def test_what_repeats_within_a_second_is_one_row_that_says_how_often() -> None:
+    refused = tuple(
+        Mark(at(2) + timedelta(milliseconds=300 * number), "probe refused", bad=True) for number in range(3)
+    )
+    rows = IncidentStrip(START, END, (MarkLane("Health probes", refused),)).rows()[1]
+    assert rows == (("03:02:00", "Health probes", "probe refused, 3 times"),)
+
+
 def test_what_only_counts_failures_is_no_share_and_the_legend_is_drawn_only() -> None:
     errors = BarLane("Errors in the log", "in 5 s", 5, (Bar(at(1), 3, 3),), all_failed=True)
     checks = MarkLane("Health checks", (Mark(at(2), "api check failed", bad=True),), legend="failed filled")
@@ -149,6 +157,26 @@ def test_durations_show_their_target_and_who_missed_it() -> None:
     assert bars.alt == (
         "Time to detect: 5 min; time to acknowledge: 20 min of 15 min, missed; time to resolve: 0 s so far."
     )
+
+
+def test_minutes_are_seen_beside_a_target_of_hours() -> None:
+    bars = MilestoneBars(
+        (
+            DurationBar("Time to acknowledge", timedelta(seconds=20), timedelta(hours=4)),
+            DurationBar("Time to resolve", timedelta(minutes=2, seconds=27)),
+        )
+    )
+    drawn = ET.fromstring(bars.svg())  # noqa: S314
+    widths = [float(one.get("width", 0)) for one in drawn.iter() if one.get("class") == "calm"]
+    assert widths == pytest.approx([20 / 147 * 956, 956], abs=1)
+    assert bars.beyond
+    assert {"20 s of 4 h", "1 min", "2 min"} <= set(texts(bars.svg())), "and an axis says what is how long"
+    near = MilestoneBars((DurationBar("Time to acknowledge", timedelta(minutes=5), timedelta(minutes=15)),))
+    assert not near.beyond
+    assert near.scale == timedelta(minutes=15)
+    waiting = MilestoneBars((DurationBar("Time to acknowledge", timedelta(0), timedelta(hours=4), running=True),))
+    assert waiting.scale == timedelta(hours=4)
+    ET.fromstring(MilestoneBars((DurationBar("Time to detect", timedelta(0)),)).svg())  # noqa: S314
 
 
 @pytest.mark.parametrize(
