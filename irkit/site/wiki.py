@@ -65,7 +65,8 @@ class _Wiki(_Converter):  # type: ignore[misc]
             return f" ({', '.join(self.convert_a(one, one.get_text(), parent_tags) for one in el.find_all('a'))})"
         if {"types", "by"} & classes:
             return f"({text.strip()})" if text.strip() else ""
-        if _within(el, "dd") and not classes:
+        if _within(el, "dd") and not classes and el.find_previous_sibling() is not None:
+            # what is told beside a number; a definition that begins with it is told in it
             return f"({text.strip()})" if text.strip() else ""
         return " ".join(text.split()) if "state" in classes else text
 

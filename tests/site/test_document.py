@@ -52,6 +52,9 @@ def test_markdown_has_every_section_and_every_picture_in_words(report: Report) -
     for heading in (f"# {TITLE}", "## Summary", "## Timeline", "## Symptoms", "## Evidence"):
         assert f"\n{heading}\n" in text
     assert "data:image" not in text
+    # a definition that is emphasised for its look is no remark in brackets; what is told beside a number is one
+    assert re.search(r"\*\*Response time:\*\* (Kept|Missed): ", text)
+    assert re.search(r"\*\*Failed requests:\*\* \*\*\d+\*\* \(", text)
 
 
 @pytest.mark.parametrize("name", [one.name for one in drill.available()])
