@@ -19,6 +19,7 @@ from irkit.ar_fit import fit
 from irkit.changepoint import Shape, find
 from irkit.estimate import Interval, slope_interval
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
+from irkit.signs import STOPPED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,27 +90,42 @@ def growths(
 ) -> tuple[Growth, ...]:
     """Return the course of each container's memory from `container_history` or `container_stats`.
 
-    A run ends where `started_at` changes; where the table does not tell that, at `starts` (the latest start by name)
-    and where memory falls by a quarter at once. `processes` is `process_history`: what a container gains and its
-    processes do not is cache, or files held in memory.
+    A run ends where `started_at` changes, and where a later row finds the container stopped; where the table does not
+    tell that, at `starts` (the latest start by name) and where memory falls by a quarter at once. `processes` is
+    `process_history`: what a container gains and its processes do not is cache, or files held in memory.
     """
     named: dict[str, list[Row]] = {}
+    ended: set[str] = set()
     for row in in_order(rows_of(table)):
+        name = text_of(row, "name")
         if number_of(row, "memory_usage_bytes") is not None:
-            named.setdefault(text_of(row, "name"), []).append(row)
+            named.setdefault(name, []).append(row)
+            ended.discard(name)
+        elif text_of(row, "state") in STOPPED:
+            ended.add(name)
     resident = _resident(processes)
-    return tuple(_growth(rows, (starts or {}).get(name), resident.get(name, {})) for name, rows in named.items())
+    return tuple(
+        _growth(rows, (starts or {}).get(name), resident.get(name, {}), over=name in ended)
+        for name, rows in named.items()
+    )
 
 
-def _growth(samples: list[Row], started_at: datetime | None, resident: Mapping[datetime, float]) -> Growth:
+def _growth(
+    samples: list[Row], started_at: datetime | None, resident: Mapping[datetime, float], *, over: bool
+) -> Growth:
+    """Return the course of one container; `over` where a later look found it ended: of that nothing is forecast."""
     runs = _runs(samples, started_at)
     long = [run for run in runs if len(run) >= FEWEST_SAMPLES and _times(run)[-1] >= SHORTEST_S]
     if not long:
         most = max(runs, key=len)
         return Growth(text_of(most[0], "name"), text_of(most[0], "service"), Course.SHORT, len(most), _times(most)[-1])
     looked = [_look(run, resident) for run in long]
-    ended = [replace(growth, until=run[-1]["at"], full_in_s=None) if run is not runs[-1] else growth
-             for growth, run in zip(looked, long, strict=True)]  # fmt: skip
+    ended = [
+        replace(growth, until=run[-1]["at"], full_in_s=None, full_between_s=_UNBOUNDED)
+        if over or run is not runs[-1]
+        else growth
+        for growth, run in zip(looked, long, strict=True)
+    ]
     rising = [growth for growth in ended if growth.course is Course.RISES]
     # the run that goes on says most, else the last that rose until it ended
     chosen = replace((rising or ended)[-1], peaks_bytes=tuple(max(_levels(run)) for run in runs))

@@ -21,13 +21,15 @@ Levels = np.ndarray
 QUIET = {Course.LEVEL, Course.SETTLES, Course.SAW_TOOTH, Course.SHORT}
 
 
-def look(levels_mib: Levels, restarts: Collection[int] = (), **changed: object) -> Growth:
+def look(levels_mib: Levels, restarts: Collection[int] = (), *, gone: bool = False, **changed: object) -> Growth:
     started_at, rows = START - timedelta(hours=1), []
     for index, level in enumerate(levels_mib):
         at = START + index * STEP
         started_at = at if index in restarts else started_at
         row = {"at": at, "service": "api", "name": "api-1", "started_at": started_at}
         rows.append(row | {"memory_usage_bytes": int(level * MIB), "memory_limit_bytes": LIMIT_MIB * MIB} | changed)
+    if gone:
+        rows.append({"at": START + len(levels_mib) * STEP, "service": "api", "name": "api-1", "state": "exited"})
     [growth] = growths(pd.DataFrame(rows))
     return growth
 
@@ -92,6 +94,13 @@ def test_a_run_that_rose_until_it_ended_outweighs_the_calm_one_after_it() -> Non
     assert growth.course is Course.RISES
     assert growth.until == START + 79 * STEP
     assert growth.full_in_s is None
+
+
+def test_of_a_container_found_stopped_after_its_rise_nothing_is_forecast() -> None:
+    levels = 80 + AT + noise(0)
+    assert look(levels).full_in_s is not None
+    ended = look(levels, gone=True)
+    assert (ended.course, ended.full_in_s, ended.until) == (Course.RISES, None, START + (COUNT - 1) * STEP)
 
 
 def test_restarts_that_keep_memory_in_bounds_make_a_saw_tooth() -> None:

@@ -241,14 +241,17 @@ def stopped(view: View, start: datetime, end: datetime) -> frozenset[str]:
     return frozenset(str(row.get("service") or row.get("name")) for row, at in both if at and start <= at <= end)
 
 
-def last_words(view: View, service: str, until: datetime | None) -> Claim | None:
-    """Return the entry of the log that says most of why `service` ended at `until`: the gravest of its last ones."""
+def last_words(view: View, service: str, until: datetime | None, *, oom_killed: bool = False) -> Claim | None:
+    """Return the entry of the log that says most of why `service` ended at `until`: the gravest of its last ones.
+
+    Whom the kernel kills for its memory has no time to say why: of that only what it said in distress is worth a quote.
+    """
     severe: list[dict[str, Any]] = []
     errors = _last_of(view.table("errors"), service, until)
     if errors is not None and len(errors):
         severe = plain_records(errors[errors["level"].astype(str).str.upper().isin(_SEVERE)].tail(1))
     chosen = severe or plain_records(None if errors is None else errors.tail(1))
-    if not chosen:
+    if not chosen and not oom_killed:
         lines = _last_of(view.table("logs"), service, until)
         chosen = plain_records(None if lines is None else lines.tail(1))
     if not chosen:
@@ -285,12 +288,17 @@ def halted(view: View, since: datetime | None = None) -> Claim | None:
     An exit before `since`, when the symptoms began, was mended before they did: it belongs to the timeline only.
     """
     for item in _first_of_each(view, since):
-        words = last_words(view, item.service, item.at)
+        words = last_words(view, item.service, item.at, oom_killed=item.oom_killed)
         if words:
             return Claim(item.sentence, (item.evidence, *words.evidence), words.quote, words.full)
         return Claim(item.sentence, (item.evidence,))
     paused = next((row.service for row in containers(view) if row.state == "paused"), None)
     return Claim(f"{paused} is paused", view.ids("containers")) if paused else None
+
+
+def oom_killed(view: View, since: datetime | None = None) -> bool:
+    """Say whether the exit that `halted` tells of was a kill for want of memory."""
+    return any(item.oom_killed for item in _first_of_each(view, since)[:1])
 
 
 def ailing(view: View) -> Claim | None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from irkit import metrics
 from irkit.charts import DurationBar, MilestoneBars
-from irkit.model import CollectorRun, EventKind, Outcome, Status, Threshold, VerdictState
+from irkit.model import CollectorRun, EventKind, Finding, Outcome, Status, Threshold, VerdictState
 from irkit.notes import drill_of
 from irkit.report import facts, heap
 from irkit.report.figures import incident_strip
@@ -99,12 +99,21 @@ def response(of: Material) -> Response:
 def likely(of: Material) -> Likely:
     """Say which incident type the evidence points at and the sentences that tell, or that it points at none."""
     ranking = of.diagnosis.ranking
-    claims = [claim] if (claim := facts.halted(of.view, of.onset)) else []
+    ended = facts.halted(of.view, of.onset)
+    claims = [ended] if ended else []
     found = ranking[0].supporting if ranking else ()
     surest = sorted(found, key=lambda item: -item.verdict.confidence)
-    claims += [Claim(f"{finding.title}: {finding.verdict.sentence}", finding.evidence) for finding in surest]
-    if ranking and ranking[0].incident_type == heap.TYPE and (owner := heap.first_suspect(of)):
-        claims.insert(1, owner)
+    most = _MAX_CLAIMS
+    if ranking and ranking[0].incident_type == heap.TYPE:
+        # a leak is what grows: that first, then whose it is; that it was killed for it is told by its exit
+        grows = [item for item in surest if item.symptom == heap.GROWTH]
+        told = (heap.KILLS, heap.GROWTH) if facts.oom_killed(of.view, of.onset) else (heap.GROWTH,)
+        claims += [_claim(item) for item in grows]
+        if owner := heap.first_suspect(of):
+            claims.append(owner)
+            most += bool(grows)
+        surest = [item for item in surest if item.symptom not in told]
+    claims += [_claim(item) for item in surest]
     # that a service ails says less of the type than its symptoms do
     claims += [claim] if (claim := facts.ailing(of.view)) else []
     others = tuple((of.type_title(item.incident_type), item.score) for item in ranking[1:] if item.score > 0)
@@ -116,11 +125,15 @@ def likely(of: Material) -> Likely:
             if unknown
             else " in the evidence."
         )
-        return Likely(None, 0.0, tuple(claims[:_MAX_CLAIMS]), note, others)
+        return Likely(None, 0.0, tuple(claims[:most]), note, others)
     slug = ranking[0].incident_type
     filed = of.type_title(of.incident.type)
     note = "" if slug == of.incident.type else f"It was filed as {filed}; the evidence says otherwise."
-    return Likely(of.type_title(slug), ranking[0].score, tuple(claims[:_MAX_CLAIMS]), note, others)
+    return Likely(of.type_title(slug), ranking[0].score, tuple(claims[:most]), note, others)
+
+
+def _claim(finding: Finding) -> Claim:
+    return Claim(f"{finding.title}: {finding.verdict.sentence}", finding.evidence)
 
 
 def summary(of: Material) -> Summary:

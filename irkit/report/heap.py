@@ -15,6 +15,7 @@ from irkit.report.parts import Claim, Gap, Shown
 
 KIND = "heap"
 TYPE = "memory-leak"
+GROWTH, KILLS = "gradual-memory-increase", "oom-kills"
 _SLOW_COLLECTIONS = "slow-garbage-collection"
 _MOST_SUSPECTS = 3
 _MOST_GROWN = 8

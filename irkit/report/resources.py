@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import ClassVar
 
 from irkit.charts import LevelLane, Levels, Milestone, Point
-from irkit.memory_growth import HOUR_S, Course, Growth, growths
-from irkit.phrase import size
+from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
+from irkit.phrase import count, size
 from irkit.records import Row, number_of, text_of, time_of
 from irkit.report import facts
 from irkit.report.material import Material
@@ -48,13 +48,18 @@ class MemoryRow:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Resources(Shown):
-    """Memory and processor time of the containers; the chart has those that rise, or are fullest, where samples are."""
+    """Memory and processor time of the containers; the chart has those that rise, or are fullest, where samples are.
+
+    Where there is no chart `lacking` says why not, and `recorded` whether a flight recorder ran all the same.
+    """
 
     heading: ClassVar[str] = "Memory and CPU"
     anchor: ClassVar[str] = "memory"
     rows: tuple[MemoryRow, ...]
     chart: Levels | None
     evidence: tuple[str, ...]
+    lacking: str = ""
+    recorded: bool = False
 
     @property
     def empty(self) -> bool:
@@ -73,8 +78,26 @@ def resources(of: Material) -> Resources | Gap:
     by_name: dict[str, list[Row]] = {}
     for row in sorted((row for row in of.view.records(kind) if row.get("at")), key=lambda row: row["at"]):
         by_name.setdefault(text_of(row, "name"), []).append(row)
-    rows = (*_unseen(of, set(by_name)), *(_row(growth, by_name[growth.name]) for growth in ordered))
-    return Resources(rows, _chart(of, ordered, by_name), of.view.ids(kind, "process_history"))
+    rows = (*_unseen(of, set(by_name)), *(_row(growth, by_name[growth.name], of) for growth in ordered))
+    chart = _chart(of, ordered, by_name)
+    recorded = kind == "container_history" or of.bundle.has("health_history")
+    lacking = "" if chart else _too_few(of, seen, recorded=recorded, kept=kind == "container_history")
+    return Resources(rows, chart, of.view.ids(kind, "process_history"), lacking, recorded)
+
+
+def _too_few(of: Material, seen: Sequence[Growth], *, recorded: bool, kept: bool) -> str:
+    """Say why the samples show no course; a recorder that ran is not told to have been missing."""
+    if not seen:
+        return "No sample tells how much memory a container holds."
+    if recorded and not kept:
+        why = of.view.why_missing("container_history")[0]
+        return f"A flight recorder ran, but of the containers it kept nothing: {why}."
+    most = max(seen, key=lambda one: (one.samples, one.span_s))
+    many = f"{count(most.samples, 'sample')} over {format_duration(timedelta(seconds=round(most.span_s)))}"
+    least = f"{FEWEST_SAMPLES} over {format_duration(timedelta(seconds=SHORTEST_S))} are needed"
+    if kept:
+        return f"The flight recorder has {many} of a run of {most.service or most.name} and no more of any: {least}."
+    return f"{many[:1].upper()}{many[1:]} show no course: {least}."
 
 
 def _unseen(of: Material, sampled: set[str]) -> Iterator[MemoryRow]:
@@ -105,7 +128,7 @@ def _gravity(growth: Growth) -> tuple[bool, float]:
     return growth.course is Course.RISES, share
 
 
-def _row(growth: Growth, samples: Sequence[Row]) -> MemoryRow:
+def _row(growth: Growth, samples: Sequence[Row], of: Material) -> MemoryRow:
     held = [value for row in samples if (value := number_of(row, "memory_usage_bytes")) is not None]
     return MemoryRow(
         growth.service or growth.name,
@@ -115,7 +138,7 @@ def _row(growth: Growth, samples: Sequence[Row]) -> MemoryRow:
         max(held, default=None),
         growth.limit_bytes or next((number_of(row, "memory_limit_bytes") for row in reversed(samples)), None),
         _rate(growth),
-        _full(growth),
+        _full(growth, samples, of),
     )
 
 
@@ -129,7 +152,17 @@ def _rate(growth: Growth, *, bounds: bool = True) -> str:
     return f"{size(growth.slope_per_s * HOUR_S)} an hour{between}"
 
 
-def _full(growth: Growth) -> str:
+def _full(growth: Growth, samples: Sequence[Row], of: Material) -> str:
+    """Say when the limit is reached, or how the run that grew ended: what is over has no future to foretell."""
+    if growth.course is not Course.RISES or not growth.limit_bytes:
+        return ""
+    last = growth.until or samples[-1]["at"]
+    ended = [one for one in facts.every_exit(of.view) if one.at and one.service == growth.service and one.at >= last]
+    if ended:
+        how = "killed at its limit" if ended[0].oom_killed else "ended before"
+        return f"{how}, {ended[0].at:%H:%M:%S} UTC"
+    if growth.until is not None:
+        return f"ended before, {growth.until:%H:%M:%S} UTC"
     if growth.full_in_s is None:
         return ""
     return f"in {format_duration(timedelta(seconds=round(growth.full_in_s)))}, if it goes on"

@@ -190,6 +190,7 @@ def _words(event: Event) -> str:
 
 def _containers(of: Material) -> Iterator[TimelineRow]:
     cited, named = of.view.ids("container_events"), set()
+    killed = [(item.service, item.at) for item in facts.every_exit(of.view) if item.oom_killed and item.at]
     started: dict[str, datetime] = {}
     for row in of.view.records("container_events"):
         if row.get("at") is None:
@@ -201,7 +202,10 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
             code = facts.whole(row.get("exit_code"))
             text = f"Exited with code {code}{_soon_after(row['at'], started.get(service))}"
             named.add((service, code))
-            if code and (words := facts.last_words(of.view, service, row["at"])):
+            killed_here = any(service == who and abs(at - row["at"]) <= facts.LATE_LINE for who, at in killed)
+            if killed_here:
+                text += ", killed for its use of memory"
+            if code and (words := facts.last_words(of.view, service, row["at"], oom_killed=killed_here)):
                 evidence = (*cited, *words.evidence)
         elif action == "start":
             started[service] = row["at"]
@@ -210,7 +214,7 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
         yield _quoting(TimelineRow(row["at"], "", service, text, evidence), words)
     for item in facts.exits(of.view):
         if item.at and (item.service, item.exit_code) not in named:
-            words = facts.last_words(of.view, item.service, item.at)
+            words = facts.last_words(of.view, item.service, item.at, oom_killed=item.oom_killed)
             evidence = (item.evidence, *(words.evidence if words else ()))
             text = f"Exited with code {item.exit_code}" + (", killed for its use of memory" if item.oom_killed else "")
             yield _quoting(TimelineRow(item.at, "", item.service, text, evidence), words)

@@ -4,6 +4,8 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from irkit import runbook
 from irkit.diagnose import Diagnosis
 from irkit.model import Incident, Status
@@ -11,7 +13,7 @@ from irkit.report.facts import View
 from irkit.report.material import Material
 from irkit.report.parts import Gap
 from irkit.report.resources import Resources, resources
-from tests.type_evidence import BEGAN, START, Row, sealed
+from tests.type_evidence import BEGAN, START, Row, probe, sealed
 
 MIB = 1024 * 1024
 INCIDENT = Incident(42, "Down", "memory-leak", "Medium", Status.OPEN, BEGAN)
@@ -83,12 +85,37 @@ def test_a_restart_is_marked_once_and_cuts_the_line(tmp_path: Path) -> None:
     assert "137" not in found.chart.svg()
 
 
-def test_too_few_samples_draw_nothing_and_say_what_would(tmp_path: Path) -> None:
-    found = shown(tmp_path, history("jarvis-api", CALM[:5]))
+def test_too_few_samples_of_one_look_draw_nothing_and_say_what_would(tmp_path: Path) -> None:
+    bundle = sealed(tmp_path, {"container_stats": history("jarvis-api", CALM[:5])})
+    found = resources(Material(INCIDENT, (), runbook.load(), bundle, Diagnosis((), ()), BEGAN, (), View(bundle)))
     assert isinstance(found, Resources)
     assert found.chart is None
     assert found.rows[0].course == "too few samples to tell"
+    assert "5 samples over 20 s show no course: 20 over 1 min 30 s are needed." in str(found)
     assert "irkit record" in str(found)
+
+
+def test_a_recorder_that_ran_is_not_told_to_have_been_missing(tmp_path: Path) -> None:
+    found = shown(tmp_path / "short", history("jarvis-api", CALM[:5]))
+    assert "The flight recorder has 5 samples over 20 s of a run of jarvis-api and no more of any" in str(found)
+    assert "irkit record" not in str(found)
+    # it probed the endpoint and could not see the containers
+    evidence = {"container_stats": history("redis", CALM[:5]), "health_history": [probe(1, 0.1)]}
+    bundle = sealed(tmp_path / "blind", evidence)
+    blind = resources(Material(INCIDENT, (), runbook.load(), bundle, Diagnosis((), ()), BEGAN, (), View(bundle)))
+    assert "A flight recorder ran, but of the containers it kept nothing: " in str(blind)
+    assert "irkit record" not in str(blind)
+
+
+@pytest.mark.parametrize(("oom_killed", "told"), [(True, "killed at its limit"), (False, "ended before")])
+def test_of_a_process_that_ended_nothing_is_foretold(*, oom_killed: bool, told: str, tmp_path: Path) -> None:
+    gone = START + timedelta(seconds=502)
+    ended: Row = {"service": "jarvis-api", "name": "jarvis-jarvis-api-1", "state": "exited", "exit_code": 137}
+    ended |= {"oom_killed": oom_killed, "finished_at": gone, "started_at": START - timedelta(seconds=60)}
+    found = shown(tmp_path, history("jarvis-api", LEAK), containers=[ended])
+    assert isinstance(found, Resources)
+    assert found.rows[0].rises
+    assert found.rows[0].full == f"{told}, {gone:%H:%M:%S} UTC"
 
 
 def test_without_samples_the_gap_is_named(tmp_path: Path) -> None:
