@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from irkit import compose
 from irkit.act_contract import Action, Ask, Plan, Result, register
 from irkit.errors import InputError
@@ -23,10 +25,7 @@ def plan(ask: Ask) -> Plan:
     now = health(ask)
     return Plan(
         service,
-        (
-            f"{' and '.join(names)} is asked to end, killed after {max(grace)} s, and started again",
-            "what the processes hold in memory is lost; their logs stay",
-        ),
+        changes_of(found, max(grace)),
         (f"docker-compose restart {service}" if found[0].listed.project else f"docker restart {' '.join(names)}",),
         (*(f"{name} is {state}" for name, state in before.items()), f"the health endpoint: {now.words}"),
         data={
@@ -60,6 +59,19 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     well = seen.well is not False and not down
     said = "; ".join([seen.words, *(one for one in down if one not in seen.words), f"before: {plan.data['health']}"])
     return Result(well, said[:1].upper() + said[1:], {"after": after})
+
+
+def changes_of(found: Sequence[compose.Member], grace_s: int) -> tuple[str, ...]:
+    """Return what would happen: of a container that has ended by itself there is nothing to end."""
+    runs = [one.name for one in found if one.running]
+    ended = [f"{one.name} ({one.state})" for one in found if not one.running]
+    said = []
+    if runs:
+        patience = f"killed where it has not within {grace_s} s"
+        said.append(f"{' and '.join(runs)} is asked to end, {patience}, and started again")
+    if ended:
+        said.append(f"{' and '.join(ended)} does not run and is started")
+    return (*said, "what the processes hold in memory is lost; their logs stay" if runs else "its logs stay")
 
 
 def _service(ask: Ask) -> str:
