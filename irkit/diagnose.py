@@ -22,6 +22,8 @@ from irkit.model import (
     VerdictState,
 )
 from irkit.onset_interval import KINDS, OnsetInterval, interval_of
+from irkit.phrase import listing
+from irkit.runbook import command_for
 from irkit.times import latest_known
 from irkit.wholeness import unless_cut, unless_long_past
 
@@ -286,12 +288,21 @@ def _look(item: Symptom | None, evidence: Loaded, incident_type: IncidentType, w
     other symptoms name exactly one.
     """
     if item is None:
-        verdict = Verdict(VerdictState.UNKNOWN, "irkit has no detector for this symptom.", "Look by hand.")
+        verdict = Verdict(
+            VerdictState.UNKNOWN, "irkit has no detector for this symptom.", _by_hand(incident_type, worded)
+        )
         return Finding(worded.slug, (incident_type.slug,), worded.text, verdict, ())
     limits = [other.threshold for other in incident_type.symptoms if other.threshold is not None]
     inherited = limits[0] if len(limits) == 1 else None
     finding = _run(item, evidence, worded.threshold or inherited)
     return replace(finding, incident_types=(incident_type.slug,), title=worded.text)
+
+
+def _by_hand(incident_type: IncidentType, worded: RunbookSymptom) -> str:
+    """Say how to look for a symptom of which only the runbook knows."""
+    typed = command_for(worded.text, incident_type) or next((item.text for item in incident_type.diagnosis), "")
+    first = next(iter(typed.strip().splitlines()), "")
+    return f"Look by hand: `{first}`." if first else "Look by hand; the runbook names no command for this type."
 
 
 def _run(item: Symptom, evidence: Loaded, threshold: Threshold | None) -> Finding:
@@ -316,12 +327,19 @@ def _run(item: Symptom, evidence: Loaded, threshold: Threshold | None) -> Findin
     except Exception as error:  # noqa: BLE001 (one broken detector must not take the report with it)
         said = " ".join(str(error).split())[:200]
         sentence = f"The detector {item.slug} ({item.module}) failed on this evidence: {type(error).__name__}: {said}"
-        verdict = Verdict(VerdictState.UNKNOWN, f"{sentence.rstrip('.: ')}.", "Look by hand, and report this as a bug.")
+        verdict = Verdict(VerdictState.UNKNOWN, f"{sentence.rstrip('.: ')}.", _read_by_hand(item, evidence))
     verdict = _within_reason(verdict)
     if "cut" not in item.context:
         verdict = unless_cut(verdict, cut.values())
     origins = (found.id for kind in present if (found := evidence.evidence_for(kind)))
     return Finding(item.slug, item.incident_types, _title(item), verdict, tuple(dict.fromkeys(origins)))
+
+
+def _read_by_hand(item: Symptom, evidence: Loaded) -> str:
+    """Say where what a detector failed on can be read by a person."""
+    found = (evidence.evidence_for(kind) for kind in (*item.needs, *item.uses) if evidence.has(kind))
+    names = listing(dict.fromkeys(one.id for one in found if one))
+    return f"Read {names} by hand (`irkit bundle show`), and report this as a bug."
 
 
 def _within_reason(verdict: Verdict) -> Verdict:

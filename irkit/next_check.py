@@ -6,9 +6,9 @@ cost. It asks nobody and looks at nothing: what is missing, and why, is in the b
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,13 @@ from irkit import logs
 from irkit.diagnose import Symptom
 from irkit.model import Finding, Outcome, Verdict, VerdictState
 from irkit.phrase import count
+from irkit.runbook import command_for
 from irkit.triage import contenders
 
 if TYPE_CHECKING:
     from irkit.diagnose import Hypothesis
     from irkit.loaded import EvidenceSource
-    from irkit.model import CollectorRun, IncidentType
+    from irkit.model import CollectorRun
     from irkit.runbook import Runbook
 
 BY_HAND = "by hand"
@@ -206,14 +207,14 @@ def possible_checks(  # noqa: PLR0913 (as `outlook`)
     What a collector could not give in full is asked of that collector again; what it gave, and what was not enough, is
     for a person. `costs` are the collectors' own, by name; for `places` see `outlook`.
     """
-    silent = _silent_addresses(source)
+    usable = partial(_usable, places=places, silent=_silent_addresses(source))
     made: dict[tuple[str, ...], Check] = {}
     for finding in findings:
         if finding.verdict.state is not VerdictState.UNKNOWN or not finding.incident_types:
             continue
         detector = detectors.get(finding.symptom)
         runs = _wanting(detector, source) if detector else ()
-        check = _again(runs, finding, costs) if runs else _by_hand(finding, runbook, places, silent)
+        check = _again(runs, finding, costs) if runs else _by_hand(finding, runbook, detector, source, usable)
         key = (check.name, check.command) if runs else (finding.symptom,)
         earlier = made.get(key)
         made[key] = replace(earlier, symptoms=(*earlier.symptoms, finding.symptom)) if earlier else check
@@ -260,15 +261,40 @@ def _again(runs: Sequence[CollectorRun], finding: Finding, costs: Mapping[str, i
     )
 
 
-def _by_hand(finding: Finding, runbook: Runbook, places: Mapping[str, str], silent: frozenset[str]) -> Check:
+def _by_hand(
+    finding: Finding,
+    runbook: Runbook,
+    detector: Symptom | None,
+    source: EvidenceSource,
+    usable: Callable[[Iterable[str]], Iterator[str]],
+) -> Check:
+    """Return the look that a person would take: by the runbook's command for it, else by that of the evidence's source.
+
+    `usable` yields of commands those worth typing. Where none is left, the advice says what to look at.
+    """
     types = [item for item in runbook.incident_types if item.slug in finding.incident_types]
-    command = next((said for item in types if (said := _runbooks_command(finding.title, item))), "")
-    for place, configured in places.items():
-        command = command.replace(place, configured)
-    if any(address in command for address in silent):
-        command = ""  # it would be refused as the probe was
+    own = [command_for(finding.title, item) for item in types]
+    kinds = (*detector.needs, *detector.uses) if detector else ()
+    looks = (source.run_for(kind) or source.run_for(logs.ORIGIN.get(kind, kind)) for kind in kinds)
+    others = [run.command for run in looks if run is not None]
+    first = [item.diagnosis[0].text for item in types if item.diagnosis]
+    command = next(usable((*own, *others, *first)), "")
     verdict = finding.verdict
-    return Check(BY_HAND, (finding.symptom,), BY_HAND_COST, command, verdict.sentence, verdict.advice)
+    advice = verdict.advice
+    if not command and not advice:
+        sought = ", ".join(kind.replace("_", " ") for kind in kinds) or finding.title.lower()
+        advice = f"Neither the runbook nor a source names a command for it: look at {sought} of the service."
+    return Check(BY_HAND, (finding.symptom,), BY_HAND_COST, command, verdict.sentence, advice)
+
+
+def _usable(commands: Iterable[str], *, places: Mapping[str, str], silent: frozenset[str]) -> Iterator[str]:
+    """Yield commands with what is configured in place of the runbook's addresses; one that answered nobody is left."""
+    for command in filter(None, commands):
+        typed = command
+        for place, configured in places.items():
+            typed = typed.replace(place, configured)
+        if not any(address in typed for address in silent):
+            yield typed
 
 
 def _silent_addresses(source: EvidenceSource) -> frozenset[str]:
@@ -277,17 +303,3 @@ def _silent_addresses(source: EvidenceSource) -> frozenset[str]:
         return frozenset()
     last = source.load("health").sort_values("at").groupby("url").tail(1)
     return frozenset(str(url) for url in last[last["status_code"].isna()]["url"] if url)
-
-
-def _runbooks_command(title: str, incident_type: IncidentType) -> str:
-    """Return the type's own diagnosis command that shares most words with a symptom's title, "" for none."""
-    wanted = _words(title)
-    shared = [(len(wanted & _words(f"{item.comment} {item.text}")), item.text) for item in incident_type.diagnosis]
-    most, command = max(shared, key=lambda item: item[0], default=(0, ""))
-    return command if most else ""
-
-
-def _words(text: str) -> set[str]:
-    """Return the words that tell: without those that most titles and commands have, plurals as singulars."""
-    words = {word.removesuffix("s") for word in re.findall(r"[a-z]{4,}", text.lower())}
-    return words - {"check", "error", "health", "failing", "docker", "compose"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -204,3 +205,17 @@ def step_told(  # noqa: PLR0913 (what was done, and how its kind of step is call
         raise InputError(asked, hint="say so in a few words behind the step's number")
     said = f"{what.capitalize()} {number} ({known[number]}): {outcome_words(outcome)}"
     return f"{said}. {text}" if text else said
+
+
+def command_for(title: str, incident_type: IncidentType) -> str:
+    """Return the type's own diagnosis command that shares most words with a symptom's title, "" for none."""
+    wanted = _words(title)
+    shared = [(len(wanted & _words(f"{item.comment} {item.text}")), item.text) for item in incident_type.diagnosis]
+    most, command = max(shared, key=lambda item: item[0], default=(0, ""))
+    return command if most else ""
+
+
+def _words(text: str) -> set[str]:
+    """Return the words that tell: without those that most titles and commands have, plurals as singulars."""
+    words = {word.removesuffix("s") for word in re.findall(r"[a-z]{4,}", text.lower())}
+    return words - {"check", "error", "health", "failing", "docker", "compose"}

@@ -102,6 +102,14 @@ def _checks(
         yield _plain(f'  What you find, keep: irkit note {incident_id} "…"; collect again once it can be seen.', "dim")
     for item in ahead.checks[1:]:
         yield _plain(f"  or {_worth(item, symptoms)}", "dim")
+        if item.check.name == BY_HAND:
+            # of a script its first line says which; the page and `--json` have all of it
+            how = next(iter(item.check.command.strip().splitlines()), "")
+            yield from (_plain(f"     {line}", "cyan") for line in (how, _arrow(item.check.advice)) if line)
+
+
+def _arrow(advice: str) -> str:
+    return f"→ {advice}" if advice else ""
 
 
 def _worth(item: ValuedCheck, symptoms: dict[str, str]) -> str:

@@ -78,6 +78,7 @@ def test_a_detector_that_raises_is_unknown_and_the_others_go_on(raised: Exceptio
     assert broken.state is UNKNOWN
     assert "health-check-failing" in broken.sentence
     assert told in broken.sentence
+    assert "by hand (`irkit bundle show`), and report this as a bug" in broken.advice
     assert of(diagnosis, "5xx-error-spike").verdict.state is FOUND
 
 
@@ -159,6 +160,9 @@ def test_a_symptom_without_a_detector_is_unknown() -> None:
     assert [item.symptom for item in diagnosis.findings] == list(dict.fromkeys(SLUGS))
     assert {item.verdict.state for item in diagnosis.findings} == {UNKNOWN}
     assert diagnosis.likeliest is None
+    advice = {item.symptom: item.verdict.advice for item in diagnosis.findings}
+    assert advice["provider-health-check-failing"].startswith("Look by hand: `curl http://localhost:8000/api/health")
+    assert all(said.startswith("Look by hand: `") for said in advice.values()), "a command of the runbook's for each"
 
 
 @pytest.mark.usefixtures("registry")

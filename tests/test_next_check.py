@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from irkit.diagnose import diagnose
-from irkit.model import CollectorRun, Outcome, Verdict, VerdictState
+from irkit.model import CollectorRun, Finding, Outcome, Verdict, VerdictState
 from irkit.next_check import BY_HAND, BY_HAND_COST, Check, gap_range, least_lead, next_checks, outlook, possible_checks
 from irkit.triage import NONE_OF_THESE, contenders
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
@@ -145,6 +146,22 @@ def test_what_was_looked_at_and_was_not_enough_is_for_a_person() -> None:
     assert (check.name, check.cost) == (BY_HAND, BY_HAND_COST)
     assert check.command == "curl http://localhost:8000/api/health | jq '.services.providers'"
     assert check.advice == "Ask the providers by hand, from where the service runs."
+
+
+def test_a_look_by_hand_always_says_how() -> None:
+    """By the runbook's command, by the one of the source the evidence is from, or in words."""
+    gone = [{"verdict": "refused", "status_code": None, "url": "http://localhost:8000/api/health", "at": WINDOW.end}]
+    lines = [{"at": WINDOW.end, "service": "api", "name": "api-1", "stream": "stdout", "line": "hello"}]
+    source = Partly({"health": gone, "logs": lines}, RUNS | {"container-logs": (Outcome.COLLECTED, ("logs",))})
+    by_hand = {one.symptoms: one for one in possible(source).values() if one.name == BY_HAND}
+    assert all(one.command or one.advice for one in by_hand.values())
+    # no command of the runbook is about it: its evidence is from the log
+    assert by_hand[("slow-garbage-collection",)].command == "look at container-logs"
+    assert not any("http://localhost:8000/api/health" in one.command for one in by_hand.values())
+    foreign = (Finding("odd", ("high-latency",), "Odd", Verdict(UNKNOWN, "?"), ()),)
+    bare = replace(RUNBOOK, incident_types=tuple(replace(one, diagnosis=()) for one in RUNBOOK.incident_types))
+    [check] = possible_checks(foreign, InMemory({}), bare, {}, COSTS)
+    assert check.advice == "Neither the runbook nor a source names a command for it: look at odd of the service."
 
 
 def test_what_nobody_recorded_is_no_look_to_take() -> None:
