@@ -17,12 +17,21 @@ KIND = "heap"
 TYPE = "memory-leak"
 GROWTH, KILLS = "gradual-memory-increase", "oom-kills"
 _SLOW_COLLECTIONS = "slow-garbage-collection"
+# "found" and "unknown" are the words for symptoms; this section tells of a collector of garbage and of its counters
+_PAUSES = {
+    VerdictState.FOUND: "Slow.",
+    VerdictState.CLEAR: "Not slow.",
+    VerdictState.UNKNOWN: "Whether it is slow cannot be told.",
+}
 _MOST_SUSPECTS = 3
 _MOST_GROWN = 8
 _MOST_ROWS = 8
 _LEAST_SHARE = 0.01
 _LEAST_GROWN = 0.01
-_HINT = "irkit memory snapshot --pid PID --incident ID, of a process with IRKIT_MEMORY_AGENT=1; else attach"
+_NO_SNAPSHOT = (
+    "no snapshot of a heap was filed with this incident: which objects keep the memory, what they hang on and what of "
+    "them grew is not known"
+)
 _NO_SECOND = "One snapshot shows what is large; only a second one, minutes later, shows what grows."
 Row = Mapping[str, Any]
 
@@ -191,7 +200,7 @@ def growth(of: Material) -> HeapGrowth | Gap:
 def collections(of: Material) -> Collections | Gap:
     """Return what is known of pauses by garbage collection: by the symptom, and by the agent of the process."""
     found = [item for item in of.diagnosis.findings if item.symptom == _SLOW_COLLECTIONS]
-    claims = tuple(Claim(f"{_word(item.verdict.state)} {item.verdict.sentence}", item.evidence) for item in found)
+    claims = tuple(Claim(f"{_PAUSES[item.verdict.state]} {item.verdict.sentence}", item.evidence) for item in found)
     told = _processes(of)
     rows = tuple(_collected(row) for row in (told[0]["collections"] if told else ()))
     if not claims and not rows:
@@ -210,14 +219,20 @@ def _processes(of: Material) -> list[Row]:
 
 
 def _gap(of: Material, title: str) -> Gap:
+    """Return the gap in place of a section on the heap, told once: by the suspects, which come before all others."""
     run = of.bundle.run_for(KIND)
     failed = run is not None and run.outcome in {"failed", "timed_out"}
-    reason = of.view.why_missing(KIND)[0] if failed else "no snapshot of a heap was filed with this incident"
-    return Gap(title, f"{reason[:1].upper()}{reason[1:]}.", _again(of) if title == LeakSuspects.heading else "")
+    reason = of.view.why_missing(KIND)[0] if failed else _NO_SNAPSHOT
+    return Gap(title, f"{reason[:1].upper()}{reason[1:]}.", _again(of), told=title != LeakSuspects.heading)
 
 
 def _again(of: Material) -> str:
-    return _HINT.replace("ID, of", f"{of.incident.id}, of")
+    """Say how a snapshot is taken, of the container that grows where one is known to."""
+    grown = (one.verdict.numbers for one in of.diagnosis.findings if one.symptom == GROWTH)
+    name = next((str(numbers["name"]) for numbers in grown if numbers.get("name")), "NAME")
+    typed = f"--container {name} --incident {of.incident.id}"
+    unasked = f"of a process without IRKIT_MEMORY_AGENT=1 `irkit memory attach {typed}`"
+    return f"Before any restart: `irkit memory snapshot {typed}`; {unasked}"
 
 
 def _who(told: Row) -> str:
@@ -285,7 +300,3 @@ def _collected(row: Row) -> tuple[str, int, int, int, str, str]:
     longest = seconds(row["longest_ns"] / 1e9) if row.get("longest_ns") else "—"
     figures = (int(row["collections"]), int(row["collected"]), int(row["uncollectable"]))
     return (f"generation {row['generation']}", *figures, total, longest)
-
-
-def _word(state: VerdictState) -> str:
-    return {VerdictState.FOUND: "Found.", VerdictState.CLEAR: "Not slow.", VerdictState.UNKNOWN: "Unknown."}[state]

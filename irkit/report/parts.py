@@ -68,8 +68,16 @@ class Written:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Gap(Shown):
-    """A section that could not be made: what is unknown, why, and what to do about it."""
+    """A section that could not be made: what is unknown, why, and what to do about it.
+
+    One that another section has `told` already shows nothing: a page needs each gap once.
+    """
 
     title: str
     reason: str
     hint: str = ""
+    told: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return self.told

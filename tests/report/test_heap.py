@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 from irkit import runbook
 from irkit.diagnose import Diagnosis
-from irkit.model import Incident, Status
+from irkit.model import Finding, Incident, Status, Verdict, VerdictState
 from irkit.report import heap
 from irkit.report.facts import View
 from irkit.report.material import Material
@@ -57,17 +58,35 @@ def test_one_snapshot_says_that_it_cannot_tell_growth(tmp_path: Path) -> None:
     assert "only a second one" in str(heap.suspects(of))
     grown = heap.growth(of)
     assert isinstance(grown, Gap)
-    assert "irkit memory snapshot --pid PID --incident 42" in str(grown)
+    assert "irkit memory snapshot --container NAME --incident 42" in str(grown)
 
 
-def test_without_a_snapshot_each_part_says_so_and_the_postmortem_only_of_a_leak(tmp_path: Path) -> None:
+def test_without_a_snapshot_one_sentence_says_so_and_what_to_do_and_the_postmortem_only_of_a_leak(
+    tmp_path: Path,
+) -> None:
+    grows = Verdict(VerdictState.FOUND, "It grows.", numbers={"name": "shop_api_1"})
     of = material(tmp_path / "leak")
-    for make in (heap.suspects, heap.retained, heap.heap_map, heap.growth, heap.collections, heap.held):
+    of = replace(of, diagnosis=Diagnosis((Finding(heap.GROWTH, ("memory-leak",), "Growth", grows, ()),), ()))
+    for make in (heap.suspects, heap.held):
         found = make(of)
         assert isinstance(found, Gap), make
         assert "No snapshot of a heap was filed" in str(found)
+        assert "irkit memory snapshot --container shop_api_1 --incident 42" in str(found)
+    for silent in (heap.retained, heap.heap_map, heap.growth, heap.collections):
+        assert (silent(of).empty, str(silent(of))) == (True, ""), silent
     assert heap.held(material(tmp_path / "other", kind="high-latency")).empty  # type: ignore[union-attr]
     assert heap.first_suspect(of) is None
+
+
+def test_garbage_collection_is_not_told_in_the_words_for_symptoms_and_sources(tmp_path: Path) -> None:
+    slow = Verdict(VerdictState.FOUND, "234 collections, the longest 4.0 s.")
+    of = material(tmp_path)
+    of = replace(of, diagnosis=Diagnosis((Finding("slow-garbage-collection", (), "Slow", slow, ()),), ()))
+    shown = str(heap.collections(of))
+    assert "Slow. 234 collections, the longest 4.0 s." in shown
+    assert "were not collected" in shown
+    assert "Found." not in shown
+    assert "Unknown." not in shown
 
 
 def test_a_heap_without_suspects_and_hostile_names_are_shown(tmp_path: Path) -> None:
