@@ -271,6 +271,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
     """
     from irkit import report
     from irkit.action_items import of_incidents
+    from irkit.later import later_bundles
     from irkit.loaded import loaded
 
     settings, read = settings or load_settings(), loaded(evidence)
@@ -290,6 +291,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         bundle=evidence,
         diagnosis=_diagnosis(read, settings),
         loaded=read,
+        later=lambda until: later_bundles(settings.home, evidence, until),
         now=utc_now(),
         others=others,
         costs=CollectorCosts(),

@@ -54,6 +54,7 @@ ROOMS = (
     "staging",
     "manifest",
     "bundle",
+    "later",
     "bundle_file",
     "collect_contract",
     "host_process",

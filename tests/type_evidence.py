@@ -212,8 +212,10 @@ def heap_findings(owner: str = "app.sessions.CACHE", snapshots: int = 2) -> Row:
 TYPES = {"high-latency": slow, "provider-failures": limited, "database-corruption": damaged, "memory-leak": leaking}
 
 
-def sealed(folder: Path, evidence: Mapping[str, Any], incident_id: int = 42) -> Bundle:
-    """Seal evidence by kind under `folder`; the sources of kinds that are not in it failed."""
+def sealed(
+    folder: Path, evidence: Mapping[str, Any], incident_id: int = 42, *, collected: datetime = COLLECTED
+) -> Bundle:
+    """Seal evidence by kind under `folder`, `collected` at a time; the sources of kinds that are not in it failed."""
     staging = folder / "staging"
     staging.mkdir(parents=True, exist_ok=True)
     pieces, runs = [], []
@@ -225,15 +227,15 @@ def sealed(folder: Path, evidence: Mapping[str, Any], incident_id: int = 42) -> 
         reason, hint = ("", "") if given else ("nothing answered", "see whether it runs")
         ids = tuple(f"{collector}/{kind}" for kind in given)
         runs.append(
-            CollectorRun(collector, outcome, reason, hint, "here", f"see {collector}", kinds, ids, COLLECTED, 0.1, 9)
+            CollectorRun(collector, outcome, reason, hint, "here", f"see {collector}", kinds, ids, collected, 0.1, 9)
         )
     manifest = Manifest(
         1,
         "0.1.0",
-        "20261124T031000Z-0001",
+        f"{collected:%Y%m%dT%H%M%SZ}-0001",
         incident_id,
-        Window(START, COLLECTED),
-        COLLECTED,
+        Window(START, collected),
+        collected,
         tuple(runs),
         tuple(pieces),
     )

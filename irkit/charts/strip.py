@@ -109,7 +109,10 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class IncidentStrip:
-    """Lanes over one time axis from `start` to `end` (aware UTC); from `unseen_from` on nothing was collected."""
+    """Lanes over one time axis from `start` to `end` (aware UTC); from `unseen_from` on nothing was collected.
+
+    `undrawn` names what belongs to the story and lies outside the picture.
+    """
 
     start: datetime
     end: datetime
@@ -117,6 +120,7 @@ class IncidentStrip:
     milestones: tuple[Milestone, ...] = ()
     impact: Band | None = None
     unseen_from: datetime | None = None
+    undrawn: tuple[str, ...] = ()
 
     @property
     def alt(self) -> str:
@@ -127,6 +131,8 @@ class IncidentStrip:
             said += "; " + ", ".join(f"{item.label} at {item.at:%H:%M:%S}" for item in self.milestones)
         if self.unseen_from:
             said += f"; no evidence after {self.unseen_from:%H:%M:%S}"
+        if self.undrawn:
+            said += f"; outside the picture: {', '.join(self.undrawn)}"
         return said + "."
 
     def rows(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:

@@ -28,6 +28,8 @@ Row = Mapping[str, Any]
 _STOPPED = ("exited", "dead", "restarting", "removing")
 _BEFORE_EXIT = timedelta(minutes=5)
 LATE_LINE = timedelta(seconds=2)
+# how long after its window's end a collection may still look
+LATE_LOOK = timedelta(minutes=1)
 TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 _SEVERE = ("CRITICAL", "FATAL", "PANIC", "EMERGENCY", "ALERT")
 _SIGNAL_BASE = 128
@@ -83,6 +85,11 @@ class View:
     @property
     def window(self) -> Window:
         return self.source.window
+
+    @property
+    def first(self) -> View:
+        """The evidence that shows the breakage, without what was collected after it."""
+        return self
 
     def table(self, kind: str) -> pd.DataFrame | None:
         """Return evidence, or what is derived from it, as a table; None where it was not collected."""
@@ -337,6 +344,16 @@ def probes(view: View, kind: str = "health") -> tuple[PhaseRow, ...]:
         for row in view.records(kind)
         if row.get("at")
     )
+
+
+def counted_probes(view: View, start: datetime, end: datetime) -> tuple[tuple[PhaseRow, ...], tuple[PhaseRow, ...]]:
+    """Return the probes that an impact is counted by: the recorder's while it lasted, and those made with the evidence.
+
+    Those made with what was collected later count where it was not over yet: after that they tell of the repair.
+    """
+    sampled = tuple(row for row in probes(view, "health_history") if start <= row.at <= end)
+    own, every = probes(view.first), probes(view)
+    return sampled, (*own, *(row for row in every[len(own) :] if row.at <= end))
 
 
 def _bad(row: ContainerRow) -> bool:

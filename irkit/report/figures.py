@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from irkit.charts import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
 from irkit.charts.svg import step_s
 from irkit.model import Threshold, Window
-from irkit.report.facts import View, are_failed, plain_records, probes, whole
+from irkit.phrase import count
+from irkit.report.facts import LATE_LOOK, View, are_failed, counted_probes, plain_records, probes, whole
+from irkit.report.working_sections import PhaseRow
 from irkit.times import format_duration
 
 if TYPE_CHECKING:
@@ -34,10 +37,11 @@ def incident_strip(
 ) -> IncidentStrip | None:
     """Return the strip around what was felt and found, or None where the evidence holds nothing to draw.
 
-    Of the `named` times, those that are known and fall inside become its milestones.
+    Of the `named` times, those that are known and fall inside become its milestones; the others are named as undrawn.
     """
-    shown = shown_window(view.window, felt, onsets)
-    lanes = [*_traffic(view, shown, limit), *_checks(view, shown), *_events(view, shown)]
+    probed = sorted((*probes(view, "health_history"), *probes(view)), key=lambda row: row.at)
+    shown = shown_window(_with_own_probes(view.window, probed), felt, onsets)
+    lanes = [*_traffic(view, shown, limit), *_probes(probed, shown), *_checks(view, shown), *_events(view, shown)]
     if not lanes:
         return None
     drawn = [at for lane in lanes for at in _times(lane)]
@@ -50,7 +54,23 @@ def incident_strip(
     # the looks themselves come a little after the window's end
     seen_to = max([view.window.end, *drawn])
     unseen = seen_to if seen_to < shown.end else None
-    return IncidentStrip(opening, shown.end, tuple(lanes), inside, band, unseen)
+    outside = [f"{label} {_stamp(at, felt.end)}" for label, at in named if at and not opening <= at <= shown.end]
+    sampled, own = counted_probes(view, felt.start, felt.end)
+    counted = (*sampled, *own)
+    if missed := [row.at for row in counted if not opening <= row.at <= shown.end]:
+        from_to = " to ".join(dict.fromkeys(_stamp(at, felt.end) for at in (min(missed), max(missed))))
+        outside.append(f"{count(len(missed), 'health probe')} of {len(counted)}, {from_to}")
+    return IncidentStrip(opening, shown.end, tuple(lanes), inside, band, unseen, tuple(outside))
+
+
+def _stamp(at: datetime, near: datetime) -> str:
+    return f"{at:%H:%M:%S}" if at.date() == near.date() else f"{at:%Y-%m-%d %H:%M:%S}"
+
+
+def _with_own_probes(window: Window, probed: Sequence[PhaseRow]) -> Window:
+    """Return the window with the looks that were made at its end, which come a little after it."""
+    after = [row.at for row in probed if window.end < row.at <= window.end + LATE_LOOK]
+    return Window(window.start, max([window.end, *after]))
 
 
 def shown_window(window: Window, felt: Band, onsets: Sequence[datetime]) -> Window:
@@ -104,6 +124,16 @@ def _counted(frame: pd.DataFrame, interval: timedelta) -> list[tuple[datetime, i
     return [(at, int(size)) for at, size in zip(times, sizes, strict=True)]
 
 
+def _probes(probed: Sequence[PhaseRow], shown: Window) -> list[Lane]:
+    """Return the probes of the health endpoint from outside, by the flight recorder and by irkit as it collected."""
+    marks = [
+        Mark(row.at, f"{row.verdict.replace('_', ' ')}", bad=row.verdict != "healthy")
+        for row in probed
+        if shown.start <= row.at <= shown.end
+    ]
+    return _one_by_one("Health probes", marks, shown)
+
+
 def _checks(view: View, shown: Window) -> list[Lane]:
     marks = [
         _check(row["started_at"], str(row.get("service") or "container"), bad=bool(row.get("exit_code")))
@@ -111,12 +141,25 @@ def _checks(view: View, shown: Window) -> list[Lane]:
         if row.get("started_at")
     ]
     marks += [Mark(at, f"{service} answered a check with {code}", bad=True) for at, service, code in _told(view)]
-    marks += [
-        Mark(row.at, f"probe from outside {row.verdict.replace('_', ' ')}", bad=row.verdict != "healthy")
-        for row in probes(view)
-    ]
     marks = sorted((mark for mark in marks if shown.start <= mark.at <= shown.end), key=lambda mark: mark.at)
-    return [MarkLane("Health checks", tuple(marks[-_MAX_MARKS:]), legend="failed filled")] if marks else []
+    return _one_by_one("Container health checks", marks, shown)
+
+
+def _one_by_one(name: str, marks: Sequence[Mark], shown: Window) -> list[Lane]:
+    """Return marks as a lane; more than can be told apart are counted in intervals, so that none is left out."""
+    if not marks:
+        return []
+    if len(marks) <= _MAX_MARKS:
+        return [MarkLane(name, tuple(marks), legend="failed filled")]
+    step = max(step_s(shown.duration, _INTERVALS), _MIN_STEP_S)
+    totals, bad = (Counter(_floored(mark.at, step) for mark in some) for some in (marks, [m for m in marks if m.bad]))
+    bars = tuple(Bar(at, total, bad[at]) for at, total in sorted(totals.items()))
+    words = f"in {format_duration(timedelta(seconds=step))}"
+    return [BarLane(name, words, step, bars, legend="failed in red")]
+
+
+def _floored(at: datetime, step: int) -> datetime:
+    return datetime.fromtimestamp(int(at.timestamp()) // step * step, UTC)
 
 
 def _check(at: datetime, service: str, *, bad: bool) -> Mark:
@@ -152,7 +195,12 @@ def _events(view: View, shown: Window) -> list[Lane]:
             ended.add(service)
         marks.append(Mark(at, label, bad, rank))
     marks.sort(key=lambda mark: mark.at)
-    return [MarkLane("Container events", tuple(marks[-_MAX_MARKS:]))] if marks else []
+    if not marks:
+        return []
+    # the gravest stay where there are more than can be drawn
+    kept = sorted(marks, key=lambda mark: (not mark.bad, mark.rank is None))[:_MAX_MARKS]
+    legend = f"{_MAX_MARKS} of {len(marks)} drawn" if len(marks) > _MAX_MARKS else ""
+    return [MarkLane("Container events", tuple(sorted(kept, key=lambda mark: mark.at)), legend=legend)]
 
 
 def _inside(shown: Window, frame: pd.DataFrame | None) -> pd.DataFrame | None:

@@ -1,4 +1,4 @@
-"""The first screen: header, summary, impact and milestones."""
+"""The first screen: header, summary and milestones."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from datetime import timedelta
 
 from irkit import metrics
 from irkit.charts import DurationBar, MilestoneBars
-from irkit.model import CollectorRun, EventKind, Finding, Outcome, Status, Threshold, VerdictState
+from irkit.model import CollectorRun, EventKind, Finding, Outcome, Status, VerdictState
 from irkit.notes import drill_of
 from irkit.report import facts, heap
-from irkit.report.figures import incident_strip
 from irkit.report.material import LOOKED_AT, PARTS, Material
 from irkit.report.parts import Claim, Gap
-from irkit.report.sections import Header, Impact, Lack, Likely, Measure, MilestoneRow, Milestones, Response, Summary
+from irkit.report.sections import Header, Lack, Likely, MilestoneRow, Milestones, Response, Summary
 from irkit.times import between, format_duration
 
 _ENDED = (Status.RESOLVED, Status.CLOSED)
@@ -174,29 +173,6 @@ def summary(of: Material) -> Summary:
     return Summary(tuple(claims))
 
 
-def impact(of: Material) -> Impact:
-    """Count what failed while it lasted, and draw the incident strip."""
-    measures = [*_requests(of), *_errors(of), *_health(of), *_restarts(of)]
-    gaps = []
-    for kind, words in (("logs", "Requests and error lines"), ("container_events", "Container events")):
-        if of.view.table(kind) is None:
-            gaps.append(f"{words} are unknown: {of.view.why_missing(kind)[0]}.")
-    onsets = [finding.verdict.onset for finding in of.diagnosis.findings if finding.verdict.onset]
-    one, inferred = of.incident, of.start_by_evidence
-    named = (
-        ("start by the evidence", inferred),
-        *(
-            (name, getattr(one, f"{name}_at"))
-            for name in ("started", "detected", "acknowledged", "mitigated", "resolved")
-        ),
-    )
-    strip = incident_strip(of.view, named, of.felt, onsets, latency_limit(of))
-    since = ""
-    if inferred:
-        since = f"Counted from {inferred:%H:%M:%S} UTC, the start by the evidence: nobody recorded when it started."
-    return Impact(of.written("impact"), tuple(measures), strip, tuple(gaps), since)
-
-
 def milestones(of: Material) -> Milestones | Gap:
     """Time to detect, acknowledge, mitigate and resolve, as `irkit.metrics` defines them."""
     severity = of.severity
@@ -221,93 +197,12 @@ def milestones(of: Material) -> Milestones | Gap:
     return Milestones(severity, tuple(rows), MilestoneBars(tuple(bars)) if bars else None)
 
 
-def latency_limit(of: Material) -> Threshold | None:
-    """Return the runbook's own limit for latency, where it sets one."""
-    limits = [symptom.threshold for kind in of.runbook.incident_types for symptom in kind.symptoms if symptom.threshold]
-    return next((limit for limit in limits if "latency" in limit.metric and limit.unit == "s"), None)
-
-
 def _missing(phase: metrics.Phase, status: Status) -> str:
     if phase.duration is not None:
         return ""
     if phase.start and status not in _ENDED:
         return "not reached yet"
     return f"{' and '.join(phase.missing)} not recorded"
-
-
-def _requests(of: Material) -> list[Measure]:
-    frame = of.view.traffic()
-    if frame is None or not len(frame):
-        return []
-    cited, felt = of.view.ids("requests"), of.felt
-    during = frame[(frame["at"] >= felt.start) & (frame["at"] <= felt.end)]
-    before = frame[frame["at"] < felt.start]
-    failed = int(facts.are_failed(during).sum())
-    made = []
-    if len(during):
-        services = tuple(dict.fromkeys(str(name) for name in during["service"]))
-        named = _named(services)
-        share = f"{100 * failed / len(during):.1f} % of {len(during):,} requests to {named}, health checks aside"
-        if refused := int((during["status_code"] == facts.TOO_MANY_REQUESTS).sum()):
-            share += f"; {refused:,} were refused with 429"
-        if down := sorted(facts.stopped(of.view, felt.start, felt.end).intersection(services)):
-            share += f"; those refused while {_named(down)} was down are in no log"
-        made.append(Measure("Failed requests", f"{failed:,}", share, cited))
-    slow, usual = during["duration_s"].dropna(), before["duration_s"].dropna()
-    if len(slow):
-        note = f"before: {usual.quantile(0.95):.2f} s" if len(usual) else "nothing before to compare with"
-        made.append(Measure("p95 latency", f"{slow.quantile(0.95):.2f} s", note, cited))
-    last = frame["at"].max().to_pydatetime()
-    silent = between(last, min(of.bundle.window.end, felt.end))
-    if silent > timedelta(minutes=1) and last >= felt.start - timedelta(minutes=1):
-        note = f"after {last:%H:%M:%S} UTC"
-        if of.bundle.window.end < felt.end:
-            until = f"{of.bundle.window.end:%H:%M:%S} UTC"
-            note += f", until this evidence was collected at {until}; what came later is not in it"
-        made.append(Measure("No request answered", format_duration(silent), note, cited))
-    return made
-
-
-def _errors(of: Material) -> list[Measure]:
-    frame = of.view.table("errors")
-    if frame is None:
-        return []
-    felt = of.felt
-    during = int(((frame["at"] >= felt.start) & (frame["at"] <= felt.end)).sum())
-    before = int((frame["at"] < felt.start).sum())
-    return [Measure("Errors in the log", f"{during:,}", f"before: {before:,}", of.view.ids("logs"))]
-
-
-def _health(of: Material) -> list[Measure]:
-    felt, own = of.felt, facts.probes(of.view)
-    sampled = [row for row in facts.probes(of.view, "health_history") if felt.start <= row.at <= felt.end]
-    if not (probes := [*sampled, *own]):
-        return []
-    bad = [probe for probe in probes if probe.verdict != "healthy"]
-    note = _counted([probe.verdict.replace("_", " ") for probe in probes])
-    if not sampled:
-        note += f", all made when the evidence was collected, at {own[0].at:%H:%M:%S} UTC"
-    cited = of.view.ids("health", "health_history")
-    return [Measure("Failed health probes", f"{len(bad)} of {len(probes)}", note, cited)]
-
-
-def _restarts(of: Material) -> list[Measure]:
-    rows = [row for row in facts.containers(of.view) if row.restarts]
-    if not rows:
-        return []
-    note = ", ".join(f"{row.service} {row.restarts}" for row in rows)
-    return [Measure("Container restarts", f"{sum(row.restarts or 0 for row in rows)}", note, of.view.ids("containers"))]
-
-
-def _named(services: Sequence[str]) -> str:
-    if len(services) > _MAX_NAMED:
-        return f"{len(services)} services"
-    return " and ".join(", ".join(services).rsplit(", ", 1))
-
-
-def _counted(words: Sequence[str]) -> str:
-    counts = {word: words.count(word) for word in dict.fromkeys(words)}
-    return ", ".join(f"{count} {word}" for word, count in counts.items())
 
 
 def _inner(sentence: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from irkit.report import (
     damage,
     head,
     heap,
+    impact,
     learning,
     providing,
     resources,
@@ -173,19 +174,21 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     places: Mapping[str, str] = MappingProxyType({}),
     past_items: Mapping[int, tuple[ActionItem, ...]] = MappingProxyType({}),
     loaded: Loaded | None = None,
+    later: Callable[[datetime], Sequence[Bundle]] = lambda _: (),
 ) -> Report:
     """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors.
 
     `costs` is what each collector costs, by name; it orders the checks that a triage proposes; `places` are the
     addresses of the runbook's commands with those configured in their stead. `past_items` are the action items of
-    `others`, by incident. `loaded` is the bundle as the diagnosis has read it, not to be read and parsed again.
+    `others`, by incident. `loaded` is the bundle as the diagnosis has read it, not to be read and parsed again. `later`
+    opens the bundles that reach from there to a time; it is asked only where the impact outlasts the bundle.
     """
     view = View(loaded or bundle)
-    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, view, costs, places, past_items)
+    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, view, costs, places, past_items, later)
     return Report(
         header=_made(head.header, of, "Header"),
         summary=_made(head.summary, of, "Summary"),
-        impact=_made(head.impact, of, "Impact"),
+        impact=_made(impact.impact, of, "Impact"),
         milestones=_made(head.milestones, of, "Milestones"),
         timeline=_made(story.timeline, of, "Timeline"),
         symptoms=_made(analysis.symptoms, of, "Symptoms"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -26,6 +26,7 @@ from irkit.model import (
     is_configured,
 )
 from irkit.notes import in_force
+from irkit.report.continued import Continued
 from irkit.report.facts import View
 from irkit.report.parts import Answer, Written
 from irkit.runbook import Runbook
@@ -61,7 +62,7 @@ class Material:
     """An incident with its timeline, runbook, evidence and diagnosis; what depends on the clock is given by `now`.
 
     `costs` is what each collector costs, by name; `places` for an address of the runbook the one that is configured;
-    `past_items` the action items of `others`, by incident.
+    `past_items` the action items of `others`, by incident; `later` opens the bundles that reach from here to a time.
     """
 
     incident: Incident
@@ -75,6 +76,18 @@ class Material:
     costs: Mapping[str, int] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
     past_items: Mapping[int, tuple[ActionItem, ...]] = field(default_factory=dict)
+    later: Callable[[datetime], Sequence[Bundle]] = lambda _: ()
+
+    @cached_property
+    def sequel(self) -> tuple[Bundle, ...]:
+        """The bundles that were collected after this one and reach on to the end of the impact, oldest first."""
+        end = self.felt.end
+        return tuple(self.later(end)) if self.bundle.window.end < end < self.now else ()
+
+    @cached_property
+    def seen(self) -> View:
+        """The evidence from before the impact to its end, as far as anything collected reaches."""
+        return Continued(self.view, [View(one) for one in self.sequel]) if self.sequel else self.view
 
     @property
     def severity(self) -> Severity | None:

@@ -99,7 +99,10 @@ class Measure:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Impact(Shown):
-    """The impact in words and numbers, and the incident strip; `since` says what its start rests on, if no record."""
+    """The impact in words and numbers, and the incident strip; `since` says what its start rests on, if no record.
+
+    `counted` says of which time the numbers are, and where they are from.
+    """
 
     heading: ClassVar[str] = "Impact"
     anchor: ClassVar[str] = "impact"
@@ -108,6 +111,7 @@ class Impact(Shown):
     strip: IncidentStrip | None
     gaps: tuple[str, ...] = ()
     since: str = ""
+    counted: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,18 +136,19 @@ def test_the_impact_is_counted_while_it_lasted(report: Report) -> None:
         "Requests",
         "p95 latency",
         "Errors in the log",
-        "Health checks",
+        "Health probes",
+        "Container health checks",
         "Container events",
     ]
     assert report.impact.strip.impact is not None
     assert report.impact.strip.impact.start == FIRST_500
     shown = {what: value for _, what, value in report.impact.strip.rows()[1]}
-    checks = [(at, value) for at, what, value in report.impact.strip.rows()[1] if what == "Health checks"]
+    checks = [(at, value) for at, what, value in report.impact.strip.rows()[1] if what == "Container health checks"]
     assert checks[0][1].startswith("jarvis-api answered a check with 50")
     assert not any("passed" in value for _, value in checks)
     assert re.fullmatch(r"\d+ of \d+ failed in \d+ s", shown["Requests"])
     assert re.fullmatch(r"\d+ in \d+ s", shown["Errors in the log"])
-    assert shown["Health checks"] == "probe from outside refused"
+    assert shown["Health probes"] == "refused"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,163 @@
+"""The impact in numbers and the incident strip: what failed while it lasted, as far as anything collected tells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from irkit.model import Threshold
+from irkit.phrase import listing
+from irkit.report import facts
+from irkit.report.figures import incident_strip
+from irkit.report.material import Material
+from irkit.report.sections import Impact, Measure
+from irkit.times import between, format_duration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MAX_NAMED = 3
+_SOON = timedelta(minutes=1)
+
+
+def impact(of: Material) -> Impact:
+    """Count what failed while it lasted, and draw the incident strip."""
+    measures = [*_requests(of), *_errors(of), *_health(of), *_restarts(of)]
+    gaps = []
+    for kind, words in (("logs", "Requests and error lines"), ("container_events", "Container events")):
+        if of.view.table(kind) is None:
+            gaps.append(f"{words} are unknown: {of.view.why_missing(kind)[0]}.")
+    onsets = [finding.verdict.onset for finding in of.diagnosis.findings if finding.verdict.onset]
+    one, inferred = of.incident, of.start_by_evidence
+    named = (
+        ("start by the evidence", inferred),
+        *(
+            (name, getattr(one, f"{name}_at"))
+            for name in ("started", "detected", "acknowledged", "mitigated", "resolved")
+        ),
+    )
+    strip = incident_strip(of.seen, named, of.felt, onsets, latency_limit(of))
+    since = ""
+    if inferred:
+        since = f"Counted from {inferred:%H:%M:%S} UTC, the start by the evidence: nobody recorded when it started."
+    gaps += _unseen(of)
+    return Impact(of.written("impact"), tuple(measures), strip, tuple(gaps), since, _sources(of) if measures else "")
+
+
+def _unseen(of: Material) -> Iterator[str]:
+    """Say where the impact went on after all that was collected, and how to have what the recorder kept of it."""
+    end, reached = of.felt.end, of.seen.window.end
+    # seconds between the evidence and the mitigation are seen in the picture
+    if reached + _SOON < end < of.now and of.bundle.manifest.evidence:
+        said = (
+            f"What came after {reached:%H:%M:%S} UTC, until the impact ended at {end:%H:%M:%S} UTC, was not collected"
+        )
+        kept = f"; what the flight recorder kept of it comes with `irkit collect {of.incident.id}`"
+        yield said + (kept if of.view.table("health_history") is not None else "") + "."
+
+
+def _sources(of: Material) -> str:
+    """Say of which time the impact's numbers are and where each is from: others on the page count all the evidence."""
+    felt, seen = of.felt, of.seen.window
+    start, end = max(felt.start, seen.start), min(felt.end, seen.end)
+    said = f"Counted from {start:%H:%M:%S} to {end:%H:%M:%S} UTC: requests and errors from the logs of containers"
+    if any(of.view.table(kind) is not None for kind in ("health", "health_history")):
+        said += ", probes as the flight recorder made them and irkit when it collected"
+    said += f". Symptoms count all that was collected, from {of.bundle.window.start:%H:%M:%S} UTC on."
+    if of.sequel:
+        told = listing(f"{one.id} ({one.manifest.created_at:%H:%M:%S} UTC)" for one in of.sequel)
+        said += f" After {of.bundle.window.end:%H:%M:%S} UTC it is from what was collected later: {told}."
+    return said
+
+
+def latency_limit(of: Material) -> Threshold | None:
+    """Return the runbook's own limit for latency, where it sets one."""
+    limits = [symptom.threshold for kind in of.runbook.incident_types for symptom in kind.symptoms if symptom.threshold]
+    return next((limit for limit in limits if "latency" in limit.metric and limit.unit == "s"), None)
+
+
+def _requests(of: Material) -> list[Measure]:
+    frame = of.seen.traffic()
+    if frame is None or not len(frame):
+        return []
+    cited, felt = of.view.ids("requests"), of.felt
+    during = frame[(frame["at"] >= felt.start) & (frame["at"] <= felt.end)]
+    before = frame[frame["at"] < felt.start]
+    failed = int(facts.are_failed(during).sum())
+    made = []
+    if len(during):
+        services = tuple(dict.fromkeys(str(name) for name in during["service"]))
+        named = _named(services)
+        share = f"{100 * failed / len(during):.1f} % of {len(during):,} requests to {named}, health checks aside"
+        if refused := int((during["status_code"] == facts.TOO_MANY_REQUESTS).sum()):
+            share += f"; {refused:,} were refused with 429"
+        if down := sorted(facts.stopped(of.seen, felt.start, felt.end).intersection(services)):
+            share += f"; those refused while {_named(down)} was down are in no log"
+        made.append(Measure("Failed requests", f"{failed:,}", share, cited))
+    slow, usual = during["duration_s"].dropna(), before["duration_s"].dropna()
+    if len(slow):
+        note = f"before: {usual.quantile(0.95):.2f} s" if len(usual) else "nothing before to compare with"
+        made.append(Measure("p95 latency", f"{slow.quantile(0.95):.2f} s", note, cited))
+    return [*made, *_silence(of, frame["at"], cited)]
+
+
+def _silence(of: Material, answered: pd.Series[Any], cited: tuple[str, ...]) -> Iterator[Measure]:
+    """Yield for how long nobody was answered after the last request of the evidence that shows the breakage."""
+    felt, seen_to = of.felt, of.seen.window.end
+    own = answered[answered <= of.bundle.window.end]
+    if not len(own):
+        return
+    last = own.max().to_pydatetime()
+    again = answered[answered > last]
+    back = again.min().to_pydatetime() if len(again) else None
+    silent = between(last, min(seen_to, felt.end, *([back] if back else [])))
+    if silent > timedelta(minutes=1) and last >= felt.start - timedelta(minutes=1):
+        note = f"after {last:%H:%M:%S} UTC"
+        if seen_to < felt.end and not back:
+            note += f", until this evidence was collected at {seen_to:%H:%M:%S} UTC; what came later is not in it"
+        yield Measure("No request answered", format_duration(silent), note, cited)
+
+
+def _errors(of: Material) -> list[Measure]:
+    frame = of.seen.table("errors")
+    if frame is None:
+        return []
+    felt = of.felt
+    during = int(((frame["at"] >= felt.start) & (frame["at"] <= felt.end)).sum())
+    before = int((frame["at"] < felt.start).sum())
+    return [Measure("Errors in the log", f"{during:,}", f"before: {before:,}", of.view.ids("logs"))]
+
+
+def _health(of: Material) -> list[Measure]:
+    sampled, own = facts.counted_probes(of.seen, of.felt.start, of.felt.end)
+    if not (probes := [*sampled, *own]):
+        return []
+    bad = [probe for probe in probes if probe.verdict != "healthy"]
+    note = _counted([probe.verdict.replace("_", " ") for probe in probes])
+    if not sampled:
+        note += f", all made when the evidence was collected, at {own[0].at:%H:%M:%S} UTC"
+    else:
+        by_irkit = f" and {len(own)} when the evidence was collected" if own else ""
+        note += f"; {len(sampled)} by the flight recorder{by_irkit}"
+    cited = of.view.ids("health", "health_history")
+    return [Measure("Failed health probes", f"{len(bad)} of {len(probes)}", note, cited)]
+
+
+def _restarts(of: Material) -> list[Measure]:
+    rows = [row for row in facts.containers(of.view) if row.restarts]
+    if not rows:
+        return []
+    note = ", ".join(f"{row.service} {row.restarts}" for row in rows)
+    return [Measure("Container restarts", f"{sum(row.restarts or 0 for row in rows)}", note, of.view.ids("containers"))]
+
+
+def _named(services: Sequence[str]) -> str:
+    if len(services) > _MAX_NAMED:
+        return f"{len(services)} services"
+    return " and ".join(", ".join(services).rsplit(", ", 1))
+
+
+def _counted(words: Sequence[str]) -> str:
+    counts = {word: words.count(word) for word in dict.fromkeys(words)}
+    return ", ".join(f"{count} {word}" for word, count in counts.items())
