@@ -132,7 +132,7 @@ def _row(growth: Growth, samples: Sequence[Row], of: Material) -> MemoryRow:
     held = [value for row in samples if (value := number_of(row, "memory_usage_bytes")) is not None]
     return MemoryRow(
         growth.service or growth.name,
-        _WORDS[growth.course],
+        _course(growth, samples, of),
         growth.course is Course.RISES,
         held[-1] if held else None,
         max(held, default=None),
@@ -152,17 +152,27 @@ def _rate(growth: Growth, *, bounds: bool = True) -> str:
     return f"{size(growth.slope_per_s * HOUR_S)} an hour{between}"
 
 
+def _end(growth: Growth, samples: Sequence[Row], of: Material) -> tuple[datetime, bool] | None:
+    """Return when the run that grew ended, and whether the kernel killed it; None where it goes on."""
+    last = growth.until or samples[-1]["at"]
+    ended = [one for one in facts.every_exit(of.view) if one.at and one.service == growth.service and one.at >= last]
+    if ended and ended[0].at:
+        return ended[0].at, ended[0].oom_killed
+    return (growth.until, False) if growth.until is not None else None
+
+
+def _course(growth: Growth, samples: Sequence[Row], of: Material) -> str:
+    if growth.course is not Course.RISES or not (end := _end(growth, samples, of)):
+        return _WORDS[growth.course]
+    return "rose until it was killed" if end[1] else "rose until it ended"
+
+
 def _full(growth: Growth, samples: Sequence[Row], of: Material) -> str:
     """Say when the limit is reached, or how the run that grew ended: what is over has no future to foretell."""
     if growth.course is not Course.RISES or not growth.limit_bytes:
         return ""
-    last = growth.until or samples[-1]["at"]
-    ended = [one for one in facts.every_exit(of.view) if one.at and one.service == growth.service and one.at >= last]
-    if ended:
-        how = "killed at its limit" if ended[0].oom_killed else "ended before"
-        return f"{how}, {ended[0].at:%H:%M:%S} UTC"
-    if growth.until is not None:
-        return f"ended before, {growth.until:%H:%M:%S} UTC"
+    if end := _end(growth, samples, of):
+        return f"{'killed at its limit' if end[1] else 'ended before'}, {end[0]:%H:%M:%S} UTC"
     if growth.full_in_s is None:
         return ""
     return f"in {format_duration(timedelta(seconds=round(growth.full_in_s)))}, if it goes on"
@@ -175,7 +185,8 @@ def _chart(of: Material, ordered: Sequence[Growth], by_name: dict[str, list[Row]
     for growth in moving[:_MOST_DRAWN] or long[:1]:
         ended = facts.every_exit(of.view)
         died = tuple(one.at for one in ended if one.at and one.service == growth.service)
-        lanes += _lanes(growth, by_name[growth.name], died)
+        course = _course(growth, by_name[growth.name], of)
+        lanes += _lanes(growth, course, by_name[growth.name], died)
     if not lanes:
         return None
     times = [point.at for lane in lanes for point in lane.points]
@@ -185,7 +196,7 @@ def _chart(of: Material, ordered: Sequence[Growth], by_name: dict[str, list[Row]
     return Levels(*window, tuple(lanes), marks)
 
 
-def _lanes(growth: Growth, samples: list[Row], died: Sequence[datetime]) -> list[LevelLane]:
+def _lanes(growth: Growth, course: str, samples: list[Row], died: Sequence[datetime]) -> list[LevelLane]:
     name, ends = growth.service or growth.name, _ends(samples, died)
     limit = growth.limit_bytes / _MIB if growth.limit_bytes else None
     memory = _points(samples, "memory_usage_bytes", _MIB)
@@ -195,7 +206,7 @@ def _lanes(growth: Growth, samples: list[Row], died: Sequence[datetime]) -> list
         rise = growth.slope_per_s * growth.span_s
         trend = (Point(growth.onset, (growth.last_bytes - rise) / _MIB), Point(last, growth.last_bytes / _MIB))
     rate = _rate(growth, bounds=False)  # they stand in the table below
-    said = f"{_WORDS[growth.course]}, {rate}" if rate else _WORDS[growth.course]
+    said = f"{course}, {rate}" if rate else course
     lanes = []
     if memory:
         lane = LevelLane(f"{name}, memory", said, "MiB", memory, limit, trend, ends)

@@ -116,6 +116,9 @@ def test_of_a_process_that_ended_nothing_is_foretold(*, oom_killed: bool, told: 
     assert isinstance(found, Resources)
     assert found.rows[0].rises
     assert found.rows[0].full == f"{told}, {gone:%H:%M:%S} UTC"
+    assert found.rows[0].course == ("rose until it was killed" if oom_killed else "rose until it ended")
+    assert found.chart is not None
+    assert found.chart.lanes[0].said.startswith("rose until it ")
 
 
 def test_without_samples_the_gap_is_named(tmp_path: Path) -> None:
