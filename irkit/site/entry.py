@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from irkit import notebooks, workspace
 from irkit.action_items import is_overdue, of_incidents
 from irkit.bundle import bundles_of
+from irkit.errors import IrkitError
 from irkit.manifest import read_manifest
 from irkit.model import Event, Incident, Status, VerdictState
 from irkit.notes import drill_of
@@ -22,6 +23,8 @@ from irkit.times import between
 from irkit.visible import cut
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from irkit.report import Report
     from irkit.settings import Settings
 
@@ -113,11 +116,13 @@ def makings(settings: Settings) -> Makings:
 def digest_of(incident: Incident, told: tuple[Event, ...], shared: Makings, settings: Settings, now: datetime) -> str:
     """Return a digest of all that an incident's page is made from; of the time, only what is overdue at `now`."""
     folders = bundles_of(settings.home, incident.id)
-    seal = read_manifest(workspace.bundle_in_use(incident, folders, told)).seal if folders else ""
+    # the one it rests on first, then all: the others tell what came later
+    used = [workspace.bundle_in_use(incident, folders, told)] if folders else []
+    seals = [_seal(folder) for folder in (*used, *folders)]
     alike = [one for one in shared.everyone if one.type == incident.type and one.id != incident.id]
     parts = (
         *shared.made_by,
-        seal,
+        seals,
         asdict(incident),
         [(event.id, event.at, event.kind, event.actor, event.text, dict(event.data)) for event in told],
         [(one.id, one.title, one.status) for one in alike],
@@ -148,6 +153,14 @@ def from_json(raw: bytes | None) -> dict[int, Entry]:
         return {one.incident_id: one for one in read if one.file == file_of(one.incident_id)}
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
+
+
+def _seal(folder: Path) -> str:
+    """Return the seal of a bundle; of one that cannot be read, which leaves the page without it, why."""
+    try:
+        return read_manifest(folder).seal
+    except IrkitError as error:
+        return str(error)
 
 
 def _lasted(incident: Incident) -> timedelta | None:
