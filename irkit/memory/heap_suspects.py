@@ -24,6 +24,7 @@ _LEAST_GROWTH = 0.02
 _STEADY = 0.2
 _OF_FIRST = 0.5
 _LEAST_SPAN_S = 10.0
+_LEAST_PACE_S = 1.0
 _MOST = 5
 _FARTHEST = 10_000
 _MEASURES = ("objects", "size_bytes")
@@ -118,20 +119,40 @@ def _growth(heaps: Sequence[Heap]) -> dict[Shape, int]:
     least = max(_LEAST_GROWTH_BYTES, _LEAST_GROWTH * heaps[-1].total_bytes)
     for shape in heaps[-1].owners:
         levels = [heap.owners[shape].retained_bytes if shape in heap.owners else 0 for heap in heaps]
-        steps = [after - before for before, after in pairwise(levels)]
-        if levels[-1] - levels[0] >= least and min(steps) > 0 and _goes_on(_paces(steps, spans)):
+        if levels[-1] - levels[0] >= least and grows_on(levels, spans):
             found[shape] = levels[-1] - levels[0]
     return found
 
 
-def _goes_on(paces: Sequence[float]) -> bool:
-    """Say whether growth is not dying away, as that of a cache which fills up to its limit does."""
-    return paces[-1] >= _STEADY * max(paces) and paces[-1] >= _OF_FIRST * paces[0]
+def grows_on(levels_bytes: Sequence[int], spans_s: Sequence[float]) -> bool:
+    """Say whether what was seen at two moments or more, so many seconds apart, grew each time and is not dying away.
+
+    Half as fast at the end as at first is dying away, as a cache does which fills up to its limit.
+    """
+    steps, spans = _intervals([after - before for before, after in pairwise(levels_bytes)], spans_s)
+    paces = _paces(steps, spans)
+    return min(steps) > 0 and paces[-1] >= _STEADY * max(paces) and paces[-1] >= _OF_FIRST * paces[0]
+
+
+def _intervals(steps: Sequence[int], spans: Sequence[float]) -> tuple[list[int], list[float]]:
+    """Join intervals too short to say something by themselves with the one before, the first with the one after.
+
+    Where all are short they are left as they are: then rounds were taken, each of as much work.
+    """
+    if max(spans) < _LEAST_SPAN_S:
+        return list(steps), list(spans)
+    joined: list[tuple[int, float]] = []
+    for step, span in zip(steps, spans, strict=True):
+        if joined and min(span, joined[-1][1]) < _LEAST_SPAN_S:
+            joined[-1] = (joined[-1][0] + step, joined[-1][1] + span)
+        else:
+            joined.append((step, span))
+    return [step for step, _ in joined], [span for _, span in joined]
 
 
 def _paces(steps: Sequence[int], spans: Sequence[float]) -> Sequence[float]:
     """Return growth by time, where the times between snapshots are long enough to say something."""
-    if min(spans) < _LEAST_SPAN_S:
+    if min(spans) < _LEAST_PACE_S:
         return steps
     return [step / span for step, span in zip(steps, spans, strict=True)]
 
