@@ -11,6 +11,8 @@ from irkit.model import Window
 from irkit.settings import HttpTarget
 
 _PROVIDERS: Mapping[str, ColumnType] = {"name": "string", "healthy": "bool", "status": "string", "detail": "string"}
+# an address that nobody configured may not be this service's
+_PROBES: Mapping[str, ColumnType] = {**HEALTH, "configured": "bool"}
 _DEFAULT = "{} is the address in the runbook: no health_url is configured, so it may not be this service's"
 
 
@@ -31,9 +33,9 @@ def collect(target: HttpTarget, _window: Window) -> Iterator[Piece]:
     def rows() -> Iterator[Mapping[str, object]]:
         for ended in probe(target.health_url, probes=target.probes, timeout_s=target.timeout_s):
             seen.append((ended, read_body(ended)))
-            yield health_row(str(target), *seen[-1])
+            yield {**health_row(str(target), *seen[-1]), "configured": target.configured}
 
-    yield Table("health", HEALTH, rows())
+    yield Table("health", _PROBES, rows())
     answered = [(ended, body) for ended, body in seen if ended.status_code is not None]
     if answered:
         yield from _body_pieces(*answered[-1])

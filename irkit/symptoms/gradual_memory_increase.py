@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose import Example, symptom
 from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
@@ -35,15 +35,19 @@ def detect(
     containers: pd.DataFrame | None = None,
     process_history: pd.DataFrame | None = None,
     requests: pd.DataFrame | None = None,
+    heap: Any = None,  # noqa: ANN401 (a JSON document)
 ) -> Verdict:
-    """Found when a container's memory goes on rising in a run of at least ninety seconds and twenty samples."""
+    """Found when a container's memory goes on rising in a run of at least ninety seconds and twenty samples.
+
+    Where there are fewer, when the snapshots of one process's heap name who keeps more each time.
+    """
     kind = "container_history" if container_history is not None and len(container_history) else "container_stats"
     table = container_history if kind == "container_history" else container_stats
     starts = {text_of(row, "name"): time_of(row, "started_at") for row in rows_of(containers)}
     seen = growths(table, starts, process_history)
     long = [growth for growth in seen if growth.course is not Course.SHORT]
     if not long:
-        return _too_few(seen, in_order(rows_of(table)))
+        return _kept_alive(heap) or _too_few(seen, in_order(rows_of(table)))
     rising = sorted((each for each in long if each.course is Course.RISES), key=lambda each: -_share(each))
     if rising:
         return _rises(rising, requests)
@@ -87,6 +91,28 @@ def _rises(rising: list[Growth], requests: pd.DataFrame | None) -> Verdict:
     advice = "Take a memory snapshot now and one later, and compare; a restart destroys the evidence."
     confidence = 0.8 if worst.until is not None else 0.9
     return Verdict(VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers)
+
+
+def _kept_alive(heap: Any) -> Verdict | None:  # noqa: ANN401 (a JSON document)
+    """Return that a heap grows by what its snapshots say, None where they do not, or it is not what we file."""
+    try:
+        found = [_growing(told) for told in heap["processes"]]
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None
+    return next((verdict for verdict in found if verdict), None)
+
+
+def _growing(told: Mapping[str, Any]) -> Verdict | None:
+    first = next((one for one in told["suspects"] if one["growth_bytes"]), None)
+    if first is None or len(told["snapshots"]) == 1:
+        return None
+    times = [datetime.fromisoformat(one["taken_at"]) for one in told["snapshots"]]
+    process = f"{told['process']['program'] or 'process'} ({told['process']['pid']})"
+    apart, owner = format_duration(times[-1] - times[0]), first["sentence"].replace("`", "")
+    sentence = f"By {count(len(times), 'snapshot')} of the heap of {process}, {apart} apart, it grows: {owner}."
+    advice = "Look at the path that keeps it alive; a restart gives the memory back, and the growth begins anew."
+    numbers = {"growth_bytes": first["growth_bytes"], "snapshots": len(times)}
+    return Verdict(VerdictState.FOUND, sentence, advice, None, 0.8, numbers)
 
 
 def _too_few(seen: tuple[Growth, ...], samples: list[Row]) -> Verdict:
@@ -190,7 +216,20 @@ def _wobble(index: int) -> float:
     return index * 37 % 11 / 10
 
 
+def _snapshots(growth_bytes: int | None) -> dict[str, object]:
+    """Two snapshots of one process, as they are filed."""
+    sentence = "`app.CACHE` (dict) keeps 9 000 `app.Session` alive, 120 MiB, 60 % of the heap"
+    at = ("2026-11-24T03:05:00+00:00", "2026-11-24T03:06:00+00:00")
+    told = {
+        "process": {"pid": 7, "program": "uvicorn"},
+        "snapshots": [{"taken_at": one} for one in at],
+        "suspects": [{"sentence": sentence, "growth_bytes": growth_bytes}],
+    }
+    return {"processes": [told]}
+
+
 FIRES = (
+    Example("two heap snapshots alone", {"heap": _snapshots(40 << 20)}),
     Example("half a MiB every ten seconds", {"container_history": _samples([80 + index / 2 for index in range(120)])}),
     Example("from a moment on", {"container_history": _samples([80 + max(index - 60, 0) for index in range(120)])}),
     Example(

@@ -49,6 +49,8 @@ def detect(
     # without a look of its own, the recorder's latest probes are the present
     probes = [row for row in rows_of(health) if text_of(row, "verdict")] or recorded[-_LATEST:]
     failing = [row for row in probes if row["verdict"] != "healthy"]
+    if failing and not recorded and _may_be_elsewhere(probes, rows_of(containers)):
+        return _elsewhere(probes)
     subject = subject_of(rows_of(containers), probes, probes_fail=bool(failing))
     events = rows_of(container_events)
     known = list(checks_of(subject, [*recorded, *probes], rows_of(container_health), requests))
@@ -89,6 +91,21 @@ def detect(
         numbers,
         explained_by,
     )
+
+
+def _may_be_elsewhere(probes: list[Row], containers: list[Row]) -> bool:
+    """Say whether silence tells nothing: at an address that is only the runbook's, and with no container to be seen."""
+    silent = all(integer_of(row, "status_code") is None for row in probes)
+    return silent and not containers and all(row.get("configured") is False for row in probes)
+
+
+def _elsewhere(probes: list[Row]) -> Verdict:
+    sentence = (
+        f"Nothing answers at {text_of(probes[-1], 'url')}, the runbook's address, but nobody configured it for this "
+        "service, of which no container was seen either: it may be elsewhere."
+    )
+    advice = "Set [http] health_url in irkit.toml, or run irkit where the service runs, and collect again."
+    return Verdict(VerdictState.UNKNOWN, sentence, advice, numbers={"probes": len(probes)})
 
 
 def _is_failing(row: Row, *, without_probes: bool = False) -> bool:
@@ -293,6 +310,13 @@ def _api(**changed: object) -> Row:
 
 
 FIRES = (
+    Example(
+        "the runbook's own address refuses, and its container is there",
+        {
+            "health": [{**_probe("2026-11-24T03:06:00Z", "refused", None), "configured": False}] * 3,
+            "containers": [_api(state="exited", exit_code=1, finished_at="2026-11-24T03:05:07Z")],
+        },
+    ),
     Example(
         "the container crashed and the port refuses",
         {

@@ -50,6 +50,7 @@ TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
         **dict.fromkeys(("url", "verdict", "reported_status", "error", "content_type"), TEXT),
         **dict.fromkeys(("status_code", "size_bytes"), INT),
         **dict.fromkeys(("name_lookup_s", "connect_s", "tls_s", "first_byte_s", "total_s"), FLOAT),
+        "configured": BOOL,
     },
     "providers": {**dict.fromkeys(("name", "status", "detail"), TEXT), "healthy": BOOL},
     "rate_limits": {
@@ -67,7 +68,7 @@ TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
     },
     "errors": {"at": TIME, **dict.fromkeys(("service", "level", "logger", "message", "line"), TEXT)},
 }
-DOCUMENTS = ("database", "health_body", "redis_info")
+DOCUMENTS = ("database", "health_body", "heap", "redis_info")
 
 
 class InMemory:

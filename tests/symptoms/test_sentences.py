@@ -10,6 +10,7 @@ from irkit.diagnose import run_detector
 from irkit.model import Outcome, Verdict, VerdictState
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 from tests.symptoms.test_symptoms import LIMIT
+from tests.type_evidence import heap_findings
 
 DETECTORS = detectors()
 URL = "http://localhost:8000/api/health"
@@ -21,7 +22,7 @@ def told(slug: str, evidence: dict[str, Any], outcome: Outcome = Outcome.COLLECT
 
 
 def at(second: int) -> str:
-    return f"2026-11-24T03:{second // 60:02d}:{second % 60:02d}Z"
+    return f"2026-11-24T{3 + second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}Z"
 
 
 def request(second: int, status_code: int, path: str = "/api/chat", service: str = "jarvis-api") -> dict[str, object]:
@@ -198,3 +199,26 @@ def test_slow_requests_are_said_to_go_on_only_where_none_came_after_them() -> No
         "p95 of 40 requests to jarvis-api is 3.0 s from 03:00:57 UTC to 03:01:39 UTC ("
     )
     assert "to jarvis-api is 3.0 s since 03:00:57 UTC" in told("p95-latency", {"requests": rows[:100]}).sentence
+
+
+def test_silence_at_an_address_that_nobody_configured_is_no_failure_by_itself() -> None:
+    silent = {"at": at(0), "url": URL, "verdict": "refused", "status_code": None, "configured": False}
+    seen = told("health-check-failing", {"health": [silent] * 3})
+    assert seen.state is VerdictState.UNKNOWN
+    assert "it may be elsewhere" in seen.sentence
+    assert "health_url" in seen.advice
+    for known in (
+        {"health": [{**silent, "configured": True}] * 3},
+        {"health": [silent] * 3, "containers": [API]},
+        {"health": [{**silent, "status_code": 503, "verdict": "unhealthy"}]},
+        {"health": [silent] * 3, "health_history": [{"at": at(-60), "url": URL, "verdict": "healthy"}]},
+    ):
+        assert told("health-check-failing", known).state is VerdictState.FOUND, known
+
+
+def test_a_heap_of_which_nobody_saw_the_growth_shows_none() -> None:
+    once = heap_findings(snapshots=1)
+    assert told("gradual-memory-increase", {"heap": {"processes": [once]}}).state is VerdictState.UNKNOWN
+    twice = told("gradual-memory-increase", {"heap": {"processes": [once, heap_findings()]}})
+    assert twice.state is VerdictState.FOUND
+    assert twice.sentence.startswith("By 2 snapshots of the heap of ")
