@@ -59,6 +59,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader has gone; Python would complain about it on the way out
         sys.exit(1)
+    except OSError as error:
+        if not (error.filename and error.strerror):
+            raise
+        console.complain(f"{error.filename}: {error.strerror}", "choose another place, or see who may write there")
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -194,7 +199,26 @@ def investigate(incident_id: int, name: str, choice: str, folder: Path, bundle: 
 
         filed_as = workspace.incident(incident_id).type
         source = notebooks.find(name or filed_as)
-        _run_notebook(source, folder, incident_id, {"collect": choice, "bundle": bundle}, shell)
+        values: dict[str, object] = {"incident_id": incident_id, "collect": choice, "bundle": bundle}
+        _run_notebook(source, folder / f"{source.stem.replace('_', '-')}-{incident_id}.ipynb", values, shell)
+
+
+@irkit.command()
+@click.option("--type", "incident_type", default="", metavar="TYPE", help="Only incidents of one type of the runbook.")
+@click.option("--days", type=click.IntRange(min=0), default=0, help="Only those of the last so many days.")
+@click.option(
+    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where to write."
+)
+def review(incident_type: str, days: int, folder: Path) -> None:
+    """Run the review notebook, the trends over all incidents, and write its HTML page."""
+    from irkit import light, shells
+
+    with light.uncollected(), shells.spawned(light.FOR_REPORTS) as shell:
+        from irkit import notebooks, workspace
+
+        workspace.incidents()
+        values: dict[str, object] = {"incident_type": incident_type, "days": days}
+        _run_notebook(notebooks.find("review"), folder / "review.ipynb", values, shell)
 
 
 @irkit.command()
@@ -215,8 +239,8 @@ def postmortem(
         from irkit import notebooks, workspace
 
         workspace.incident(incident_id)
-        values = {"collect": choice, "bundle": bundle, **dict(parameters)}
-        _run_notebook(notebooks.find("postmortem"), folder, incident_id, values, shell)
+        values = {"incident_id": incident_id, "collect": choice, "bundle": bundle, **dict(parameters)}
+        _run_notebook(notebooks.find("postmortem"), folder / f"postmortem-{incident_id}.ipynb", values, shell)
 
 
 @irkit.command()
@@ -297,9 +321,8 @@ def doctor(context: click.Context) -> None:
     with console.progress() as on_progress:
         checks = examination.examine(Path.cwd(), utc_now(), on_progress=on_progress)
     console.show(terminal.doctor_view(checks))
-    well = examination.healthy(checks)
-    console.say("All that is configured works." if well else "Not all that is configured works: see what is broken.")
-    context.exit(0 if well else 1)
+    console.say(examination.conclusion(checks))
+    context.exit(0 if examination.healthy(checks) else 1)
 
 
 runbook.add_command(cli_followup.propose)
@@ -317,17 +340,15 @@ for _command in (
     irkit.add_command(_command)
 
 
-def _run_notebook(source: Path, folder: Path, incident_id: int, values: dict[str, str], shell: Shell) -> None:
-    """Run a notebook for an incident, write its page beside it, and say where both are."""
+def _run_notebook(source: Path, executed: Path, values: dict[str, object], shell: Shell) -> None:
+    """Run a notebook into a file, write its page beside it, and say where both are."""
     from irkit import light, notebooks
 
     light.spare_the_grammar()
     light.spare_the_tables()
-    name = source.stem.replace("_", "-")
-    executed = folder / f"{name}-{incident_id}.ipynb"
-    with console.status(f"Running the {name} notebook for INC-{incident_id}"):
+    with console.status(f"Running {executed.stem}"):
         with light.loading("irkit.publish"):
-            notebooks.run(source, executed, {"incident_id": incident_id, **values}, shell=shell)
+            notebooks.run(source, executed, values, shell=shell)
         from irkit import publish
 
         page = publish.to_html(executed, executed.with_suffix(".html"))

@@ -14,6 +14,7 @@ _MOMENTS = (
         (
             "postmortem",
             "batch",
+            "review",
             "lint",
             "action-item",
             "follow-up",

@@ -290,6 +290,7 @@ def list_(status: tuple[str, ...]) -> None:
     if not found:
         console.say("No incidents." if not status else f"No incident is {' or '.join(status)}.")
         return
+    found = tuple(sorted(found, key=lambda one: (one.noticed_at, one.id), reverse=True))
     console.show(terminal.incident_list(found, workspace.load_runbook(settings), utc_now()))
 
 

@@ -60,7 +60,7 @@ def monitor(
 @memory.command("snapshot")
 @click.option("--pid", type=click.IntRange(min=1), help="The process, by its number here.")
 @click.option("--container", metavar="NAME", help="Of a container or compose service, the process with an agent.")
-@click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID.irkheap.")
+@click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID-TIME.irkheap.")
 @click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long it may take: 60 (s).")
 @click.option("--incident", "incident_id", metavar="ID", help="File it with this incident, as evidence.")
 @by_option
@@ -83,7 +83,7 @@ def take_snapshot(
     assert pid is not None  # noqa: S101 (one of the two is given)
     with console.status(f"Taking a snapshot of the heap of process {pid}"):
         if incident is None:
-            console.say(str(snapshot(pid, path or Path(f"heap-{pid}.irkheap"), deadline_s=_seconds(length))))
+            console.say(str(snapshot(pid, _new(path, pid), deadline_s=_seconds(length))))
             return
         with tempfile.TemporaryDirectory(prefix="irkit-heap-") as folder:
             taken = snapshot(pid, Path(folder) / "new.irkheap", deadline_s=_seconds(length))
@@ -95,7 +95,7 @@ def take_snapshot(
 @memory.command("attach")
 @click.option("--pid", type=click.IntRange(min=1), help="The process, by its number here.")
 @click.option("--container", metavar="NAME", help="Of a container or compose service, the Python process.")
-@click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID.irkheap.")
+@click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID-TIME.irkheap.")
 @click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long it may take: 60 (s).")
 @click.option("--incident", "incident_id", metavar="ID", help="Note it on its timeline, and file it as evidence.")
 @click.option("--yes", is_flag=True, help="Ask nothing, for scripts.")
@@ -127,7 +127,7 @@ def attach(
     with contextlib.ExitStack() as stack:
         stack.enter_context(console.status(f"Attaching to {plan.title}"))
         if incident is None:
-            done = attach_to(plan, path or Path(f"heap-{plan.target.pid}.irkheap"), deadline_s=deadline_s)
+            done = attach_to(plan, _new(path, plan.target.pid), deadline_s=deadline_s)
             told = f"{done.taken.path}\n{done.stacks}"
         else:
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="irkit-heap-"))) / "new.irkheap"
@@ -150,6 +150,18 @@ def _one_process(pid: int | None, container: str | None, path: Path | None, inci
     if incident_id is not None and path is not None:
         raise InputError("a filed snapshot has its place already", hint="leave out --to, or file it: irkit memory file")
     return workspace.incident(incident_id) if incident_id is not None else None
+
+
+def _new(path: Path | None, pid: int) -> Path:
+    """Return where a snapshot is written: no earlier one is lost, as two tell what grows.
+
+    Raises:
+        InputError: the file is there already.
+    """
+    place = path or Path(f"heap-{pid}-{utc_now():%Y%m%dT%H%M%SZ}.irkheap")
+    if place.exists():
+        raise InputError(f"{place} is there already, and is not overwritten", hint="name another with --to")
+    return place
 
 
 def _note(seen: Watched, incident: Incident, actor: str | None) -> None:

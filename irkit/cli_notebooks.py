@@ -71,7 +71,7 @@ def batch(ids: str | None, every: bool, folder: Path, choice: str) -> None:
             failed += 1
             console.complain(f"INC-{made.incident_id}: {made.sentence}", made.hint)
     if failed:
-        hint = "each is named above; the others are written"
+        hint = "each is named above" + ("; the others are written" if failed < len(wanted) else "")
         raise NotebookError(f"{failed} of {count(len(wanted), 'report')} could not be made", hint=hint)
 
 

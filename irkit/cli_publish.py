@@ -103,11 +103,13 @@ def _site(ids: tuple[int, ...], where: str, *, drafts: bool, base_url: str) -> N
         named = ", ".join(f"INC-{number}" for number in done.drafts)
         hint = "`irkit lint` says what one lacks, `irkit close` ends it; --drafts publishes them, marked"
         console.complain(f"{named}: left out, as drafts", hint)
+    if not (ids or done.made or done.kept or done.drafts):
+        raise InputError("which incidents? The site holds none yet", hint=f"irkit publish 42 --to {where}, or --all")
     told = [f"{count(len(done.made), 'page')} made", f"{len(done.kept)} as before"]
     told += [f"{len(done.removed)} taken away"] if done.removed else []
     console.say(f"{place}: {', '.join(told)}")
     if done.failed:
-        hint = "each is named above; the others are published"
+        hint = "each is named above; a page of it that was published before stays as it was"
         raise NotebookError(f"{count(len(done.failed), 'report')} could not be made", hint=hint)
     console.say(f"Look at it: irkit serve {where}" if "://" not in where else f"Its index: {place}/index.html")
 

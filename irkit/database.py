@@ -146,7 +146,10 @@ def _begin(connection: sa.Connection) -> None:
 def _create_file(path: Path) -> None:
     """Make a complete store aside and link it into place: a reader sees no store or a whole one."""
     try:
+        is_new = not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if is_new:  # evidence belongs in nobody's repository
+            (path.parent / ".gitignore").write_text("*\n", encoding="ascii")
         with tempfile.TemporaryDirectory(prefix=".irkit-new-", dir=path.parent) as folder:
             new = Path(folder) / path.name
             with translated(path):

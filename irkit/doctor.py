@@ -88,6 +88,15 @@ def examine(
     return (*ours, *_sources(settings, now, on_progress), *checks)
 
 
+def conclusion(checks: tuple[Check, ...]) -> str:
+    """Say in a sentence how it stands: what works is no more than what is there."""
+    if not healthy(checks):
+        return "Not all that is configured works: see what is broken."
+    sources = [check for check in checks if check.group == "sources"]
+    absent = sum(check.state is State.ABSENT for check in sources)
+    return f"All that is configured works{f'; {absent} of {len(sources)} sources are not there' if absent else ''}."
+
+
 def healthy(checks: tuple[Check, ...]) -> bool:
     """Say whether all that is configured works."""
     return all(check.state is not State.BROKEN for check in checks)

@@ -90,7 +90,7 @@ def index(incidents: Iterable[Incident]) -> str:
     lines = ["# irkit", "", "Open a notebook, set `incident_id`, run all.", "", "| notebook | asks |", "|---|---|"]
     lines += [f"| [{name.replace('_', '-')}]({name}.ipynb) | {_question(name)} |" for name in notebooks.names()]
     lines += ["", "## Incidents", ""]
-    rows = [_row(one) for one in sorted(incidents, key=lambda one: one.opened_at, reverse=True)]
+    rows = [_row(one) for one in sorted(incidents, key=lambda one: (one.noticed_at, one.id), reverse=True)]
     if not rows:
         return "\n".join([*lines, "None yet: `irkit open`, or `irkit drill api-unresponsive --id 42` to try it.", ""])
     head = ["| id | what | type | severity | status | opened |", "|---|---|---|---|---|---|"]

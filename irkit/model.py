@@ -190,6 +190,11 @@ class Incident:
     def label(self) -> str:
         return f"INC-{self.id}"
 
+    @property
+    def noticed_at(self) -> datetime:
+        """When it was detected or, where nobody said, opened: what is newest first goes by this."""
+        return self.detected_at or self.opened_at
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

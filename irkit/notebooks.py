@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -89,7 +90,8 @@ def run(
 
     Raises:
         NotFoundError: there is no such notebook.
-        InputError: a parameter is not one of the notebook's (the nearest is named), or `output` is the source.
+        InputError: a parameter is not one of the notebook's (the nearest is named), or `output` is the source, or a
+            file that no run made, such as a copy to work in.
         NotebookError: a cell failed; the sentence is the cell's own, and `output` holds what there was until then.
     """
     import papermill
@@ -103,6 +105,9 @@ def run(
     if output.exists() and output.samefile(source):
         raise InputError(f"{output} is the notebook itself", hint="write the run to another file")
     _check(parameters, parameters_of(source), source)
+    if not _is_a_run(output):
+        sentence = f"{output} is there already, and is no notebook that was run: somebody may be working in it"
+        raise InputError(sentence, hint="write to another folder with --to, or move it away")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.touch()
@@ -137,6 +142,20 @@ def run(
         # nbclient's DeadKernelError and CellTimeoutError are RuntimeErrors
         raise _lost(source, output, str(error)) from None
     return output
+
+
+def _is_a_run(output: Path) -> bool:
+    """Say whether nothing is lost where a run is written to `output`: it is new, empty, or a run of before."""
+    try:
+        text = output.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return not output.is_file()  # a folder is told apart where it is written to
+    try:
+        return not text.strip() or "papermill" in json.loads(text)["metadata"]
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _lost(source: Path, output: Path, why: str) -> NotebookError:

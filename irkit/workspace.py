@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from irkit import runbook as runbooks
 from irkit import settings as settings_file
-from irkit.bundle import Bundle, bundles_of, open_bundle
+from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle
 from irkit.collector_costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.manifest import FORMAT_VERSION, Manifest, read_manifest
@@ -120,7 +120,7 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
 
     Raises:
         InputError: `collect` is none of these.
-        NotFoundError: there is no bundle of that id.
+        NotFoundError: there is no bundle of that id, or what was collected is gone.
         BundleError: the bundle cannot be trusted, or a new one cannot be sealed.
         CollectError: the collection could not be run at all.
     """
@@ -134,8 +134,12 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
         return open_bundle(bundle_in_use(incident, existing, timeline(incident, settings=settings)))
     now = utc_now()
     window = window_of(incident, settings, now)
+    lost = "" if collect == "always" else _lost(incident, settings)
     if collect == "never":
-        return _empty_bundle(incident, settings, window, now)
+        return _empty_bundle(incident, settings, window, now, lost or _NO_EVIDENCE)
+    if lost:
+        hint = f"put it back, or import it; `irkit collect {incident.id}` would look at how it is now"
+        raise NotFoundError(f"{incident.label}: {lost}", hint=hint)
     from irkit.collect import collect as run_collection
 
     collected = run_collection(
@@ -367,11 +371,20 @@ def _note_evidence(bundle: Bundle, settings: Settings, actor: str, how: str = "c
     )
 
 
-def _empty_bundle(incident: Incident, settings: Settings, window: Window, now: datetime) -> Bundle:
+def _lost(incident: Incident, settings: Settings) -> str:
+    """Say that the evidence is gone of which the timeline tells, "" where it tells of none."""
+    told = [str(event.data["bundle"]) for event in timeline(incident, settings=settings) if event.data.get("bundle")]
+    where = bundle_folder(settings.home, incident.id)
+    return (
+        f"its evidence is gone: the timeline tells of bundle {told[-1]}, and there is none in {where}" if told else ""
+    )
+
+
+def _empty_bundle(incident: Incident, settings: Settings, window: Window, now: datetime, why: str) -> Bundle:
     """Return a bundle that was never sealed and holds only the rows saying that nobody looked."""
     from irkit.collect import not_run, plan
 
     looks, _ = plan(settings)
-    runs = tuple(not_run(look, now, Outcome.SKIPPED, _NO_EVIDENCE) for look in looks)
+    runs = tuple(not_run(look, now, Outcome.SKIPPED, why) for look in looks)
     manifest = Manifest(FORMAT_VERSION, version("irkit"), "none", incident.id, window, now, runs, ())
     return Bundle(Path(), manifest)

@@ -259,6 +259,35 @@ def test_the_runbook_is_copied_to_be_ones_own_and_nothing_overwritten(irkit: Run
     assert (tmp_path / "ops/runbook.md").read_text() == "mine"
 
 
+def test_what_the_system_refuses_is_a_sentence_too(irkit: Run) -> None:
+    said = irkit("runbook", "copy", "/proc/nowhere/runbook.md")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("irkit: /proc/nowhere")
+    assert "Traceback" not in said.err
+
+
+def test_the_newest_is_first_by_when_it_was_noticed(irkit: Run) -> None:
+    opened(irkit)
+    irkit("open", "An older one", "--type", "high-latency", "--id", "43", "--at", "3h ago")
+    said = irkit("list").out
+    assert said.index("Checkout is down") < said.index("An older one")
+
+
+def test_a_new_home_in_a_project_keeps_evidence_out_of_its_repository(irkit: Run, tmp_path: Path) -> None:
+    opened(irkit)
+    assert (tmp_path / ".irkit/.gitignore").read_text() == "*\n"
+
+
+def test_the_trends_are_a_page(irkit: Run, tmp_path: Path) -> None:
+    assert irkit("review").code == 3, "there is no store"
+    opened(irkit)
+    assert irkit("review", "--type", "high-latenci").code != 0
+    said = irkit("review", "--days", "30")
+    assert said.code == 0, said.err
+    assert said.out.split() == [str(tmp_path / "review.ipynb"), str(tmp_path / "review.html")]
+    assert "Checkout is down" in (tmp_path / "review.html").read_text(encoding="utf-8")
+
+
 def test_help_names_every_command(irkit: Run) -> None:
     shown = irkit("--help").out
     assert '  Something is broken:  irkit open "Checkout is down" --type api-unresponsive\n' in shown

@@ -204,6 +204,19 @@ def test_a_notebook_is_never_its_own_output(tmp_path: Path) -> None:
     assert source.read_bytes() == before
 
 
+def test_a_copy_that_somebody_works_in_is_not_overwritten_and_a_run_of_before_is(tmp_path: Path) -> None:
+    source, own = notebook(tmp_path / "mine.ipynb", "1"), notebook(tmp_path / "own.ipynb", "mine")
+    before = own.read_bytes()
+    for other in (own, tmp_path / "notes.ipynb"):
+        if not other.exists():
+            other.write_text("no notebook at all")
+        with pytest.raises(InputError, match="somebody may be working in it"):
+            notebooks.run(source, other, {})
+    assert own.read_bytes() == before
+    run = notebooks.run(source, tmp_path / "run.ipynb", {})
+    assert notebooks.run(source, run, {}) == run
+
+
 def test_notebooks_are_found_by_name_and_by_path(tmp_path: Path) -> None:
     assert (
         notebooks.find("api-unresponsive")

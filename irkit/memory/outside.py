@@ -14,6 +14,7 @@ from irkit import procfs
 from irkit.errors import InputError, NotFoundError
 from irkit.memory.footprint import Cgroup, ContainerMemory, memory_cgroups, tightest
 from irkit.memory.monitor_report import limit_sentence, span, verdict_sentences
+from irkit.memory.snapshot import has_agent
 from irkit.memory.trend import Direction, Forecast, Trend, forecast, judge, memory_floor
 from irkit.phrase import size
 from irkit.procfs import MemoryShares
@@ -33,6 +34,7 @@ class Outside:
     command: Callable[[int], str] = procfs.command
     parents: Callable[[], Mapping[int, int]] = procfs.parents
     is_contained: Callable[[int], bool] = procfs.is_contained
+    has_agent: Callable[[int], bool] = has_agent
     cgroups: Callable[[int], tuple[Cgroup, ...]] = memory_cgroups
     container: Callable[[tuple[Cgroup, ...]], ContainerMemory | None] = tightest
     clock_s: Callable[[], float] = time.monotonic
@@ -61,6 +63,7 @@ class Watched:
     oom_kills: int
     larger: tuple[int, int] | None = None
     is_contained: bool = True
+    has_agent: bool = False
 
     @property
     def told(self) -> str:
@@ -100,7 +103,7 @@ def watch(pid: int, for_s: float = 60.0, every_s: float = 1.0, outside: Outside 
     look = outside or Outside()
     try:
         began, command, cgroups = look.started_s(pid), look.command(pid), look.cgroups(pid)
-        contained = look.is_contained(pid)
+        contained, agent = look.is_contained(pid), look.has_agent(pid)
         shares, larger = _shares(look, pid), _larger_descendant(look, pid)
     except OSError:
         raise NotFoundError(
@@ -132,6 +135,7 @@ def watch(pid: int, for_s: float = 60.0, every_s: float = 1.0, outside: Outside 
         oom_kills=kills[-1] - kills[0] if kills else 0,
         larger=larger,
         is_contained=contained,
+        has_agent=agent,
     )
 
 
@@ -180,9 +184,8 @@ def _lines(seen: Watched) -> list[str]:
         lines.append(f"{told}; at first PSS {size(seen.shares.pss_bytes)}, USS {size(seen.shares.uss_bytes)}.")
     lines.append(_limit(seen))
     if seen.rss.direction is Direction.GROWING and not seen.has_ended:
-        lines.append(
-            "Next: irkit.memory.memory_monitor inside it names the types that grow; a restart destroys the evidence."
-        )
+        how = "snapshot" if seen.has_agent else "attach"
+        lines.append(f"Next: irkit memory {how} --pid {seen.pid} names who keeps it; a restart destroys the evidence.")
     return lines
 
 

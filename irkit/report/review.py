@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter
 from statistics import median
 from typing import ClassVar
 
@@ -182,7 +183,7 @@ def review(  # noqa: PLR0913 (what is reviewed, by what, when, and what of it wa
     drills = f"; {count(drills_left_out, 'drill')} left out" if drills_left_out else ""
     drills = "; drills, all of them" if are_drills and incidents else drills
     promises = _promises(incidents, items, now)
-    open_ = sorted((one for one in incidents if one.status not in _OVER), key=_noticed)
+    open_ = sorted((one for one in incidents if one.status not in _OVER), key=attrgetter("noticed_at"))
     return Review(
         Overview(tuple(_figures(incidents, kept, promises, drills)), _months(incidents, runbook)),
         Phases(metrics.summarise(incidents)),
@@ -191,10 +192,6 @@ def review(  # noqa: PLR0913 (what is reviewed, by what, when, and what of it wa
         promises,
         StillOpen(tuple((one, _clock(one, runbook, now)) for one in open_), now),
     )
-
-
-def _noticed(one: Incident) -> datetime:
-    return one.detected_at or one.opened_at
 
 
 def _kept(incidents: Sequence[Incident], runbook: Runbook, now: datetime) -> Iterator[KeptRow]:
@@ -211,7 +208,8 @@ def _figures(
     incidents: Sequence[Incident], kept: Sequence[KeptRow], promises: Promises, drills: str
 ) -> Iterator[Figure]:
     over = sum(one.status in _OVER for one in incidents)
-    first, last = min(map(_noticed, incidents), default=None), max(map(_noticed, incidents), default=None)
+    times = [one.noticed_at for one in incidents]
+    first, last = min(times, default=None), max(times, default=None)
     span = f"{first:%Y-%m-%d} to {last:%Y-%m-%d}" if first and last else ""
     yield Figure("Incidents", f"{len(incidents)}", f"{span}{drills}")
     yield Figure(
@@ -231,8 +229,8 @@ def _figures(
 def _months(incidents: Sequence[Incident], runbook: Runbook) -> StackedBars | None:
     """Return a bar for each of the latest months that had incidents, a part a type."""
     by_month: dict[str, list[Incident]] = {}
-    for one in sorted(incidents, key=_noticed):
-        by_month.setdefault(f"{_noticed(one):%Y-%m}", []).append(one)
+    for one in sorted(incidents, key=attrgetter("noticed_at")):
+        by_month.setdefault(f"{one.noticed_at:%Y-%m}", []).append(one)
     titles = {kind.slug: kind.title for kind in runbook.incident_types}
     bars = []
     for month, those in list(by_month.items())[-_MONTHS:]:
@@ -249,8 +247,8 @@ def _repeats(incidents: Sequence[Incident], runbook: Runbook) -> Iterator[Repeat
     for slug, times in Counter(one.type for one in incidents).most_common():
         if times < _FEWEST_REPEATS:
             continue
-        those = sorted((one for one in incidents if one.type == slug), key=_noticed)
-        gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(map(_noticed, those))]
+        those = sorted((one for one in incidents if one.type == slug), key=attrgetter("noticed_at"))
+        gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(one.noticed_at for one in those)]
         yield RepeatRow(titles.get(slug, slug), times, tuple(those[:-4:-1]), timedelta(seconds=median(gaps)))
 
 

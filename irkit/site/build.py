@@ -66,12 +66,14 @@ def publish(
         for made in batch.reports(plan.to_make, Path(folder), {"collect": "never"}):
             if made.page is None:
                 failed[made.incident_id] = (made.sentence, made.hint)
+                if made.incident_id in known:  # what was published stays until there is something better
+                    plan.entries[made.incident_id] = known[made.incident_id]
                 continue
             page = made.page.read_bytes()
             entry = entry_of(*plan.to_make[made.incident_id], page, settings)
             place.write(entry.file, page)
             plan.entries[entry.incident_id] = entry
-    chosen = [plan.entries[number] for number in sorted(plan.entries, reverse=True)]
+    chosen = sorted(plan.entries.values(), key=lambda one: (one.detected_at, one.incident_id), reverse=True)
     trends = reviewing.review(ids=plan.entries, settings=settings) if chosen else None
     _write_changed(place, FEED, feed(chosen, base_url))
     _write_changed(place, INDEX, index(chosen, trends, workspace.load_runbook(settings)))
@@ -79,7 +81,7 @@ def publish(
     gone = tuple(number for number in known if number not in plan.entries)
     for number in gone:
         place.remove(known[number].file)
-    made_anew = tuple(number for number in plan.entries if number in plan.to_make)
+    made_anew = tuple(number for number in plan.entries if number in plan.to_make and number not in failed)
     return Published(made_anew, kept, gone, tuple(plan.drafts), failed)
 
 

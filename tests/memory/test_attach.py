@@ -179,6 +179,11 @@ def test_the_command_says_what_it_does_and_wants_to_be_told_the_name(tmp_path: P
         assert done.returncode == 0, done.stderr
         assert "One thread was stopped for" in done.stdout
         assert sorted(each.name for each in tmp_path.iterdir()) == ["a.irkheap", "a.stacks.txt"]
+        kept = (tmp_path / "a.irkheap").read_bytes()
+        again = run("--pid", str(one.pid), "--to", str(tmp_path / "a.irkheap"), "--yes")
+        assert again.returncode == 2
+        assert "is there already, and is not overwritten" in again.stderr
+        assert (tmp_path / "a.irkheap").read_bytes() == kept
 
 
 def test_a_process_of_another_user_is_refused_to_whoever_may_not_trace_it(tmp_path: Path) -> None:

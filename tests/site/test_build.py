@@ -93,6 +93,26 @@ def test_what_changed_is_made_anew_and_what_was_damaged_too(irkit: Run, tmp_path
     assert "INC-42" in (site / "inc-42.html").read_text()
 
 
+def test_a_page_whose_evidence_was_damaged_since_stays_as_it_was(irkit: Run, tmp_path: Path) -> None:
+    assert irkit("publish", "42", "--to", "site").code == 0
+    before = (tmp_path / "site/inc-42.html").read_bytes()
+    for file in (tmp_path / "home/bundles/INC-42").glob("*/documents/*.json"):
+        file.write_bytes(file.read_bytes()[:-1] + b" ")
+    workspace.store().append(42, EventKind.NOTE, actor="ana", text="so that the page is to be made anew")
+    said = irkit("publish", "--all", "--to", "site")
+    assert said.code != 0
+    assert "stays as it was" in said.err
+    assert "taken away" not in said.out
+    assert (tmp_path / "site/inc-42.html").read_bytes() == before
+    assert "inc-42.html" in (tmp_path / "site" / INDEX).read_text(encoding="utf-8")
+
+
+def test_a_site_of_nothing_is_asked_what_is_to_be_on_it(irkit: Run) -> None:
+    said = irkit("publish", "--to", "site")
+    assert said.code == 2
+    assert "irkit publish 42 --to site" in said.err
+
+
 def test_drafts_are_marked_and_taken_away_again(irkit: Run, tmp_path: Path) -> None:
     irkit("publish", "--all", "--to", "site", "--drafts")
     index = BeautifulSoup((tmp_path / "site" / INDEX).read_text(), "html.parser")
