@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     Columns = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 
 LEAST_SAMPLES = 30
+# What an allocator and the kernel hand out at once (128 KiB by default, glibc's M_TOP_PAD and Linux' readahead), as the
+# standard deviation of what is rounded to it.
+MEMORY_NOISE_BYTES = 128 * 1024 / math.sqrt(12)
 _MARGIN = 8.0
 # What a healthy series does by itself is mostly a slow bend as a ramp is, so that it takes less to stand out from it.
 # On series with labels 5 finds one ramp of a hundred more than 8, and alarms on one healthy series of a thousand more.
@@ -83,8 +86,12 @@ class Onset:
 NO_ONSET = Onset(Shape.NONE)
 
 
-def find(values: Sequence[float] | Values) -> Onset:
+def find(values: Sequence[float] | Values, least_noise: float | None = None) -> Onset:
     """Return the onset of a series sampled at even steps; NaN are samples that are missing.
+
+    Whole numbers are taken for counts, whose noise grows with their level, unless it is known of what is measured how
+    much noise it has at least (a standard deviation in its own units): memory comes in whole pages, and the root of a
+    count would bend a leak so that it seems to begin earlier.
 
     Fewer than `LEAST_SAMPLES` samples, a constant series, and a change that lies in its first or last three samples
     have no clear onset. `earliest` to `latest` is where the profile likelihood is within three nats of its best.
@@ -96,7 +103,7 @@ def find(values: Sequence[float] | Values) -> Onset:
     if len(places) < LEAST_SAMPLES:
         return NO_ONSET
     raw = given[places]
-    even, least_sd = _even_noise(raw)
+    even, least_sd = _even_noise(raw) if least_noise is None else (raw, least_noise)
     middle = float(np.median(even))
     scale = 1.4826 * float(np.median(np.abs(even - middle))) or float(even.std())
     if not scale > 1e-12 * max(1.0, abs(middle)):

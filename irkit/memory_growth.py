@@ -16,7 +16,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from irkit.ar_fit import fit
-from irkit.changepoint import Shape, find
+from irkit.changepoint import MEMORY_NOISE_BYTES, Shape, find
 from irkit.estimate import Interval, slope_interval
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
 from irkit.signs import STOPPED
@@ -34,7 +34,8 @@ _LEAST_RISE_BYTES = 1 << 20
 _LEAST_RISE = 0.02
 _MARGIN = 5.0
 _SETTLING = (0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4, 0.6, 0.8)
-_FEWEST_TROUGHS = 6
+# the later half of them, four, is the fewest that bound a slope
+_FEWEST_TROUGHS = 8
 _FEWEST_OF_PART = 12
 _LEAST_PART_S = 30.0
 _FALL = 0.75
@@ -188,7 +189,7 @@ def _look(run: list[Row], resident: Mapping[datetime, float]) -> Growth:
 
 def _began(levels: Sequence[float]) -> tuple[int, bool]:
     """Return where the last course of a run begins, and whether that is its first sample: after a step, at a ramp."""
-    found = find([level / _KIB for level in levels])
+    found = find(levels, MEMORY_NOISE_BYTES)
     last = len(levels) - _FEWEST_OF_PART
     if found.index is None:
         return 0, True

@@ -99,13 +99,13 @@ def began_of(signal: Signal | Events | Fact) -> Began | None:
         return Began(signal.name, Shape.STEP, earliest, latest, None, math.inf if signal.sure else 0.0)
     import numpy as np
 
-    found = find(signal.values)
+    found = find(signal.values, signal.least_noise)
     if found.shape is Shape.NONE and signal.plain:
         signal = replace(signal, values=np.exp(signal.values), least=0.0)
-        found = find(signal.values)
+        found = find(signal.values, signal.least_noise)
     if found.shape is Shape.NONE and signal.counted and len(signal.values) >= _COARSER * LEAST_SAMPLES:
         signal = signal.coarser()
-        found = find(signal.values)
+        found = find(signal.values, signal.least_noise)
     if found.shape is Shape.NONE or found.earliest is None or found.latest is None:
         return None
     if (signal.rising and found.size <= 0) or abs(found.size) < signal.least:
