@@ -38,6 +38,8 @@ LEAST_SAMPLES = 30
 # What an allocator and the kernel hand out at once (128 KiB by default, glibc's M_TOP_PAD and Linux' readahead), as the
 # standard deviation of what is rounded to it.
 MEMORY_NOISE_BYTES = 128 * 1024 / math.sqrt(12)
+# what allocators and caches move by themselves while they are watched
+LEAST_RISE_BYTES = 1 << 20
 _MARGIN = 8.0
 # What a healthy series does by itself is mostly a slow bend as a ramp is, so that it takes less to stand out from it.
 # On series with labels 5 finds one ramp of a hundred more than 8, and alarms on one healthy series of a thousand more.

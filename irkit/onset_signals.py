@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from irkit import patterns
-from irkit.changepoint import LEAST_SAMPLES, MEMORY_NOISE_BYTES
+from irkit.changepoint import LEAST_RISE_BYTES, LEAST_SAMPLES, MEMORY_NOISE_BYTES
 from irkit.event_onset import LEAST_EVENTS
 from irkit.pattern_changes import LEAST_BASELINE_S
 from irkit.phrase import quoted
@@ -49,9 +49,10 @@ class Signal:
     """A series with its times (seconds since 1970), one a sample; `width_s` is how long each sample lasts.
 
     `rising` says that only a rise is trouble; `counted`, that the values are counts and may be added up; `trouble`,
-    that a change is bad by itself and not only a busier hour. Durations are logarithms, in which noise is even, and
-    `least` is the smallest change of these that matters; what grows evenly is a ramp in `plain` seconds only. One that
-    ends as something happens is named after it in `leads_to`. `least_noise` is as in `find`: amounts are no counts.
+    that a change is bad by itself and not only a busier hour. `least` is the smallest
+    change that matters. Durations are logarithms, in which noise is even; what grows evenly is a ramp in `plain`
+    seconds only. One that ends as something happens is named after it in `leads_to`. `least_noise` is as in `find`:
+    amounts are no counts.
     """
 
     name: str
@@ -310,7 +311,7 @@ def _sampled(name: str, at: pd.Series[Any], values: Values, *, trouble: bool = T
 
 
 def _memory(name: str, at: pd.Series[Any], used_bytes: Values) -> Signal:
-    return replace(_sampled(name, at, used_bytes), least_noise=MEMORY_NOISE_BYTES)
+    return replace(_sampled(name, at, used_bytes, least=LEAST_RISE_BYTES), least_noise=MEMORY_NOISE_BYTES)
 
 
 def _events(name: str, at: pd.Series[Any], span: tuple[float, float]) -> Iterator[Events]:

@@ -95,6 +95,20 @@ def test_memory_that_falls_is_no_trouble() -> None:
     assert [began_of(signal) for signal in signals({"container_stats": stats})] == [None, None]
 
 
+def test_what_an_allocator_takes_at_once_is_no_change_of_memory_and_what_redis_counts_itself_is() -> None:
+    def memory(taken_bytes: int) -> list[str]:
+        levels = [23_000_000 + taken_bytes * (index >= 70) for index in range(120)]
+        stats = [{"at": at(index), "name": "api-1", "memory_usage_bytes": level, "cpu_percent": 3.0}
+                 for index, level in enumerate(levels)]  # fmt: skip
+        redis = [{"at": at(index), "used_memory_bytes": level, "answer_s": 0.001, "blocked_clients": 0}
+                 for index, level in enumerate(levels)]  # fmt: skip
+        seen = signals({"container_stats": table(stats), "redis_history": table(redis)})
+        return [began.signal for each in seen if (began := began_of(each))]
+
+    assert memory(128 * 1024) == ["memory of Redis"]
+    assert memory(8 << 20) == ["memory of api-1", "memory of Redis"]
+
+
 def test_a_history_is_asked_before_a_single_look() -> None:
     named = [signal.name for signal in signals({"container_stats": samples(leaking=False).head(1),
                                                 "container_history": samples(leaking=True)})]  # fmt: skip
