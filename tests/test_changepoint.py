@@ -51,6 +51,17 @@ def test_a_ramp_stands_out_from_a_bend_where_it_is_only_somewhat_likelier() -> N
     assert [find(values) for values in bends] == [NO_ONSET] * 20
 
 
+def test_a_change_that_is_only_likely_is_told_where_something_else_bears_it_out() -> None:
+    values = noise(60, 3)
+    values[40:] += 2.2
+    assert find(values) is NO_ONSET
+    found = find(values, least_strength=3.0)
+    assert (found.shape, found.is_clear) == (Shape.STEP, False)
+    assert found.index == pytest.approx(40, abs=3)
+    assert find(values + 8 * (np.arange(60) >= 40)).is_clear
+    assert [find(noise(60, seed), least_strength=3.0) for seed in range(20)].count(NO_ONSET) >= 18
+
+
 PAGE_BYTES = 4096
 
 

@@ -163,6 +163,53 @@ def test_signals_that_are_far_apart_agree_on_nothing() -> None:
     assert agree([]) is None
 
 
+def test_of_signals_that_follow_one_another_the_onset_is_where_most_share_a_moment() -> None:
+    stalls = [change("slow requests", -16, -7), change("answer time", -9, -6)]
+    failures = [change(name, -2, 2) for name in ("failed requests", "errors", "a pattern")]
+    found = agree([*stalls, *failures])
+    assert found is not None
+    assert found.earliest + (found.latest - found.earliest) / 2 == at(0)
+    assert {item.signal for item in failures} <= {item.signal for item in found.agreeing}
+    shared = agree(failures)
+    assert shared is not None
+    assert (shared.earliest, shared.latest) == (at(-2), at(2))
+
+
+def test_a_symptom_that_first_shows_then_is_the_second_signal() -> None:
+    alone = [change("memory of Redis", 100, 101)]
+    assert agree(alone) is None
+    assert agree(alone, signs=[at(130)]) is None
+    found = agree(alone, signs=[at(103)])
+    assert found is not None
+    assert (found.earliest, found.latest, found.agreeing) == (at(100), at(101), tuple(alone))
+    idle = [replace(alone[0], trouble=False), Began("a new line", Shape.STEP, at(99), at(100), None, 0.0)]
+    assert agree(idle, signs=[at(103)]) is None
+
+
+def test_what_is_only_likely_counts_beside_a_symptom_and_never_beside_what_is_clear() -> None:
+    likely = [replace(change(name, 100, 104), strength=3.5, clear=False) for name in ("latency", "errors")]
+    assert agree(likely) is None
+    assert agree(likely, signs=[at(200)]) is None
+    found = agree(likely, signs=[at(105)])
+    assert found is not None
+    assert (found.earliest, found.latest, found.agreeing) == (at(100), at(104), tuple(likely))
+    clear = [change("a", 300, 310), change("b", 301, 305)]
+    found = agree([*likely, *clear], signs=[at(105)])
+    assert found is not None
+    assert (found.agreeing, found.others) == (tuple(clear), ())
+
+
+def test_a_few_failures_after_none_are_likely_and_steady_ones_are_nothing() -> None:
+    few = began_of(Events("failed requests", np.linspace(52, 86, 7), 0.0, 88.0))
+    assert few is not None
+    assert not few.clear
+    assert few.latest == datetime.fromtimestamp(52, UTC)
+    assert began_of(Events("failed requests", np.linspace(3, 85, 7), 0.0, 88.0)) is None
+    many = began_of(Events("failed requests", np.linspace(46, 87, 20), 0.0, 88.0))
+    assert many is not None
+    assert many.clear
+
+
 def test_what_is_no_trouble_by_itself_agrees_on_nothing_alone() -> None:
     busy = [replace(change(name, 0, 10), trouble=False) for name in ("requests", "CPU")]
     assert agree(busy) is None
