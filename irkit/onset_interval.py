@@ -1,7 +1,8 @@
 """Since when something is wrong, as an interval on which several signals agree.
 
-One signal alone proves no incident: a lone change of memory or of traffic happens every day. The exception is a climb
-of memory that the kernel ended by a kill: the kill proves it.
+One signal alone proves no incident: a lone change of memory or of traffic happens every day. The exceptions are a climb
+of memory that the kernel ended by a kill, which proves it, and a change by the time at which a symptom of the likeliest
+type first showed: the symptom is the second signal, so that even what is only likely will do.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class OnsetInterval:
 def onset_interval(
     tables: Mapping[str, pd.DataFrame | None], window: Window | None = None, signs: Collection[datetime] = ()
 ) -> OnsetInterval | None:
-    """Return the interval in which trouble began, or None where no two signals agree on one and no kill proves one.
+    """Return the interval in which trouble began, or None where no two signals agree and no kill or symptom proves one.
 
     `tables` holds evidence by kind (`KINDS`); what is missing is not asked. `signs` are as in `agree`.
     """
@@ -156,7 +157,8 @@ def agree(changes: Iterable[Began], signs: Collection[datetime] = ()) -> OnsetIn
     """Return the interval on which most signals agree, the earliest of equals; None for fewer than two.
 
     Signals that are no trouble by themselves decide nothing without one that is. `signs` are times at which symptoms
-    first showed: what agrees with one of them goes before what does not.
+    first showed: what agrees with one of them goes before what does not, and where no two signals agree, one that does
+    is enough. Of those that agree, the interval is where most share a moment.
     """
     seen = sorted(changes, key=lambda item: item.earliest)
     known = [item for item in seen if item.clear]
@@ -173,10 +175,14 @@ def agree(changes: Iterable[Began], signs: Collection[datetime] = ()) -> OnsetIn
     most = _what_led_to(most, known) or most
     sharing = _sharing(most)
     earliest, latest = sorted((max(item.earliest for item in sharing), min(item.latest for item in sharing)))
-    if earliest == latest or not all(item.earliest <= earliest and item.latest >= latest for item in most):
+    sharpest = min(item.latest - item.earliest for item in most)
+    if all(item.earliest <= earliest and item.latest >= latest for item in most):
+        # they hardly share a moment, or see the same requests: together they are no sharper than the sharpest
+        margin = max(sharpest - (latest - earliest), timedelta()) / 2
+    else:
         # they touch or follow one another closely: as wide again as the sharpest of them on either side
-        sharpest = min(item.latest - item.earliest for item in most)
-        earliest, latest = earliest - sharpest, latest + sharpest
+        margin = sharpest
+    earliest, latest = earliest - margin, latest + margin
     return OnsetInterval(earliest, latest, tuple(most), tuple(item for item in known if item not in most))
 
 
@@ -193,7 +199,7 @@ def _groups(known: list[Began]) -> list[list[Began]]:
 
 
 def _with_symptom(seen: list[Began], signs: Collection[datetime]) -> list[Began] | None:
-    """Return the changes that a symptom bears out: it is the second signal where one is clear or some are likely."""
+    """Return the changes, clear ones or likely, that a symptom bears out: it is the second signal."""
     telling = [
         group
         for group in _groups(seen)

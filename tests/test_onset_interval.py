@@ -144,7 +144,7 @@ def test_most_signals_decide_and_the_earliest_of_equals() -> None:
     early, late = [change("a", 0, 10), change("b", 5, 12)], [change("c", 300, 310), change("d", 301, 305)]
     found = agree([*late, *early])
     assert found is not None
-    assert (found.earliest, found.latest) == (at(5), at(10))
+    assert (found.earliest, found.latest) == (at(4), at(11))
     found = agree([*early, *late, change("e", 302, 303)])
     assert found is not None
     assert (found.earliest, found.latest) == (at(302), at(303))
@@ -156,6 +156,15 @@ def test_signals_that_follow_one_another_closely_agree_on_both() -> None:
     assert found is not None
     assert found.earliest <= at(11)
     assert found.latest >= at(13)
+
+
+def test_signals_that_hardly_share_a_moment_are_no_sharper_together_than_the_sharpest() -> None:
+    found = agree([change("latency", -2.4, 2.6), change("answer time", 2.6, 4.6), change("chats", 1, 7)])
+    assert found is not None
+    assert (found.earliest, found.latest) == (at(1.6), at(3.6))
+    found = agree([change("latency", -2, 6), change("answer time", 1, 3)])
+    assert found is not None
+    assert (found.earliest, found.latest) == (at(1), at(3))
 
 
 def test_signals_that_are_far_apart_agree_on_nothing() -> None:
