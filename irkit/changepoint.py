@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     Columns = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 
 LEAST_SAMPLES = 30
+# What an allocator and the kernel hand out at once (128 KiB by default, glibc's M_TOP_PAD and Linux' readahead), as the
+# standard deviation of what is rounded to it.
+MEMORY_NOISE_BYTES = 128 * 1024 / math.sqrt(12)
+# what allocators and caches move by themselves while they are watched
+LEAST_RISE_BYTES = 1 << 20
 _MARGIN = 8.0
 # What a healthy series does by itself is mostly a slow bend as a ramp is, so that it takes less to stand out from it.
 # On series with labels 5 finds one ramp of a hundred more than 8, and alarms on one healthy series of a thousand more.
@@ -79,13 +84,25 @@ class Onset:
     size: float = 0.0
     strength: float = 0.0
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether it is strong enough to prove a change by itself."""
+        return self.shape is not Shape.NONE and self.strength >= _margin(self.shape)
+
 
 NO_ONSET = Onset(Shape.NONE)
 
 
-def find(values: Sequence[float] | Values) -> Onset:
+def find(
+    values: Sequence[float] | Values, least_noise: float | None = None, least_strength: float | None = None
+) -> Onset:
     """Return the onset of a series sampled at even steps; NaN are samples that are missing.
 
+    Whole numbers are taken for counts, whose noise grows with their level, unless it is known of what is measured how
+    much noise it has at least (a standard deviation in its own units): memory comes in whole pages, and the root of a
+    count would bend a leak so that it seems to begin earlier.
+
+    A change is at least as strong as proves it by itself, or as `least_strength` where something else bears it out.
     Fewer than `LEAST_SAMPLES` samples, a constant series, and a change that lies in its first or last three samples
     have no clear onset. `earliest` to `latest` is where the profile likelihood is within three nats of its best.
     """
@@ -96,7 +113,7 @@ def find(values: Sequence[float] | Values) -> Onset:
     if len(places) < LEAST_SAMPLES:
         return NO_ONSET
     raw = given[places]
-    even, least_sd = _even_noise(raw)
+    even, least_sd = _even_noise(raw) if least_noise is None else (raw, least_noise)
     middle = float(np.median(even))
     scale = 1.4826 * float(np.median(np.abs(even - middle))) or float(even.std())
     if not scale > 1e-12 * max(1.0, abs(middle)):
@@ -110,11 +127,12 @@ def find(values: Sequence[float] | Values) -> Onset:
     level = fit(smooth, np.ones((len(smooth), 1)))
     found = max((_candidate(shape, smooth, level, least_variance) for shape in _SHAPES), key=lambda item: item.score)
     usually = partial(fit, most_rho=found.most_rho)
+    least = _MARGIN if least_strength is None else least_strength
     # cheapest first: most series do not even differ from a level
-    if not found.is_plain or not found.score - _level(smooth, usually) >= _MARGIN:
+    if not found.is_plain or not found.score - _level(smooth, usually) >= least:
         return NO_ONSET
     strength = found.score - max(_level(smooth, usually), _usual(smooth, usually), _restarts(scaled, usually))
-    if not strength >= (_MARGIN_OF_RAMPS if found.shape is Shape.RAMP else _MARGIN):
+    if not strength >= (_margin(found.shape) if least_strength is None else least_strength):
         return NO_ONSET
     first, last = _plausible(found, smooth)
     return Onset(
@@ -126,6 +144,10 @@ def find(values: Sequence[float] | Values) -> Onset:
         _size(raw, found),
         strength,
     )
+
+
+def _margin(shape: Shape) -> float:
+    return _MARGIN_OF_RAMPS if shape is Shape.RAMP else _MARGIN
 
 
 def _even_noise(values: Values) -> tuple[Values, float]:

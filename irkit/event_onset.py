@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Seconds = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
 
 LEAST_EVENTS = 6
-_MARGIN = 4.0
+MARGIN = 4.0
 _LEAST_S = 5.0
 _MOST_EVENTS = 800
 _MOMENT_S = 1.0
@@ -37,8 +37,10 @@ class Thickest:
     strength: float
 
 
-def thickest(at_s: Seconds, start_s: float, end_s: float) -> Thickest | None:
+def thickest(at_s: Seconds, start_s: float, end_s: float, least_strength: float = MARGIN) -> Thickest | None:
     """Return the stretch of events (sorted) that is thickest between `start_s` and `end_s`, None where chance makes it.
+
+    By itself a stretch is proved by `MARGIN`, less is enough where something else bears it out.
 
     The scan statistic of Kulldorff (1997) for a Poisson process over time, less the logarithm of the number of places
     it could begin and end at; events of the same second count once, since lines of a log come in bursts.
@@ -72,7 +74,7 @@ def thickest(at_s: Seconds, start_s: float, end_s: float) -> Thickest | None:
     ratio -= np.where(to_end, 1, 2) * math.log(count)
     best = int(ratio.argmax())
     strength = float(ratio[best])
-    if strength < _MARGIN:
+    if strength < least_strength:
         return None
     alike = first[(last == last[best]) & (ratio >= ratio[best] - _PLAUSIBLE)]
     wait_s = _WAIT * float(lasts_s[best]) / float(within[best])

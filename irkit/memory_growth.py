@@ -16,7 +16,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from irkit.ar_fit import fit
-from irkit.changepoint import Shape, find
+from irkit.changepoint import LEAST_RISE_BYTES, MEMORY_NOISE_BYTES, Shape, find
 from irkit.estimate import Interval, slope_interval
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
 from irkit.signs import STOPPED
@@ -29,12 +29,12 @@ SHORTEST_S = 90.0
 HOUR_S = 3600.0
 # of the level at its start, per hour: less is noise that no incident waits for
 _LEAST_GROWTH = 0.05
-# what allocators and caches move by themselves while they are watched
-_LEAST_RISE_BYTES = 1 << 20
+# what allocators and caches move by themselves while they are watched, beside `LEAST_RISE_BYTES`
 _LEAST_RISE = 0.02
 _MARGIN = 5.0
 _SETTLING = (0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4, 0.6, 0.8)
-_FEWEST_TROUGHS = 6
+# the later half of them, four, is the fewest that bound a slope
+_FEWEST_TROUGHS = 8
 _FEWEST_OF_PART = 12
 _LEAST_PART_S = 30.0
 _FALL = 0.75
@@ -161,7 +161,7 @@ def _look(run: list[Row], resident: Mapping[datetime, float]) -> Growth:
     slope, interval = slope_interval(told_at[len(told) // 2 :], told[len(told) // 2 :])
     # how much of it the line explains, not two samples that may be outliers
     rise = slope * (part[-1] - part[0])
-    least = max(_LEAST_RISE_BYTES, _LEAST_RISE * levels[first])
+    least = max(LEAST_RISE_BYTES, _LEAST_RISE * levels[first])
     course = Course.LEVEL
     if rise >= least and slope >= _LEAST_GROWTH * levels[first] / HOUR_S and interval.low is not None:
         course = _shape(told_at, told) if interval.low > 0 else Course.LEVEL
@@ -188,7 +188,7 @@ def _look(run: list[Row], resident: Mapping[datetime, float]) -> Growth:
 
 def _began(levels: Sequence[float]) -> tuple[int, bool]:
     """Return where the last course of a run begins, and whether that is its first sample: after a step, at a ramp."""
-    found = find([level / _KIB for level in levels])
+    found = find(levels, MEMORY_NOISE_BYTES)
     last = len(levels) - _FEWEST_OF_PART
     if found.index is None:
         return 0, True

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from irkit import patterns
-from irkit.changepoint import LEAST_SAMPLES
+from irkit.changepoint import LEAST_RISE_BYTES, LEAST_SAMPLES, MEMORY_NOISE_BYTES
 from irkit.event_onset import LEAST_EVENTS
 from irkit.pattern_changes import LEAST_BASELINE_S
 from irkit.phrase import quoted
@@ -49,9 +49,10 @@ class Signal:
     """A series with its times (seconds since 1970), one a sample; `width_s` is how long each sample lasts.
 
     `rising` says that only a rise is trouble; `counted`, that the values are counts and may be added up; `trouble`,
-    that a change is bad by itself and not only a busier hour. Durations are logarithms, in which noise is even, and
-    `least` is the smallest change of these that matters; what grows evenly is a ramp in `plain` seconds only. One that
-    ends as something happens is named after it in `leads_to`.
+    that a change is bad by itself and not only a busier hour. `least` is the smallest
+    change that matters. Durations are logarithms, in which noise is even; what grows evenly is a ramp in `plain`
+    seconds only. One that ends as something happens is named after it in `leads_to`. `least_noise` is as in `find`:
+    amounts are no counts.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Signal:
     least: float = 0.0
     plain: bool = False
     leads_to: str = ""
+    least_noise: float | None = None
 
     def coarser(self) -> Signal:
         """Return the counts of four samples at a time."""
@@ -232,7 +234,7 @@ def _of_climbs(history: pd.DataFrame) -> Iterator[Signal]:
         if len(places):
             before = rows.iloc[: places[0]]
             used = before["memory_usage_bytes"].to_numpy(dtype="float64", na_value=np.nan)
-            climb = _sampled(f"memory of {name} until its OOM kill", before["at"], used / 1024)
+            climb = _memory(f"memory of {name} until its OOM kill", before["at"], used)
             yield replace(climb, leads_to=f"OOM kill in {name}")
 
 
@@ -270,8 +272,7 @@ def _of_resources(stats: pd.DataFrame) -> Iterator[Signal]:
 
     for name, rows in stats[stats["at"].notna()].groupby("name", sort=True):
         used = rows["memory_usage_bytes"].to_numpy(dtype="float64", na_value=np.nan)
-        # not whole numbers: bytes are no counts of events
-        yield _sampled(f"memory of {name}", rows["at"], used / 1024)
+        yield _memory(f"memory of {name}", rows["at"], used)
         cpu = rows["cpu_percent"].to_numpy(dtype="float64", na_value=np.nan)
         yield _sampled(f"CPU of {name}", rows["at"], cpu, trouble=False)
 
@@ -285,7 +286,8 @@ def _of_processes(processes: pd.DataFrame) -> Iterator[Signal]:
         for name, rows in timed.groupby("name", sort=True):
             sums = rows.groupby("at", sort=True)[column].sum()
             values = sums.to_numpy(dtype="float64", na_value=np.nan)
-            yield _sampled(f"{told} {name}", sums.index.to_series(), values / 1024 if column == "rss_bytes" else values)
+            sampled = _memory if column == "rss_bytes" else _sampled
+            yield sampled(f"{told} {name}", sums.index.to_series(), values)
 
 
 def _of_redis(history: pd.DataFrame) -> Iterator[Signal]:
@@ -293,7 +295,8 @@ def _of_redis(history: pd.DataFrame) -> Iterator[Signal]:
 
     timed = history[history["at"].notna()]
     used = timed["used_memory_bytes"].to_numpy(dtype="float64", na_value=np.nan)
-    yield _sampled("memory of Redis", timed["at"], used / 1024)
+    # its own account, exact to the byte
+    yield replace(_sampled("memory of Redis", timed["at"], used), least_noise=0.0)
     took = timed["answer_s"].to_numpy(dtype="float64", na_value=np.nan)
     yield _sampled("answer time of Redis", timed["at"], np.log(np.where(took > 0, took, np.nan)), least=1.0)
     blocked = timed["blocked_clients"].to_numpy(dtype="float64", na_value=np.nan)
@@ -305,6 +308,10 @@ def _sampled(name: str, at: pd.Series[Any], values: Values, *, trouble: bool = T
 
     order = np.argsort(seconds := seconds_of(at), kind="stable")
     return Signal(name, seconds[order], values[order], trouble=trouble, least=least)
+
+
+def _memory(name: str, at: pd.Series[Any], used_bytes: Values) -> Signal:
+    return replace(_sampled(name, at, used_bytes, least=LEAST_RISE_BYTES), least_noise=MEMORY_NOISE_BYTES)
 
 
 def _events(name: str, at: pd.Series[Any], span: tuple[float, float]) -> Iterator[Events]:

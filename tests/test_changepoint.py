@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irkit.changepoint import NO_ONSET, Shape, find
+from irkit.changepoint import MEMORY_NOISE_BYTES, NO_ONSET, Shape, find
 from tests.support.series import FAULTS, HEALTHY, each, faulty, healthy
 
 SEED = 1
@@ -49,6 +49,40 @@ def test_a_ramp_stands_out_from_a_bend_where_it_is_only_somewhat_likelier() -> N
     assert found.index == pytest.approx(onset, abs=8)
     bends = [noise(240, seed) + 4 * np.sin(np.pi * np.arange(240) / 240) for seed in range(20)]
     assert [find(values) for values in bends] == [NO_ONSET] * 20
+
+
+def test_a_change_that_is_only_likely_is_told_where_something_else_bears_it_out() -> None:
+    values = noise(60, 3)
+    values[40:] += 2.2
+    assert find(values) is NO_ONSET
+    found = find(values, least_strength=3.0)
+    assert (found.shape, found.is_clear) == (Shape.STEP, False)
+    assert found.index == pytest.approx(40, abs=3)
+    assert find(values + 8 * (np.arange(60) >= 40)).is_clear
+    assert [find(noise(60, seed), least_strength=3.0) for seed in range(20)].count(NO_ONSET) >= 18
+
+
+PAGE_BYTES = 4096
+
+
+def pages(bytes_: np.ndarray) -> np.ndarray:
+    return np.round(bytes_ / PAGE_BYTES) * PAGE_BYTES
+
+
+def test_memory_in_whole_pages_is_no_count_and_climbs_since_it_began_to() -> None:
+    random = np.random.default_rng(11)
+    spikes = np.where(random.random(160) < 0.25, random.uniform(4e6, 16e6, 160), 0)
+    climb = 15e6 + 1e5 * random.standard_normal(160) + spikes + 1.25e6 * np.maximum(np.arange(160) - 52, 0)
+    found = find(pages(climb), MEMORY_NOISE_BYTES)
+    assert found.shape is Shape.RAMP
+    assert found.index == pytest.approx(52, abs=5)
+    assert found.earliest - 2 <= 52 <= found.latest + 2
+
+
+def test_pages_that_an_allocator_takes_at_once_are_hardly_a_change_beside_a_leak() -> None:
+    taken, leak = (np.where(np.arange(160) < 60, 23e6, 23e6 + size) for size in (PAGE_BYTES * 8, 4e6))
+    assert find(pages(taken), MEMORY_NOISE_BYTES) is NO_ONSET
+    assert find(pages(leak), MEMORY_NOISE_BYTES).index == 60
 
 
 def test_an_episode_that_passed_has_an_end() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irkit.event_onset import LEAST_EVENTS, thickest
+from irkit.event_onset import LEAST_EVENTS, MARGIN, thickest
 
 START_S, END_S = 1000.0, 1600.0
 
@@ -49,3 +49,15 @@ def test_a_burst_of_one_moment_and_a_handful_are_nothing() -> None:
     assert thickest(1300 + np.linspace(0, 0.9, 50), START_S, END_S) is None
     assert thickest(1500 + 10 * np.arange(LEAST_EVENTS - 1.0), START_S, END_S) is None
     assert thickest(np.array([]), START_S, END_S) is None
+
+
+def test_fewer_events_are_enough_where_something_else_bears_them_out() -> None:
+    few = np.linspace(1380, 1580, 7)
+    assert thickest(few, START_S, END_S) is not None
+    few = np.linspace(1355, 1590, 7)
+    assert thickest(few, START_S, END_S) is None
+    found = thickest(few, START_S, END_S, least_strength=3.0)
+    assert found is not None
+    assert 3 <= found.strength < MARGIN
+    steady = np.linspace(1010, 1590, 7)
+    assert thickest(steady, START_S, END_S, least_strength=3.0) is None

@@ -88,6 +88,14 @@ def test_a_leak_from_a_moment_on_begins_then_and_one_all_along_before() -> None:
     assert look(80 + LEAKS["all along"] + noise(0)).all_along
 
 
+def test_a_few_spikes_are_no_collector_of_garbage_and_hide_no_leak() -> None:
+    spikes = np.zeros(COUNT)
+    spikes[[56, 65, 74, 83, 97, 110]] = 9
+    found = look(15 + 0.1 * noise(0) + spikes + 1.0 * np.maximum(AT - 50, 0))
+    assert found.course is Course.RISES
+    assert found.slope_per_s == pytest.approx(MIB / 5, rel=0.1)
+
+
 def test_a_run_that_rose_until_it_ended_outweighs_the_calm_one_after_it() -> None:
     levels = np.where(AT < 80, 80 + 2 * AT, 80.0) + noise(0)
     growth = look(levels, restarts={80})

@@ -95,6 +95,20 @@ def test_memory_that_falls_is_no_trouble() -> None:
     assert [began_of(signal) for signal in signals({"container_stats": stats})] == [None, None]
 
 
+def test_what_an_allocator_takes_at_once_is_no_change_of_memory_and_what_redis_counts_itself_is() -> None:
+    def memory(taken_bytes: int) -> list[str]:
+        levels = [23_000_000 + taken_bytes * (index >= 70) for index in range(120)]
+        stats = [{"at": at(index), "name": "api-1", "memory_usage_bytes": level, "cpu_percent": 3.0}
+                 for index, level in enumerate(levels)]  # fmt: skip
+        redis = [{"at": at(index), "used_memory_bytes": level, "answer_s": 0.001, "blocked_clients": 0}
+                 for index, level in enumerate(levels)]  # fmt: skip
+        seen = signals({"container_stats": table(stats), "redis_history": table(redis)})
+        return [began.signal for each in seen if (began := began_of(each))]
+
+    assert memory(128 * 1024) == ["memory of Redis"]
+    assert memory(8 << 20) == ["memory of api-1", "memory of Redis"]
+
+
 def test_a_history_is_asked_before_a_single_look() -> None:
     named = [signal.name for signal in signals({"container_stats": samples(leaking=False).head(1),
                                                 "container_history": samples(leaking=True)})]  # fmt: skip
@@ -130,7 +144,7 @@ def test_most_signals_decide_and_the_earliest_of_equals() -> None:
     early, late = [change("a", 0, 10), change("b", 5, 12)], [change("c", 300, 310), change("d", 301, 305)]
     found = agree([*late, *early])
     assert found is not None
-    assert (found.earliest, found.latest) == (at(5), at(10))
+    assert (found.earliest, found.latest) == (at(4), at(11))
     found = agree([*early, *late, change("e", 302, 303)])
     assert found is not None
     assert (found.earliest, found.latest) == (at(302), at(303))
@@ -144,9 +158,65 @@ def test_signals_that_follow_one_another_closely_agree_on_both() -> None:
     assert found.latest >= at(13)
 
 
+def test_signals_that_hardly_share_a_moment_are_no_sharper_together_than_the_sharpest() -> None:
+    found = agree([change("latency", -2.4, 2.6), change("answer time", 2.6, 4.6), change("chats", 1, 7)])
+    assert found is not None
+    assert (found.earliest, found.latest) == (at(1.6), at(3.6))
+    found = agree([change("latency", -2, 6), change("answer time", 1, 3)])
+    assert found is not None
+    assert (found.earliest, found.latest) == (at(1), at(3))
+
+
 def test_signals_that_are_far_apart_agree_on_nothing() -> None:
     assert agree([change("a", 0, 1), change("b", 60, 61)]) is None
     assert agree([]) is None
+
+
+def test_of_signals_that_follow_one_another_the_onset_is_where_most_share_a_moment() -> None:
+    stalls = [change("slow requests", -16, -7), change("answer time", -9, -6)]
+    failures = [change(name, -2, 2) for name in ("failed requests", "errors", "a pattern")]
+    found = agree([*stalls, *failures])
+    assert found is not None
+    assert found.earliest + (found.latest - found.earliest) / 2 == at(0)
+    assert {item.signal for item in failures} <= {item.signal for item in found.agreeing}
+    shared = agree(failures)
+    assert shared is not None
+    assert (shared.earliest, shared.latest) == (at(-2), at(2))
+
+
+def test_a_symptom_that_first_shows_then_is_the_second_signal() -> None:
+    alone = [change("memory of Redis", 100, 101)]
+    assert agree(alone) is None
+    assert agree(alone, signs=[at(130)]) is None
+    found = agree(alone, signs=[at(103)])
+    assert found is not None
+    assert (found.earliest, found.latest, found.agreeing) == (at(100), at(101), tuple(alone))
+    idle = [replace(alone[0], trouble=False), Began("a new line", Shape.STEP, at(99), at(100), None, 0.0)]
+    assert agree(idle, signs=[at(103)]) is None
+
+
+def test_what_is_only_likely_counts_beside_a_symptom_and_never_beside_what_is_clear() -> None:
+    likely = [replace(change(name, 100, 104), strength=3.5, clear=False) for name in ("latency", "errors")]
+    assert agree(likely) is None
+    assert agree(likely, signs=[at(200)]) is None
+    found = agree(likely, signs=[at(105)])
+    assert found is not None
+    assert (found.earliest, found.latest, found.agreeing) == (at(100), at(104), tuple(likely))
+    clear = [change("a", 300, 310), change("b", 301, 305)]
+    found = agree([*likely, *clear], signs=[at(105)])
+    assert found is not None
+    assert (found.agreeing, found.others) == (tuple(clear), ())
+
+
+def test_a_few_failures_after_none_are_likely_and_steady_ones_are_nothing() -> None:
+    few = began_of(Events("failed requests", np.linspace(52, 86, 7), 0.0, 88.0))
+    assert few is not None
+    assert not few.clear
+    assert few.latest == datetime.fromtimestamp(52, UTC)
+    assert began_of(Events("failed requests", np.linspace(3, 85, 7), 0.0, 88.0)) is None
+    many = began_of(Events("failed requests", np.linspace(46, 87, 20), 0.0, 88.0))
+    assert many is not None
+    assert many.clear
 
 
 def test_what_is_no_trouble_by_itself_agrees_on_nothing_alone() -> None:
