@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from irkit.estimate import Interval, chance_of_at_most, quantile, quantile_interval
 from irkit.onset import worst_stretch
+from irkit.phrase import percent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,11 +43,18 @@ class Latency:
     p95_s: float
     interval: Interval
     confidence: float
+    limit_s: float
     onset: datetime | None = None
     until: datetime | None = None
     last: datetime | None = None
     later: int = 0
     silence_s: float = 0.0
+
+
+def doubt(found: Latency) -> str:
+    """Say how sure a p95 within its limit is where its interval reaches beyond it; nothing where it does not."""
+    high = found.interval.high
+    return f", which is {percent(found.confidence)} sure" if high is None or high > found.limit_s else ""
 
 
 def slowest_service(requests: pd.DataFrame, limit_s: float) -> Latency | None:
@@ -86,8 +94,12 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         p95_s, interval = quantile(values, 1 - _SLOW_SHARE), quantile_interval(values, 1 - _SLOW_SHARE)
         # the chance of seeing more slow ones than this if the p95 were at the limit
         confidence = 1.0 - chance_of_at_most(slow_inside, len(values), _SLOW_SHARE)
-        return Latency(service, over=False, total=len(values), slow=slow_inside, p95_s=p95_s, interval=interval,
-                       confidence=confidence, onset=onset, last=until, later=total - 1 - last)  # fmt: skip
+        return Latency(
+            *(service, False, len(values), slow_inside, p95_s, interval, confidence, limit_s),
+            onset=onset,
+            last=until,
+            later=total - 1 - last,
+        )
     values = sorted(durations[first : last + 1])
     # a line is written when the answer is: a slow request was asked for earlier, and not in the same order
     answered = ordered["at"].iloc[first : last + 1]
@@ -103,6 +115,7 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
         p95_s=quantile(values, 1 - _SLOW_SHARE),
         interval=quantile_interval(values, 1 - _SLOW_SHARE),
         confidence=confidence,
+        limit_s=limit_s,
         onset=onset.to_pydatetime(warn=False),
         last=answered.iloc[-1].to_pydatetime(warn=False),
         later=total - 1 - last,

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from irkit.latency import slowest_service
+from irkit.latency import doubt, slowest_service
 from tests.symptoms.evidence import frame
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -85,3 +85,12 @@ def test_a_slower_stretch_within_the_limit_is_judged_by_its_own_requests() -> No
     assert (found.over, found.total, found.slow) == (False, 8, 0)
     assert found.onset == START + timedelta(seconds=300 - 1.2)
     assert found.confidence < 0.5
+
+
+def test_how_sure_is_told_where_the_interval_reaches_beyond_the_limit() -> None:
+    few, many = (slowest_service(requests(*[0.2] * number), 2.0) for number in (21, 300))
+    assert few
+    assert many
+    assert few.interval.high is None
+    assert doubt(few) == ", which is 66 % sure"
+    assert doubt(many) == ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.estimate import quantile
-from irkit.latency import FEWEST, Latency, slowest_service
+from irkit.latency import FEWEST, Latency, doubt, slowest_service
 from irkit.model import Threshold, Verdict, VerdictState, Window
 from irkit.phrase import count, lasting, seconds, seconds_between
 from irkit.records import Row, in_order, number_of, rows_of, text_of
@@ -61,7 +61,7 @@ def detect(
             f"({seconds_between(found.interval)}; {limit})."
         )
         return Verdict(VerdictState.UNKNOWN, sentence, "Look at a longer window.", numbers=numbers)
-    sentence = f"{counted} is {p95}{span} ({seconds_between(found.interval)}); {limit}."
+    sentence = f"{counted} is {p95}{span} ({seconds_between(found.interval)}); {limit}{doubt(found)}."
     return Verdict(VerdictState.CLEAR, sentence, confidence=found.confidence, numbers=numbers)
 
 

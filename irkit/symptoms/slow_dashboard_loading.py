@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.estimate import quantile
-from irkit.latency import FEWEST, slowest_service
+from irkit.latency import FEWEST, doubt, slowest_service
 from irkit.model import Threshold, Verdict, VerdictState, Window
 from irkit.phrase import count, lasting, listing, seconds, seconds_between
 from irkit.signs import DASHBOARD_PATH
@@ -57,7 +57,7 @@ def detect(requests: pd.DataFrame, threshold: Threshold | None, window: Window) 
     if found.total < FEWEST or found.confidence < _EVEN:
         sentence += f", {found.slow} over the limit: too few to tell ({seconds_between(found.interval)}; {limit})."
         return Verdict(VerdictState.UNKNOWN, sentence, "Load it some twenty times and look again.", numbers=numbers)
-    sentence += f" ({seconds_between(found.interval)}; {limit})."
+    sentence += f" ({seconds_between(found.interval)}; {limit}{doubt(found)})."
     return Verdict(VerdictState.CLEAR, sentence, confidence=found.confidence, numbers=numbers)
 
 
