@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
+from irkit.records import Row, in_order, integer_of, number_of, rows_of, text_of, time_of
 from irkit.signs import HEALTH_PATH, STOPPED
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 ENDED_ON_PURPOSE = frozenset({0, 143})
 _ASKED = timedelta(seconds=30)
+# how far apart the clocks may be of who asks and who logs the answer
+_CLOCKS = timedelta(seconds=0.5)
+_LONGEST_S = 60.0
 # what a restart by hand may take: to let go of its port, to come back, and to be well again
 _STOPPING, _RESTART, _STARTING = timedelta(seconds=15), timedelta(seconds=60), timedelta(seconds=60)
 
@@ -51,18 +56,61 @@ def badness(row: Row) -> tuple[bool, bool, bool, int]:
 def checks_of(
     subject: Row | None, probes: list[Row], container_health: list[Row], requests: pd.DataFrame | None
 ) -> Iterator[tuple[datetime, bool]]:
-    """Yield every check of the service that is on record: when, and whether it passed."""
-    for row in probes:
-        if at := time_of(row, "at"):
-            yield at, row["verdict"] == "healthy"
+    """Yield every check of the service that is on record: when, and whether it passed.
+
+    One of the Engine's that passed did so at its end, when it was answered. What the service logged of a check that is
+    on record by whoever made it is that check once more, and no second one.
+    """
     service = text_of(subject, "service") if subject else ""
-    for row in container_health:
-        if (at := time_of(row, "started_at")) and (not service or text_of(row, "service") == service):
-            yield at, integer_of(row, "exit_code") == 0
+    looks = [_probe(row) for row in probes if time_of(row, "at")]
+    looks += [
+        _engines(row)
+        for row in container_health
+        if time_of(row, "started_at") and (not service or text_of(row, "service") == service)
+    ]
+    yield from ((look.end if look.passed and look.by_engine else look.start, look.passed) for look in looks)
     if requests is not None and service:
-        for row in rows_of(requests[requests["service"] == service]):
-            if (at := time_of(row, "at")) and HEALTH_PATH.search(text_of(row, "path")):
-                yield at, (integer_of(row, "status_code") or 0) < 500  # noqa: PLR2004
+        yield from _unmatched(_logged(requests[requests["service"] == service]), looks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One check by whoever made it, from when to when."""
+
+    start: datetime
+    end: datetime
+    passed: bool
+    by_engine: bool = False
+
+
+def _probe(row: Row) -> _Look:
+    # no probe waits longer, whatever a table says
+    took = timedelta(seconds=min(max(number_of(row, "total_s") or 0.0, 0.0), _LONGEST_S))
+    return _Look(row["at"], row["at"] + took, row["verdict"] == "healthy")
+
+
+def _engines(row: Row) -> _Look:
+    started = row["started_at"]
+    return _Look(started, time_of(row, "ended_at") or started, integer_of(row, "exit_code") == 0, by_engine=True)
+
+
+def _logged(requests: pd.DataFrame) -> Iterator[tuple[datetime, bool]]:
+    for row in rows_of(requests):
+        if (at := time_of(row, "at")) and HEALTH_PATH.search(text_of(row, "path")):
+            yield at, (integer_of(row, "status_code") or 0) < 500  # noqa: PLR2004
+
+
+def _unmatched(logged: Iterable[tuple[datetime, bool]], looks: Iterable[_Look]) -> list[tuple[datetime, bool]]:
+    """Return the logged answers without the one of each look: the last of its outcome that was given while it ran."""
+    left = sorted(logged)
+    for look in looks:
+        at = bisect_right(left, (look.end + _CLOCKS, True)) - 1
+        while at >= 0 and left[at][0] >= look.start - _CLOCKS:
+            if left[at][1] is look.passed:
+                del left[at]
+                break
+            at -= 1
+    return left
 
 
 def unasked(checks: list[tuple[datetime, bool]], subject: Row | None, events: list[Row]) -> list[tuple[datetime, bool]]:

@@ -1,9 +1,10 @@
 from datetime import UTC, datetime, timedelta
 
+import pandas as pd
 import pytest
 
 from irkit.records import Row
-from irkit.service_checks import crashed, ends_of, subject_of, unasked
+from irkit.service_checks import checks_of, crashed, ends_of, subject_of, unasked
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 API: Row = {"service": "api", "name": "api-1", "state": "running"}
@@ -62,3 +63,17 @@ def test_the_container_in_question_serves_the_probed_port_or_is_worst_off() -> N
     assert subject_of([api, redis], [probe], probes_fail=True) is api
     assert subject_of([api, redis], [probe], probes_fail=False) is redis
     assert subject_of([], [], probes_fail=True) is None
+
+
+def test_what_a_service_logged_of_a_check_is_no_second_one() -> None:
+    probes: list[Row] = [{"at": at(10), "verdict": "healthy", "total_s": 0.9}, {"at": at(15), "verdict": "unhealthy"}]
+    engines: list[Row] = [{"service": "api", "started_at": at(20), "ended_at": at(22.6), "exit_code": 0}]
+    logged = [(10.8, 200), (15.1, 503), (20.9, 503), (22.5, 200), (24, 200)]
+    rows = [
+        {"at": pd.Timestamp(at(second)), "service": "api", "path": "/api/health", "status_code": code}
+        for second, code in logged
+    ]
+    told = sorted(checks_of(API, probes, engines, pd.DataFrame(rows)))
+    # those at 20.9 and 24 are of others; what the Engine asked passed when it was answered
+    expected = [(10, True), (15, False), (20.9, False), (22.6, True), (24, True)]
+    assert told == [(at(second), passed) for second, passed in expected]

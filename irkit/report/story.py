@@ -30,6 +30,7 @@ from irkit.times import between, format_duration
 _MAX_ROWS = 80
 _MAX_SIMILAR = 10
 _SOON = timedelta(minutes=10)
+_MOMENT = timedelta(minutes=1)
 _RESOLVING = (EventKind.ACTION, EventKind.MITIGATED, EventKind.RESOLVED)
 
 
@@ -235,15 +236,24 @@ def _checks(of: Material) -> Iterator[TimelineRow]:
     for row in sorted(rows, key=lambda row: row["started_at"]):
         service, failed = str(row.get("service") or row.get("name")), bool(row.get("exit_code"))
         if failed != last.get(service, False):
-            text = "Health check fails" if failed else "Health check passes again"
+            # it passed when it was answered, at its end
+            at = row["started_at"] if failed else row.get("ended_at") or row["started_at"]
+            text = "Health check fails" if failed else f"Health check passes {_for_how_long(service, at, of)}"
             if failed and service not in last:
                 text += "; the Engine keeps no check before this one"
             # a check that ends in a traceback says what went wrong in its last line
             whole = str(row.get("output") or "").strip()
             said = whole.rpartition("\n")[2]
             full = whole if said != whole else ""
-            yield TimelineRow(row["started_at"], "", service, text, of.view.ids("container_health"), said, full)
+            yield TimelineRow(at, "", service, text, of.view.ids("container_health"), said, full)
         last[service] = failed
+
+
+def _for_how_long(service: str, at: datetime, of: Material) -> str:
+    """Say of a check that passes whether the service is well again, or ends the next moment."""
+    ends = (one.at for one in facts.every_exit(of.view) if one.service == service and one.at)
+    end = next((end for end in ends if timedelta() <= end - at <= _MOMENT), None)
+    return f"once, {format_duration(end - at)} before it exits" if end else "again"
 
 
 def _traffic(of: Material) -> Iterator[TimelineRow]:

@@ -183,7 +183,7 @@ def _sentence(
         if not failing:
             parts.append(f"the service {name} does not run" if down else f"the engine's health check of {name} fails")
         if began is not None and began < min((row["at"] for row in in_order(failing)), default=_NEVER) - _MOMENT:
-            parts.append(f"health checks have failed{since(began)}")
+            parts.append(f"health checks have failed{since(began)}{_but_for(checks, began)}")
     if subject is not None:
         parts.append(container_told(subject))
     text = "; ".join(part for part in [*parts, *more] if part)
@@ -207,6 +207,15 @@ def _began_to_fail(checks: list[tuple[datetime, bool]], episode: Episode) -> dat
     """Return when checks began to fail: an episode may begin with the end of the container, and hold none at all."""
     first, end = episode.onset, episode.until or _NEVER
     return min((at for at, passed in checks if not passed and first is not None and first <= at < end), default=None)
+
+
+def _but_for(checks: list[tuple[datetime, bool]], began: datetime) -> str:
+    """Tell of what passed amid the failing, which ends it as little as it began it."""
+    passed = sorted(at for at, passed in checks if passed and at > began)
+    if not passed:
+        return ""
+    who = "one that" if len(passed) == 1 else f"{len(passed)} that"
+    return f", but for {who} passed{between(passed[0], passed[-1])}"
 
 
 def _since_then(checks: list[tuple[datetime, bool]], episode: Episode, *, passing: str) -> str:

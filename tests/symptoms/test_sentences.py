@@ -101,6 +101,21 @@ def test_probes_are_told_apart_from_the_checks_before_them() -> None:
     assert "this evidence holds those of its window" in told("health-check-failing", {**evidence, "logs": logs}).advice
 
 
+def test_one_check_that_passed_right_before_the_crash_is_told_and_begins_nothing_anew() -> None:
+    """It is one, though the Engine has it and the service logged its answer."""
+    stopped = {**API, "state": "exited", "exit_code": 1, "finished_at": at(60), "ports": "127.0.0.1:8000->8000/tcp"}
+    evidence = {
+        "health": [{"at": at(72), "url": URL, "verdict": "refused"}],
+        "health_history": [{"at": at(58), "url": URL, "verdict": "reset"}],
+        "containers": [stopped],
+        "container_health": [check(30, 0), check(32, 1), check(50, 1), check(54, 0) | {"ended_at": at(57)}],
+        "requests": [request(56, 503, "/api/health"), request(57, 200, "/api/health")],
+    }
+    found = told("health-check-failing", evidence)
+    assert "; health checks have failed since 03:00:32 UTC, but for one that passed at 03:00:57 UTC;" in found.sentence
+    assert f"{found.onset:%H:%M:%S}" == "03:00:32"
+
+
 def test_no_check_is_said_to_fail_where_the_container_was_killed_while_it_passed() -> None:
     stopped = {**API, "state": "exited", "exit_code": 137, "finished_at": at(40), "ports": "127.0.0.1:8000->8000/tcp"}
     probe = {"at": at(72), "url": URL, "verdict": "refused"}

@@ -1,0 +1,27 @@
+"""The timeline of a report: what a check says when it passes for a moment, and who speaks for the evidence."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from irkit.report.parts import Gap
+from tests.example_bundle import CRASH, Row, container_health, example_bundle
+from tests.example_report import report_of
+
+
+def told_of_checks(folder: Path, more: list[Row]) -> list[tuple[str, str]]:
+    rows = report_of(example_bundle(folder, instead={"container_health": [*container_health(), *more]})).timeline
+    assert not isinstance(rows, Gap)
+    return [(f"{row.at:%H:%M:%S}", row.text) for row in rows.rows if row.text.startswith("Health check passes")]
+
+
+def passed(at_s: float, took_s: float) -> Row:
+    at = CRASH + timedelta(seconds=at_s)
+    own = {"service": "jarvis-api", "name": "jarvis-jarvis-api-1", "exit_code": 0, "output": ""}
+    return own | {"started_at": at, "ended_at": at + timedelta(seconds=took_s)}
+
+
+def test_a_check_passes_when_it_is_answered_and_only_once_where_the_service_ends_next(tmp_path: Path) -> None:
+    once = told_of_checks(tmp_path / "once", [passed(-4, 2.6)])
+    assert once == [("03:12:07", "Health check passes once, 1 s before it exits")]
+    again = told_of_checks(tmp_path / "again", [passed(40, 2.6)])
+    assert again == [("03:12:51", "Health check passes again")]
