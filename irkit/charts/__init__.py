@@ -1,7 +1,7 @@
 """Figures as objects: data first, drawn once as light SVG, or with matplotlib for interactive work."""
 
 from irkit.charts.bars import DurationBar, MilestoneBars
-from irkit.charts.levels import LevelLane, Levels
+from irkit.charts.levels import LevelLane, Levels, Turn
 from irkit.charts.quantiles import QuantileChart, QuantilePoint
 from irkit.charts.retaining import RetainingPath, Step
 from irkit.charts.stacked import Part, StackedBar, StackedBars
@@ -32,4 +32,5 @@ __all__ = [
     "StackedBars",
     "Step",
     "Treemap",
+    "Turn",
 ]

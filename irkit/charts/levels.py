@@ -1,4 +1,4 @@
-"""Levels over time, one lane each: what a container held and used, its limit, its restarts, and the fitted trend."""
+"""Levels over time, one lane each: what a container held and used, its limit, its exits and starts, and the trend."""
 
 from __future__ import annotations
 
@@ -25,10 +25,18 @@ _FAR = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a run ended or another began, and the word for it: `exit`, `restart`, or `start` of what ended unseen."""
+
+    at: datetime
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
 class LevelLane:
     """A level in `unit`; `said` is written at its right, `limit` dashed, `trend` drawn between its two points.
 
-    `ends` are the moments at which a run ended; no line is drawn across one, nor where samples are missing.
+    No line is drawn across one of its `turns`, nor where samples are missing.
     """
 
     name: str
@@ -37,7 +45,7 @@ class LevelLane:
     points: tuple[Point, ...]
     limit: float | None = None
     trend: tuple[Point, Point] | None = None
-    ends: tuple[datetime, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
     @property
     def drawn_limit(self) -> float | None:
@@ -71,13 +79,13 @@ class Levels:
 
     def rows(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
         """Return the picture as a table: column names, and for each lane its first, lowest, highest and last value."""
-        columns = ("Lane", "First", "Lowest", "Highest", "Last", "Restarts")
+        columns = ("Lane", "First", "Lowest", "Highest", "Last", "Exits and starts")
         made = []
         for lane in self.lanes:
             values = [point.value for point in lane.points]
             told = (values[0], min(values), max(values), values[-1])
-            ends = ", ".join(f"{at:%H:%M:%S}" for at in lane.ends) or "none"
-            made.append((lane.name, *(f"{value:.3g} {lane.unit}" for value in told), ends))
+            turns = ", ".join(f"{one.word} {one.at:%H:%M:%S}" for one in lane.turns) or "none"
+            made.append((lane.name, *(f"{value:.3g} {lane.unit}" for value in told), turns))
         return columns, tuple(made)
 
     def svg(self, width: int = 960) -> str:
@@ -117,8 +125,8 @@ class Levels:
                 axes.plot([one.at for one in lane.trend], [one.value for one in lane.trend], "--", color="#b3261e")
             if lane.limit is not None:
                 axes.axhline(lane.limit, color="#b3261e", linewidth=1)
-            for at in lane.ends:
-                axes.axvline(at, color="#b3261e", linewidth=1)
+            for one in lane.turns:
+                axes.axvline(one.at, color="#b3261e", linewidth=1)
             axes.set_ylabel(lane.unit)
         return figure
 
@@ -131,13 +139,14 @@ def _drawn(lane: LevelLane, x: Callable[[datetime], float], y: float, width: int
         return base - min(value / top, 1.0) * _PLOT_PX
 
     parts = [svg.line(_EDGE_PX, base, width - _EDGE_PX, base, "axis")]
-    for at in lane.ends:
+    turns = tuple(one.at for one in lane.turns)
+    for at in turns:
         parts.append(svg.line(x(at), base - _PLOT_PX, x(at), base, "leader"))
         parts.append(svg.rect(x(at) - 3, base - 3, 6, 6, "alarm"))
     if lane.drawn_limit is not None:
         at_limit = height(lane.drawn_limit)
         parts.append(svg.line(_EDGE_PX, at_limit, width - _EDGE_PX, at_limit, "limit"))
-    for piece in svg.pieces(lane.points, _longest(lane.points), lane.ends):
+    for piece in svg.pieces(lane.points, _longest(lane.points), turns):
         points = [(x(point.at), height(point.value)) for point in piece]
         parts.append(svg.path(points, "curve") if len(points) > 1 else svg.circle(*points[0], 2, "dot"))
     if lane.trend:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import ClassVar
 
-from irkit.charts import LevelLane, Levels, Milestone, Point
+from irkit.charts import LevelLane, Levels, Milestone, Point, Turn
 from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
 from irkit.phrase import count, size
 from irkit.records import Row, number_of, text_of, time_of
@@ -190,14 +190,14 @@ def _chart(of: Material, ordered: Sequence[Growth], by_name: dict[str, list[Row]
     if not lanes:
         return None
     times = [point.at for lane in lanes for point in lane.points]
-    window = (min(times), max([*times, *(at for lane in lanes for at in lane.ends)]))
+    window = (min(times), max([*times, *(one.at for lane in lanes for one in lane.turns)]))
     named = (("started", of.felt.start), ("mitigated", of.incident.mitigated_at))
     marks = tuple(Milestone(at, label) for label, at in named if at and window[0] <= at <= window[1])
     return Levels(*window, tuple(lanes), marks)
 
 
 def _lanes(growth: Growth, course: str, samples: list[Row], died: Sequence[datetime]) -> list[LevelLane]:
-    name, ends = growth.service or growth.name, _ends(samples, died)
+    name, turns = growth.service or growth.name, _turns(samples, died)
     limit = growth.limit_bytes / _MIB if growth.limit_bytes else None
     memory = _points(samples, "memory_usage_bytes", _MIB)
     trend = None
@@ -209,13 +209,13 @@ def _lanes(growth: Growth, course: str, samples: list[Row], died: Sequence[datet
     said = f"{course}, {rate}" if rate else course
     lanes = []
     if memory:
-        lane = LevelLane(f"{name}, memory", said, "MiB", memory, limit, trend, ends)
+        lane = LevelLane(f"{name}, memory", said, "MiB", memory, limit, trend, turns)
         told = f"{said}; limit {size(growth.limit_bytes)} dashed" if growth.limit_bytes and lane.drawn_limit else said
         lanes.append(replace(lane, said=told))
     used = _points(samples, "cpu_percent", 1.0)
     if used:
         peak = max(point.value for point in used)
-        lanes.append(LevelLane(f"{name}, CPU", f"at most {peak:.0f} % of one core", "%", used, ends=ends))
+        lanes.append(LevelLane(f"{name}, CPU", f"at most {peak:.0f} % of one core", "%", used, turns=turns))
     return lanes
 
 
@@ -227,11 +227,17 @@ def _points(samples: Sequence[Row], column: str, unit: float) -> tuple[Point, ..
     return tuple(max(group, key=lambda point: point.value) for group in groups)
 
 
-def _ends(samples: Sequence[Row], died: Sequence[datetime]) -> tuple[datetime, ...]:
-    """Return when the container ended while it was watched: by its events, else by another start than before."""
+def _turns(samples: Sequence[Row], died: Sequence[datetime]) -> tuple[Turn, ...]:
+    """Return what became of the container while it was watched: its exits, and where it was seen to run anew."""
     first = samples[0]["at"]
     begun = [time_of(row, "started_at") for row in samples]
     anew = [now for before, now in pairwise(begun) if now and before and now != before]
-    known = [at for at in died if at >= first]
-    # a start soon after an end is the same restart
-    return tuple(sorted([*known, *(at for at in anew if not any(timedelta() <= at - end < _SOON for end in known))]))
+    ends = [at for at in died if at >= first]
+    # a start soon after an end is one restart; an end that nothing was seen to follow is no restart
+    made = [Turn(end, "restart" if any(_follows(at, end) for at in anew) else "exit") for end in ends]
+    made += [Turn(at, "start") for at in anew if not any(_follows(at, end) for end in ends)]
+    return tuple(sorted(made, key=lambda one: one.at))
+
+
+def _follows(start: datetime, end: datetime) -> bool:
+    return timedelta() <= start - end < _SOON

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from irkit import runbook
+from irkit.charts import Turn
 from irkit.diagnose import Diagnosis
 from irkit.model import Incident, Status
 from irkit.report.facts import View
@@ -80,9 +81,23 @@ def test_a_restart_is_marked_once_and_cuts_the_line(tmp_path: Path) -> None:
     found = shown(tmp_path, history("jarvis-api", values, restart_at=60), events=[died])
     assert isinstance(found, Resources)
     assert found.chart is not None
-    assert found.chart.lanes[0].ends == (died["at"],)
+    assert found.chart.lanes[0].turns == (Turn(died["at"], "restart"),)
     assert found.chart.svg().count('class="curve"') == 4, "two pieces a lane"
     assert "137" not in found.chart.svg()
+
+
+def test_what_never_ran_again_was_not_restarted(tmp_path: Path) -> None:
+    died: Row = {"at": START + timedelta(seconds=500), "service": "jarvis-api", "action": "die", "exit_code": 1}
+    found = shown(tmp_path, history("jarvis-api", LEAK), events=[died])
+    assert isinstance(found, Resources)
+    assert found.chart is not None
+    columns, rows = found.chart.rows()
+    assert (columns[-1], rows[0][-1]) == ("Exits and starts", f"exit {died['at']:%H:%M:%S}")
+    assert "restart" not in str(found)
+    seen = shown(tmp_path / "unseen", history("jarvis-api", LEAK, restart_at=60))
+    assert isinstance(seen, Resources)
+    assert seen.chart is not None
+    assert [turn.word for turn in seen.chart.lanes[0].turns] == ["start"]
 
 
 def test_too_few_samples_of_one_look_draw_nothing_and_say_what_would(tmp_path: Path) -> None:
