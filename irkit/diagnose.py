@@ -229,11 +229,11 @@ def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | N
 def rank(findings: Sequence[Finding], runbook: Runbook) -> tuple[Hypothesis, ...]:
     """Weigh the incident types against each other, in the order of `by_likelihood`.
 
-    The score (0 to 1) is the share of a type's symptoms that were found. Each counts with its verdict's confidence;
-    with 1/n where n types share it, since it does not tell them apart; and with a quarter where its own evidence blames
-    something else (a health check that fails because a provider is down). A symptom that could not be looked at adds
-    nothing: ignorance is neither for nor against, and is listed apart. One that the runbook does not list adds to the
-    score but not to what could be reached.
+    The score (0 to 1) is what was found over what could be. In both a symptom of the type counts 1, or 1/n where n
+    types share it, since it does not tell them apart. One that was found counts that times its verdict's confidence,
+    and a quarter of it where its own evidence blames something else (a health check that fails because a provider is
+    down). A symptom that could not be looked at adds nothing to what was found: ignorance is neither for nor against,
+    and is listed apart. One that the runbook does not list adds to what was found alone.
     """
     return by_likelihood(_weigh(item, findings) for item in runbook.incident_types)
 
@@ -263,7 +263,8 @@ def _weigh(incident_type: IncidentType, findings: Sequence[Finding]) -> Hypothes
         weight = item.verdict.confidence / len(item.incident_types)
         if len(item.incident_types) > 1:
             reasons.append(
-                f"{item.title} counts 1/{len(item.incident_types)}: {len(item.incident_types)} types share it"
+                f"{item.title} counts 1/{len(item.incident_types)}, found or not: "
+                f"{len(item.incident_types)} types share it"
             )
         if item.verdict.explained_by not in {"", slug}:
             weight *= EXPLAINED_WEIGHT

@@ -201,6 +201,24 @@ def test_advice_points_to_the_steps_of_what_the_evidence_blames(blamed: str, adv
     assert of(diagnose(InMemory({"health": []}), RUNBOOK), "health-check-failing").verdict.advice == advice
 
 
+def test_a_score_is_what_was_found_over_what_could_be() -> None:
+    """As the page says it: a shared symptom counts 1/n in both, so that a type of which all was found has 1."""
+    kind = RUNBOOK.incident_type("api-unresponsive")
+    shared = {"timeout-errors": ("api-unresponsive", "high-latency")}
+
+    def found(confidence: float, blamed: str = "") -> list[Finding]:
+        verdict = Verdict(FOUND, "Found.", confidence=confidence, explained_by=blamed)
+        return [Finding(one.slug, shared.get(one.slug, (kind.slug,)), one.text, verdict, ()) for one in kind.symptoms]
+
+    def score(findings: list[Finding]) -> tuple[float, tuple[str, ...]]:
+        weighed = next(one for one in rank(findings, RUNBOOK) if one.incident_type == kind.slug)
+        return weighed.score, weighed.reasons
+
+    (full, reasons), (sure, _), (blamed, _) = score(found(1.0)), score(found(0.9)), score(found(1.0, "a deploy"))
+    assert (full, sure, blamed) == (1.0, 0.9, 0.25)
+    assert reasons == ("Timeout errors counts 1/2, found or not: 2 types share it",)
+
+
 def test_a_plug_in_that_cannot_be_loaded_is_told_and_changes_no_score() -> None:
     source = InMemory({"health": []})
     without = diagnose(source, RUNBOOK)
