@@ -303,6 +303,11 @@ def halted(view: View, since: datetime | None = None) -> Claim | None:
     return Claim(f"{paused} is paused", view.ids("containers")) if paused else None
 
 
+def halted_at(view: View, since: datetime | None = None) -> datetime | None:
+    """Return when the container exited of which `halted` tells; None where none did, or it is not known."""
+    return next((item.at for item in _first_of_each(view, since)), None)
+
+
 def oom_killed(view: View, since: datetime | None = None) -> bool:
     """Say whether the exit that `halted` tells of was a kill for want of memory."""
     return any(item.oom_killed for item in _first_of_each(view, since)[:1])

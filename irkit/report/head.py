@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from irkit import metrics
 from irkit.charts import DurationBar, MilestoneBars
+from irkit.message_text import fit
 from irkit.model import CollectorRun, EventKind, Finding, Outcome, Status, VerdictState
 from irkit.notes import drill_of
+from irkit.phrase import listing
 from irkit.report import facts, heap
 from irkit.report.material import LOOKED_AT, PARTS, Material
 from irkit.report.parts import Claim, Gap
@@ -19,6 +22,11 @@ _ENDED = (Status.RESOLVED, Status.CLOSED)
 _OVER = (Status.MITIGATED, *_ENDED)
 _MAX_CLAIMS = 2
 _MAX_NAMED = 3
+# what the first screen has room for of one thing that people found
+_TOLD_CHARS = 240
+# what begins within a second of each other began together
+_TOGETHER = timedelta(seconds=1)
+_LONG_BEFORE = timedelta(seconds=10)
 
 
 def header(of: Material) -> Header:
@@ -47,6 +55,7 @@ def header(of: Material) -> Header:
         bundle_id=of.bundle.id,
         seal=of.bundle.manifest.seal,
         window=of.bundle.window,
+        looked_to=_looked_to(of),
         made_at=of.now,
         written=(answered, len(PARTS)),
         urgent=of.severity is not None and of.severity.rank == 0,
@@ -58,10 +67,18 @@ def header(of: Material) -> Header:
 def _told(of: Material) -> Iterator[tuple[str, str]]:
     """Yield what people wrote that a reader asks first: what users could not do, why it happened, what ended it."""
     for name, slug in (("Impact", "impact"), ("Trigger", "trigger")):
-        if answers := of.written(slug).answers:
-            yield name, answers[-1].text
+        if answers := [one.text for one in of.written(slug).answers]:
+            yield name, _joined(answers)
     if helped := [event for event in of.timeline if event.kind is EventKind.MITIGATED and event.text.strip()]:
         yield "What helped", helped[-1].text
+
+
+def _joined(texts: Sequence[str]) -> str:
+    """Return notes in one text that fits the first screen, each with its share of the room."""
+    if sum(map(len, texts)) > _TOLD_CHARS:
+        texts = [fit(text, _TOLD_CHARS // len(texts)) for text in texts]
+    *earlier, last = (text.strip() for text in texts)
+    return " ".join([*(_inner(text) for text in earlier), last])
 
 
 def lacks(runs: Sequence[CollectorRun]) -> tuple[Lack, ...]:
@@ -77,6 +94,14 @@ def lacks(runs: Sequence[CollectorRun]) -> tuple[Lack, ...]:
             Lack(tuple(run.collector for run in group), outcome, reason, hints.pop() if len(hints) == 1 else "")
         )
     return tuple(made)
+
+
+def _looked_to(of: Material) -> datetime | None:
+    """Return when the last look at the service was made: a window ends where the collection begins."""
+    end = of.bundle.window.end
+    looks = [run.started_at + timedelta(seconds=run.duration_s) for run in of.runs]
+    looks += [row.at for row in facts.probes(of.view.first)]
+    return max((at for at in looks if end < at <= end + facts.LATE_LOOK), default=None)
 
 
 def response(of: Material) -> Response:
@@ -99,8 +124,8 @@ def likely(of: Material) -> Likely:
     """Say which incident type the evidence points at and the sentences that tell, or that it points at none."""
     ranking = of.diagnosis.ranking
     ended = facts.halted(of.view, of.onset)
-    claims = [ended] if ended else []
     found = ranking[0].supporting if ranking else ()
+    claims = [_with_first_sign(ended, found, of)] if ended else []
     surest = sorted(found, key=lambda item: -item.verdict.confidence)
     most = _MAX_CLAIMS
     if ranking and ranking[0].incident_type == heap.TYPE:
@@ -129,6 +154,25 @@ def likely(of: Material) -> Likely:
     filed = of.type_title(of.incident.type)
     note = "" if slug == of.incident.type else f"It was filed as {filed}; the evidence says otherwise."
     return Likely(of.type_title(slug), ranking[0].score, tuple(claims[:most]), note, others)
+
+
+def _with_first_sign(ended: Claim, found: Sequence[Finding], of: Material) -> Claim:
+    """Tell beside how a container ended what showed long before: its end is then the last of it, and not the first.
+
+    Of a leak that is its growth, which is told next.
+    """
+    at, since = facts.halted_at(of.view, of.onset), of.onset
+    leaks = of.diagnosis.ranking[0].incident_type == heap.TYPE if of.diagnosis.ranking else False
+    if leaks or at is None or since is None or at - since < _LONG_BEFORE:
+        return ended
+    first = [one for one in found if one.verdict.onset and one.verdict.onset - since <= _TOGETHER]
+    shown = listing(f"“{one.title}”" for one in first)
+    said = f"{ended.text}; {shown} showed from {since:%H:%M:%S} UTC, {format_duration(at - since)} before"
+    return replace(ended, text=said, evidence=tuple(dict.fromkeys([*ended.evidence, *_cited(first)])))
+
+
+def _cited(findings: Sequence[Finding]) -> Iterator[str]:
+    return (one for finding in findings for one in finding.evidence)
 
 
 def _claim(finding: Finding) -> Claim:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MAX_NAMED = 3
+_AT_ONCE = timedelta(seconds=1)
 _SOON = timedelta(minutes=1)
 
 
@@ -64,6 +65,8 @@ def _sources(of: Material) -> str:
     said = f"Counted from {start:%H:%M:%S} to {end:%H:%M:%S} UTC: requests and errors from the logs of containers"
     if any(of.view.table(kind) is not None for kind in ("health", "health_history")):
         said += ", probes as the flight recorder made them and irkit when it collected"
+        own = [row.at for row in facts.counted_probes(of.seen, felt.start, felt.end)[1]]
+        said += f", the last at {max(own):%H:%M:%S} UTC" if own and max(own) > end + _AT_ONCE else ""
     said += f". Symptoms count all that was collected, from {of.bundle.window.start:%H:%M:%S} UTC on."
     if of.sequel:
         told = listing(f"{one.id} ({one.manifest.created_at:%H:%M:%S} UTC)" for one in of.sequel)

@@ -49,7 +49,7 @@ class Header(Shown):
 
     Sources in `not_configured` are none of the service's: they are in neither `coverage` nor `lacks`. `told` is what
     people found, a name and their words: the impact, the trigger, what helped. `drill` names the recording that
-    this was filed from, "" for what happened.
+    this was filed from, "" for what happened. Looks went on to `looked_to`, after the end of the `window`.
     """
 
     label: str
@@ -76,6 +76,7 @@ class Header(Shown):
     not_configured: tuple[str, ...] = ()
     told: tuple[tuple[str, str], ...] = ()
     drill: str = ""
+    looked_to: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,14 +1,22 @@
-"""The first screen of a leak: the kill and the growth are told, no line of a log that says neither, and no future."""
+"""The first screen: what showed first is told beside the end, every note that holds, and of the dead no future."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from irkit import drill, workspace
+from irkit.model import EventKind
 from irkit.report import Report
+from irkit.report.html import html
 from irkit.report.parts import Gap
+from irkit.report.sections import Header
+from tests.example_bundle import COLLECTED, TABLES, example_bundle
+from tests.example_report import TIMELINE, event, report_of
 
 
 @pytest.fixture
@@ -35,3 +43,41 @@ def test_of_the_dead_nothing_is_foretold(leak: Report) -> None:
     assert "killed at its limit, 19:32:03 UTC" in shown
     assert "Exited with code 137, killed for its use of memory" in str(leak.timeline)
     assert "0 uncollectable, 0.3346s elapsed" not in str(leak.timeline)
+
+
+def header_of(made: Report) -> Header:
+    assert isinstance(made.header, Header)
+    return made.header
+
+
+def test_an_end_is_told_with_the_signs_that_came_long_before_it(tmp_path: Path) -> None:
+    made = report_of(example_bundle(tmp_path))
+    [first, *_] = header_of(made).likely.claims
+    assert first.text == (
+        "jarvis-api exited with code 1 at 03:12:09 UTC; “5xx error spike” showed from 03:08:42 UTC, 3 min 27 s before"
+    )
+    assert "logs" in " ".join(first.evidence)
+    assert first.text in str(made.summary)
+
+
+def test_the_first_screen_has_all_notes_of_a_part_each_with_its_share(tmp_path: Path) -> None:
+    later = event(93, EventKind.NOTE, "Its unit was changed on Monday", section="trigger")
+    told = dict(header_of(report_of(example_bundle(tmp_path / "two"), timeline=(*TIMELINE, later))).told)
+    assert told["Trigger"] == "The nightly snapshot remounts data/ read-only. Its unit was changed on Monday"
+    endless = replace(later, text="and on " * 200)
+    told = dict(header_of(report_of(example_bundle(tmp_path / "long"), timeline=(*TIMELINE, endless))).told)
+    assert told["Trigger"].startswith("The nightly snapshot remounts data/ read-only. and on and on")
+    assert len(told["Trigger"]) <= 242
+
+
+def test_looks_after_the_end_of_the_window_are_said_to_be_so(tmp_path: Path) -> None:
+    made = report_of(example_bundle(tmp_path / "late"))
+    assert header_of(made).looked_to == COLLECTED + timedelta(seconds=2)
+    shown = re.sub("<[^>]+>", "", html(made.header))
+    assert "03:21:30 UTC, when the collection began; its last look was at 03:21:32 UTC." in shown
+    assert "irkit when it collected, the last at 03:21:32 UTC." in html(made.impact)
+    probes = [row | {"at": COLLECTED} for row in TABLES["health"][2]]
+    at_once = report_of(example_bundle(tmp_path / "once", instead={"health": probes}))
+    assert header_of(at_once).looked_to is None
+    assert "its last look" not in html(at_once.header)
+    assert "the last at" not in html(at_once.impact)

@@ -111,7 +111,8 @@ def test_each_number_says_where_it_is_from(tmp_path: Path) -> None:
     found = told(sealed(tmp_path, breakage(600)), mitigated_at=COLLECTED)
     assert found.counted == (
         "Counted from 03:05:00 to 03:10:00 UTC: requests and errors from the logs of containers, probes as the flight "
-        "recorder made them and irkit when it collected. Symptoms count all that was collected, from 03:00:00 UTC on."
+        "recorder made them and irkit when it collected, the last at 03:10:02 UTC. Symptoms count all that was "
+        "collected, from 03:00:00 UTC on."
     )
 
 
