@@ -13,6 +13,7 @@ from irkit.errors import InputError
 from irkit.mail import compose
 from irkit.message_text import fit, one_line
 from irkit.model import Event, EventKind, Incident
+from irkit.notes import impact_of
 
 _KEY = "meeting_at"
 _SATURDAY = 5
@@ -77,7 +78,7 @@ def plan(  # noqa: PLR0913 (what an invitation says)
     minutes = timedelta(minutes=settings.meeting_minutes)
     lines = [
         f"{incident.label}, severity {incident.severity}: {incident.title}",
-        *([f"Impact: {incident.impact}"] if incident.impact else []),
+        *([f"Impact: {impact}"] if (impact := impact_of(incident, timeline)) else []),
         "We look for the conditions that let it happen, and for what would have shown it earlier; not for who did it.",
         f"The report: irkit postmortem {incident.id}. What it still lacks: irkit lint {incident.id}.",
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from irkit.action_items import SECTION
-from irkit.model import Event, EventKind
+from irkit.model import Event, EventKind, Incident
 
 INSTEAD = "instead"
 DRILL = "drill"
@@ -33,3 +33,9 @@ def in_force(timeline: Iterable[Event]) -> tuple[Event, ...]:
 def drill_of(timeline: Iterable[Event]) -> str:
     """Return the name of the drill an incident was filed from, "" where it happened."""
     return next((str(event.data[DRILL]) for event in timeline if event.data.get(DRILL)), "")
+
+
+def impact_of(incident: Incident, timeline: Iterable[Event]) -> str:
+    """Return the impact as it is known now: people's notes for that part, else what was recorded first."""
+    notes = (one for one in in_force(timeline) if one.kind is EventKind.NOTE and one.data.get("section") == "impact")
+    return " ".join(one.text for one in notes) or incident.impact or ""

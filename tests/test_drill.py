@@ -88,6 +88,7 @@ def test_it_is_filed_with_the_times_it_had(tmp_path: Path, name: str) -> None:
     times = [incident.started_at, incident.detected_at, incident.acknowledged_at]
     times += [incident.mitigated_at, incident.resolved_at]
     assert None not in times
+    assert "Nobody is affected" not in (incident.impact or ""), "what it came to be is what is recorded at the end"
     assert times == sorted(time for time in times if time is not None)
     assert len(bundles_of(settings.home, 43)) == 1
     assert drill.file(name, settings, 43) == (incident, False)

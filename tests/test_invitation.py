@@ -29,6 +29,12 @@ def planned(incident: Incident = INCIDENT, timeline: tuple[Event, ...] = (), sta
     return plan(incident, timeline, start, FollowUpSettings(), TARGET, key="irkit-INC-42-0123")
 
 
+def test_the_impact_is_told_as_it_came_to_be() -> None:
+    note = Event(3, 42, FRIDAY, FRIDAY, EventKind.NOTE, "ana", "Half of the orders.", data={"section": "impact"})
+    assert "Impact: All.\n" in planned().description
+    assert "Impact: Half of the orders.\n" in planned(timeline=(note,)).description
+
+
 @pytest.mark.parametrize(("days", "day"), [(1, 30), (5, 34), (6, 37)])
 def test_working_days_skip_the_week_end(days: int, day: int) -> None:
     at = when(INCIDENT, FollowUpSettings(working_days=days, meeting_at="09:30"), FRIDAY)

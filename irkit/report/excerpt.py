@@ -42,3 +42,14 @@ def shortened(entry: str) -> str:
         kept = [*kept[: _MAX_TAIL_LINES - 3], _ELLIPSIS, *kept[-2:]]
     gap = [_ELLIPSIS] if start > 1 else []
     return "\n".join([every[0], *gap, *kept, *([_ELLIPSIS] if end < len(every) else [])])
+
+
+def said_last(output: str) -> str:
+    """Return the last line of what a program said; "" where that is but a frame of a traceback that breaks off.
+
+    A traceback says what went wrong after its last frame.
+    """
+    lines = output.rstrip().split("\n")
+    # the last lines of a frame are its source and the marks under it, which are indented as it is
+    breaks_off = lines[-1].startswith((" ", "\t")) and any(_OUTERMOST_FIRST.match(line) for line in lines)
+    return "" if breaks_off or lines[-1].startswith("Traceback (most recent") else lines[-1]

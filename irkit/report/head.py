@@ -193,9 +193,8 @@ def summary(of: Material) -> Summary:
     else:
         claims = [Claim(f"“{title}” has lasted since {start}, {lasted} so far.")]
     if guess.title and guess.claims:
-        claims.append(
-            Claim(f"The evidence points at {guess.title}: {_inner(guess.claims[0].text)}", guess.claims[0].evidence)
-        )
+        first = guess.claims[0]
+        claims.append(Claim(f"The evidence points at {guess.title}{_by(first, of)}", first.evidence))
     elif guess.claims:
         claims.append(
             Claim(f"No type of the runbook stands out; {_inner(guess.claims[0].text)}", guess.claims[0].evidence)
@@ -215,6 +214,14 @@ def summary(of: Material) -> Summary:
     else:
         claims.append(Claim("No evidence was collected."))
     return Summary(tuple(claims))
+
+
+def _by(claim: Claim, of: Material) -> str:
+    """Return a claim as the reason of a sentence; one that is a symptom's has its title before a colon already."""
+    title, colon, said = claim.text.partition(": ")
+    if colon and title in {one.title for one in of.diagnosis.findings}:
+        return f" by “{title}”: {_inner(said)}"
+    return f": {_inner(claim.text)}"
 
 
 def milestones(of: Material) -> Milestones | Gap:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from irkit import steps
 from irkit.action_items import items as action_items_of
 from irkit.model import Event, EventKind, Finding, Incident, Status, Step
 from irkit.report import facts
-from irkit.report.excerpt import quoted
+from irkit.report.excerpt import quoted, said_last
 from irkit.report.material import Material, part_of, start_command
 from irkit.report.parts import Answer, Claim
 from irkit.report.sections import (
@@ -31,6 +32,19 @@ _MAX_ROWS = 80
 _MAX_SIMILAR = 10
 _SOON = timedelta(minutes=10)
 _MOMENT = timedelta(minutes=1)
+_EVENTS = MappingProxyType(
+    {
+        "oom": "Out of memory: the kernel kills a process of it",
+        "start": "Started",
+        "stop": "Stopped",
+        "restart": "Restarted",
+        "kill": "Was sent a signal",
+        "pause": "Paused",
+        "unpause": "Goes on after its pause",
+        "create": "Created",
+        "destroy": "Removed",
+    }
+)
 _RESOLVING = (EventKind.ACTION, EventKind.MITIGATED, EventKind.RESOLVED)
 
 
@@ -197,7 +211,7 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
         if row.get("at") is None:
             continue
         service, action = str(row.get("service") or row.get("name")), str(row.get("action") or "")
-        text, evidence = f"Container {action}", cited
+        text, evidence = _became(action, row), cited
         words: Claim | None = None
         if action == "die":
             code = facts.whole(row.get("exit_code"))
@@ -210,8 +224,6 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
                 evidence = (*cited, *words.evidence)
         elif action == "start":
             started[service] = row["at"]
-        elif action.startswith("health_status"):
-            text = f"Became {action.partition(':')[2].strip() or action}"
         yield _quoting(TimelineRow(row["at"], "", service, text, evidence), words)
     for item in facts.exits(of.view):
         if item.at and (item.service, item.exit_code) not in named:
@@ -219,6 +231,15 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
             evidence = (item.evidence, *(words.evidence if words else ()))
             text = f"Exited with code {item.exit_code}" + (", killed for its use of memory" if item.oom_killed else "")
             yield _quoting(TimelineRow(item.at, "", item.service, text, evidence), words)
+
+
+def _became(action: str, row: Mapping[str, object]) -> str:
+    """Return an event of the Docker Engine's in words."""
+    if action.startswith("health_status"):
+        return f"Became {action.partition(':')[2].strip() or action}"
+    if action == "kill" and (sent := row.get("signal")):
+        return f"Was sent signal {sent}"
+    return _EVENTS.get(action, f"Container event: {action}")
 
 
 def _soon_after(at: datetime, started: datetime | None) -> str:
@@ -241,10 +262,10 @@ def _checks(of: Material) -> Iterator[TimelineRow]:
             text = "Health check fails" if failed else f"Health check passes {_for_how_long(service, at, of)}"
             if failed and service not in last:
                 text += "; the Engine keeps no check before this one"
-            # a check that ends in a traceback says what went wrong in its last line
             whole = str(row.get("output") or "").strip()
-            said = whole.rpartition("\n")[2]
+            said = said_last(whole)
             full = whole if said != whole else ""
+            text += "; what it said breaks off in a traceback" if failed and whole and not said else ""
             yield TimelineRow(at, "", service, text, of.view.ids("container_health"), said, full)
         last[service] = failed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
@@ -31,9 +32,12 @@ def detect(database_integrity: pd.DataFrame) -> Verdict:
             "line": text_of(failed[0], "message"),
         }
         where = f" in {listing(tables)}" if tables else ""
+        # one fault is told by several checks, so that their sum would count it twice
+        told = Counter(text_of(row, "check") for row in failed)
+        by_check = listing(f"{name} ({count(told[name], 'message')})" for name in checks)
         sentence = (
-            f"SQLite's {listing(checks)} failed with {count(len(failed), 'message')}{where}, the first "
-            f"{quoted(text_of(failed[0], 'message'))}; since when is not told by a check."
+            f"SQLite's {by_check} failed{where}, the first message is {quoted(text_of(failed[0], 'message'))}; "
+            "a check tells what is damaged, not since when."
         )
         advice = "Stop what writes to it, keep the damaged file, and check the backup before you restore it."
         return Verdict(VerdictState.FOUND, sentence, advice, None, 0.99, numbers)

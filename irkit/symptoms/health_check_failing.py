@@ -25,6 +25,7 @@ _LONG = timedelta(minutes=1)
 _AFTER = timedelta(seconds=5)
 _MOMENT = timedelta(seconds=1)
 _LATEST = 3
+_NOT_BY_RESTART = "mend that first, a restart will not"
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -275,9 +276,12 @@ def _ran_out_of_memory(subject: Row | None, episode: Episode) -> bool:
 def _advice(subject: Row | None, explained_by: str, *, recovered: bool, logs_kept: bool) -> str:
     if recovered:
         return "It passes again; find out why it failed before it does so once more."
+    stopped = subject is not None and text_of(subject, "state") in STOPPED
     if explained_by:
-        return f"The evidence blames {explained_by.replace('-', ' ')}; mend that first, a restart will not."
-    if subject is not None and text_of(subject, "state") in STOPPED:
+        blamed = f"The evidence blames {explained_by.replace('-', ' ')}"
+        # what has ended serves nobody until it is started, though that mends nothing
+        return f"{blamed}; {'a start brings it back only until that ends it again' if stopped else _NOT_BY_RESTART}."
+    if stopped:
         kept = "this evidence holds those of its window" if logs_kept else "this evidence has none of them"
         return f"Read why it ended. Restarting it keeps its logs, removing or recreating it loses them; {kept}."
     return "A restart loses what is in its memory, so look there first; its logs stay until the container is removed."

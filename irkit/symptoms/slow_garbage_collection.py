@@ -58,14 +58,15 @@ def _from_answers(health_history: pd.DataFrame | None) -> Verdict:
     slow = sum((number_of(row, "total_s") or 0.0) > _LONG_S for row in answers)
     numbers: dict[str, object] = {"pauses": 0, "probes": len(answers), "probes_slow": slow}
     most = share_interval(slow, len(answers)).high or 1.0
-    counted = f"{slow} of {count(len(answers), 'health probe')} waited longer than {seconds(_LONG_S)}"
+    counted = f"{slow or 'none'} of {count(len(answers), 'health probe')} waited longer than {seconds(_LONG_S)}"
     if most < _MUCH:
         sentence = (
             f"No service logs its garbage collections, but {counted}, "
             f"so pauses of that length took less than {percent(most)} of the time (95 %)."
         )
         return Verdict(VerdictState.CLEAR, sentence, confidence=0.7, numbers=numbers)
-    told = f"; {counted}, which has many causes and rules none out" if answers else ""
+    why = "which has many causes and rules none out" if slow else "which are too few to rule such pauses out"
+    told = f"; {counted}, {why}" if answers else ""
     sentence = f"No service logs its garbage collections, and nothing else collected tells how long they take{told}."
     advice = "Have the runtime log them: gc.set_debug(gc.DEBUG_STATS) in Python, -Xlog:gc for a JVM, node --trace-gc."
     return Verdict(VerdictState.UNKNOWN, sentence, advice, numbers=numbers)

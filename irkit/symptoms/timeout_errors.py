@@ -34,7 +34,7 @@ def detect(
     in_log = len(said) + (len(answered) if answered is not None else 0)
     parts = {
         count(len(probes), "probe"): len(probes),
-        count(len(checks), "check") + " by the engine": len(checks),
+        count(len(checks), "health check") + " by the engine": len(checks),
         count(len(said), "error") + " in the log": len(said),
         count(in_log - len(said), "request") + " answered 408, 499 or 504": in_log - len(said),
     }

@@ -81,3 +81,14 @@ def test_looks_after_the_end_of_the_window_are_said_to_be_so(tmp_path: Path) -> 
     assert header_of(at_once).looked_to is None
     assert "its last look" not in html(at_once.header)
     assert "the last at" not in html(at_once.impact)
+
+
+def test_a_symptom_is_the_reason_of_the_summarys_sentence_without_a_second_colon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IRKIT_HOME", str(tmp_path))
+    filed, _ = drill.file("database-corruption", workspace.load_settings(), 42)
+    made = workspace.postmortem(filed, workspace.gather(filed, "never"))
+    assert "The evidence points at Database Corruption by “Data inconsistency”: SQLite's quick_check (47" in str(
+        made.summary
+    )

@@ -25,3 +25,28 @@ def test_a_check_passes_when_it_is_answered_and_only_once_where_the_service_ends
     assert once == [("03:12:07", "Health check passes once, 1 s before it exits")]
     again = told_of_checks(tmp_path / "again", [passed(40, 2.6)])
     assert again == [("03:12:51", "Health check passes again")]
+
+
+def test_a_traceback_that_breaks_off_is_not_quoted_by_its_frame(tmp_path: Path) -> None:
+    frame = 'Traceback (most recent call last):\n  File "urllib/request.py", line 216, in urlopen'
+
+    def shown(folder: str, output: str) -> tuple[str, str, str]:
+        rows = [*container_health(), passed(-12, 1), passed(-8, 1) | {"exit_code": 1, "output": output}]
+        told = report_of(example_bundle(tmp_path / folder, instead={"container_health": rows})).timeline
+        assert not isinstance(told, Gap)
+        row = [row for row in told.rows if row.text.startswith("Health check fails")][-1]
+        return row.text, row.quote, row.full
+
+    broken = shown("broken", frame)
+    assert broken == ("Health check fails; what it said breaks off in a traceback", "", frame)
+    whole = f"{frame}\nurllib.error.URLError: refused"
+    assert shown("whole", whole) == ("Health check fails", "urllib.error.URLError: refused", whole)
+
+
+def test_what_the_engine_tells_of_a_container_is_told_in_words(tmp_path: Path) -> None:
+    own = {"service": "jarvis-api", "name": "jarvis-jarvis-api-1", "at": CRASH, "exit_code": None}
+    events: list[Row] = [own | {"action": "oom"}, own | {"action": "kill", "signal": "15"}, own | {"action": "rename"}]
+    told = report_of(example_bundle(tmp_path, instead={"container_events": events})).timeline
+    assert not isinstance(told, Gap)
+    words = {row.text for row in told.rows}
+    assert {"Out of memory: the kernel kills a process of it", "Was sent signal 15", "Container event: rename"} <= words

@@ -237,3 +237,39 @@ def test_a_heap_of_which_nobody_saw_the_growth_shows_none() -> None:
     twice = told("gradual-memory-increase", {"heap": {"processes": [once, heap_findings()]}})
     assert twice.state is VerdictState.FOUND
     assert twice.sentence.startswith("By 2 snapshots of the heap of ")
+
+
+def test_what_two_checks_of_a_database_tell_is_not_added_up() -> None:
+    rows = [
+        {"check": check, "ok": False, "message": message, "table": None}
+        for check in ("quick_check", "integrity_check")
+        for message in ("Page 3: damaged", "Page 9: damaged")
+    ]
+    found = told("data-inconsistency", {"database_integrity": rows})
+    assert found.sentence == (
+        "SQLite's quick_check (2 messages) and integrity_check (2 messages) failed, the first message is "
+        "“Page 3: damaged”; a check tells what is damaged, not since when."
+    )
+
+
+def test_probes_that_were_all_quick_are_said_to_be_too_few() -> None:
+    probes = [{"at": at(second), "verdict": "healthy", "total_s": 0.02} for second in range(20)]
+    quick = told("slow-garbage-collection", {"health_history": probes})
+    assert "; none of 20 health probes waited longer than 500 ms, which are too few to rule" in quick.sentence
+    slow = told("slow-garbage-collection", {"health_history": [*probes, probes[0] | {"at": at(30), "total_s": 0.9}]})
+    assert "; 1 of 21 health probes waited longer than 500 ms, which has many causes" in slow.sentence
+
+
+def test_a_check_that_the_engine_gave_up_is_named() -> None:
+    given_up = check(5, -1) | {"output": "Health check exceeded timeout (3s)"}
+    found = told("timeout-errors", {"container_health": [given_up]})
+    assert found.sentence == "Timeouts at 03:00:05 UTC: 1 health check by the engine."
+
+
+def test_where_it_ended_a_restart_is_not_said_to_be_in_vain() -> None:
+    """It serves again until the same happens; of one that still runs it mends nothing."""
+    ended = {**API, "state": "exited", "exit_code": 137, "oom_killed": True, "finished_at": at(60)}
+    ended |= {"ports": "127.0.0.1:8000->8000/tcp"}
+    probes = [{"at": at(72), "url": URL, "verdict": "refused"}]
+    advice = told("health-check-failing", {"containers": [ended], "health": probes}).advice
+    assert advice.startswith("The evidence blames memory leak; a start brings it back only until that ends it again.")
