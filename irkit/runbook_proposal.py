@@ -17,11 +17,16 @@ from irkit import runbook as runbooks
 from irkit.errors import InputError
 from irkit.markdown import words_of
 from irkit.message_text import fit, one_line
-from irkit.model import Event, EventKind, Finding, Incident, IncidentType, VerdictState
+from irkit.model import Event, EventKind, Finding, Incident, IncidentType, Step, VerdictState
 from irkit.runbook import Runbook
-from irkit.steps import DONE, FAILED, is_begun, outcome_of
+from irkit.steps import DONE, FAILED, Try, is_begun, outcome_of, tries
 
 _WORDS_CHARS = 200
+_STEM_CHARS = 3
+_MEANS = re.compile(r"\b(?:after|by|since|through|thanks to)\b", re.IGNORECASE)
+_SMALL = frozenset(
+    words_of("a all an and are as at been for had has have in is it its of on that the them then this to was")
+)
 _BULLET = re.compile(r"\s*[-*+]\s+")
 _NUMBERED = re.compile(r"(\s*)(\d{1,4})([.)])(\s+)")
 _GLOB = re.compile(r"[*?\[]")
@@ -175,10 +180,18 @@ def _failed_steps(of: _Lesson) -> Iterator[Proposal]:
 def _new_steps(of: _Lesson) -> Iterator[Proposal]:
     """Propose as a last step what was done instead of one, or made it well again where none did."""
     taken = [one for one in of.timeline if "step" in one.data]
-    tried = [(one, _why(one), "What was done") for one in taken if one.data.get("outcome") == "deviated"]
+    own = {step.number: step for step in of.kind.resolution}
+    tried = [
+        (one, text, "What was done")
+        for one in taken
+        if one.data.get("outcome") == "deviated"
+        and not _is_of(text := _why(one), [step for number, step in own.items() if number == one.data["step"]])
+    ]
     healed = next((one for one in of.timeline if one.kind is EventKind.MITIGATED and one.text.strip()), None)
     if healed and (not taken or any(_did_not_help(one) for one in taken)):
-        tried.append((healed, _words(healed.text), "What helped"))
+        done = [own[number] for number, many in tries(of.timeline, of.kind.resolution).items() if _mends(many[-1])]
+        if not _is_of(text := _words(healed.text), done):
+            tried.append((healed, text, "What helped"))
     last = max(of.kind.resolution, key=lambda one: one.line, default=None)
     numbered = _NUMBERED.match(_line(of.runbook, last.line)) if last else None
     if not last or not numbered:
@@ -196,6 +209,26 @@ def _new_steps(of: _Lesson) -> Iterator[Proposal]:
         row = f"{numbered[1]}{number}{numbered[3]}{numbered[4]}{said}"
         reason = f"{of.kind.title}: in {of.incident.label} this was done, and no step says it: {text}"
         yield Proposal("new step", of.kind.slug, reason, Edit(last.line, row, after=True), event.evidence)
+
+
+def _is_of(text: str, steps: Sequence[Step]) -> bool:
+    """Say whether words name as the means what one of these steps says, and nothing beyond: they tell its effect.
+
+    The means is what comes after such a word as "after", else what comes before a colon.
+    """
+    means = re.split(r"[:;.]", _MEANS.split(text, maxsplit=1)[-1])[0]
+    named = [word for word in words_of(means) if word not in _SMALL]
+    return bool(named) and any(all(_has(step, word) for word in named) for step in steps)
+
+
+def _has(step: Step, word: str) -> bool:
+    """Say whether a step has a word in any of its forms: that it is restarted is its restart."""
+    stems = (one.rstrip("ey") for one in words_of(f"{step.text} {step.command or ''}"))
+    return any(word.startswith(stem) for stem in stems if len(stem) >= _STEM_CHARS)
+
+
+def _mends(last: Try) -> bool:
+    return last.outcome == DONE and last.changes
 
 
 def _alike(some: set[str], other: set[str]) -> bool:

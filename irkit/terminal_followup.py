@@ -15,6 +15,8 @@ from irkit.phrase import count
 from irkit.postmortem_lint import Lack
 from irkit.terminal_parts import plain, table
 
+# what the command for a step would say where it has nothing to say
+_NOTHING = "nothing is left"
 _DUE_STYLE = {"due": "bold yellow", "done": "green", "skipped": "dim", "not needed": "dim"}
 
 
@@ -43,8 +45,11 @@ def follow_up_view(incident_id: int, due: Sequence[Due], notes: Mapping[Task, st
             if line:
                 what.append_text(plain(f"\n{line}", "dim"))
         if one.state == "due":
-            what.append_text(plain(f"\n→ {one.command}", "cyan"))
-            what.append_text(plain(f"\n  then irkit follow-up {incident_id} --done {one.step.number}", "cyan"))
+            recorded = f"irkit follow-up {incident_id} --done {one.step.number}"
+            settled = notes.get(one.task, "").startswith(_NOTHING)
+            ways = (f"→ {recorded}",) if settled else (f"→ {one.command}", f"  then {recorded}")
+            for way in ways:
+                what.append_text(plain(f"\n{way}", "cyan"))
         rows.add_row(str(one.step.number), Text(one.state, _DUE_STYLE.get(one.state, "")), what)
     return rows
 

@@ -72,6 +72,10 @@ def test_the_patch_is_taken_by_git_and_the_runbook_is_as_proposed(irkit: Run, tm
     assert again.out == ""
     said = f"irkit: INC-42 suggests no change to the runbook ({tmp_path}/ops/runbook.md), or it is made already\n"
     assert again.err == f"{said}  → irkit follow-up 42 --done 2\n"
+    left = irkit("follow-up", "42").out
+    assert "nothing is left to be proposed" in left
+    assert "irkit runbook propose" not in left
+    assert "→ irkit follow-up 42 --done 2" in left
 
 
 def test_the_alert_and_its_unit_test_are_files_promtool_passes(irkit: Run, tmp_path: Path) -> None:

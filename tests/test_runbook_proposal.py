@@ -123,6 +123,28 @@ def test_what_the_runbook_says_already_is_not_proposed() -> None:
     assert "new step" in kinds(event(2, EventKind.MITIGATED, "put the old certificate back"))
 
 
+def test_the_effect_of_a_step_that_was_done_is_no_new_step() -> None:
+    done = event(1, EventKind.ACTION, "restart api: done and verified.", step=1, verified=True)
+    left_out = event(2, EventKind.NOTE, "", step=2, outcome="skipped")
+    assert "new step" not in kinds(
+        done, left_out, event(3, EventKind.MITIGATED, "Chats are answered after the restart")
+    )
+    for more in ("Chats are answered after remounting data/ and a restart", "restarted it after remounting data/"):
+        assert more in kinds(done, left_out, event(3, EventKind.MITIGATED, more))["new step"].reason
+    # a restart that was never made, or did not help, is worth a word
+    told = event(3, EventKind.MITIGATED, "Chats are answered since the API was restarted by hand")
+    assert "new step" in kinds(left_out, told)
+
+
+def test_a_step_done_in_another_way_that_says_no_more_than_the_step_is_no_new_one() -> None:
+    def kept(words: str) -> bool:
+        told = f"Step 1 (Restart the service): deviated. {words}"
+        return "new step" in kinds(event(1, EventKind.NOTE, told, step=1, outcome="deviated"))
+
+    assert not kept("Restarted it: the pool stays full, so somebody holds it.")
+    assert kept("Restarted the database pool alone: it was enough.")
+
+
 @pytest.mark.parametrize(
     "hostile",
     [
