@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from irkit.records import Row, integer_of, rows_of, text_of, time_of
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CLIENT_ERROR = 400
+# how long after a provider's answer the service may log its own
+_ANSWERED = timedelta(seconds=5)
 # names that errors of client libraries bear, for services whose health answer names no provider
 _KNOWN = re.compile(r"\b(openai|anthropic|ollama|gemini|mistral|cohere|bedrock)\b", re.IGNORECASE)
 _NAMED = re.compile(r"\bprovider[=: ]{1,2}[\"']?([\w.-]{1,60})", re.IGNORECASE)
@@ -44,6 +46,28 @@ class Failure:
     first: datetime | None
     last: datetime | None
     line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The answers of one route that needs a provider, with one status: how many, from when to when."""
+
+    route: str
+    status: int
+    count: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Uncalled:
+    """Failed requests to `services` that got to no provider: how many, from when to when, `since` the last that did."""
+
+    services: tuple[str, ...]
+    count: int
+    since: datetime
+    first: datetime
+    last: datetime
 
 
 def provider_names(providers: Iterable[Row], limits: Iterable[Row], services: Iterable[str]) -> tuple[str, ...]:
@@ -92,15 +116,39 @@ def failures(errors: pd.DataFrame | None, names: Sequence[str]) -> tuple[Failure
     return tuple(sorted(made, key=lambda item: (-item.count, item.provider, item.pattern)))
 
 
-def statuses(requests: pd.DataFrame | None) -> tuple[tuple[str, int, int], ...]:
-    """Return how often the routes that need a provider were answered with which status: (route, status, requests)."""
-    counts: dict[tuple[str, int], int] = {}
+def answers(requests: pd.DataFrame | None) -> tuple[Answers, ...]:
+    """Return how often the routes that need a provider were answered with which status, from when to when."""
+    times: dict[tuple[str, int], list[datetime]] = {}
     for row in rows_of(requests):
         path, status = text_of(row, "path").partition("?")[0], integer_of(row, "status_code")
-        if status is not None and AI_PATH.search(path):
-            key = (f"{text_of(row, 'method')} {path}", status)
-            counts[key] = counts.get(key, 0) + 1
-    return tuple((route, status, number) for (route, status), number in sorted(counts.items()))
+        if status is not None and (at := time_of(row, "at")) and AI_PATH.search(path):
+            times.setdefault((f"{text_of(row, 'method')} {path}", status), []).append(at)
+    return tuple(
+        Answers(route, status, len(every), min(every), max(every)) for (route, status), every in sorted(times.items())
+    )
+
+
+def refused_uncalled(requests: pd.DataFrame | None, calls: Sequence[Call]) -> Uncalled | None:
+    """Return the requests that needed a provider and failed after all calls to providers that did; None for none.
+
+    `calls` are those of every provider's own log: what fails when none of theirs does never got to one.
+    """
+    last = max((one.at for one in calls if one.failed), default=None)
+    if last is None:
+        return None
+    failed = [
+        (at, text_of(row, "service"))
+        for row in rows_of(requests)
+        if (at := time_of(row, "at"))
+        and at > last + _ANSWERED
+        and (integer_of(row, "status_code") or 0) >= _CLIENT_ERROR
+        and AI_PATH.search(text_of(row, "path"))
+    ]
+    if not failed:
+        return None
+    times = [at for at, _ in failed]
+    services = tuple(sorted({service for _, service in failed}))
+    return Uncalled(services, len(failed), last, min(times), max(times))
 
 
 def provider_in(line: str, names: Sequence[str]) -> str:

@@ -8,7 +8,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from irkit.provider_calls import failures, latency_told, own_calls, provider_in, provider_names, statuses, told_failures
+from irkit.provider_calls import (
+    Answers,
+    answers,
+    failures,
+    latency_told,
+    own_calls,
+    provider_in,
+    provider_names,
+    told_failures,
+)
 from tests.symptoms.evidence import frame
 
 AT = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)
@@ -73,8 +82,14 @@ def test_errors_that_say_the_same_but_for_numbers_are_one_kind() -> None:
 
 def test_ai_routes_are_counted_by_status() -> None:
     rows = [("api", "/api/chat?stream=1", 200), ("api", "/api/chat", 200), ("api", "/api/chat", 429), ("api", "/", 500)]
-    assert statuses(asked(*rows)) == (("POST /api/chat", 200, 2), ("POST /api/chat", 429, 1))
-    assert statuses(None) == ()
+    told = answers(asked(*rows))
+    assert [(one.route, one.status, one.count) for one in told] == [
+        ("POST /api/chat", 200, 2),
+        ("POST /api/chat", 429, 1),
+    ]
+    assert isinstance(told[0], Answers)
+    assert told[0].first < told[0].last
+    assert answers(None) == ()
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from irkit.charts import (
     StackedBars,
 )
 from irkit.charts.svg import step_s
-from irkit.phrase import clock
-from irkit.provider_calls import Call, Failure
+from irkit.phrase import between, clock, count, listing
+from irkit.provider_calls import Answers, Call, Failure
 from irkit.rate_limits import Usage
 from irkit.records import text_of
 from irkit.report.excerpt import quoted
@@ -58,7 +58,10 @@ class ProviderState:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Providers(Shown):
-    """The providers, the sick ones first, and their calls over time; `asked` is how their health was last asked for."""
+    """The providers, the sick ones first, and their calls over time; `asked` is how their health was last asked for.
+
+    `refused` tells of requests that failed without a call to any: the service itself refused them.
+    """
 
     heading: ClassVar[str] = "Providers over time"
     anchor: ClassVar[str] = "providers"
@@ -66,6 +69,7 @@ class Providers(Shown):
     strip: IncidentStrip | None
     asked: str
     evidence: tuple[str, ...]
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class ProviderFailures(Shown):
     heading: ClassVar[str] = "Failing calls"
     anchor: ClassVar[str] = "failing-calls"
     rows: tuple[FailureRow, ...]
-    statuses: tuple[tuple[str, int, int], ...]
+    answers: tuple[Answers, ...]
     total: int
     kinds: int
     evidence: tuple[str, ...]
@@ -115,7 +119,9 @@ def providers(of: Material) -> Providers | Gap:
     rows = [_state(name, states.get(name), calls, errors) for name in names]
     rows.sort(key=lambda row: (row.healthy is not False, -(row.failed or 0) - row.errors))
     evidence = of.view.ids("providers", "logs", "health_history")
-    return Providers(tuple(rows), _strip(of, names, calls, errors), _asked(of), evidence)
+    # where a provider keeps its log elsewhere, nobody here knows that it was not called
+    refused = _refused(of, calls) if all(row.calls is not None for row in rows) else ""
+    return Providers(tuple(rows), _strip(of, names, calls, errors), _asked(of), evidence, refused)
 
 
 def failing_calls(of: Material) -> ProviderFailures | Gap:
@@ -130,7 +136,7 @@ def failing_calls(of: Material) -> ProviderFailures | Gap:
         for one in found[:_MAX_FAILURES]
     )
     total = sum(one.count for one in found)
-    return ProviderFailures(rows, provider_calls.statuses(of.view.traffic()), total, len(found), cited)
+    return ProviderFailures(rows, provider_calls.answers(of.view.traffic()), total, len(found), cited)
 
 
 def limits(of: Material) -> RateLimits | Gap:
@@ -148,6 +154,17 @@ def limits(of: Material) -> RateLimits | Gap:
     known = [one for one in usages if one.used is not None and one.limit]
     return RateLimits(
         tuple((one, _resets(one, at)) for one in usages), _saturation(known), at, of.view.ids("rate_limits")
+    )
+
+
+def _refused(of: Material, calls: Sequence[Call]) -> str:
+    found = provider_calls.refused_uncalled(of.view.traffic(), calls)
+    if found is None:
+        return ""
+    return (
+        f"After the last failed call to a provider, at {clock(found.since)}, {count(found.count, 'request')} failed "
+        f"all the same{between(found.first, found.last)}, and no provider logged one of them: "
+        f"{listing(found.services)} refused them itself, or its calls got to none."
     )
 
 

@@ -50,7 +50,29 @@ def test_failing_calls_are_grouped_by_what_they_say(report: Report) -> None:
     assert isinstance(made, ProviderFailures)
     assert (made.total, made.kinds) == (200, 1)
     assert made.rows[0].failure.provider == "provider-alpha"
-    assert ("POST /api/chat", 429, 200) in made.statuses
+    refused = next(one for one in made.answers if one.status == 429)
+    assert (refused.route, refused.count, refused.first, refused.last) == ("POST /api/chat", 200, at(301), at(599))
+    assert "03:05:01" in html(made)
+
+
+def test_what_fails_after_the_last_failed_call_is_told_where_the_providers_calls_are(
+    report: Report, tmp_path: Path
+) -> None:
+    assert isinstance(report.providers, Providers)
+    assert report.providers.refused == "", "a provider was called for each"
+    evidence = limited()
+    quiet = [row for row in evidence["logs"] if row["service"] != "provider-alpha" or row["at"] < at(330)]
+    made = closer_report(tmp_path / "stopped", "provider-failures", evidence | {"logs": quiet}).providers
+    assert isinstance(made, Providers)
+    assert made.refused.startswith(
+        "After the last failed call to a provider, at 03:05:29 UTC, 177 requests failed all the"
+    )
+    assert "jarvis-api refused them itself, or its calls got to none." in text(made)
+    # of a provider whose log is not here nobody can say that it was not called
+    abroad = [row for row in evidence["logs"] if row["service"] != "provider-beta"]
+    elsewhere = closer_report(tmp_path / "abroad", "provider-failures", evidence | {"logs": abroad}).providers
+    assert isinstance(elsewhere, Providers)
+    assert elsewhere.refused == ""
 
 
 def test_limits_say_who_is_limited_how_far_and_until_when(report: Report) -> None:
