@@ -187,7 +187,7 @@ def _events(view: View, shown: Window) -> list[Lane]:
         code = whole(row.get("exit_code"))
         bad = action in _BAD_ACTIONS and not (action == "die" and code == 0)
         service = str(row.get("service") or "container")
-        label = f"{service} exited, code {code}" if action == "die" else f"{service} {action.removeprefix(_HEALTH)}"
+        label = f"{service} exited, code {code}" if action == "die" else f"{service} {_word(action)}"
         rank = _BAD_ACTIONS.index(action) if bad else None
         if action == "start" and service in ended:
             label, rank = f"{service} started again", len(_BAD_ACTIONS)
@@ -201,6 +201,10 @@ def _events(view: View, shown: Window) -> list[Lane]:
     kept = sorted(marks, key=lambda mark: (not mark.bad, mark.rank is None))[:_MAX_MARKS]
     legend = f"{_MAX_MARKS} of {len(marks)} drawn" if len(marks) > _MAX_MARKS else ""
     return [MarkLane("Container events", tuple(sorted(kept, key=lambda mark: mark.at)), legend=legend)]
+
+
+def _word(action: str) -> str:
+    return "out of memory" if action == "oom" else action.removeprefix(_HEALTH)
 
 
 def _inside(shown: Window, frame: pd.DataFrame | None) -> pd.DataFrame | None:
