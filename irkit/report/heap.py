@@ -12,6 +12,7 @@ from irkit.model import VerdictState
 from irkit.phrase import count, grouped, percent, seconds, size
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
+from irkit.signs import STOPPED
 
 KIND = "heap"
 TYPE = "memory-leak"
@@ -232,6 +233,9 @@ def _again(of: Material) -> str:
     name = next((str(numbers["name"]) for numbers in grown if numbers.get("name")), "NAME")
     typed = f"--container {name} --incident {of.incident.id}"
     unasked = f"of a process without IRKIT_MEMORY_AGENT=1 `irkit memory attach {typed}`"
+    if any(row.get("name") == name and row.get("state") in STOPPED for row in of.view.records("containers")):
+        # there is nothing left to look into, and nothing that a restart would destroy
+        return f"Its process has ended. Once it runs again and grows: `irkit memory snapshot {typed}`; {unasked}"
     return f"Before any restart: `irkit memory snapshot {typed}`; {unasked}"
 
 

@@ -40,6 +40,8 @@ def test_of_the_dead_nothing_is_foretold(leak: Report) -> None:
     shown = "\n".join(str(section) for section in leak.sections)
     assert "is reached in" not in shown
     assert "if it goes on" not in shown
+    assert "Before any restart" not in shown
+    assert "Its process has ended. Once it runs again and grows: irkit memory snapshot --container" in shown
     assert "killed at its limit, 19:32:03 UTC" in shown
     assert "Exited with code 137, killed for its use of memory" in str(leak.timeline)
     assert "0 uncollectable, 0.3346s elapsed" not in str(leak.timeline)
