@@ -6,9 +6,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from irkit.phrase import between, count
 from irkit.records import Row, in_order, integer_of, number_of, rows_of, text_of, time_of
 from irkit.signs import HEALTH_PATH, STOPPED
 
@@ -20,6 +22,7 @@ _ASKED = timedelta(seconds=30)
 # how far apart the clocks may be of who asks and who logs the answer
 _CLOCKS = timedelta(seconds=0.5)
 _LONGEST_S = 60.0
+_SILENT = timedelta(minutes=1)
 # what a restart by hand may take: to let go of its port, to come back, and to be well again
 _STOPPING, _RESTART, _STARTING = timedelta(seconds=15), timedelta(seconds=60), timedelta(seconds=60)
 
@@ -152,3 +155,30 @@ def _asked_for(die: Row, events: list[Row]) -> bool:
     # what was started again since then ended by itself
     started = max((row["at"] for row in events if row.get("action") == "start" and row["at"] < die["at"]), default=None)
     return any(timedelta() <= die["at"] - at < _ASKED for at in kills if started is None or at >= started)
+
+
+def but_for(checks: list[tuple[datetime, bool]], began: datetime) -> str:
+    """Tell of what passed amid the failing, which ends it as little as it began it."""
+    passed = sorted(at for at, passed in checks if passed and at > began)
+    if not passed:
+        return ""
+    who = "one that" if len(passed) == 1 else f"{len(passed)} that"
+    return f", but for {who} passed{between(passed[0], passed[-1])}"
+
+
+def since_then(checks: list[tuple[datetime, bool]], until: datetime, *, passing: str) -> str:
+    """Tell how the checks went since those of an episode passed again, in words that go on a sentence."""
+    later = [(at, passed) for at, passed in checks if at >= until]
+    failed = sum(not passed for _, passed in later)
+    if failed:
+        return f"; {failed} of the {count(len(later), 'check')} since then failed"
+    return f" and {passing}pass since{_unseen(sorted(at for at, _ in later))}"
+
+
+def _unseen(times: list[datetime]) -> str:
+    """Say where checks that pass leave a long time of which nothing is known: a container that was down has none."""
+    steps = sorted((after - before, before, after) for before, after in pairwise(times))
+    if not steps or steps[-1][0] < max(_SILENT, 10 * steps[len(steps) // 2][0] if len(steps) > 1 else _SILENT):
+        return ""
+    _, before, after = steps[-1]
+    return f", with none on record{between(before, after)}"

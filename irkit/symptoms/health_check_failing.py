@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose import Example, symptom
@@ -12,7 +11,17 @@ from irkit.model import Verdict, VerdictState
 from irkit.onset import Episode, episode_of
 from irkit.phrase import between, clock, count, listing, quoted, since, were
 from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
-from irkit.service_checks import ENDED_ON_PURPOSE, badness, checks_of, crashed, ends_of, subject_of, unasked
+from irkit.service_checks import (
+    ENDED_ON_PURPOSE,
+    badness,
+    but_for,
+    checks_of,
+    crashed,
+    ends_of,
+    since_then,
+    subject_of,
+    unasked,
+)
 from irkit.signs import STOPPED, Sign, container_told, has, incident_of_most, near, telling_message
 from irkit.wholeness import unless_cut
 
@@ -21,7 +30,6 @@ if TYPE_CHECKING:
 
 _BAD = frozenset({"down", "unhealthy", "error", "fail", "failed", "failing", "unavailable", "critical"})
 _BEFORE = timedelta(seconds=60)
-_LONG = timedelta(minutes=1)
 _AFTER = timedelta(seconds=5)
 _MOMENT = timedelta(seconds=1)
 _LATEST = 3
@@ -178,13 +186,13 @@ def _sentence(
         of_whom = "" if failing or not name else f" of {name}"
         what = f"health checks{of_whom}" if began else f"the service {name}".rstrip()
         span = between(began or episode.onset, episode.until)
-        parts.append(f"{what} failed{span}{_since_then(checks, episode, passing='' if began else 'its checks ')}")
+        parts.append(f"{what} failed{span}{since_then(checks, episode.until, passing='' if began else 'its checks ')}")
     else:
         down = subject is not None and text_of(subject, "state") in STOPPED
         if not failing:
             parts.append(f"the service {name} does not run" if down else f"the engine's health check of {name} fails")
         if began is not None and began < min((row["at"] for row in in_order(failing)), default=_NEVER) - _MOMENT:
-            parts.append(f"health checks have failed{since(began)}{_but_for(checks, began)}")
+            parts.append(f"health checks have failed{since(began)}{but_for(checks, began)}")
     if subject is not None:
         parts.append(container_told(subject))
     text = "; ".join(part for part in [*parts, *more] if part)
@@ -208,32 +216,6 @@ def _began_to_fail(checks: list[tuple[datetime, bool]], episode: Episode) -> dat
     """Return when checks began to fail: an episode may begin with the end of the container, and hold none at all."""
     first, end = episode.onset, episode.until or _NEVER
     return min((at for at, passed in checks if not passed and first is not None and first <= at < end), default=None)
-
-
-def _but_for(checks: list[tuple[datetime, bool]], began: datetime) -> str:
-    """Tell of what passed amid the failing, which ends it as little as it began it."""
-    passed = sorted(at for at, passed in checks if passed and at > began)
-    if not passed:
-        return ""
-    who = "one that" if len(passed) == 1 else f"{len(passed)} that"
-    return f", but for {who} passed{between(passed[0], passed[-1])}"
-
-
-def _since_then(checks: list[tuple[datetime, bool]], episode: Episode, *, passing: str) -> str:
-    later = [(at, passed) for at, passed in checks if episode.until is not None and at >= episode.until]
-    failed = sum(not passed for _, passed in later)
-    if failed:
-        return f"; {failed} of the {count(len(later), 'check')} since then failed"
-    return f" and {passing}pass since{_unseen(sorted(at for at, _ in later))}"
-
-
-def _unseen(times: list[datetime]) -> str:
-    """Say where checks that pass leave a long time of which nothing is known: a container that was down has none."""
-    steps = sorted((after - before, before, after) for before, after in pairwise(times))
-    if not steps or steps[-1][0] < max(_LONG, 10 * steps[len(steps) // 2][0] if len(steps) > 1 else _LONG):
-        return ""
-    _, before, after = steps[-1]
-    return f", with none on record{between(before, after)}"
 
 
 def _how(row: Row) -> str:
