@@ -192,7 +192,8 @@ def _proposed(incident: Incident, ideas: Sequence[Proposal]) -> str:
     if not ideas:
         return "nothing is left to be proposed"
     elsewhere = sum(one.incident_type != incident.type for one in ideas)
-    aside = f", {elsewhere} of them to other chapters" if elsewhere else ""
+    which = f"{elsewhere} of them to" if elsewhere < len(ideas) else "to"
+    aside = f", {which} other chapters" if elsewhere else ""
     return f"{count(len(ideas), 'change')} proposed{aside}"
 
 

@@ -89,6 +89,8 @@ def _rises(rising: list[Growth], requests: pd.DataFrame | None) -> Verdict:
         advice = "Watch it until the traffic is back to normal: a leak goes on, a busy service gives it back."
         return Verdict(VerdictState.UNKNOWN, sentence, advice, worst.onset, 0.5, numbers)
     advice = "Take a memory snapshot now and one later, and compare; a restart destroys the evidence."
+    if worst.until is not None:
+        advice = "Once it runs again and grows, take a memory snapshot and one later, and compare."
     confidence = 0.8 if worst.until is not None else 0.9
     return Verdict(VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers)
 
