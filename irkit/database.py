@@ -123,7 +123,7 @@ def _sqlite(path: Path, *, create: bool) -> sa.Engine:
 def _engine(path: Path) -> sa.Engine:
     def open_connection() -> sqlite3.Connection:
         # mode=rw: a file that has gone since is an error, not a new and empty store
-        uri = f"file:{quote(str(path))}?mode=rw"
+        uri = f"file:{quote(str(path))}?{'mode=ro&immutable=1' if _is_frozen(path) else 'mode=rw'}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
             connection.execute("PRAGMA foreign_keys = ON")
@@ -136,6 +136,15 @@ def _engine(path: Path) -> sa.Engine:
     engine = sa.create_engine("sqlite://", creator=open_connection, poolclass=sa.NullPool)
     sa.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _is_frozen(path: Path) -> bool:
+    """Say whether a store can be read and not even locked, as on a disk mounted read-only: nobody changes it then.
+
+    What a write-ahead log beside it holds would be left out (sqlite.org/uri.html), so one with anything in it counts.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY) and not (log.exists() and log.stat().st_size)
 
 
 def _begin(connection: sa.Connection) -> None:

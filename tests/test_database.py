@@ -52,7 +52,7 @@ def test_reading_where_no_store_is_makes_nothing(tmp_path: Path) -> None:
 def test_a_new_store_is_private_durable_and_alone_in_its_folder(tmp_path: Path) -> None:
     home = tmp_path / "deep" / "home"
     filed(home)
-    assert [path.name for path in home.iterdir()] == [STORE_NAME]
+    assert sorted(path.name for path in home.iterdir()) == [".gitignore", STORE_NAME]
     assert (home / STORE_NAME).stat().st_mode & 0o777 == 0o600
     assert home.stat().st_mode & 0o777 == 0o700
     with closing(sqlite3.connect(home / STORE_NAME)) as raw:
@@ -222,6 +222,20 @@ except Exception as error:
     assert "nothing was changed" in run.stderr
     assert open_store(Settings(home)).timeline(42) == before
     note(home)
+
+
+def test_a_store_on_a_disk_that_is_read_only_is_read_and_not_written(home: Path) -> None:
+    (home / "irkit.toml").write_text('home = "."\n')
+    command = (
+        'mount --bind . . && mount -o remount,bind,ro . && cd "$PWD" && "$0" show 42 && ! "$0" note 42 "lost" 2>&1'
+    )
+    irkit = Path(sys.executable).parent / "irkit"
+    mounts = ["unshare", "--mount", "--propagation", "private", "sh", "-c", command, str(irkit)]
+    done = subprocess.run(mounts, cwd=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "API down" in done.stdout
+    assert "is read-only; nothing was changed" in done.stdout
+    assert "lost" not in str(open_store(Settings(home)).timeline(42))
 
 
 def test_revisions_known_here_are_those_of_the_migrations() -> None:
