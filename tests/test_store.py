@@ -263,7 +263,7 @@ def test_two_processes_make_the_store_at_once(tmp_path: Path) -> None:
             process.communicate(timeout=60)
     assert (ana.returncode, bo.returncode) == (0, 0)
     assert opened(open_store(Settings(home))) == 1
-    assert [path.name for path in home.iterdir() if not path.name.startswith(STORE_NAME)] == []
+    assert [path.name for path in home.iterdir() if not path.name.startswith(STORE_NAME)] == [".gitignore"]
 
 
 def killed_while_writing(home: Path, after: int) -> list[tuple[int, int]]:

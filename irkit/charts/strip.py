@@ -247,16 +247,16 @@ def _peak(lane: BarLane | LineLane) -> str:
 
 def _bars(lane: BarLane, x: Callable[[datetime], float], base: float) -> list[str]:
     peak = max((bar.total for bar in lane.bars), default=0) or 1
-    parts = []
+    calm, alarm = [], []
     for bar in lane.bars:
         # as wide as its interval, whatever lies between it and the next
         wide = max(x(bar.at + timedelta(seconds=lane.step_s)) - x(bar.at) - 1, 1)
         tall, failed = bar.total / peak * _LANE_PX, bar.failed / peak * _LANE_PX
         if tall > failed:
-            parts.append(svg.rect(x(bar.at), base - tall, wide, tall - failed, "calm"))
+            calm.append((x(bar.at), base - tall, wide, tall - failed))
         if failed:
-            parts.append(svg.rect(x(bar.at), base - failed, wide, failed, "alarm"))
-    return parts
+            alarm.append((x(bar.at), base - failed, wide, failed))
+    return [*svg.rects(calm, "calm"), *svg.rects(alarm, "alarm")]
 
 
 def _curve(lane: LineLane, x: Callable[[datetime], float], base: float, width: int) -> list[str]:
@@ -285,7 +285,6 @@ def _marks(lane: MarkLane, x: Callable[[datetime], float], y: float, width: int)
         leader, look = ("leader", "alarmed") if mark.bad else ("axis", "name")
         labels.append(svg.line(x(mark.at), base - 8, x(mark.at), middle, leader))
         labels.append(svg.text(at - 4 if anchor == "start" else at - 12, base, mark.label, look, anchor))
-    for mark in lane.marks:
-        bad, at = mark.bad, x(mark.at)
-        parts.append(svg.rect(at - 3, middle - 3, 6, 6, "alarm") if bad else svg.circle(at, middle, 2.5, "ring"))
+    parts += svg.rings([(x(mark.at), middle) for mark in lane.marks if not mark.bad])
+    parts += [svg.rect(x(mark.at) - 3, middle - 3, 6, 6, "alarm") for mark in lane.marks if mark.bad]
     return [*labels, *parts], rows * _ROW_PX + _MARKS_PX

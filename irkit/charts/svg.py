@@ -39,7 +39,8 @@ font-variant-numeric:tabular-nums}
 .hot{fill:var(--shade);stroke:var(--alarm);stroke-width:1.5}.bare{stroke:none}.link{stroke:var(--calm);stroke-width:1.5}
 .milestone{stroke:var(--ink);stroke-width:1}.limit{stroke:var(--muted);stroke-width:1;stroke-dasharray:4 3}
 .trend{stroke:var(--alarm);stroke-width:2.5;stroke-dasharray:7 3}
-.curve{fill:none;stroke:var(--ink);stroke-width:1.5;stroke-linejoin:round}.dot{fill:var(--ink)}.ring{fill:var(--paper);stroke:var(--calm);
+.curve{fill:none;stroke:var(--ink);stroke-width:1.5;stroke-linejoin:round}.dot{fill:var(--ink)}.rim,.hole{fill:none;stroke:var(--calm);stroke-width:6.5;stroke-linecap:round}.hole{stroke:var(--paper);stroke-width:3.5}
+.ring{fill:var(--paper);stroke:var(--calm);
 stroke-width:1.5}
 """
 
@@ -70,6 +71,12 @@ def rect(x: float, y: float, width: float, height: float, look: str) -> str:
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{max(height, 0):.1f}" class="{look}"/>'
 
 
+def rects(sides: Sequence[tuple[float, float, float, float]], look: str) -> list[str]:
+    """Return rectangles (left, top, width, height) as one shape: many in the room of few."""
+    drawn = "".join(f"M{x:.1f} {y:.1f}h{width:.1f}v{max(height, 0):.1f}h-{width:.1f}z" for x, y, width, height in sides)
+    return [f'<path d="{drawn}" class="{look}"/>'] if drawn else []
+
+
 def line(x1: float, y1: float, x2: float, y2: float, look: str) -> str:
     """Return a straight line; `look` is a class of `STYLE`."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{look}"/>'
@@ -88,6 +95,12 @@ def polygon(points: Sequence[tuple[float, float]], look: str) -> str:
 def circle(x: float, y: float, radius: float, look: str) -> str:
     """Return a circle; `look` is a class of `STYLE`."""
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}" class="{look}"/>'
+
+
+def rings(centres: Sequence[tuple[float, float]]) -> list[str]:
+    """Return circles with an empty middle, many in the room of few: the round ends of lines without length."""
+    dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in centres)
+    return [f'<path d="{dots}" class="{look}"/>' for look in ("rim", "hole")] if dots else []
 
 
 def text_px(content: str) -> float:
