@@ -22,6 +22,8 @@ from irkit.settings import DockerTarget
 
 # the daemon keeps this many in memory, of all kinds and all containers (moby, daemon/events/events.go)
 KEPT_EVENTS = 256
+# more than may happen from the question for the Engine's time to the one for its events
+_BETWEEN = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PID_FILE = Path("/var/run/docker.pid")
 _START_TICKS_FIELD = 19  # of /proc/PID/stat after the name in brackets (proc(5), starttime)
@@ -63,17 +65,29 @@ def remembered_events(client: EngineClient, target: DockerTarget) -> Remembered:
         APIError: the Engine answers with an error.
         requests.RequestException: it does not answer.
     """
-    # the daemon's own clock says until when: for a time to come it would wait
-    now = parse_time(client.info()["SystemTime"]) or datetime.now(UTC)
-    until = f"{(now - _EPOCH) / timedelta(seconds=1):.6f}"
-    with get(client, "/events", {"since": 0, "until": until}, stream=True) as response:
-        known: list[Mapping[str, Any]] = [json.loads(line) for line in response.iter_lines() if line]
+    known = _known_now(client)
+    if KEPT_EVENTS - _BETWEEN <= len(known) < KEPT_EVENTS:
+        # what happened between our two questions has pushed as many old ones out, and is not among these
+        seen = {_identity(event) for event in known}
+        known += [event for event in _known_now(client) if _identity(event) not in seen]
     events = tuple(_of_ours(client, target, known))
     if len(known) >= KEPT_EVENTS:
         forgotten = f"the Docker Engine remembers its last {KEPT_EVENTS} only, older ones are lost"
         return Remembered(events, _at(known[0]), forgotten)
     forgotten = "the Docker Engine was started then and has forgotten what was before"
     return Remembered(events, _daemon_started_at(client, target), forgotten)
+
+
+def _known_now(client: EngineClient) -> list[Mapping[str, Any]]:
+    # the daemon's own clock says until when: for a time to come it would wait
+    now = parse_time(client.info()["SystemTime"]) or datetime.now(UTC)
+    until = f"{(now - _EPOCH) / timedelta(seconds=1):.6f}"
+    with get(client, "/events", {"since": 0, "until": until}, stream=True) as response:
+        return [json.loads(line) for line in response.iter_lines() if line]
+
+
+def _identity(event: Mapping[str, Any]) -> tuple[object, ...]:
+    return event["timeNano"], event["Action"], event["Actor"]["ID"]
 
 
 def _of_ours(client: EngineClient, target: DockerTarget, known: Sequence[Mapping[str, Any]]) -> list[ContainerEvent]:

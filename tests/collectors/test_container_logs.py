@@ -252,6 +252,19 @@ def test_whether_a_container_is_the_first_is_unknown_where_the_engine_has_forgot
     assert re.fullmatch(several, gap)
 
 
+def test_an_engine_that_forgets_while_it_is_asked_is_seen_to(lab: Lab, faulty_engine: FaultyEngine) -> None:
+    start = datetime.now(UTC)
+    lab.finish("web", python("print('here')"))
+    other = lab.create("other", SLEEP)
+    for number in range(256):
+        other.rename(f"{lab.project}-{number}")
+    # as on a busy machine: between the question for its time and the one for its events
+    faulty_engine.before("/events", lambda: [other.rename(f"{lab.project}-again-{number}") for number in range(5)])
+    target = replace(faulty_engine.target(lab), services=("web",))
+    (gap,) = gathered(collect, target, Window(start, start + timedelta(hours=1)))[1]
+    assert "the Docker Engine no longer knows" in gap
+
+
 def test_a_log_that_breaks_off_is_a_gap_and_the_others_stay(lab: Lab, faulty_engine: FaultyEngine) -> None:
     lab.finish("whole", python("[print('line', n) for n in range(1000)]"))
     broken = lab.finish("broken", python("[print('line', n) for n in range(1000)]"))
