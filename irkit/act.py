@@ -107,7 +107,7 @@ def lacking(action: Action, ask: Ask, bundles: Sequence[Bundle]) -> tuple[str, .
 
     A bundle counts that was sealed since the incident was noticed and since the last action that changed something.
     """
-    since = max([ask.incident.detected_at or ask.incident.opened_at, *_changes(ask.timeline)])
+    since = max([ask.incident.noticed_at, *_changes(ask.timeline)])
     return tuple(
         name
         for name in action.destroys

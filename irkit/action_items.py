@@ -139,7 +139,12 @@ def of_incidents(store: Store, incidents: Sequence[Incident]) -> Mapping[int, tu
     Raises:
         StoreError: the store cannot be read.
     """
-    found = ((one.id, items(store.timeline(one.id))) for one in incidents)
+    return of_timelines({one.id: store.timeline(one.id) for one in incidents})
+
+
+def of_timelines(timelines: Mapping[int, Iterable[Event]]) -> Mapping[int, tuple[ActionItem, ...]]:
+    """Return the action items of each incident that has any, given the timelines by incident."""
+    found = ((number, items(timeline)) for number, timeline in timelines.items())
     return {number: held for number, held in found if held}
 
 

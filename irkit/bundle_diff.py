@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -227,18 +227,26 @@ def _new_patterns(before: pd.DataFrame, after: pd.DataFrame) -> list[NewPattern]
         NewPattern(service, pattern, count, first[service, pattern].get("at"), text_of(first[service, pattern], "line"))
         for (service, pattern), count in counts.most_common()
     ]
-    return [one for one in made if not _known_but_for_redaction(one, known.get(one.service, {}))]
+    hidden = {
+        service: [_any_words(pattern) for pattern, hides in patterns.items() if hides]
+        for service, patterns in known.items()
+    }
+    return [
+        one
+        for one in made
+        if not _known_but_for_redaction(one, known.get(one.service, {}), hidden.get(one.service, []))
+    ]
 
 
-def _known_but_for_redaction(new: NewPattern, known: Mapping[str, bool]) -> bool:
-    """Say whether a pattern is one of those known, each with whether its lines hold placeholders, in other clothes.
+def _known_but_for_redaction(new: NewPattern, known: Iterable[str], hidden: Iterable[Any]) -> bool:
+    """Say whether a pattern is one of those known in other clothes; `hidden` match those whose lines hold placeholders.
 
     What one bundle has in words another may have as a placeholder, if it was redacted by other rules or once more.
     """
     if _PLACEHOLDER in new.example:
         worded = _any_words(new.pattern)
         return any(worded.fullmatch(pattern) for pattern in known)
-    return any(_any_words(pattern).fullmatch(new.pattern) for pattern, hidden in known.items() if hidden)
+    return any(pattern.fullmatch(new.pattern) for pattern in hidden)
 
 
 def _any_words(pattern: str) -> Any:  # noqa: ANN401 (re2 names no type for it)

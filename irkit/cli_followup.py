@@ -166,9 +166,10 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
         followup.Task.REPORT: f"{count(len(left), 'thing')} to mend" if left else "nothing to mend that can be checked",
         followup.Task.RUNBOOK: _proposed(incident, ideas),
     }
+    settled = () if ideas else (followup.Task.RUNBOOK,)
     can_send = not mail.lacks(settings.email)
     due = followup.follow_up(incident, store.timeline(incident_id), runbook, can_send=can_send)
-    console.show(terminal_followup.follow_up_view(incident_id, due, notes))
+    console.show(terminal_followup.follow_up_view(incident_id, due, notes, settled))
 
 
 def _nothing_left(incident_id: int, number: int, runbook: Runbook) -> None:

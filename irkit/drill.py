@@ -14,7 +14,7 @@ from typing import Any
 from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
 from irkit.errors import InputError, NotFoundError
 from irkit.model import EventKind, Incident, utc_now
-from irkit.notes import DRILL
+from irkit.notes import DRILL, drill_of
 from irkit.settings import Settings
 from irkit.store import Store, open_store
 
@@ -89,7 +89,7 @@ def _filed(store: Store, drill: Drill, incident_id: int | None) -> Incident | No
         events = store.timeline(incident_id)
     except NotFoundError:
         return None
-    if any(event.data.get(DRILL) == drill.name for event in events):
+    if drill_of(events) == drill.name:
         return store.incident(incident_id)
     raise InputError(
         f"INC-{incident_id} exists already and is not the drill {drill.name}",

@@ -206,7 +206,7 @@ def _ahead(
         return None, None
     begun = current(found, number)
     if not begun:
-        return rungs[0], incident.detected_at or incident.opened_at
+        return rungs[0], incident.noticed_at
     climbed = begun[0].delivery.rung
     after = rungs[climbed] if climbed < len(rungs) else None
     return after, begun[0].at + response_time

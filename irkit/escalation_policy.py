@@ -87,7 +87,7 @@ def dedup_key(timeline: Sequence[Event]) -> str:
 def message(incident: Incident, runbook: Runbook, rung: Rung, *, key: str, source: str) -> Message:
     """Return what is told of an incident at one step, in words that stand alone at 3 a.m."""
     severity, kind = runbook.severity(incident.severity), runbook.incident_type(incident.type)
-    noticed = incident.detected_at or incident.opened_at
+    noticed = incident.noticed_at
     due = noticed + severity.response_time
     limit = format_duration(severity.response_time)
     lines = [

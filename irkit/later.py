@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from irkit.bundle import Bundle, bundles_of, open_bundle
 from irkit.errors import BundleError
+from irkit.manifest import read_manifest
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,10 +24,10 @@ def later_bundles(home: Path, first: Bundle, until: datetime) -> tuple[Bundle, .
         return ()
     for folder in bundles_of(home, first.manifest.incident_id):
         try:
+            if read_manifest(folder).created_at <= first.manifest.created_at:
+                continue
             bundle = open_bundle(folder)
         except BundleError:
-            continue
-        if bundle.manifest.created_at <= first.manifest.created_at:
             continue
         if made and made[-1].manifest.created_at == bundle.manifest.created_at:
             made.pop()  # the copy, which comes before its original

@@ -75,10 +75,6 @@ class Manifest:
         """Whether it was, at some step from what was collected to this, redacted once more."""
         return any(origin.change is Change.REDACTED for origin in _steps(self.made_of))
 
-    @property
-    def sealed_at(self) -> datetime:
-        return self.made_of.made_at if self.made_of else self.created_at
-
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as JSON values, times in ISO 8601 UTC."""
         made = _plain(self)

@@ -94,7 +94,7 @@ def phases(incident: Incident) -> tuple[Phase, ...]:
 
 def response(incident: Incident, severity: Severity, now: datetime) -> Response:
     """Return the response-time clock as it stands at `now`, by the response time of `severity`."""
-    since = incident.detected_at or incident.opened_at
+    since = incident.noticed_at
     answers = (incident.acknowledged_at, incident.mitigated_at, incident.resolved_at)
     responded_at = next(filter(None, answers), None)
     elapsed = between(since, responded_at or now)

@@ -99,7 +99,7 @@ def _order(incident: Incident, timeline: Sequence[Event], first_sign: datetime |
     except InputError as error:
         yield Lack("order", "milestones", str(error), f"{amend} sets a time right")
     if incident.started_at is None:
-        if first_sign and first_sign >= (incident.detected_at or incident.opened_at):
+        if first_sign and first_sign >= incident.noticed_at:
             first_sign = None
         seen = f"; the evidence shows it since {format_time(first_sign)}" if first_sign else ""
         when = f"{first_sign:%Y-%m-%dT%H:%M:%SZ}" if first_sign else "TIME"

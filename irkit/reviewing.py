@@ -27,7 +27,7 @@ def review(
         NotFoundError: there is no incident store.
         InputError: the type is not one of the runbook's, or the number of days is negative.
     """
-    from irkit.action_items import of_incidents
+    from irkit.action_items import of_timelines
     from irkit.report import review as made
 
     if days < 0:
@@ -40,12 +40,13 @@ def review(
         one
         for one in workspace.incidents(settings=settings)
         if wanted in {"", one.type}
-        and (not days or (now - (one.detected_at or one.opened_at)).days < days)
+        and (not days or (now - one.noticed_at).days < days)
         and (not only or one.id in only)
     ]
-    drills = {one.id for one in chosen if drill_of(workspace.timeline(one, settings=settings))}
-    happened = [one for one in chosen if one.id not in drills]
+    store = workspace.store(settings)
+    timelines = {one.id: store.timeline(one.id) for one in chosen}
+    happened = [one for one in chosen if not drill_of(timelines[one.id])]
     counted = happened or chosen
-    items = of_incidents(workspace.store(settings), counted)
+    items = of_timelines({one.id: timelines[one.id] for one in counted})
     left_out = len(chosen) - len(counted)
     return made.review(counted, runbook, items, now, drills_left_out=left_out, are_drills=not happened)

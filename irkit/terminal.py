@@ -216,7 +216,7 @@ def next_steps(
         holds = "It holds in this evidence: when it was collected the service answered, and no container was unwell."
         lines.append(Text(holds, "green"))
     onset = diagnosis.first_sign
-    if onset and incident.started_at is None and onset < (incident.detected_at or incident.opened_at):
+    if onset and incident.started_at is None and onset < incident.noticed_at:
         lines.append(Text(f"The evidence shows it since {format_time(onset)}; to record that:"))
         lines.append(_typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"))
     lines.extend(_due(incident, stands, commands(stands.kind) if stands.kind else {}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from rich.console import RenderableType
@@ -15,8 +15,6 @@ from irkit.phrase import count
 from irkit.postmortem_lint import Lack
 from irkit.terminal_parts import plain, table
 
-# what the command for a step would say where it has nothing to say
-_NOTHING = "nothing is left"
 _DUE_STYLE = {"due": "bold yellow", "done": "green", "skipped": "dim", "not needed": "dim"}
 
 
@@ -35,8 +33,13 @@ def items_table(held: Mapping[int, Sequence[ActionItem]], now: datetime, *, ever
     return rows
 
 
-def follow_up_view(incident_id: int, due: Sequence[Due], notes: Mapping[Task, str]) -> RenderableType:
-    """Return the post-incident steps, how each stands, and what does it; `notes` adds what was found out of a task."""
+def follow_up_view(
+    incident_id: int, due: Sequence[Due], notes: Mapping[Task, str], settled: Collection[Task] = ()
+) -> RenderableType:
+    """Return the post-incident steps, how each stands, and what does it; `notes` adds what was found out of a task.
+
+    Of tasks that are `settled` nothing is left to be done but to record it.
+    """
     rows = table("step", "is", "what, and what does it", title="After the incident, by the runbook")
     for one in due:
         what = plain(one.step.text)
@@ -46,8 +49,7 @@ def follow_up_view(incident_id: int, due: Sequence[Due], notes: Mapping[Task, st
                 what.append_text(plain(f"\n{line}", "dim"))
         if one.state == "due":
             recorded = f"irkit follow-up {incident_id} --done {one.step.number}"
-            settled = notes.get(one.task, "").startswith(_NOTHING)
-            ways = (f"→ {recorded}",) if settled else (f"→ {one.command}", f"  then {recorded}")
+            ways = (f"→ {recorded}",) if one.task in settled else (f"→ {one.command}", f"  then {recorded}")
             for way in ways:
                 what.append_text(plain(f"\n{way}", "cyan"))
         rows.add_row(str(one.step.number), Text(one.state, _DUE_STYLE.get(one.state, "")), what)

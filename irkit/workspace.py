@@ -274,20 +274,18 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         StoreError: the store cannot be read.
     """
     from irkit import report
-    from irkit.action_items import of_incidents
+    from irkit.action_items import of_timelines
     from irkit.later import later_bundles
     from irkit.loaded import loaded
 
     settings, read = settings or load_settings(), loaded(evidence)
-    told = timeline(incident, settings=settings)
-    others = tuple(
-        other
-        for other in incidents(settings=settings)
-        if other.id != incident.id
-        and other.type == incident.type
-        # practice says nothing of how often it happens, nor what happened of practice
-        and bool(drill_of(timeline(other, settings=settings))) == bool(drill_of(told))
-    )
+    held = store(settings)
+    told = held.timeline(incident.id)
+    alike = [one for one in held.incidents() if one.id != incident.id and one.type == incident.type]
+    timelines = {one.id: held.timeline(one.id) for one in alike}
+    # practice says nothing of how often it happens, nor what happened of practice
+    practised = bool(drill_of(told))
+    others = tuple(one for one in alike if bool(drill_of(timelines[one.id])) == practised)
     return report.build(
         incident=incident,
         timeline=told,
@@ -300,7 +298,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         others=others,
         costs=CollectorCosts(),
         places=_places(load_runbook(settings), settings),
-        past_items=of_incidents(store(settings), others),
+        past_items=of_timelines({one.id: timelines[one.id] for one in others}),
     )
 
 

@@ -138,7 +138,7 @@ def test_it_is_filed_under_another_incident_when_told_so(bundle: Bundle, home: P
     origin = imported.manifest.made_of
     assert origin == Origin(bundle.id, bundle.manifest.seal, NOW, Change.REFILED)
     verify(imported)
-    assert (imported.manifest.created_at, imported.manifest.sealed_at) == (bundle.manifest.created_at, NOW)
+    assert (imported.manifest.created_at, origin.made_at) == (bundle.manifest.created_at, NOW)
 
 
 def test_one_filed_where_it_belongs_anyway_is_not_changed(bundle: Bundle, home: Path, tmp_path: Path) -> None:

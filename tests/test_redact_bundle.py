@@ -103,7 +103,7 @@ def test_a_copy_says_what_it_was_made_of_and_stands_behind_its_original(sealed: 
     origin = open_bundle(made.path).manifest.made_of
     assert origin == Origin("one", sealed.manifest.seal, NOW, Change.REDACTED)
     assert origin.told == "a copy of bundle one in which secrets were replaced once more"
-    assert (made.manifest.created_at, made.manifest.sealed_at) == (AT, NOW)
+    assert (made.manifest.created_at, origin.made_at) == (AT, NOW)
     home = tmp_path / "home"
     filed = import_bundle(export_bundle(made, tmp_path / "copy.irkit.zip"), home, now=NOW)
     assert bundles_of(home, 42) == (filed.path, sealed.path)

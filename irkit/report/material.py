@@ -112,7 +112,7 @@ class Material:
     @property
     def noticed_at(self) -> datetime:
         """When it was detected; when it was opened, where the timeline does not say."""
-        return self.incident.detected_at or self.incident.opened_at
+        return self.incident.noticed_at
 
     @property
     def start_by_evidence(self) -> datetime | None:

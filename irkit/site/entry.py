@@ -72,7 +72,7 @@ def entry_of(incident: Incident, made_of: str, page: bytes, settings: Settings) 
     told = workspace.timeline(incident, settings=settings)
     report = workspace.postmortem(incident, workspace.gather(incident, "never", settings=settings), settings=settings)
     summary = _summary(report)
-    lasted, detected = _lasted(incident), incident.detected_at or incident.opened_at
+    lasted, detected = _lasted(incident), incident.noticed_at
     return Entry(
         incident.id,
         file_of(incident.id),

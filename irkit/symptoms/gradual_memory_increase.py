@@ -88,10 +88,12 @@ def _rises(rising: list[Growth], requests: pd.DataFrame | None) -> Verdict:
         sentence += f"; requests to it rose {times:.1f} times meanwhile, which alone may be why."
         advice = "Watch it until the traffic is back to normal: a leak goes on, a busy service gives it back."
         return Verdict(VerdictState.UNKNOWN, sentence, advice, worst.onset, 0.5, numbers)
-    advice = "Take a memory snapshot now and one later, and compare; a restart destroys the evidence."
-    if worst.until is not None:
+    if worst.until is None:
+        advice = "Take a memory snapshot now and one later, and compare; a restart destroys the evidence."
+        confidence = 0.9
+    else:
         advice = "Once it runs again and grows, take a memory snapshot and one later, and compare."
-    confidence = 0.8 if worst.until is not None else 0.9
+        confidence = 0.8
     return Verdict(VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers)
 
 
@@ -218,20 +220,20 @@ def _wobble(index: int) -> float:
     return index * 37 % 11 / 10
 
 
-def _snapshots(growth_bytes: int | None) -> dict[str, object]:
+def _snapshots() -> dict[str, object]:
     """Two snapshots of one process, as they are filed."""
     sentence = "`app.CACHE` (dict) keeps 9 000 `app.Session` alive, 120 MiB, 60 % of the heap"
     at = ("2026-11-24T03:05:00+00:00", "2026-11-24T03:06:00+00:00")
     told = {
         "process": {"pid": 7, "program": "uvicorn"},
         "snapshots": [{"taken_at": one} for one in at],
-        "suspects": [{"sentence": sentence, "growth_bytes": growth_bytes}],
+        "suspects": [{"sentence": sentence, "growth_bytes": 40 << 20}],
     }
     return {"processes": [told]}
 
 
 FIRES = (
-    Example("two heap snapshots alone", {"heap": _snapshots(40 << 20)}),
+    Example("two heap snapshots alone", {"heap": _snapshots()}),
     Example("half a MiB every ten seconds", {"container_history": _samples([80 + index / 2 for index in range(120)])}),
     Example("from a moment on", {"container_history": _samples([80 + max(index - 60, 0) for index in range(120)])}),
     Example(
