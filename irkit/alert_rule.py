@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from irkit.message_text import fit, one_line
@@ -18,6 +19,7 @@ from irkit.runbook import Runbook
 
 _TEXT_CHARS = 300
 _MINUTES = 30
+_MINUTE = timedelta(minutes=1)
 # when the unit test looks: after the longest window and `for` of the rules below
 _FIRING_AT = "25m"
 # where the runbook gives no number of seconds
@@ -26,7 +28,7 @@ _DEFAULT_LIMIT_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How a symptom shows in metrics: the expression, for how long it must hold, and series that fire and do not.
+    """How a symptom shows in metrics: the expression, the minutes it must hold for, and series that fire and do not.
 
     A series is its name and labels; its values are in promtool's notation, one a minute. `needs` says who exports them.
     """
@@ -41,21 +43,30 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule and its test as YAML, by file name, and the symptoms no metric is known for."""
+    """A rule and its test as YAML, by file name, the symptoms no metric is known for, and the alerts that wait longer.
+
+    `too_slow` names those that have to hold for longer (their `for`) than the incident lasted: they would have told
+    nobody of it.
+    """
 
     files: Mapping[str, str]
     alerts: tuple[str, ...]
     without: tuple[str, ...]
+    too_slow: tuple[tuple[str, str], ...] = ()
 
 
-def rule(incident: Incident, runbook: Runbook, findings: Iterable[Finding]) -> Rule:
-    """Return the alert for each symptom that was found, for the type's own where nothing was looked at."""
+def rule(incident: Incident, runbook: Runbook, findings: Iterable[Finding], first_sign: datetime | None = None) -> Rule:
+    """Return the alert for each symptom that was found, for the type's own where nothing was looked at.
+
+    `first_sign` is since when the evidence shows them, for an incident of which nobody recorded when it started.
+    """
     kind = runbook.known_type(incident.type)
     shown = {one.symptom: one.title for one in findings if one.verdict.state is VerdictState.FOUND}
     listed = {one.slug: one for one in (kind.symptoms if kind else ())}
     chosen = shown or {slug: one.text for slug, one in listed.items()}
     known = {one.slug: one for each in runbook.incident_types for one in each.symptoms}
-    alerts, tests, without = [], [], []
+    lasted = _lasted(incident, first_sign)
+    alerts, tests, without, too_slow = [], [], [], []
     for slug, title in chosen.items():
         measure = _measure(slug, known.get(slug))
         if measure is None:
@@ -64,6 +75,8 @@ def rule(incident: Incident, runbook: Runbook, findings: Iterable[Finding]) -> R
         name = _camel(slug)
         alert = _alert(name, title, measure, incident, kind.title if kind else incident.type)
         alerts.append(alert)
+        if lasted and _MINUTE * int(measure.lasting.removesuffix("m")) > lasted:
+            too_slow.append((name, measure.lasting))
         tests += [_test(name, measure.firing, [_expected(alert, measure)]), _test(name, measure.silent, [])]
     if not alerts:
         return Rule({}, (), tuple(without))
@@ -71,7 +84,14 @@ def rule(incident: Incident, runbook: Runbook, findings: Iterable[Finding]) -> R
     group = {"groups": [{"name": base, "rules": alerts}]}
     unit = {"rule_files": [f"{base}.rules.yml"], "evaluation_interval": "1m", "tests": tests}
     files = {f"{base}.rules.yml": _yaml(group), f"{base}.test.yml": _yaml(unit)}
-    return Rule(MappingProxyType(files), tuple(str(one["alert"]) for one in alerts), tuple(without))
+    return Rule(MappingProxyType(files), tuple(str(one["alert"]) for one in alerts), tuple(without), tuple(too_slow))
+
+
+def _lasted(incident: Incident, first_sign: datetime | None) -> timedelta | None:
+    """Return how long an alert had something to fire at; None while it goes on, or where the times contradict."""
+    over = incident.mitigated_at or incident.resolved_at or incident.closed_at
+    start = incident.started_at or min(filter(None, (first_sign, incident.noticed_at)))
+    return over - start if over and over > start else None
 
 
 def _alert(name: str, title: str, measure: Measure, incident: Incident, kind: str) -> dict[str, object]:

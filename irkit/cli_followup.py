@@ -233,8 +233,9 @@ def alert_rule(incident_id: int, folder: Path) -> None:
 
     settings = workspace.load_settings()
     incident = workspace.incident(incident_id, settings=settings)
-    found = workspace.diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings).likeliest
-    made = rules.rule(incident, workspace.load_runbook(settings), found.supporting if found else ())
+    seen = workspace.diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings)
+    shown = seen.likeliest.supporting if seen.likeliest else ()
+    made = rules.rule(incident, workspace.load_runbook(settings), shown, seen.first_sign)
     for title in made.without:
         console.complain(
             f"no metric is known for “{title}”, so it has no alert", "export one, and write the rule by hand"
@@ -248,6 +249,9 @@ def alert_rule(incident_id: int, folder: Path) -> None:
     if not str(settings.prometheus):
         said = "no [prometheus] is configured, so nobody looked whether the service exports what these rules ask for"
         console.complain(said, "each rule says in its description what it needs")
+    for name, lasting in made.too_slow:
+        said = f"{name} fires after {lasting}, and {incident.label} was over before: it would have told nobody"
+        console.complain(said, "a shorter `for:` fires sooner, and at shorter blips, too")
     tested = next(name for name in made.files if name.endswith(".test.yml"))
     console.say(f"Alerts: {', '.join(made.alerts)}. Try them: promtool test rules {folder / tested}")
     console.say(f"When Prometheus has them: irkit follow-up {incident_id} --done {_step('MONITORING')}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,18 @@ def test_a_rule_that_is_wrong_fails_its_test(tmp_path: Path, slug: str, broken: 
     run = promtool(tmp_path, Rule(dict(made.files) | {name: "\n".join(lines) + "\n"}, made.alerts, ()))
     assert run.returncode == 1
     assert "FAILED" in run.stdout + run.stderr
+
+
+def test_an_alert_that_waits_for_longer_than_the_incident_lasted_is_named() -> None:
+    shown = found("health-check-failing", "oom-kills", "5xx-error-spike")
+    noticed = INCIDENT.noticed_at
+    over = replace(INCIDENT, resolved_at=noticed + timedelta(seconds=90))
+    assert rule(over, BOOK, shown).too_slow == (("Http5xxErrorSpike", "2m"),)
+    earlier = noticed - timedelta(minutes=5)
+    assert rule(over, BOOK, shown, first_sign=earlier).too_slow == ()
+    assert rule(replace(over, started_at=noticed), BOOK, shown, first_sign=earlier).too_slow, "people's word holds"
+    assert rule(INCIDENT, BOOK, shown).too_slow == (), "it goes on"
+    assert rule(replace(INCIDENT, resolved_at=earlier), BOOK, shown).too_slow == (), "times that contradict"
 
 
 def test_the_runbook_s_own_limit_is_the_alert_s() -> None:

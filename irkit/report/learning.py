@@ -33,13 +33,18 @@ class RunbookEdit(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Alert(Shown):
-    """The alert for what was found, as a Prometheus rule; `without` are the symptoms that no metric is known for."""
+    """The alert for what was found, as a Prometheus rule.
+
+    `without` are the symptoms that no metric is known for, `too_slow` the alerts with their `for` that the incident was
+    over before.
+    """
 
     heading: ClassVar[str] = "Proposed alert"
     anchor: ClassVar[str] = "proposed-alert"
     names: tuple[str, ...]
     rules: str
     without: tuple[str, ...]
+    too_slow: tuple[tuple[str, str], ...]
     command: str
 
     @property
@@ -64,9 +69,9 @@ def alert(of: Material) -> Alert:
     """Return the alert for what the evidence shows; nothing while the incident goes on, or where it shows nothing."""
     likely = of.diagnosis.likeliest
     shown = likely.supporting if likely and _over(of) else ()
-    made = alert_rule.rule(of.incident, of.runbook, shown) if shown else alert_rule.Rule({}, (), ())
+    made = alert_rule.rule(of.incident, of.runbook, shown, of.onset) if shown else alert_rule.Rule({}, (), ())
     rules = next((text for name, text in made.files.items() if name.endswith(".rules.yml")), "")
-    return Alert(made.alerts, rules, made.without, f"irkit alert-rule {of.incident.id}")
+    return Alert(made.alerts, rules, made.without, made.too_slow, f"irkit alert-rule {of.incident.id}")
 
 
 def _over(of: Material) -> bool:

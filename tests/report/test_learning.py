@@ -42,6 +42,17 @@ def test_the_alert_is_for_what_was_found(report: Report) -> None:
     assert not isinstance(alert, Gap)
     assert "HealthCheckFailing" in alert.names
     assert "probe_success" in html(alert)
+    assert alert.too_slow == ()
+    assert "told nobody" not in html(alert)
+
+
+def test_an_alert_that_would_have_come_too_late_says_so(tmp_path: Path) -> None:
+    short = replace(RESOLVED, started_at=RESOLVED.noticed_at, mitigated_at=RESOLVED.noticed_at + timedelta(seconds=25))
+    alert = example_report(tmp_path, incident=short).alert
+    assert not isinstance(alert, Gap)
+    assert ("HealthCheckFailing", "1m") in alert.too_slow
+    assert "HealthCheckFailing (1m)" in html(alert)
+    assert "would have told nobody of this incident" in html(alert)
 
 
 def test_while_it_goes_on_nothing_is_concluded(tmp_path: Path) -> None:
