@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -13,6 +14,14 @@ from irkit.notebooks import NotebookError
 from irkit.phrase import count
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+# what an option holds that was given without a file
+_HERE = "postmortem-ID"
+
+
+def _written_to(option: str, ending: str, told: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return an option that names a file, or goes without for one in the working directory."""
+    said = f"{told} Without a file: postmortem-ID.{ending} here."
+    return click.option(option, type=_FILE, is_flag=False, flag_value=_HERE, metavar="[FILE]", help=said)
 
 
 @click.command()
@@ -23,9 +32,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--drafts", is_flag=True, help="Drafts, too: not closed, or with parts to be written. They are marked.")
 @click.option("--url", "base_url", metavar="URL", default="", help="Where the site will be, for the links of its feed.")
-@click.option("--pdf", type=_FILE, help="Write the report of one incident as PDF; needs Chromium.")
-@click.option("--markdown", type=_FILE, help="Write it as Markdown, for a wiki.")
-@click.option("--json", "as_json", type=_FILE, help="Write its model as JSON, for programs.")
+@_written_to("--pdf", "pdf", "Write the report of one incident as PDF; needs Chromium.")
+@_written_to("--markdown", "md", "Write it as Markdown, for a wiki.")
+@_written_to("--json", "json", "Write its model as JSON, for programs.")
 def publish(
     ids: tuple[int, ...],
     every: bool,
@@ -34,7 +43,7 @@ def publish(
     base_url: str,
     pdf: Path | None,
     markdown: Path | None,
-    as_json: Path | None,
+    json: Path | None,
 ) -> None:
     """Publish reports: a site with an index, a search and a feed, or one report as PDF, Markdown or JSON.
 
@@ -42,7 +51,7 @@ def publish(
     """
     from irkit import workspace
 
-    files = {"pdf": pdf, "markdown": markdown, "json": as_json}
+    files = {"pdf": pdf, "markdown": markdown, "json": json}
     if not where and not any(files.values()):
         raise InputError("where to?", hint="--to DIR for the site; --pdf, --markdown or --json FILE for one report")
     settings = workspace.load_settings()
@@ -50,9 +59,14 @@ def publish(
     if any(files.values()):
         if len(chosen) != 1:
             raise InputError("a file holds the report of one incident", hint="irkit publish 42 --pdf report.pdf")
-        _files(chosen[0], {name: path for name, path in files.items() if path})
+        _files(chosen[0], {name: _named(path, chosen[0], name) for name, path in files.items() if path})
     if where:
         _site(chosen, where, drafts=drafts, base_url=base_url)
+
+
+def _named(given: Path, incident_id: int, form: str) -> Path:
+    """Return the file that was given, or the one that goes by the incident."""
+    return given if given != Path(_HERE) else Path(f"postmortem-{incident_id}.{'md' if form == 'markdown' else form}")
 
 
 def _files(incident_id: int, files: dict[str, Path]) -> None:

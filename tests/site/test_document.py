@@ -148,8 +148,9 @@ def test_all_forms_at_once_by_the_command(
     monkeypatch.chdir(tmp_path)
     irkit = runner(monkeypatch, capsys)
     assert irkit("drill", "memory-leak", "--id", "42").code == 0
-    said = irkit("publish", "42", "--pdf", "r.pdf", "--markdown", "r.md", "--json", "r.json")
+    said = irkit("publish", "42", "--pdf", "--markdown", "--json", "r.json")
     assert said.code == 0, said.err
-    assert [Path(line).name for line in said.out.splitlines()] == ["r.json", "r.md", "r.pdf"]
-    assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF-")
+    names = ["r.json", "postmortem-42.md", "postmortem-42.pdf"]  # where no file is named, the incident names it
+    assert [Path(line).name for line in said.out.splitlines()] == names
+    assert (tmp_path / "postmortem-42.pdf").read_bytes().startswith(b"%PDF-")
     assert json.loads((tmp_path / "r.json").read_text())["sections"]["header"]["label"] == "INC-42"
