@@ -26,6 +26,9 @@ from irkit.errors import CollectError, InputError, IrkitError
 from irkit.model import Outcome, parse_incident_id, utc_now
 
 if TYPE_CHECKING:
+    from irkit.bundle import Bundle
+    from irkit.model import Incident
+    from irkit.settings import Settings
     from irkit.shells import Shell
 
 _INTERRUPTED = 130
@@ -98,6 +101,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
                 incident, "always", settings=settings, only=only, actor=by, on_progress=on_progress, host=host
             )
     console.show(terminal.coverage_table(bundle.runs))
+    _say_reach(bundle, incident, settings)
     found, known = workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
     console.show(terminal.diagnosis_view(found, known, brief=True))
     console.say(f"\n{bundle.path}\nsealed, sha256 {bundle.manifest.seal}")
@@ -110,6 +114,13 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         hint = "the table above says why; what the others gave is kept, and `irkit doctor` looks closer"
         sentence = f"{len(unseen)} of {total} sources could not be looked at: {', '.join(unseen)}"
         raise CollectError(sentence, hint=hint)
+
+
+def _say_reach(evidence: Bundle, incident: Incident, settings: Settings) -> None:
+    from irkit import reach, workspace
+
+    if said := reach.cut_short(evidence.window, workspace.over_before(incident, settings=settings)):
+        console.say(f"{said}\n")
 
 
 def _dry_run(only: tuple[str, ...]) -> None:
@@ -172,6 +183,7 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
     if as_json:
         console.say(json.dumps(triage_json.to_json(chosen, evidence, found, told, ahead), indent=2))
     else:
+        _say_reach(evidence, chosen, settings)
         console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings)))
         console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
     if told.conclusion is Conclusion.BLIND:

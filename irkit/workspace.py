@@ -17,6 +17,8 @@ from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.manifest import FORMAT_VERSION, Manifest, read_manifest
 from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, is_configured, parse_incident_id, utc_now
 from irkit.notes import drill_of
+from irkit.reach import over_before as before
+from irkit.reach import window_of
 from irkit.runbook import Runbook
 from irkit.settings import Settings
 from irkit.steps import is_attempt
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from irkit.triage import Triage
 
 COLLECT_CHOICES = ("auto", "always", "never")
-_AFTER_END = timedelta(minutes=10)
 _NO_EVIDENCE = "no evidence was collected, and this run was told not to (collect: never)"
 
 
@@ -133,7 +134,8 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     if existing and collect != "always":
         return open_bundle(bundle_in_use(incident, existing, timeline(incident, settings=settings)))
     now = utc_now()
-    window = window_of(incident, settings, now)
+    minutes = timedelta(minutes=settings.collect.window_minutes)
+    window = window_of(incident, minutes, now, over_before(incident, settings=settings))
     lost = "" if collect == "always" else _lost(incident, settings)
     if collect == "never":
         return _empty_bundle(incident, settings, window, now, lost or _NO_EVIDENCE)
@@ -154,6 +156,17 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     )
     _note_evidence(collected, settings, actor)
     return collected
+
+
+def over_before(incident: Incident, *, settings: Settings | None = None) -> Incident | None:
+    """Return the incident that was over shortly before this one began: its evidence is not looked for beyond that.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    settings = settings or load_settings()
+    held, minutes = store(settings), timedelta(minutes=settings.collect.window_minutes)
+    return before(incident, held.incidents(), minutes, is_drill=lambda one: bool(drill_of(held.timeline(one.id))))
 
 
 def import_bundle(file: Path, incident_id: int | None = None, *, settings: Settings, actor: str) -> tuple[Bundle, bool]:
@@ -299,6 +312,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         costs=CollectorCosts(),
         places=_places(load_runbook(settings), settings),
         past_items=of_timelines({one.id: timelines[one.id] for one in others}),
+        earlier=over_before(incident, settings=settings),
     )
 
 
@@ -329,15 +343,6 @@ def escalation(
 
     store_here, runbook = store(settings, create=create), load_runbook(settings)
     return Case(store_here, settings, runbook, utc_now, time.sleep, actor, on_news)
-
-
-def window_of(incident: Incident, settings: Settings, now: datetime) -> Window:
-    """Return the time evidence is wanted for: from the configured minutes before the incident to shortly after it."""
-    known = [incident.started_at, incident.detected_at, incident.opened_at]
-    onset = min(moment for moment in known if moment is not None)
-    ended = incident.resolved_at or incident.closed_at
-    end = min(now, ended + _AFTER_END) if ended else now
-    return Window(onset - timedelta(minutes=settings.collect.window_minutes), max(end, onset))
 
 
 def new_bundle_id(now: datetime) -> str:

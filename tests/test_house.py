@@ -44,6 +44,7 @@ ROOMS = (
     "database",
     "migrations",
     "lifecycle",
+    "reach",
     "store",
     "metrics",
     "redaction_rules",

@@ -126,14 +126,6 @@ def test_a_drill_filed_twice_is_the_same_incident_and_another_id_is_not_taken_ov
         drill.file("api-unresponsiv", settings)
 
 
-def test_the_window_begins_before_the_incident_and_ends_soon_after_it(settings: Settings, filed: Incident) -> None:
-    assert filed.started_at is not None
-    assert filed.resolved_at is not None
-    window = workspace.window_of(filed, settings, filed.resolved_at + timedelta(days=1))
-    assert window.start == filed.started_at - timedelta(minutes=settings.collect.window_minutes)
-    assert window.end == filed.resolved_at + timedelta(minutes=10)
-
-
 def test_a_drill_is_small_and_names_no_path_of_whoever_recorded_it() -> None:
     for item in drill.available():
         files = [path for path in item.folder.rglob("*") if path.is_file()]

@@ -12,6 +12,7 @@ from irkit.message_text import fit
 from irkit.model import CollectorRun, EventKind, Finding, Outcome, Status, VerdictState
 from irkit.notes import drill_of
 from irkit.phrase import listing
+from irkit.reach import begins_after
 from irkit.report import facts, heap
 from irkit.report.material import LOOKED_AT, PARTS, Material
 from irkit.report.parts import Claim, Gap
@@ -61,6 +62,7 @@ def header(of: Material) -> Header:
         urgent=of.severity is not None and of.severity.rank == 0,
         told=tuple(_told(of)),
         drill=drill_of(of.timeline),
+        earlier=of.earlier.label if of.earlier and begins_after(of.bundle.window, of.earlier) else "",
     )
 
 

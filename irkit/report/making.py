@@ -175,16 +175,20 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     past_items: Mapping[int, tuple[ActionItem, ...]] = MappingProxyType({}),
     loaded: Loaded | None = None,
     later: Callable[[datetime], Sequence[Bundle]] = lambda _: (),
+    earlier: Incident | None = None,
 ) -> Report:
     """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors.
 
     `costs` is what each collector costs, by name; it orders the checks that a triage proposes; `places` are the
     addresses of the runbook's commands with those configured in their stead. `past_items` are the action items of
     `others`, by incident. `loaded` is the bundle as the diagnosis has read it, not to be read and parsed again. `later`
-    opens the bundles that reach from there to a time; it is asked only where the impact outlasts the bundle.
+    opens the bundles that reach from there to a time; it is asked only where the impact outlasts the bundle. `earlier`
+    is the incident that was over shortly before.
     """
     view = View(loaded or bundle)
-    of = Material(incident, timeline, runbook, bundle, diagnosis, now, others, view, costs, places, past_items, later)
+    of = Material(
+        incident, timeline, runbook, bundle, diagnosis, now, others, view, costs, places, past_items, later, earlier
+    )
     return Report(
         header=_made(head.header, of, "Header"),
         summary=_made(head.summary, of, "Summary"),

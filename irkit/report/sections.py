@@ -49,7 +49,8 @@ class Header(Shown):
 
     Sources in `not_configured` are none of the service's: they are in neither `coverage` nor `lacks`. `told` is what
     people found, a name and their words: the impact, the trigger, what helped. `drill` names the recording that
-    this was filed from, "" for what happened. Looks went on to `looked_to`, after the end of the `window`.
+    this was filed from, "" for what happened. Looks went on to `looked_to`, after the end of the `window`; it begins
+    where the incident `earlier` was over, where there is one.
     """
 
     label: str
@@ -77,6 +78,7 @@ class Header(Shown):
     told: tuple[tuple[str, str], ...] = ()
     drill: str = ""
     looked_to: datetime | None = None
+    earlier: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,0 +1,61 @@
+"""How far back the evidence of an incident is looked for: not into the one before it, which would be blamed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+from irkit.model import Incident, Window
+from irkit.times import format_time
+
+_AFTER_END = timedelta(minutes=10)
+
+
+def window_of(incident: Incident, reach: timedelta, now: datetime, earlier: Incident | None = None) -> Window:
+    """Return the time evidence is wanted for: from `reach` before the incident to ten minutes after it.
+
+    Where an `earlier` incident was over within that reach, it begins there: what that one showed is no sign of this.
+    """
+    onset = onset_of(incident)
+    starts = (onset - reach, ended_at(earlier) if earlier else None)
+    over = ended_at(incident)
+    end = min(now, over + _AFTER_END) if over else now
+    return Window(max(filter(None, starts)), max(end, onset))
+
+
+def over_before(
+    incident: Incident, others: Iterable[Incident], reach: timedelta, *, is_drill: Callable[[Incident], bool]
+) -> Incident | None:
+    """Return the incident that was the last to be over before this one began, within `reach` of it; no drill.
+
+    One that was still going on by then is none: nobody knows which of the two its signs belong to.
+    """
+    onset = onset_of(incident)
+    near = [(end, one.id, one) for one in others if (end := ended_at(one)) and onset - reach < end <= onset]
+    return max((each for each in near if each[2].id != incident.id and not is_drill(each[2])), default=(None,))[-1]
+
+
+def ended_at(incident: Incident) -> datetime | None:
+    """Return when an incident was over: resolved or, where nobody said, closed; None while it goes on."""
+    return incident.resolved_at or incident.closed_at
+
+
+def onset_of(incident: Incident) -> datetime:
+    """Return when an incident began as far as people said: started, else detected, else opened, whichever is first."""
+    known = [incident.started_at, incident.detected_at, incident.opened_at]
+    return min(moment for moment in known if moment is not None)
+
+
+def begins_after(window: Window, earlier: Incident | None) -> bool:
+    """Say whether a window begins where the `earlier` incident was over, and not as long before as is usual."""
+    return earlier is not None and window.start == ended_at(earlier)
+
+
+def cut_short(window: Window, earlier: Incident | None) -> str:
+    """Return the sentence that tells why evidence was not looked for further back, "" where it was."""
+    if earlier is None or not begins_after(window, earlier):
+        return ""
+    return (
+        f"Looked back to {format_time(window.start)}, when {earlier.label} ({earlier.type}) was over; what was before "
+        f"is that one's. If it never was over: irkit reopen {earlier.id}"
+    )
