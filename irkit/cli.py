@@ -92,14 +92,21 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         return
     with host_process() as host:  # at once: it takes as long to get ready as the store to open
         from irkit import light, terminal, workspace
+        from irkit.collect import Stopped
 
         settings = workspace.load_settings()
         incident = workspace.incident(incident_id, settings=settings)
-        with console.progress() as on_progress, light.loading(*light.FOR_FINDINGS):
-            by = actor or console.user()
-            bundle = workspace.gather(
-                incident, "always", settings=settings, only=only, actor=by, on_progress=on_progress, host=host
-            )
+        by = actor or console.user()
+        try:
+            with console.progress() as on_progress, light.loading(*light.FOR_FINDINGS):
+                bundle = workspace.gather(
+                    incident, "always", settings=settings, only=only, actor=by, on_progress=on_progress, host=host
+                )
+        except Stopped as stopped:
+            console.show(terminal.coverage_table(stopped.bundle.runs))
+            hint = f"what had come by then is kept; `irkit triage {incident_id}` reads it, `irkit collect` looks again"
+            console.complain("stopped", hint)
+            sys.exit(_INTERRUPTED)
     console.show(terminal.coverage_table(bundle.runs))
     _say_reach(bundle, incident, settings)
     found, known = workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)

@@ -20,7 +20,7 @@ from irkit.bundle import Bundle, bundle_folder, seal_bundle, sha256_of
 from irkit.collect_contract import Collector, registered
 from irkit.errors import CollectError, InputError
 from irkit.evidence_writer import to_parquet
-from irkit.host_process import HostProcess, host_process, introduced, last_words, stop
+from irkit.host_process import HostProcess, host_process, introduced, last_words, stop, stoppable
 from irkit.manifest import FORMAT_VERSION, Manifest
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 from irkit.redact import Redactor, installation_key, placeholders_in
@@ -49,6 +49,14 @@ class Progress:
 
     collector: str
     run: CollectorRun | None = None
+
+
+class Stopped(KeyboardInterrupt):
+    """Somebody stopped the collection; what had come by then is sealed in `bundle`."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        super().__init__(str(bundle.path))
+        self.bundle = bundle
 
 
 @dataclass(slots=True)
@@ -100,6 +108,8 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
         InputError: `only` names a collector that does not exist.
         CollectError: the collection could not be run at all, or a secret planted to test it was not replaced.
         BundleError: the evidence could not be sealed.
+        Stopped: it was interrupted; the looks that had not ended are told as partial or skipped. Interrupted again
+            before that is sealed, nothing is kept.
     """
     destination = bundle_folder(settings.home, incident_id) / bundle_id
     with contextlib.ExitStack() as stack:
@@ -133,7 +143,10 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
         manifest = Manifest(
             FORMAT_VERSION, version("irkit"), bundle_id, incident_id, window, now, tuple(runs), tuple(evidence)
         )
-        return seal_bundle(staging, manifest, destination)
+        bundle = seal_bundle(staging, manifest, destination)
+        if host.stopped:
+            raise Stopped(bundle)
+        return bundle
 
 
 def _look(item: Collector, settings: Settings, wanted: frozenset[str]) -> Look:
@@ -195,11 +208,12 @@ def _run(
     with contextlib.suppress(BrokenPipeError):  # a host that died on import says why on standard error
         host.process.stdin.write(json.dumps(job).encode("ascii") + b"\n")
         host.process.stdin.flush()
-    # what comes later needs these, and loads them for nothing while the sources answer
-    import pandas as pd  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
+    with stoppable(host):
+        # what comes later needs these, and loads them for nothing while the sources answer
+        import pandas as pd  # noqa: F401
+        import pyarrow.parquet  # noqa: F401
 
-    yield from _ended(host, limits.run_deadline_s, running, Redactor(installation_key(settings.home)))
+        yield from _ended(host, limits.run_deadline_s, running, Redactor(installation_key(settings.home)))
 
 
 def _ended(
@@ -225,6 +239,9 @@ def _ended(
             late = duration_s >= run_deadline_s
             reason = "the collecting process was stopped" if late else last_words(host, redactor)
             outcome = Outcome.TIMED_OUT if late else Outcome.FAILED
+            if host.stopped:
+                reason = f"stopped by hand after {duration_s:.1f} s, before this look had ended"
+                outcome = Outcome.PARTIAL if state.pieces else Outcome.SKIPPED
             state.ended = {"outcome": outcome, "reason": reason, "duration_s": duration_s}
             yield state
 

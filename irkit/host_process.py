@@ -9,9 +9,11 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,12 +32,16 @@ _PREPARE_S = 60.0
 
 @dataclass(slots=True)
 class HostProcess:
-    """The process that runs collectors, what it complains of and reports, and whether it was given anything to do."""
+    """The process that runs collectors, what it complains of and reports, and whether it was given anything to do.
+
+    `stopped` says whether somebody stopped it by hand before it was done.
+    """
 
     process: subprocess.Popen[bytes]
     complaints: IO[bytes]
     reports: Iterator[dict[str, Any]]
     asked: bool = False
+    stopped: bool = False
 
 
 @contextlib.contextmanager
@@ -103,6 +109,30 @@ def _reports(host: subprocess.Popen[bytes]) -> Iterator[dict[str, Any]]:
                     if news["event"] == "ready":
                         until = time.monotonic() + news["run_deadline_s"] + _GRACE_S
                     yield news
+
+
+@contextlib.contextmanager
+def stoppable(host: HostProcess) -> Iterator[None]:
+    """Let the first interrupt (Ctrl-C) within end the host and not us, so that what it has told is not lost.
+
+    The second does what it did before. The host has to have its job by then; signals reach the main thread alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def first(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        host.stopped = True
+        assert host.process.stdin is not None  # noqa: S101 (started with one; tells mypy)
+        host.process.stdin.close()  # it ends its children, then itself, and with that its reports
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def stop(host: subprocess.Popen[bytes]) -> None:

@@ -124,6 +124,7 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
         NotFoundError: there is no bundle of that id, or what was collected is gone.
         BundleError: the bundle cannot be trusted, or a new one cannot be sealed.
         CollectError: the collection could not be run at all.
+        Stopped: it was interrupted; what had come by then is a bundle, and on the timeline.
     """
     if collect not in COLLECT_CHOICES:
         raise InputError(f"collect = {collect!r} is not known", hint=f"use one of {', '.join(COLLECT_CHOICES)}")
@@ -142,18 +143,23 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     if lost:
         hint = f"put it back, or import it; `irkit collect {incident.id}` would look at how it is now"
         raise NotFoundError(f"{incident.label}: {lost}", hint=hint)
+    from irkit.collect import Stopped
     from irkit.collect import collect as run_collection
 
-    collected = run_collection(
-        settings,
-        incident.id,
-        window,
-        bundle_id=new_bundle_id(now),
-        now=now,
-        only=only,
-        on_progress=on_progress,
-        host=host,
-    )
+    try:
+        collected = run_collection(
+            settings,
+            incident.id,
+            window,
+            bundle_id=new_bundle_id(now),
+            now=now,
+            only=only,
+            on_progress=on_progress,
+            host=host,
+        )
+    except Stopped as stopped:
+        _note_evidence(stopped.bundle, settings, actor)
+        raise
     _note_evidence(collected, settings, actor)
     return collected
 

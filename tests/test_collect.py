@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,12 +16,13 @@ import pytest
 
 from irkit import collect_contract
 from irkit.bundle import Bundle, bundles_of, open_bundle
-from irkit.collect import Progress, collect, plan
+from irkit.collect import Progress, Stopped, collect, plan
 from irkit.errors import CollectError, InputError
 from irkit.model import Outcome, Window
 from irkit.redact import KEY_NAME
 from irkit.registry import load_plugins
 from irkit.settings import CollectSettings, HttpTarget, RedactSettings, Settings
+from tests.stack.engine import wait_until
 
 AT = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)  # as in the file below, which must not be imported: it registers
 WINDOW = Window(AT - timedelta(minutes=5), AT + timedelta(minutes=5))
@@ -103,6 +105,47 @@ def test_what_a_stopped_collector_had_is_kept(settings: Settings) -> None:
     assert len(bundle.load("early_rows")) == 2000
     assert bundle.evidence_for("early_rows").truncated
     assert outcome(bundle, "good") == (Outcome.SKIPPED, "not asked for")
+
+
+def test_what_had_come_when_it_was_interrupted_is_sealed_and_the_rest_is_told_as_not_looked_at(
+    settings: Settings,
+) -> None:
+    """The interrupt comes when one look has ended, another hangs with rows written and a third with none."""
+
+    def on_progress(news: Progress) -> None:
+        if news.run and news.run.collector == "good":
+            wait_until(lambda: rows_staged() == 2000, "the rows are written", 10.0)
+            signal.raise_signal(signal.SIGINT)
+
+    def rows_staged() -> int:
+        return sum(len(path.read_bytes().splitlines()) for path in settings.home.rglob("early_rows.jsonl"))
+
+    before = signal.getsignal(signal.SIGINT)
+    only = ("good", "hang", "hang-after-rows")
+    settings = replace(settings, collect=replace(settings.collect, deadline_s=60.0, run_deadline_s=60.0))
+    with pytest.raises(Stopped) as stopped:
+        collect(settings, 42, WINDOW, bundle_id="one", now=AT, only=only, on_progress=on_progress)
+    assert signal.getsignal(signal.SIGINT) is before
+    [path] = bundles_of(settings.home, 42)
+    bundle = open_bundle(path)
+    assert bundle.manifest == stopped.value.bundle.manifest
+    assert outcome(bundle, "good") == (Outcome.COLLECTED, "")
+    assert outcome(bundle, "hang")[0] is Outcome.SKIPPED
+    assert outcome(bundle, "hang-after-rows")[0] is Outcome.PARTIAL
+    assert len(bundle.load("early_rows")) == 2000
+    assert all(outcome(bundle, name)[1].startswith("stopped by hand after") for name in only[1:])
+
+
+def test_interrupted_twice_it_ends_at_once(settings: Settings) -> None:
+    def on_progress(news: Progress) -> None:
+        if news.run and news.run.collector == "good":
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        collect(settings, 42, WINDOW, bundle_id="one", now=AT, only=("good", "hang"), on_progress=on_progress)
+    assert not isinstance(stopped.value, Stopped)
+    assert bundles_of(settings.home, 42) == ()
 
 
 def test_a_flood_is_cut_to_the_cap(settings: Settings) -> None:

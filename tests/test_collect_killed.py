@@ -92,3 +92,38 @@ def test_five_kills_leave_whole_bundles_and_no_process(tmp_path: Path) -> None:
 @pytest.mark.soak
 def test_two_hundred_kills_leave_whole_bundles_and_no_process(tmp_path: Path) -> None:
     killed_at_random(tmp_path, 200)
+
+
+def test_ctrl_c_keeps_what_had_come_and_says_so(tmp_path: Path) -> None:
+    """What a service in trouble is asked may take long, and who waits at night loses patience."""
+    asked = threading.Event()
+
+    def silent(connection: socket.socket, over: threading.Event) -> None:
+        connection.recv(4096)
+        asked.set()
+        over.wait()
+
+    create(tmp_path / "jarvis.db")
+    with serving(silent) as port:
+        (tmp_path / "irkit.toml").write_text(
+            f'home = "home"\n[http]\nhealth_url = "http://127.0.0.1:{port}/"\n[sqlite]\npath = "jarvis.db"\n'
+            f'[redis]\nurl = "redis://127.0.0.1:1/0"\n[docker]\nhost = "unix://{tmp_path}/none.sock"\n'
+        )
+        run = [IRKIT, "open", "stopped", "--type", "api-unresponsive", "--id", "42"]
+        subprocess.run(run, cwd=tmp_path, check=True, capture_output=True)
+        process = subprocess.Popen(
+            [IRKIT, "collect", "42"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert "irkit: stopped" in err
+    assert "what had come by then is kept; `irkit triage 42` reads it" in err
+    assert "stopped by hand after" in " ".join(out.split())
+    settings = load(tmp_path)
+    [path] = bundles_of(settings.home, 42)
+    runs = {run.collector: run.outcome for run in open_bundle(path).runs}
+    assert runs["http-health"] in {"partial", "skipped"}
+    told = workspace.timeline(workspace.incident(42, settings=settings), settings=settings)
+    assert any(path.name in event.text for event in told)
