@@ -19,7 +19,7 @@ from irkit.model import Event, Incident, Status, VerdictState
 from irkit.notes import drill_of
 from irkit.publish.exporter import stylesheet
 from irkit.report.material import unwritten
-from irkit.times import between
+from irkit.report.parts import Gap
 from irkit.visible import cut
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def entry_of(incident: Incident, made_of: str, page: bytes, settings: Settings) 
     told = workspace.timeline(incident, settings=settings)
     report = workspace.postmortem(incident, workspace.gather(incident, "never", settings=settings), settings=settings)
     summary = _summary(report)
-    lasted, detected = _lasted(incident), incident.noticed_at
+    lasted, detected = _lasted(report), incident.noticed_at
     return Entry(
         incident.id,
         file_of(incident.id),
@@ -163,10 +163,10 @@ def _seal(folder: Path) -> str:
         return str(error)
 
 
-def _lasted(incident: Incident) -> timedelta | None:
-    """Return how long users felt it, as far as that is known: from its start, else from when it was noticed."""
-    begun, ended = incident.started_at or incident.detected_at, incident.mitigated_at or incident.resolved_at
-    return between(begun, ended) if begun and ended else None
+def _lasted(report: Report) -> timedelta | None:
+    """Return how long users felt it, as its page tells; None while it goes on, or where that could not be made."""
+    header = report.header
+    return None if isinstance(header, Gap) or header.ended_at is None else header.lasted
 
 
 def _summary(report: Report) -> str:
