@@ -64,16 +64,25 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A snapshot that was taken by attaching, the stacks beside it, and for how long a thread stood still for it."""
+    """A snapshot that was taken by attaching, the stacks beside it, and for how long what stood still for it.
+
+    pyinjector stops one thread and lets the others run; gdb stops them all.
+    """
 
     taken: Taken
     stacks: Path
     stopped_s: float
+    way: str
 
     @property
     def told(self) -> str:
         """What was done and taken, without where it lies."""
-        return f"One thread was stopped for {self.stopped_s * 1000:.1f} ms to let the agent in. {self.taken.told}"
+        first, then = ("The process", "then") if self.way == "gdb" else ("One thread", "then the process")
+        stops = (
+            f"{first} was stopped for {self.stopped_s * 1000:.1f} ms by {self.way} to let the agent in",
+            f"{then} for {self.taken.pause_s * 1000:.1f} ms to be cloned",
+        )
+        return f"{', '.join(stops)}. {self.taken.held}."
 
 
 def planned(pid: int, name: str = "", proc: Path = PROC) -> Plan:
@@ -137,7 +146,7 @@ def attach(plan: Plan, path: Path, *, deadline_s: float = 60.0, wait_s: float = 
             taken = snapshot(pid, path, deadline_s=deadline_s, proc=proc, place=socket)
     finally:
         os.close(pidfd)
-    return Attached(taken, stacks.beside(path), stopped_s)
+    return Attached(taken, stacks.beside(path), stopped_s, plan.way)
 
 
 def injector() -> str:

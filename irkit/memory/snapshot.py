@@ -42,10 +42,14 @@ class Taken:
     copied_bytes_at_most: int
 
     @property
+    def held(self) -> str:
+        """How much was taken."""
+        return f"{grouped(self.object_count)} objects in {size(self.size_bytes)}"
+
+    @property
     def told(self) -> str:
-        """What was taken, without where it lies."""
-        held = f"{grouped(self.object_count)} objects in {size(self.size_bytes)}"
-        return f"{held}; the process stood still for {self.pause_s * 1000:.1f} ms."
+        """What was taken and for how long it stopped the process, without where it lies."""
+        return f"{self.held}; the process stood still for {self.pause_s * 1000:.1f} ms."
 
     def __str__(self) -> str:
         return f"{self.path}: {self.told}"

@@ -19,6 +19,7 @@ from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory import agent, heap_file
 from irkit.memory.attach import LIBRARY, Attached, attach, planned
 from irkit.memory.attach_inject import is_resting, rehearsed
+from irkit.memory.snapshot import Taken
 from tests.stack.engine import wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -184,6 +185,21 @@ def test_the_command_says_what_it_does_and_wants_to_be_told_the_name(tmp_path: P
         assert again.returncode == 2
         assert "is there already, and is not overwritten" in again.stderr
         assert (tmp_path / "a.irkheap").read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("way", "told"),
+    [
+        (
+            "pyinjector",
+            "One thread was stopped for 12.5 ms by pyinjector to let the agent in, then the process for 5.0 ms",
+        ),
+        ("gdb", "The process was stopped for 12.5 ms by gdb to let the agent in, then for 5.0 ms to be cloned."),
+    ],
+)
+def test_whom_the_injector_stopped_is_told(way: str, told: str) -> None:
+    taken = Taken(Path("a.irkheap"), 2_000_000, 83_000, 0.005, 0)
+    assert Attached(taken, Path("a.stacks.txt"), 0.0125, way).told.startswith(told)
 
 
 def test_a_process_of_another_user_is_refused_to_whoever_may_not_trace_it(tmp_path: Path) -> None:
