@@ -192,7 +192,7 @@ def test_the_command_says_what_it_does_and_wants_to_be_told_the_name(tmp_path: P
     [
         (
             "pyinjector",
-            "One thread was stopped for 12.5 ms by pyinjector to let the agent in, then the process for 5.0 ms",
+            "One thread was stopped for 12.5 ms by pyinjector to let the agent in, then the process for",
         ),
         ("gdb", "The process was stopped for 12.5 ms by gdb to let the agent in, then for 5.0 ms to be cloned."),
     ],
