@@ -304,12 +304,15 @@ def show(incident_id: int) -> None:
     settings = workspace.load_settings()
     incident = workspace.incident(incident_id, settings=settings)
     show_card(incident)
-    console.show(terminal.timeline_table(workspace.timeline(incident, settings=settings)))
+    told = workspace.timeline(incident, settings=settings)
+    console.show(terminal.timeline_table(told))
+    missing = workspace.missing_bundles(incident, told, settings)
+    for error in missing:
+        console.complain(str(error), error.hint)
     folders = bundles_of(settings.home, incident_id)
     if not folders:
-        console.say(f"No evidence yet: irkit collect {incident_id}")
+        console.say(f"No evidence {'here' if missing else 'yet'}: irkit collect {incident_id}")
         return
-    told = workspace.timeline(incident, settings=settings)
     bundle = open_bundle(workspace.bundle_in_use(incident, folders, told))
     console.show(terminal.coverage_table(bundle.runs))
     manifest = bundle.manifest

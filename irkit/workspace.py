@@ -14,7 +14,7 @@ from irkit import settings as settings_file
 from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle
 from irkit.collector_costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
-from irkit.manifest import FORMAT_VERSION, Manifest, read_manifest
+from irkit.manifest import FORMAT_VERSION, REDACTED_SUFFIX, Manifest, read_manifest
 from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, is_configured, parse_incident_id, utc_now
 from irkit.notes import drill_of
 from irkit.runbook import Runbook
@@ -134,12 +134,13 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
         return open_bundle(bundle_in_use(incident, existing, timeline(incident, settings=settings)))
     now = utc_now()
     window = window_of(incident, settings, now)
-    lost = "" if collect == "always" else _lost(incident, settings)
+    told = () if collect == "always" else timeline(incident, settings=settings)
+    lost = missing_bundles(incident, told, settings)
     if collect == "never":
-        return _empty_bundle(incident, settings, window, now, lost or _NO_EVIDENCE)
+        return _empty_bundle(incident, settings, window, now, str(lost[-1]) if lost else _NO_EVIDENCE)
     if lost:
         hint = f"put it back, or import it; `irkit collect {incident.id}` would look at how it is now"
-        raise NotFoundError(f"{incident.label}: {lost}", hint=hint)
+        raise NotFoundError(f"{incident.label}: {lost[-1]}", hint=hint)
     from irkit.collect import collect as run_collection
 
     collected = run_collection(
@@ -369,12 +370,16 @@ def _note_evidence(bundle: Bundle, settings: Settings, actor: str, how: str = "c
     )
 
 
-def _lost(incident: Incident, settings: Settings) -> str:
-    """Say that the evidence is gone of which the timeline tells, "" where it tells of none."""
-    told = [str(event.data["bundle"]) for event in timeline(incident, settings=settings) if event.data.get("bundle")]
+def missing_bundles(incident: Incident, told: Iterable[Event], settings: Settings) -> tuple[NotFoundError, ...]:
+    """Return an error for each bundle that the timeline tells of and that is neither here nor as a redacted copy."""
     where = bundle_folder(settings.home, incident.id)
-    return (
-        f"its evidence is gone: the timeline tells of bundle {told[-1]}, and there is none in {where}" if told else ""
+    here = {folder.name.removesuffix(REDACTED_SUFFIX) for folder in bundles_of(settings.home, incident.id)}
+    named = dict.fromkeys(str(event.data["bundle"]) for event in told if event.data.get("bundle"))
+    gone = [name for name in named if name.removesuffix(REDACTED_SUFFIX) not in here]
+    hint = "put it back, or take it from where it was sent to: irkit bundle import FILE"
+    return tuple(
+        NotFoundError(f"evidence is gone: the timeline tells of bundle {name}, and it is not in {where}", hint=hint)
+        for name in gone
     )
 
 
