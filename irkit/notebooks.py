@@ -64,6 +64,11 @@ def find(name: str | Path) -> Path:
     raise NotFoundError(f"there is no notebook {cut(visible(str(name)), 60)}", hint=hint)
 
 
+def file_name(notebook: Path, incident_id: int) -> str:
+    """Return how a notebook's copy or run for an incident is called: `postmortem-42.ipynb`."""
+    return f"{notebook.stem.replace('_', '-')}-{incident_id}.ipynb"
+
+
 def parameters_of(notebook: Path) -> tuple[str, ...]:
     """Return the names of a notebook's parameters, in their order.
 
