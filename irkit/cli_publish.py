@@ -11,6 +11,7 @@ from irkit.errors import InputError
 from irkit.model import parse_incident_id
 from irkit.notebooks import NotebookError
 from irkit.phrase import count
+from irkit.whole_file import write_whole
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -23,7 +24,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 )
 @click.option("--drafts", is_flag=True, help="Drafts, too: not closed, or with parts to be written. They are marked.")
 @click.option("--url", "base_url", metavar="URL", default="", help="Where the site will be, for the links of its feed.")
-@click.option("--pdf", type=_FILE, help="Write the report of one incident as PDF; needs Chromium.")
+@click.option(
+    "--pdf",
+    type=_FILE,
+    help="Write the report of one incident as PDF; needs Chromium. Its folder is made, as with --to.",
+)
 @click.option("--markdown", type=_FILE, help="Write it as Markdown, for a wiki.")
 @click.option("--json", "as_json", type=_FILE, help="Write its model as JSON, for programs.")
 def publish(
@@ -78,8 +83,7 @@ def _files(incident_id: int, files: dict[str, Path]) -> None:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_whole(file, text.encode())
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror or error}", hint="choose another place") from None
     console.say(str(file.absolute()))
