@@ -135,7 +135,7 @@ def test_a_copy_of_a_copy_says_the_same(sealed: Bundle, tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_a_sentence(sealed: Bundle, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match="file cannot be written: (Not a directory|File exists)"):
+    with pytest.raises(BundleError, match=r"file cannot be written: (Not a directory|File exists)"):
         redact_bundle(sealed, REDACTOR, tmp_path / "file" / "copy", NOW)
 
 
