@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from irkit.diagnose import Diagnosis
     from irkit.errors import IrkitError
     from irkit.model import Incident, Window, parse_incident_id
+    from irkit.notebooks import check_parameters
     from irkit.report import Report
     from irkit.reviewing import review
     from irkit.runbook import Runbook
@@ -39,6 +40,7 @@ _HOME = {
     "Settings": "settings",
     "Window": "model",
     "Diagnosis": "diagnose",
+    "check_parameters": "notebooks",
     "diagnosis": "workspace",
     "gather": "workspace",
     "incident": "workspace",
@@ -61,6 +63,7 @@ __all__ = [
     "Runbook",
     "Settings",
     "Window",
+    "check_parameters",
     "diagnosis",
     "gather",
     "incident",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from difflib import get_close_matches
 
 from irkit import steps
@@ -105,14 +105,15 @@ def planned(action: Action, ask: Ask) -> Plan:
 def lacking(action: Action, ask: Ask, bundles: Sequence[Bundle]) -> tuple[str, ...]:
     """Return the collectors whose evidence the action would destroy and no bundle holds as it is now.
 
-    A bundle counts that was sealed since the incident was noticed and since the last action that changed something.
+    A bundle counts that was sealed since the incident was noticed and since the last action that changed something:
+    by the clock, and by the order in which the timeline got to know of both, since a clock may have been set back.
     """
-    since = max([ask.incident.noticed_at, *_changes(ask.timeline)])
-    return tuple(
-        name
-        for name in action.destroys
-        if not any(_holds(bundle.runs, name) for bundle in bundles if bundle.manifest.created_at >= since)
-    )
+    changes = [event for event in ask.timeline if event.kind is EventKind.ACTION and _changed(event.data)]
+    since = max([ask.incident.noticed_at, *(event.at for event in changes)])
+    last = max((event.id for event in changes), default=0)
+    before = {event.data.get("bundle") for event in ask.timeline if event.id < last}
+    fresh = [one for one in bundles if one.manifest.created_at >= since and one.id not in before]
+    return tuple(name for name in action.destroys if not any(_holds(bundle.runs, name) for bundle in fresh))
 
 
 def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
@@ -217,10 +218,6 @@ def _tried(work: Callable[[], Result]) -> tuple[Result, bool]:
         return work(), False
     except IrkitError as error:
         return Result(well=False, sentence=f"{_stop(str(error))} {error.hint}".strip()), True
-
-
-def _changes(timeline: Sequence[Event]) -> list[datetime]:
-    return [event.at for event in timeline if event.kind is EventKind.ACTION and _changed(event.data)]
 
 
 def _changed(data: Mapping[str, object]) -> bool:

@@ -125,11 +125,12 @@ def _page(incident_id: int, folder: Path, parameters: Mapping[str, object]) -> P
     from irkit import publish, workspace
 
     workspace.incident(incident_id)
-    executed = folder / f"{_NAME}-{incident_id}.ipynb"
+    source = notebooks.find(_NAME)
+    executed = folder / notebooks.file_name(source, incident_id)
     failed: IrkitError | None = None
     with shells.forked() as shell:
         try:
-            notebooks.run(_NAME, executed, {**parameters, "incident_id": incident_id}, shell=shell)
+            notebooks.run(source, executed, {**parameters, "incident_id": incident_id}, shell=shell)
         except notebooks.NotebookError as error:
             failed = error  # what there was until then is a page as well, and says that it is not complete
     page = publish.to_html(executed, executed.with_suffix(".html"))

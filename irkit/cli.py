@@ -219,7 +219,7 @@ def investigate(incident_id: int, name: str, choice: str, folder: Path, bundle: 
         filed_as = workspace.incident(incident_id).type
         source = notebooks.find(name or filed_as)
         values: dict[str, object] = {"incident_id": incident_id, "collect": choice, "bundle": bundle}
-        _run_notebook(source, folder / f"{source.stem.replace('_', '-')}-{incident_id}.ipynb", values, shell)
+        _run_notebook(source, folder / notebooks.file_name(source, incident_id), values, shell)
 
 
 @irkit.command()
@@ -259,7 +259,8 @@ def postmortem(
 
         workspace.incident(incident_id)
         values = {"incident_id": incident_id, "collect": choice, "bundle": bundle, **dict(parameters)}
-        _run_notebook(notebooks.find("postmortem"), folder / f"postmortem-{incident_id}.ipynb", values, shell)
+        source = notebooks.find("postmortem")
+        _run_notebook(source, folder / notebooks.file_name(source, incident_id), values, shell)
 
 
 @irkit.command()

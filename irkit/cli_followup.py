@@ -12,7 +12,7 @@ import click
 from irkit import console
 from irkit.channel_contract import DeliveryError, without_secrets
 from irkit.cli_options import at_option, by_option, to_come
-from irkit.errors import EscalationError, InputError
+from irkit.errors import EscalationError, InputError, IrkitError
 from irkit.model import EventKind, Incident, parse_incident_id, utc_now
 from irkit.phrase import count
 from irkit.settings import Settings
@@ -328,20 +328,22 @@ def _step(task: str) -> int | str:
 
 
 def _lacks(incident_id: int) -> tuple[Lack, ...]:
-    from irkit import postmortem_lint, workspace
-    from irkit.bundle import bundles_of
+    from irkit import absent_evidence, postmortem_lint, workspace
     from irkit.report.material import unwritten
 
     settings = workspace.load_settings()
     incident = workspace.incident(incident_id, settings=settings)
     timeline = workspace.timeline(incident, settings=settings)
-    has_evidence = bool(bundles_of(settings.home, incident_id))
+    damage: list[IrkitError] = []
+    held = workspace.bundles(incident, settings=settings, on_broken=damage.append)
+    damage += absent_evidence.missing_bundles(incident, timeline, settings)
     first_sign = None
-    if has_evidence and incident.started_at is None:
+    if held and not damage and incident.started_at is None:
         evidence = workspace.gather(incident, "never", settings=settings)
         first_sign = workspace.diagnosis(evidence, settings=settings).first_sign
+    parts = unwritten(incident, timeline)
     return postmortem_lint.lint(
-        incident, timeline, unwritten(incident, timeline), has_evidence=has_evidence, first_sign=first_sign
+        incident, timeline, parts, has_evidence=bool(held), damage=damage, first_sign=first_sign
     )
 
 

@@ -298,18 +298,21 @@ def list_(status: tuple[str, ...]) -> None:
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 def show(incident_id: int) -> None:
     """Show an incident: its state, whom to tell, its timeline and its evidence."""
-    from irkit import terminal, workspace
+    from irkit import absent_evidence, terminal, workspace
     from irkit.bundle import bundles_of, open_bundle
 
     settings = workspace.load_settings()
     incident = workspace.incident(incident_id, settings=settings)
     show_card(incident)
-    console.show(terminal.timeline_table(workspace.timeline(incident, settings=settings)))
+    told = workspace.timeline(incident, settings=settings)
+    console.show(terminal.timeline_table(told))
+    missing = absent_evidence.missing_bundles(incident, told, settings)
+    for error in missing:
+        console.complain(str(error), error.hint)
     folders = bundles_of(settings.home, incident_id)
     if not folders:
-        console.say(f"No evidence yet: irkit collect {incident_id}")
+        console.say(f"No evidence {'here' if missing else 'yet'}: irkit collect {incident_id}")
         return
-    told = workspace.timeline(incident, settings=settings)
     bundle = open_bundle(workspace.bundle_in_use(incident, folders, told))
     console.show(terminal.coverage_table(bundle.runs))
     manifest = bundle.manifest

@@ -24,8 +24,7 @@ def new(name: str, incident_id: int, folder: Path) -> None:
     from irkit import lab, notebooks, workspace
 
     workspace.incident(incident_id)
-    stem = notebooks.find(name).stem.replace("_", "-")
-    made = lab.new(name, incident_id, folder / f"{stem}-{incident_id}.ipynb")
+    made = lab.new(name, incident_id, folder / notebooks.file_name(notebooks.find(name), incident_id))
     console.say(f"{made.absolute()}\nOpen it: jupyter lab {made}")
 
 

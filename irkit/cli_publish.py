@@ -12,6 +12,7 @@ from irkit.errors import InputError
 from irkit.model import parse_incident_id
 from irkit.notebooks import NotebookError
 from irkit.phrase import count
+from irkit.whole_file import write_whole
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 # what an option holds that was given without a file
@@ -92,8 +93,7 @@ def _files(incident_id: int, files: dict[str, Path]) -> None:
 
 def _write(file: Path, text: str) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_whole(file, text.encode())
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror or error}", hint="choose another place") from None
     console.say(str(file.absolute()))

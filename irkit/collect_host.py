@@ -230,10 +230,16 @@ def _report(out: int, collector: str, event: str, **news: object) -> None:
     body = {"collector": collector, "event": event, **{key: shortened(value) for key, value in news.items()}}
     line = json.dumps(body).encode("ascii") + b"\n"
     if len(line) > _LINE_BYTES:  # escapes can blow a text up sixfold
-        body["reason"] = str(body.get("reason", "")).encode("ascii", "replace").decode("ascii")
-        body["hint"] = ""
-        line = json.dumps(body).encode("ascii")[: _LINE_BYTES - 1] + b"\n"
+        plain = {name: _in_ascii(value) for name, value in body.items() if name != "hint"}
+        line = json.dumps(plain).encode("ascii") + b"\n"
+    if len(line) > _LINE_BYTES:  # cut to size it would be no news at all, and evidence that nobody heard of is lost
+        msg = f"the piece {body.get('kind')} has more columns than can be told of"
+        raise ValueError(msg)
     os.write(out, line)
+
+
+def _in_ascii(value: object) -> object:
+    return value.encode("ascii", "replace").decode("ascii") if isinstance(value, str) else value
 
 
 def _kill_group(pid: int) -> None:

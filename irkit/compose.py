@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -18,10 +18,13 @@ from docker.errors import APIError
 from irkit.act_contract import ActError, in_our_words
 from irkit.containers import ListedContainer
 from irkit.docker_engine import EngineClient, connected, inspect, our_containers
+from irkit.phrase import count, listing, were
 from irkit.settings import DockerTarget
 
 _LABEL = "com.docker.compose"
 _TIMEOUT_S = 120.0
+# Docker's own, where neither the image nor the compose file sets another
+_GRACE_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,18 @@ class Member:
         return f"{said}, {health}" if health else said
 
     @property
+    def restarts(self) -> int:
+        """How often the Engine itself started it again since somebody did by hand."""
+        return int(self.details.get("RestartCount") or 0)
+
+    @property
     def running(self) -> bool:
         return bool((self.details.get("State") or {}).get("Running"))
+
+    @property
+    def grace_s(self) -> int:
+        """How long the container may take to end before it is killed."""
+        return int((self.details.get("Config") or {}).get("StopTimeout") or _GRACE_S)
 
     @property
     def is_over(self) -> bool:
@@ -89,7 +102,8 @@ def members(client: EngineClient, target: DockerTarget, service: str = "") -> li
     """Return the project's containers, of one service where it is named.
 
     Raises:
-        ActError: there is none; the hint names the nearest service.
+        ActError: there is none (the hint names the nearest service), or they are of several projects: to look at all is
+            no harm where nobody says which is meant, to change all is.
     """
     listed, _ = our_containers(client, target)
     chosen = [one for one in listed if service in {"", one.service, one.name}]
@@ -98,7 +112,47 @@ def members(client: EngineClient, target: DockerTarget, service: str = "") -> li
         near = get_close_matches(service, services, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(services)}"
         raise ActError(f"no container of {target} is of a service {service!r}", hint=hint)
+    _refuse_several(chosen, target, service)
     return [Member(one, inspect(client, one)) for one in chosen]
+
+
+def all_members(client: EngineClient, target: DockerTarget) -> list[Member]:
+    """Return all containers the target may mean, of whichever project: to look at, not to change."""
+    return [Member(one, inspect(client, one)) for one in our_containers(client, target)[0]]
+
+
+def _refuse_several(chosen: Sequence[ListedContainer], target: DockerTarget, service: str) -> None:
+    projects = sorted({one.project or "" for one in chosen})
+    if len(projects) > 1:
+        named = [one for one in projects if one]
+        what = f"service {service} runs" if service else "containers run"
+        reason = f"{what} in {count(len(projects), 'project')} here ({listing(named)}), and nobody says which is meant"
+        raise ActError(reason, hint=f'set [docker] project = "{named[0]}" in irkit.toml')
+    if projects == [""] and not (service or target.project or target.services):
+        reason = "no container here was made by compose, so nobody knows which of them belong together"
+        raise ActError(reason, hint='name them in irkit.toml: [docker] services = ["NAME", "NAME"]')
+
+
+def in_turn(names: Mapping[str, str], do: Callable[[str], object], *, done: str) -> None:
+    """Do something to containers one after the other; `names` has each one's name by its id.
+
+    Raises:
+        ActError: the Engine refuses one; the sentence says which, what was done by then, and what was left.
+    """
+    waiting = list(names.values())
+    for place, (identity, name) in enumerate(names.items()):
+        try:
+            do(identity)
+        except (APIError, requests.RequestException) as error:
+            said = [f"{name}: the Docker Engine answers: {getattr(error, 'explanation', None) or error}"]
+            said += [f"{listing(waiting[:place])} {were(place)} {done} by then"] if place else []
+            left = waiting[place + 1 :]
+            said += (
+                [f"{listing(left)} {were(len(left))} left as {'it was' if len(left) == 1 else 'they were'}"]
+                if left
+                else []
+            )
+            raise ActError("; ".join(said)) from None
 
 
 def why_hopeless(target: DockerTarget, service: str) -> str:

@@ -59,7 +59,7 @@ def users(ask: Ask, path: Path) -> Users:
     held = holders(database_files(path))
     try:
         with compose.engine(ask.settings.docker) as client:
-            found = compose.members(client, ask.settings.docker)
+            found = compose.all_members(client, ask.settings.docker)
         using = [one.name for one in found if one.running and _mounts(one, path)]
         stop += [f"the container {name} runs and has it mounted" for name in using]
     except ActError as error:

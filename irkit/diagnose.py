@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from irkit.loaded import EvidenceSource, Loaded, loaded
@@ -29,7 +30,6 @@ from irkit.wholeness import unless_cut, unless_long_past
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
 
     from irkit.registry import BrokenPlugin
     from irkit.runbook import Runbook
@@ -344,9 +344,19 @@ def _read_by_hand(item: Symptom, evidence: Loaded) -> str:
 
 
 def _within_reason(verdict: Verdict) -> Verdict:
-    """Keep a confidence between 0 and 1 (a third party's may be anything), so that no score can leave that range."""
+    """Keep a confidence between 0 and 1 and an onset a time in UTC (a third party's may be anything).
+
+    So no score can leave its range, and onsets can be held against each other.
+    """
     sane = min(max(verdict.confidence, 0.0), 1.0) if verdict.confidence == verdict.confidence else 0.0
-    return verdict if sane == verdict.confidence else replace(verdict, confidence=sane)
+    onset = verdict.onset
+    if not isinstance(onset, datetime) or onset != onset:  # noqa: PLR0124 (NaT differs from itself)
+        onset = None
+    elif onset.tzinfo is None:
+        onset = onset.replace(tzinfo=UTC)
+    if sane == verdict.confidence and onset is verdict.onset:
+        return verdict
+    return replace(verdict, confidence=sane, onset=onset)
 
 
 def _with_next_step(finding: Finding, runbook: Runbook) -> Finding:

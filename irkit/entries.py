@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from irkit import runbook as runbooks
+from irkit.lifecycle import title_of
 from irkit.model import Incident
 from irkit.runbook import Runbook
 from irkit.times import parse_time
@@ -27,10 +28,12 @@ def amendment(field: str, value: str, runbook: Runbook, now: datetime) -> dict[s
     """Return the data of an `AMENDED` event for what a person typed, held to the runbook's names and to real times.
 
     Raises:
-        InputError: the value is no time, no type or no severity where the field wants one.
+        InputError: the value is no time, no type, no severity or no title where the field wants one.
     """
     if field.endswith("_at"):
         return {field: parse_time(value, now).isoformat()}
     if field == "type":
         return {field: runbook.incident_type(value).slug}
+    if field == "title":
+        return {field: title_of(value)}
     return {field: runbook.severity(value).name if field == "severity" else value}

@@ -44,7 +44,8 @@ def wait_until_well(ask: Ask, *, hopeless: Callable[[], str] = lambda: "") -> He
     """Ask until the answers have been good for `hold` seconds on end, or for `patience` at most; return the last word.
 
     A service that comes up, answers once and falls over again is not well. `hopeless` is asked after each bad answer,
-    and ends the wait by saying why none will be better.
+    and ends the wait by saying why none will be better. Where there is no endpoint to ask, `hold` passes all the same:
+    whoever then looks at the containers sees those that fell over at once.
 
     Raises:
         InputError: one of the action's `OPTIONS` is no number of seconds.
@@ -56,6 +57,7 @@ def wait_until_well(ask: Ask, *, hopeless: Callable[[], str] = lambda: "") -> He
         seen = health(ask)
         now = ask.now()
         if seen.well is None:
+            ask.sleep(hold_s)
             return seen
         good_since = (good_since or now) if seen.well else None
         if good_since is not None and (now - good_since).total_seconds() >= hold_s:

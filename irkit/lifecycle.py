@@ -17,6 +17,7 @@ MILESTONES = ("started", "detected", "acknowledged", "mitigated", "resolved", "c
 AMENDABLE = ("title", "type", "severity", "owner", "impact", *(f"{name}_at" for name in MILESTONES))
 # clocks of two machines may differ by this much before a time counts as the future
 MAX_SKEW = timedelta(seconds=60)
+MAX_TITLE_CHARS = 200
 
 _MILESTONE_KINDS = {EventKind(name): f"{name}_at" for name in MILESTONES}
 _REACHES = {
@@ -26,6 +27,12 @@ _REACHES = {
     EventKind.CLOSED: Status.CLOSED,
 }
 _ORDER = tuple(Status)
+_COMMANDS = {
+    EventKind.ACKNOWLEDGED: "ack",
+    EventKind.MITIGATED: "mitigate",
+    EventKind.RESOLVED: "resolve",
+    EventKind.CLOSED: "close",
+}
 
 
 def fold(events: Iterable[Event]) -> Incident:
@@ -56,7 +63,9 @@ def check_next(
     """
     incident = fold(events)
     check_time(at, now)
-    check_amendment(data if kind is EventKind.AMENDED else {}, now)
+    if kind is EventKind.AMENDED:
+        check_amendment(data, now)
+        _check_reached(incident, data)
     _check_status(incident, kind, events)
     reopened_at = max((event.at for event in events if event.kind is EventKind.REOPENED), default=None)
     if reopened_at and at < reopened_at and kind in _REACHES and kind is not EventKind.ACKNOWLEDGED:
@@ -87,12 +96,14 @@ def check_amendment(data: Mapping[str, object], now: datetime) -> None:
     """Refuse to change what an incident does not have, or to a value it cannot have.
 
     Raises:
-        InputError: a key is none of `AMENDABLE`, or a time cannot be read or lies in the future.
+        InputError: a key is none of `AMENDABLE`, a time cannot be read or lies in the future, or a title is no title.
     """
     for key, value in data.items():
         if key not in AMENDABLE or not isinstance(value, str):
             msg = f"an incident's {key!r} cannot be changed to {value!r}"
             raise InputError(msg, hint=f"what can be changed: {', '.join(AMENDABLE)}")
+        if key == "title":
+            title_of(value)
         if key.endswith("_at"):
             try:
                 at = datetime.fromisoformat(value)
@@ -100,6 +111,21 @@ def check_amendment(data: Mapping[str, object], now: datetime) -> None:
                 msg = f"{value!r} is not a time for {key}"
                 raise InputError(msg, hint="write 2026-11-24T03:05:00Z") from None
             check_time(at, now)
+
+
+def title_of(text: str) -> str:
+    """Return a title as it is kept: one line.
+
+    Raises:
+        InputError: there is nothing of it, or more than 200 characters.
+    """
+    flat = " ".join(text.split())
+    if not flat:
+        raise InputError("an incident needs a title", hint="say what users notice: `irkit open 'Checkout is down' …`")
+    if len(flat) > MAX_TITLE_CHARS:
+        msg = f"the title has {len(flat)} characters; it takes {MAX_TITLE_CHARS}"
+        raise InputError(msg, hint="shorten it, and keep the whole with `irkit note`")
+    return flat
 
 
 def check_order(incident: Incident) -> None:
@@ -144,6 +170,20 @@ def _amended(incident: Incident, data: Mapping[str, object]) -> Incident:
         if key in AMENDABLE
     }
     return replace(incident, **changes)
+
+
+def _check_reached(incident: Incident, data: Mapping[str, object]) -> None:
+    """Refuse to correct the time of what has not happened: that would set a time, and leave the incident where it is.
+
+    Raises:
+        InputError: it was never acknowledged, mitigated, resolved or closed; the hint has the command for that.
+    """
+    for kind in _REACHES:
+        field = _MILESTONE_KINDS[kind]
+        if field in data and getattr(incident, field) is None:
+            words = {EventKind.MITIGATED: ' "what was done"', EventKind.RESOLVED: ' "what was done"'}.get(kind, "")
+            hint = f"`irkit {_COMMANDS[kind]} {incident.id}{words} --at {data[field]}` records it"
+            raise InputError(f"{incident.label} was never {kind}, so there is no time to correct", hint=hint)
 
 
 def _check_status(incident: Incident, kind: EventKind, events: Sequence[Event]) -> None:

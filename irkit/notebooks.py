@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ _PACKAGE = Path(__file__).parent
 _KERNEL = "python3"
 _SHOWN_CHARS = 400
 _HINT = "hint: "
+# how the cell begins that papermill puts behind that of the parameters
+_GIVEN = "# Parameters\n"
 
 
 class NotebookError(IrkitError):
@@ -61,6 +64,11 @@ def find(name: str | Path) -> Path:
     raise NotFoundError(f"there is no notebook {cut(visible(str(name)), 60)}", hint=hint)
 
 
+def file_name(notebook: Path, incident_id: int) -> str:
+    """Return how a notebook's copy or run for an incident is called: `postmortem-42.ipynb`."""
+    return f"{notebook.stem.replace('_', '-')}-{incident_id}.ipynb"
+
+
 def parameters_of(notebook: Path) -> tuple[str, ...]:
     """Return the names of a notebook's parameters, in their order.
 
@@ -73,6 +81,38 @@ def parameters_of(notebook: Path) -> tuple[str, ...]:
         return tuple(papermill.inspect_notebook(str(notebook)))
     except (OSError, ValueError) as error:
         raise InputError(f"{notebook} cannot be read as a notebook: {error}", hint="give an .ipynb file") from None
+
+
+def check_parameters() -> None:
+    """Refuse, from within a notebook, what papermill was given and the notebook has no parameter for.
+
+    Papermill itself only warns of it, and a misspelt `collect` would then count for nothing. What the notebook has is
+    what its cells assigned before the one that papermill put in; without such a cell there is nothing to check.
+
+    Raises:
+        InputError: a name is none of the notebook's parameters; the nearest is named.
+    """
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    cells = [str(cell) for cell in shell.user_ns.get("In", ())] if shell else []
+    place = next((place for place, cell in enumerate(cells) if cell.startswith(_GIVEN)), None)
+    if place is None:
+        return
+    known = tuple(name for cell in cells[:place] for name in _assigned(cell))
+    _check(dict.fromkeys(_assigned(cells[place])), known, "the notebook")
+
+
+def _assigned(source: str) -> Iterator[str]:
+    """Yield the names that a cell assigns at its top."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:
+        return  # a magic, or what no parameters are
+    for statement in statements:
+        targets: Sequence[ast.expr] = statement.targets if isinstance(statement, ast.Assign) else ()
+        targets = (statement.target,) if isinstance(statement, ast.AnnAssign) else targets
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
 def run(
@@ -104,7 +144,7 @@ def run(
     source = find(name)
     if output.exists() and output.samefile(source):
         raise InputError(f"{output} is the notebook itself", hint="write the run to another file")
-    _check(parameters, parameters_of(source), source)
+    _check(parameters, parameters_of(source), source.stem)
     if not _is_a_run(output):
         sentence = f"{output} is there already, and is no notebook that was run: somebody may be working in it"
         raise InputError(sentence, hint="write to another folder with --to, or move it away")
@@ -163,10 +203,10 @@ def _lost(source: Path, output: Path, why: str) -> NotebookError:
     return NotebookError(f"the notebook {source.name} lost its kernel: {why}", hint=hint)
 
 
-def _check(given: Mapping[str, object], known: tuple[str, ...], source: Path) -> None:
+def _check(given: Mapping[str, object], known: tuple[str, ...], notebook: str) -> None:
     """Refuse parameters that the notebook does not have: papermill only warns, and writes their names into code."""
     for name in given:
         if name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none'}"
-            raise InputError(f"{source.stem} has no parameter {cut(visible(name), 60)!r}", hint=hint)
+            raise InputError(f"{notebook} has no parameter {cut(visible(name), 60)!r}", hint=hint)

@@ -13,7 +13,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from irkit.action_items import NO_DATE, SECTION, items
-from irkit.errors import InputError
+from irkit.errors import InputError, IrkitError
 from irkit.lifecycle import check_order
 from irkit.message_text import fit, one_line
 from irkit.model import Event, EventKind, Incident
@@ -53,25 +53,27 @@ class Lack:
     hint: str
 
 
-def lint(
+def lint(  # noqa: PLR0913 (what is known of an incident beside its timeline)
     incident: Incident,
     timeline: Sequence[Event],
     unwritten: Sequence[str],
     *,
     has_evidence: bool,
+    damage: Sequence[IrkitError] = (),
     first_sign: datetime | None = None,
 ) -> tuple[Lack, ...]:
     """Return what the postmortem of an incident lacks, in the report's order of reading.
 
     `unwritten` names the parts only people can write and nobody has; `has_evidence` says whether any was collected,
-    and `first_sign` since when it shows the symptoms.
+    `damage` which of it is gone or cannot be trusted, and `first_sign` since when it shows the symptoms.
     """
     timeline = in_force(timeline)
     found = [
         *_impact(incident, timeline),
         *_order(incident, timeline, first_sign),
         *_words(incident, timeline),
-        *_claims(incident, timeline, has_evidence=has_evidence),
+        *_evidence(incident, has_evidence=has_evidence, damage=damage),
+        *_claims(timeline),
         *_promises(incident, timeline),
     ]
     # what is asked for above need not be asked for twice
@@ -141,9 +143,14 @@ def _blame(where: str, said: str) -> Lack:
     return Lack("blame", where, f"“{_shown(said)}” speaks of a person's failing", hint)
 
 
-def _claims(incident: Incident, timeline: Sequence[Event], *, has_evidence: bool) -> Iterator[Lack]:
-    if not has_evidence:
+def _evidence(incident: Incident, *, has_evidence: bool, damage: Sequence[IrkitError]) -> Iterator[Lack]:
+    if not has_evidence and not damage:
         yield Lack("evidence", "report", "no evidence was collected", f"irkit collect {incident.id}")
+    for error in damage:
+        yield Lack("evidence", "report", str(error), error.hint)
+
+
+def _claims(timeline: Sequence[Event]) -> Iterator[Lack]:
     for event in timeline:
         where = _section(event)
         if where in _CLAIMING and _CLAIM.search(event.text) and not event.evidence and not _SOURCE.search(event.text):

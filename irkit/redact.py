@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import tempfile
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -109,7 +110,9 @@ class Redactor:
                 made[self._string(str(key), counts)] = self._entry(owner, item, counts)
             return made
         if isinstance(value, list | tuple):
-            return [self._item(item, counts) for item in value]
+            # the words of a command: an option's value stands in the place after its name
+            before = [None, *value[:-1]]
+            return [self._entry(_option(name), item, counts) for name, item in zip(before, value, strict=True)]
         return value
 
     def _string(self, text: str, counts: Counter[str]) -> str:
@@ -126,7 +129,16 @@ class Redactor:
                 return item
             counts["key"] += 1
             return self.placeholder("key", item)
+        # a number is a secret where it would be one as text: {"password": 12345678}
+        if isinstance(item, int | float) and redaction_rules.spans(f"{name}={item}"):
+            counts["key"] += 1
+            return self.placeholder("key", str(item))
         return self._item(item, counts)
+
+
+def _option(word: object) -> str:
+    """Return the name of the option that a word is, "" where it is none or brings its value along."""
+    return word.lstrip("-") if isinstance(word, str) and word.startswith("-") and "=" not in word else ""
 
 
 def hidden(text: str, *known: str) -> str:
@@ -172,21 +184,33 @@ def installation_key(home: Path) -> bytes:
     """
     path = home / KEY_NAME
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            key = path.read_bytes()
-            if len(key) == KEY_BYTES:
-                return key
-            msg = f"{path} is not a redaction key ({len(key)} bytes instead of {KEY_BYTES})"
-            raise StoreError(msg, hint="restore it from a backup, or remove it to start with a new one") from None
-        with os.fdopen(descriptor, "wb") as stream:
-            key = secrets.token_bytes(KEY_BYTES)
-            stream.write(key)
-            stream.flush()
-            os.fsync(descriptor)
+        if not path.exists():
+            _make_key(path)
+        key = path.read_bytes()
     except OSError as error:
         msg = f"the redaction key {path} cannot be used: {error.strerror or error}"
         raise StoreError(msg, hint="make the folder writable, or set another home") from None
+    if len(key) != KEY_BYTES:
+        msg = f"{path} is not a redaction key ({len(key)} bytes instead of {KEY_BYTES})"
+        raise StoreError(msg, hint="restore it from a backup, or remove it to start with a new one")
     return key
+
+
+def _make_key(path: Path) -> None:
+    """Put a new key in place, whole or not at all; one that another process put there meanwhile stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # its owner's alone
+    aside = path.with_name(name.rpartition(os.sep)[2])
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(secrets.token_bytes(KEY_BYTES))
+            stream.flush()
+            os.fsync(descriptor)
+        try:
+            path.hardlink_to(aside)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without hard links
+            aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

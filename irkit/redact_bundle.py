@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from irkit.manifest import REDACTED_SUFFIX, Change
 from irkit.model import CollectorRun, Evidence
 from irkit.parquet import check_table
 from irkit.redact import Redactor, count_placeholders, placeholders_in
+from irkit.staging import staging_folder
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -34,26 +34,24 @@ def redact_bundle(bundle: Bundle, redactor: Redactor, destination: Path, now: da
     bundle_id = f"{manifest.bundle_id.removesuffix(REDACTED_SUFFIX)}{REDACTED_SUFFIX}"
     if destination.exists():
         raise BundleError(f"{destination} exists already", hint="choose another name with --to, or move it away")
-    staging = destination.parent / f".{destination.name}.partial"
-    shutil.rmtree(staging, ignore_errors=True)
     try:
-        staging.mkdir(parents=True)
-        evidence = tuple(_redacted(bundle.path / item.path, item, redactor, staging) for item in manifest.evidence)
-        runs = tuple(_rerun(run, evidence, redactor) for run in manifest.runs)
-        made = replace(
-            manifest,
-            irkit_version=version("irkit"),
-            bundle_id=bundle_id,
-            runs=runs,
-            evidence=evidence,
-            made_of=origin_in(bundle, Change.REDACTED, now),
-        )
-        return seal_bundle(staging, made, destination)
+        with staging_folder(destination) as staging:
+            evidence = tuple(_redacted(bundle.path / item.path, item, redactor, staging) for item in manifest.evidence)
+            runs = tuple(_rerun(run, evidence, redactor) for run in manifest.runs)
+            made = replace(
+                manifest,
+                irkit_version=version("irkit"),
+                bundle_id=bundle_id,
+                runs=runs,
+                evidence=evidence,
+                made_of=origin_in(bundle, Change.REDACTED, now),
+            )
+            return seal_bundle(staging, made, destination)
     except OSError as error:
         reason = error.strerror or error
-        raise BundleError(f"{destination} cannot be written: {reason}", hint="choose another with --to") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        raise BundleError(
+            f"{error.filename or destination} cannot be written: {reason}", hint="choose another with --to"
+        ) from None
 
 
 def _redacted(source: Path, item: Evidence, redactor: Redactor, staging: Path) -> Evidence:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from irkit import durable
@@ -68,6 +68,15 @@ class Backup:
 def backup_name(source: Path, at: datetime) -> str:
     """Return a name that sorts by time and says of what: `jarvis-20260101T030507Z.db`."""
     return f"{source.stem}-{at:%Y%m%dT%H%M%SZ}{source.suffix or '.db'}"
+
+
+def made_at(backup: Path) -> datetime | None:
+    """Return when a backup was made by its name, None where that does not tell."""
+    stamp = backup.stem.rpartition("-")[2]
+    try:
+        return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def space_needed_bytes(file: SqliteFile) -> int:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from irkit.database import EVENT, INCIDENT, connect, transaction
 from irkit.errors import InputError, NotFoundError, StoreError
-from irkit.lifecycle import check_next, check_order, check_time, fold
+from irkit.lifecycle import check_next, check_order, check_time, fold, title_of
 from irkit.model import MAX_INCIDENT_ID, Event, EventKind, Incident, Status, parse_incident_id, utc_now
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from irkit.settings import Secret, Settings
 
 STORE_NAME = "irkit.db"
-MAX_TITLE_CHARS = 200
 MAX_TEXT_CHARS = 100_000
 # events that change nothing of an incident's state
 _TELLING = tuple(map(str, (EventKind.NOTE, EventKind.EVIDENCE, EventKind.ACTION, EventKind.ESCALATION)))
@@ -87,7 +86,7 @@ class Store:
         """
         now = self.clock()
         wanted = None if incident_id is None else parse_incident_id(incident_id)
-        data = {"title": _title(title), "type": incident_type, "severity": severity, "owner": owner, "impact": impact}
+        data = {"title": title_of(title), "type": incident_type, "severity": severity, "owner": owner, "impact": impact}
         given = {key: _storable(value) for key, value in data.items() if value is not None}
         rows = [(EventKind.OPENED, opened_at or now, "", given)]
         if started_at:
@@ -267,16 +266,6 @@ def _event(row: sa.Row[Any], place: Path | Secret | None) -> Event:
     return Event(
         row.id, row.incident_id, row.at, row.recorded_at, kind, row.actor, row.text, tuple(row.evidence), extra
     )
-
-
-def _title(title: str) -> str:
-    flat = " ".join(title.split())
-    if not flat:
-        raise InputError("an incident needs a title", hint="say what users notice: `irkit open 'Checkout is down' …`")
-    if len(flat) > MAX_TITLE_CHARS:
-        msg = f"the title has {len(flat)} characters; it takes {MAX_TITLE_CHARS}"
-        raise InputError(msg, hint="shorten it, and keep the whole with `irkit note`")
-    return flat
 
 
 def _storable(text: str) -> str:

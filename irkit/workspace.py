@@ -5,17 +5,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irkit import runbook as runbooks
 from irkit import settings as settings_file
-from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle
+from irkit.absent_evidence import empty_bundle, missing_bundles
+from irkit.bundle import Bundle, bundles_of, open_bundle
 from irkit.collector_costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
-from irkit.manifest import FORMAT_VERSION, Manifest, read_manifest
-from irkit.model import Event, EventKind, Incident, Outcome, Status, Window, is_configured, parse_incident_id, utc_now
+from irkit.manifest import read_manifest
+from irkit.model import Event, EventKind, Incident, Status, is_configured, parse_incident_id, utc_now
 from irkit.notes import drill_of
 from irkit.reach import over_before as before
 from irkit.reach import window_of
@@ -137,12 +137,13 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     now = utc_now()
     minutes = timedelta(minutes=settings.collect.window_minutes)
     window = window_of(incident, minutes, now, over_before(incident, settings=settings))
-    lost = "" if collect == "always" else _lost(incident, settings)
+    told = () if collect == "always" else timeline(incident, settings=settings)
+    lost = missing_bundles(incident, told, settings)
     if collect == "never":
-        return _empty_bundle(incident, settings, window, now, lost or _NO_EVIDENCE)
+        return empty_bundle(incident, settings, window, now, str(lost[-1]) if lost else _NO_EVIDENCE)
     if lost:
         hint = f"put it back, or import it; `irkit collect {incident.id}` would look at how it is now"
-        raise NotFoundError(f"{incident.label}: {lost}", hint=hint)
+        raise NotFoundError(f"{incident.label}: {lost[-1]}", hint=hint)
     from irkit.collect import Stopped
     from irkit.collect import collect as run_collection
 
@@ -378,22 +379,3 @@ def _note_evidence(bundle: Bundle, settings: Settings, actor: str, how: str = "c
         text=f"Evidence {how} into bundle {bundle.id}: {told}",
         data={"bundle": bundle.id, "seal": bundle.manifest.seal},
     )
-
-
-def _lost(incident: Incident, settings: Settings) -> str:
-    """Say that the evidence is gone of which the timeline tells, "" where it tells of none."""
-    told = [str(event.data["bundle"]) for event in timeline(incident, settings=settings) if event.data.get("bundle")]
-    where = bundle_folder(settings.home, incident.id)
-    return (
-        f"its evidence is gone: the timeline tells of bundle {told[-1]}, and there is none in {where}" if told else ""
-    )
-
-
-def _empty_bundle(incident: Incident, settings: Settings, window: Window, now: datetime, why: str) -> Bundle:
-    """Return a bundle that was never sealed and holds only the rows saying that nobody looked."""
-    from irkit.collect import not_run, plan
-
-    looks, _ = plan(settings)
-    runs = tuple(not_run(look, now, Outcome.SKIPPED, why) for look in looks)
-    manifest = Manifest(FORMAT_VERSION, version("irkit"), "none", incident.id, window, now, runs, ())
-    return Bundle(Path(), manifest)

@@ -148,6 +148,20 @@ def test_evidence_counts_that_is_as_new_as_the_last_change(store: Store, tmp_pat
     assert act.lacking(has, ask(store), [bundle]) == ("compose-services",)
 
 
+def test_evidence_is_older_than_a_change_recorded_after_it_though_the_clock_was_set_back(
+    store: Store, tmp_path: Path
+) -> None:
+    bundle = example_bundle(tmp_path / "bundles")
+    has = action(destroys=("compose-services",))
+    store.append(42, EventKind.EVIDENCE, actor="ana", text="Collected", data={"bundle": bundle.id})
+    assert act.lacking(has, ask(store), [bundle]) == ()
+    data = {"action": "turn", "run": "1", "outcome": "done", "changes": True}
+    early = ask(store).incident.noticed_at
+    store.append(42, EventKind.ACTION, actor="ana", at=early, text="Turned", data=data)
+    assert early < bundle.manifest.created_at
+    assert act.lacking(has, ask(store), [bundle]) == ("compose-services",)
+
+
 def test_the_steps_of_a_type_have_their_commands(store: Store) -> None:
     kinds = {kind.slug: act.lines(kind, ask(store)) for kind in BOOK.incident_types}
     told = {slug: [line.command for line in lines] for slug, lines in kinds.items()}

@@ -133,6 +133,8 @@ def test_what_was_recorded_wrongly_is_corrected_and_the_correction_stays_on_the_
     assert "acknowledged_at: 20m ago" in irkit("show", "42").out
     assert "is not a severity" in irkit("amend", "42", "severity", "Huge").err
     assert "cannot be changed" in irkit("amend", "42", "colour", "red").err
+    assert "was never resolved" in irkit("amend", "42", "resolved_at", "1m ago").err
+    assert "INC-42  Half of it is down" in irkit("amend", "42", "title", "Half of it\nis down").out
 
 
 def test_a_type_that_is_corrected_leaves_the_severity_and_says_so(irkit: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -140,3 +141,25 @@ def test_action_items_are_listed_done_and_remembered(irkit: Run) -> None:
     assert irkit("action-item", "list").out == "0 to be done, 1 done.\n"
     assert "done" in irkit("action-item", "list", "42", "--all").out
     assert irkit("action-item", "done", "42", "1").code == 2
+
+
+def test_evidence_that_is_damaged_or_gone_is_a_lack(irkit: Run, tmp_path: Path) -> None:
+    resolved(irkit)
+    for _ in range(2):
+        assert irkit("collect", "42").code in {0, 6}
+    told = " ".join(irkit("lint", "42").out.split())
+    assert "cannot be trusted" not in told
+    assert "is gone" not in told
+    first, second = sorted((tmp_path / ".irkit/bundles/INC-42").iterdir())
+    [table, *_] = sorted(second.rglob("*.parquet"))
+    table.write_bytes(table.read_bytes() + b"0")
+    shutil.move(first, tmp_path / first.name)
+    for _ in range(2):
+        told = "".join(irkit("lint", "42").out.split())
+        assert f"bundle{second.name}cannotbetrusted:{table.relative_to(second)}waschangedaftersealing" in told
+        assert f"evidenceisgone:thetimelinetellsofbundle{first.name}" in told
+        # known as well of an incident of which nobody needs the evidence to say when it began
+        irkit("amend", "42", "started_at", "1h ago")
+    assert f"tells of bundle {first.name}" in irkit("show", "42").err
+    shutil.move(tmp_path / first.name, first.with_name(f"{first.name}-redacted"))
+    assert "is gone" not in irkit("lint", "42").out

@@ -148,6 +148,14 @@ def test_interrupted_twice_it_ends_at_once(settings: Settings) -> None:
     assert bundles_of(settings.home, 42) == ()
 
 
+def test_no_piece_is_lost_in_silence_since_it_is_too_much_to_tell_of(settings: Settings) -> None:
+    bundle = run(settings, "wide", "far")
+    assert outcome(bundle, "wide")[0] is Outcome.PARTIAL
+    assert "the piece wide_rows has more columns than can be told of" in outcome(bundle, "wide")[1]
+    assert outcome(bundle, "far") == (Outcome.COLLECTED, "")
+    assert len(bundle.load("far_rows")) == 1
+
+
 def test_a_flood_is_cut_to_the_cap(settings: Settings) -> None:
     bundle = run(settings, "flood")
     rows = bundle.load("flood_rows")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
@@ -91,6 +91,31 @@ def test_what_is_no_verdict_is_unknown() -> None:
     verdict = run_detector(registered()[0], InMemory({"health": []})).verdict
     assert verdict.state is UNKNOWN
     assert "NoneType" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("given_", "kept"),
+    [
+        (datetime(2026, 11, 24, 3, 5), datetime(2026, 11, 24, 3, 5, tzinfo=UTC)),  # noqa: DTZ001
+        (pd.NaT, None),
+        ("03:05", None),
+    ],
+)
+@pytest.mark.usefixtures("registry")
+def test_an_onset_is_a_time_in_utc_or_none_whatever_a_detector_says(given_: object, kept: datetime | None) -> None:
+    later = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
+
+    @symptom("health-check-failing", incident="api-unresponsive")
+    def odd(health: object) -> Verdict:
+        return Verdict(FOUND, "Found.", onset=given_)  # type: ignore[arg-type]
+
+    @symptom("5xx-error-spike", incident="api-unresponsive")
+    def sound(health: object) -> Verdict:
+        return Verdict(FOUND, "Found.", onset=later)
+
+    found = diagnose(InMemory({"health": []}), RUNBOOK)
+    assert of(found, "health-check-failing").verdict.onset == kept
+    assert found.first_sign == (kept or later)
 
 
 @pytest.mark.usefixtures("registry")

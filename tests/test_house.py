@@ -158,6 +158,7 @@ ROOMS = (
     "report",
     "collector_costs",
     "entries",
+    "absent_evidence",
     "workspace",
     "reviewing",
     "exploring",

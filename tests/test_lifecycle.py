@@ -177,6 +177,8 @@ def test_an_amendment_changes_what_it_names() -> None:
         ({"id": "7"}, "'id' cannot be changed"),
         ({"status": "closed"}, "'status' cannot be changed"),
         ({"title": 7}, "'title' cannot be changed to 7"),
+        ({"title": " \n"}, "an incident needs a title"),
+        ({"title": "x" * 201}, "the title has 201 characters"),
         ({"detected_at": "soon"}, "'soon' is not a time for detected_at"),
         ({"detected_at": "2026-11-24T03:04:00"}, "has no time zone"),
         ({"detected_at": "2026-11-25T00:00:00Z"}, "is in the future"),
@@ -189,15 +191,28 @@ def test_an_amendment_that_makes_no_sense_is_refused(data: Mapping[str, object],
     assert sentence in str(refused.value)
 
 
+@pytest.mark.parametrize("milestone", ["acknowledged", "mitigated", "resolved", "closed"])
+def test_the_time_of_what_never_happened_is_not_corrected_but_recorded_by_its_command(milestone: str) -> None:
+    told = at(30).isoformat()
+    with pytest.raises(InputError, match=f"INC-42 was never {milestone}") as refused:
+        add(events(), K.AMENDED, 60, **{f"{milestone}_at": told})
+    command = {"acknowledged": "ack", "mitigated": "mitigate", "resolved": "resolve", "closed": "close"}[milestone]
+    assert refused.value.hint.startswith(f"`irkit {command} 42 ")
+    assert refused.value.hint.endswith(f"--at {told}` records it")
+    assert add(events(), K.AMENDED, 60, started_at=at(1).isoformat()).started_at == at(1)
+
+
 @given(st.lists(st.tuples(st.sampled_from(EventKind), st.integers(0, 200)), max_size=30))
 def test_whatever_is_accepted_leaves_a_consistent_incident(attempts: list[tuple[EventKind, int]]) -> None:
     timeline = events()
     for kind, minutes in attempts:
+        named = f"{MILESTONES[minutes % len(MILESTONES)]}_at"
+        data = {named: at(minutes).isoformat()} if kind is K.AMENDED else {}
         try:
-            promised = add(timeline, kind, minutes)
+            promised = add(timeline, kind, minutes, **data)
         except InputError:
             continue
-        timeline.append(event(len(timeline) + 1, kind, minutes))
+        timeline.append(event(len(timeline) + 1, kind, minutes, data))
         told = fold(timeline)
         assert told == promised
         times = [moment for name in MILESTONES if (moment := getattr(told, f"{name}_at"))]

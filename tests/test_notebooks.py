@@ -196,6 +196,22 @@ def test_a_misspelt_parameter_is_refused_with_the_nearest(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("engine", [(), ("--engine", "irkit")])
+@pytest.mark.parametrize("name", ["postmortem", "review"])
+def test_papermill_itself_is_refused_a_misspelt_parameter_by_the_notebook(
+    name: str, engine: tuple[str, ...], workplace: Path
+) -> None:
+    out, misspelt = workplace / "out.ipynb", {"postmortem": "colect", "review": "day"}[name]
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", str(workplace), *engine]
+    command += [f"{name}.ipynb", str(out), "-p", misspelt, "7"]
+    run = subprocess.run(command, cwd=ROOT / "notebooks", check=False, capture_output=True, text=True)
+    assert run.returncode
+    assert f"InputError: the notebook has no parameter '{misspelt}'" in run.stderr
+    assert "hint: did you mean" in run.stderr
+    page = to_html(out, workplace / "page.html").read_text(encoding="utf-8")
+    assert "<title>INCOMPLETE" in page
+
+
 def test_a_notebook_is_never_its_own_output(tmp_path: Path) -> None:
     source = notebook(tmp_path / "mine.ipynb", "1")
     before = source.read_bytes()

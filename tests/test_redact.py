@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,6 +100,23 @@ def test_values_are_redacted_by_the_name_of_their_key_and_by_their_text() -> Non
     assert (made["port"], made["note"], made["token"]) == (6379, "fine", None)
 
 
+def test_a_number_and_the_word_after_an_option_are_secrets_as_they_are_in_text() -> None:
+    value = {
+        "password": 48151623,
+        "token": 12,
+        "max_tokens": 4096,
+        "argv": ["redis-server", "--requirepass", "s3cr3t-pass", "--port", "6379"],
+        "test": ["CMD", "tool", "--api-key", "s3cr3t-pass"],
+        "flags": ["--password", 48151623, "--token"],
+    }
+    made, count = REDACTOR.value(value)
+    assert "s3cr3t-pass" not in str(made)
+    assert "48151623" not in str(made)
+    assert count == 4
+    assert isinstance(made, dict)
+    assert (made["token"], made["max_tokens"], made["argv"][3:]) == (12, 4096, ["--port", "6379"])
+
+
 def test_a_huge_hostile_line_is_read_in_one_go() -> None:
     for piece in ("password=", "eyJ", "-----BEGIN PRIVATE KEY-----", "://a:", "token", "authorization:"):
         made, _ = REDACTOR.text(piece * 20_000)
@@ -107,6 +129,28 @@ def test_the_key_is_made_once_and_is_its_owners(tmp_path: Path) -> None:
     assert installation_key(home) == key
     assert len(key) == 32
     assert stat.S_IMODE((home / KEY_NAME).stat().st_mode) == 0o600
+
+
+def test_a_key_that_finds_no_room_leaves_nothing_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    def full() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    code = "import sys, pathlib; from irkit.redact import installation_key as k; k(pathlib.Path(sys.argv[1]))"
+    tried = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], preexec_fn=full, capture_output=True, text=True, check=False
+    )
+    assert "cannot be used: File too large" in tried.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert len(installation_key(tmp_path)) == 32
+
+
+def test_of_many_that_make_the_key_at_once_all_get_the_same(tmp_path: Path) -> None:
+    for number in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            made = set(pool.map(installation_key, [tmp_path / str(number)] * 8))
+        assert len(made) == 1
+        assert [path.name for path in (tmp_path / str(number)).iterdir()] == [KEY_NAME]
 
 
 def test_a_damaged_key_is_refused_since_placeholders_would_no_longer_match(tmp_path: Path) -> None:

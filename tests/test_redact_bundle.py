@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from irkit.manifest import FORMAT_VERSION, Change, Manifest, Origin
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 from irkit.redact import Redactor
 from irkit.redact_bundle import redact_bundle
+from irkit.staging import remove_abandoned
 
 AT = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)
 NOW = AT + timedelta(days=2)
@@ -132,5 +135,16 @@ def test_a_copy_of_a_copy_says_the_same(sealed: Bundle, tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_a_sentence(sealed: Bundle, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match="cannot be written: Not a directory"):
+    with pytest.raises(BundleError, match=r"file cannot be written: (Not a directory|File exists)"):
         redact_bundle(sealed, REDACTOR, tmp_path / "file" / "copy", NOW)
+
+
+def test_a_collection_that_begins_meanwhile_takes_nothing_away(sealed: Bundle) -> None:
+    class Slow(Redactor):
+        def texts(self, texts: Sequence[str]) -> tuple[list[str], Counter[str]]:
+            remove_abandoned(sealed.path.parent)  # as whoever makes a bundle of this incident does first
+            return super().texts(texts)
+
+    made = redact_bundle(sealed, Slow(b"k" * 32), sealed.path.with_name("one-redacted"), NOW)
+    assert open_bundle(made.path).manifest == made.manifest
+    assert sorted(path.name for path in sealed.path.parent.iterdir()) == ["one", "one-redacted"]

@@ -65,6 +65,7 @@ def test_the_catalogue_of_vendors_is_found_plain_and_in_escaped_json() -> None:
         f'{{"password": "{VALUE}',
         f'if creds.Secret != "{VALUE}"',
         f"--token {VALUE}",
+        f'cmd=["tool","--api-key","{VALUE}"]',
         f"<password>{VALUE}</password>",
         f'<add key="SmtpPassword" value="{VALUE}"/>',
         f"ALTER USER app IDENTIFIED BY '{VALUE}'",

@@ -94,7 +94,7 @@ def test_never_without_a_bundle_says_that_nobody_looked(settings: Settings, file
     assert {run.outcome for run in evidence.runs} == {Outcome.SKIPPED}
     assert bundles_of(settings.home, 42) == ()
     report = workspace.postmortem(filed, evidence, settings=settings)
-    assert "its evidence is gone: the timeline tells of bundle" in str(report.header)
+    assert "evidence is gone: the timeline tells of bundle" in str(report.header)
     unseen = workspace.store(settings).open_incident(
         "own", incident_type="api-unresponsive", severity="High", actor="me", incident_id=7
     )
@@ -106,7 +106,7 @@ def test_where_the_evidence_is_gone_todays_machine_is_not_looked_at_in_its_stead
     settings: Settings, filed: Incident
 ) -> None:
     shutil.rmtree(settings.home / "bundles")
-    with pytest.raises(NotFoundError, match="INC-42: its evidence is gone: the timeline tells of bundle ") as caught:
+    with pytest.raises(NotFoundError, match="INC-42: evidence is gone: the timeline tells of bundle ") as caught:
         workspace.gather(filed, settings=settings)
     assert "put it back" in caught.value.hint
     assert bundles_of(settings.home, 42) == ()

@@ -39,6 +39,7 @@ def plan(ask: Ask) -> Plan:
     target, wanted = ask.settings.redis, _wanted(ask)
     with in_our_words(), connected(target) as client:
         keys = _counted(client)
+        limit = "" if wanted else _a_rate_limit(client, target)
     where = _where(target)
     seen = tuple(
         f"{count(number, 'key')} {prefix}{'' if prefix == _NO_PREFIX else '…'}{_about(prefix, target)}"
@@ -54,6 +55,8 @@ def plan(ask: Ask) -> Plan:
     elif foreign:
         shown = ", ".join(f"{prefix} ({keys.by_prefix[prefix]})" for prefix in foreign[:_MOST_NAMED])
         refusal = f"it would delete keys that are not known to be cache: {shown}"
+    elif limit:
+        refusal = f"it would delete the state of the rate limits, such as {limit}: without it, all limits start anew"
     if refusal:
         known = next(iter(target.cache_prefixes), "cache:")
         instead = (
@@ -74,8 +77,13 @@ def plan(ask: Ask) -> Plan:
 def _by_prefix(ask: Ask, wanted: tuple[str, ...], seen: tuple[str, ...]) -> Plan:
     target = ask.settings.redis
     limits = target.ratelimit_pattern.partition("*")[0]
-    guarded = [each for each in wanted if limits and (limits.startswith(each) or each.startswith(limits))]
     with in_our_words(), connected(target) as client:
+        # by the names that such keys would have, too, where none is there at this moment
+        guarded = [
+            each
+            for each in wanted
+            if (limits and (limits.startswith(each) or each.startswith(limits))) or _a_rate_limit(client, target, each)
+        ]
         found = sum(1 for each in wanted for _ in _matching(client, each))
     unknown = [each for each in wanted if not each.startswith(target.cache_prefixes)]
     named = " or ".join(map(visible, wanted))
@@ -165,12 +173,21 @@ def _matching(client: redis.Redis, prefix: str) -> Iterator[bytes]:
     yield from cast("Iterator[bytes]", client.scan_iter(match=pattern, count=_PAGE))
 
 
+def _a_rate_limit(client: redis.Redis, target: RedisTarget, prefix: str = "") -> str:
+    """Return a key that holds the state of a rate limit and begins with a prefix, "" where none does."""
+    if not target.ratelimit_pattern:
+        return ""
+    keys = cast("Iterator[bytes]", client.scan_iter(match=target.ratelimit_pattern, count=_PAGE))
+    return next((visible(key.decode("utf-8", "replace")) for key in keys if key.startswith(prefix.encode())), "")
+
+
 def _whole_is_cache(target: RedisTarget) -> str:
     """Return what has come that is no cache, "" where all is."""
     with in_our_words(), connected(target) as client:
         keys = _counted(client)
+        limit = _a_rate_limit(client, target)
     foreign = _foreign(keys, target)
-    return foreign[0] if foreign else "" if keys.whole else "more than can be counted"
+    return foreign[0] if foreign else limit if keys.whole else "more than can be counted"
 
 
 def _prefix(key: bytes) -> str:

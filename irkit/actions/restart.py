@@ -9,10 +9,8 @@ from irkit.act_contract import Action, Ask, Plan, Result, register
 from irkit.errors import InputError
 from irkit.health_wait import OPTIONS, health, wait_until_well
 from irkit.model import Step
+from irkit.phrase import count
 from irkit.settings import Settings
-
-# Docker's own, where neither the image nor the compose file sets another
-_GRACE_S = 10
 
 
 def plan(ask: Ask) -> Plan:
@@ -21,17 +19,16 @@ def plan(ask: Ask) -> Plan:
         found = compose.members(client, ask.settings.docker, service)
     names = [one.name for one in found]
     before = {one.name: one.state for one in found}
-    grace = [int((one.details.get("Config") or {}).get("StopTimeout") or _GRACE_S) for one in found]
     now = health(ask)
     return Plan(
         service,
-        changes_of(found, max(grace)),
+        changes_of(found, max(one.grace_s for one in found)),
         (f"docker-compose restart {service}" if found[0].listed.project else f"docker restart {' '.join(names)}",),
         (*(f"{name} is {state}" for name, state in before.items()), f"the health endpoint: {now.words}"),
         data={
             "service": service,
-            "containers": [one.listed.id for one in found],
-            "grace_s": grace,
+            "containers": {one.listed.id: one.name for one in found},
+            "grace_s": {one.listed.id: one.grace_s for one in found},
             "before": before,
             "health": now.words,
         },
@@ -39,12 +36,11 @@ def plan(ask: Ask) -> Plan:
 
 
 def apply(plan: Plan, ask: Ask) -> Result:
-    identities, grace = plan.data["containers"], plan.data["grace_s"]
-    assert isinstance(identities, list)  # noqa: S101 (planned above)
-    assert isinstance(grace, list)  # noqa: S101 (planned above)
+    names, grace_s = plan.data["containers"], plan.data["grace_s"]
+    assert isinstance(names, dict)  # noqa: S101 (planned above)
+    assert isinstance(grace_s, dict)  # noqa: S101 (planned above)
     with compose.engine(ask.settings.docker) as client:
-        for identity, grace_s in zip(identities, grace, strict=True):
-            client.restart(identity, timeout=grace_s)
+        compose.in_turn(names, lambda one: client.restart(one, timeout=grace_s[one]), done="restarted")
     return Result(well=True, sentence=f"{plan.target} was restarted")
 
 
@@ -56,6 +52,8 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
         found = compose.members(client, ask.settings.docker, plan.target)
     after = {one.name: one.state for one in found}
     down = [f"{one.name} is {one.state}" for one in found if not one.running]
+    again = "the Engine started {} again {} since"
+    down += [again.format(one.name, count(one.restarts, "time")) for one in found if one.running and one.restarts]
     well = seen.well is not False and not down
     said = "; ".join([seen.words, *(one for one in down if one not in seen.words), f"before: {plan.data['health']}"])
     return Result(well, said[:1].upper() + said[1:], {"after": after})

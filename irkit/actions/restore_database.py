@@ -11,6 +11,7 @@ from irkit.database_target import backups, database, on_disk, one_argument, prog
 from irkit.model import Step
 from irkit.phrase import count, listing
 from irkit.settings import Settings
+from irkit.sqlite_backup import made_at
 from irkit.sqlite_check import row_counts
 from irkit.sqlite_restore import Candidate, candidate, interrupted
 from irkit.times import format_duration
@@ -79,6 +80,9 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
 
 def _seen(chosen: Candidate, old: dict[str, int | None], ask: Ask) -> list[str]:
     age_s = ask.now().timestamp() - chosen.path.stat().st_mtime
+    # a file that was copied is young; what it holds is as old as its name says
+    if made := made_at(chosen.path):
+        age_s = max(age_s, (ask.now() - made).total_seconds())
     told = [f"the backup is {format_duration(timedelta(seconds=max(0.0, age_s)))} old"]
     told.append("its sha256 is the one recorded" if chosen.recorded else "no sha256 was recorded when it was made")
     if chosen.in_place:

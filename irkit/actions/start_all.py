@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irkit import compose
+from irkit import compose, steps
 from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
 from irkit.health_wait import OPTIONS, wait_until_well
 from irkit.model import EventKind
@@ -27,17 +27,16 @@ def plan(ask: Ask) -> Plan:
         tuple(f"{one.name} runs already" for one in there if one.running),
         f"{', '.join(gone)} is gone" if gone else "",
         "compose makes it anew: docker-compose up -d" if gone else "",
-        {"containers": [one.listed.id for one in there], "names": [one.name for one in there]},
+        {"containers": {one.listed.id: one.name for one in there}},
     )
 
 
 def apply(plan: Plan, ask: Ask) -> Result:
-    chosen = plan.data["containers"]
-    assert isinstance(chosen, list)  # noqa: S101 (planned above)
+    names = plan.data["containers"]
+    assert isinstance(names, dict)  # noqa: S101 (planned above)
     with compose.engine(ask.settings.docker) as client:
-        for identity in chosen:
-            client.start(identity)
-    return Result(well=True, sentence=f"{len(chosen)} containers were started")
+        compose.in_turn(names, client.start, done="started")
+    return Result(well=True, sentence=f"{len(names)} containers were started")
 
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
@@ -45,10 +44,12 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     seen = wait_until_well(ask)
     with compose.engine(ask.settings.docker) as client:
         found = {one.name: one for one in compose.members(client, ask.settings.docker)}
-    names = plan.data["names"]
-    assert isinstance(names, list)  # noqa: S101 (planned above)
+    names = plan.data["containers"]
+    assert isinstance(names, dict)  # noqa: S101 (planned above)
     down = [
-        f"{name} is {found[name].state if name in found else 'gone'}" for name in names if not _runs(found.get(name))
+        f"{name} is {found[name].state if name in found else 'gone'}"
+        for name in names.values()
+        if not _runs(found.get(name))
     ]
     said = "; ".join([seen.words, *down])
     return Result(seen.well is not False and not down, said[:1].upper() + said[1:])
@@ -59,12 +60,23 @@ def _runs(member: compose.Member | None) -> bool:
 
 
 def _stopped(ask: Ask) -> list[Mapping[str, object]]:
-    """Return what the last stop-all of this incident stopped, the last stopped first."""
-    acted = [one for one in ask.timeline if one.kind is EventKind.ACTION and one.data.get("action") == "stop-all"]
-    for event in reversed(acted):
-        plan = event.data.get("plan")
-        if isinstance(plan, Mapping) and isinstance(plan.get("running"), list):
-            return list(reversed(plan["running"]))
+    """Return what this incident's stop-alls stopped since the last start-all that ended, the last stopped first.
+
+    One that was killed half-way is done again, and that finds only what runs still: both count.
+    """
+    stopped: dict[str, Mapping[str, object]] = {}
+    over = False
+    for event in sorted(ask.timeline, key=lambda one: one.id):
+        name, planned = event.data.get("action"), event.data.get("plan")
+        if event.kind is not EventKind.ACTION or not isinstance(planned, Mapping):
+            continue
+        if name == "start-all" and event.data.get("outcome") == steps.DONE:
+            over = True
+        if name == "stop-all" and isinstance(planned.get("running"), list):
+            stopped = ({} if over else stopped) | {str(one["name"]): one for one in planned["running"]}
+            over = False
+    if stopped:
+        return list(reversed(stopped.values()))
     raise ActError(
         f"no stop-all is on the timeline of {ask.incident.label}, so nothing says what ran before",
         hint="`docker-compose up -d` starts all of the project",

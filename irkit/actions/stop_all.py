@@ -13,7 +13,9 @@ def plan(ask: Ask) -> Plan:
     ordered = compose.stop_order(running, compose.configuration(running[0])) if running else []
     project = ask.settings.docker.project or (found[0].listed.project or "the project")
     still = [f"{one.name} is {one.state} and stays so" for one in found if not one.running]
-    listed = [{"id": one.listed.id, "name": one.name, "service": one.service} for one in ordered]
+    listed = [
+        {"id": one.listed.id, "name": one.name, "service": one.service, "grace_s": one.grace_s} for one in ordered
+    ]
     return Plan(
         project,
         (*(f"{one.name} is stopped" for one in ordered), "nobody can use the service until `start-all`"),
@@ -28,10 +30,15 @@ def plan(ask: Ask) -> Plan:
 def apply(plan: Plan, ask: Ask) -> Result:
     chosen = plan.data["running"]
     assert isinstance(chosen, list)  # noqa: S101 (planned above)
+    names, grace_s = {one["id"]: one["name"] for one in chosen}, {one["id"]: one["grace_s"] for one in chosen}
     with compose.engine(ask.settings.docker) as client:
-        for one in chosen:
-            client.stop(one["id"])
-            ask.say(f"{one['name']} is stopped")
+
+        def stop(identity: str) -> None:
+            # without it, the library takes what needs longer than a minute to end for an Engine that hangs
+            client.stop(identity, timeout=grace_s[identity])
+            ask.say(f"{names[identity]} is stopped")
+
+        compose.in_turn(names, stop, done="stopped")
     return Result(well=True, sentence=f"{len(chosen)} containers were stopped")
 
 

@@ -294,7 +294,7 @@ def halted(view: View, since: datetime | None = None) -> Claim | None:
     Of a container that exited again and again the first exit is told: those after it followed attempts to mend it.
     An exit before `since`, when the symptoms began, was mended before they did: it belongs to the timeline only.
     """
-    for item in _first_of_each(view, since):
+    if item := first_exit(view, since):
         words = last_words(view, item.service, item.at, oom_killed=item.oom_killed)
         if words:
             return Claim(item.sentence, (item.evidence, *words.evidence), words.quote, words.full)
@@ -303,14 +303,9 @@ def halted(view: View, since: datetime | None = None) -> Claim | None:
     return Claim(f"{paused} is paused", view.ids("containers")) if paused else None
 
 
-def halted_at(view: View, since: datetime | None = None) -> datetime | None:
-    """Return when the container exited of which `halted` tells; None where none did, or it is not known."""
-    return next((item.at for item in _first_of_each(view, since)), None)
-
-
-def oom_killed(view: View, since: datetime | None = None) -> bool:
-    """Say whether the exit that `halted` tells of was a kill for want of memory."""
-    return any(item.oom_killed for item in _first_of_each(view, since)[:1])
+def first_exit(view: View, since: datetime | None = None) -> Exit | None:
+    """Return the exit that `halted` tells of, None where no container exited."""
+    return next(iter(_first_of_each(view, since)), None)
 
 
 def ailing(view: View) -> Claim | None:

@@ -125,15 +125,15 @@ def response(of: Material) -> Response:
 def likely(of: Material) -> Likely:
     """Say which incident type the evidence points at and the sentences that tell, or that it points at none."""
     ranking = of.diagnosis.ranking
-    ended = facts.halted(of.view, of.onset)
+    ended, out = facts.halted(of.view, of.onset), facts.first_exit(of.view, of.onset)
     found = ranking[0].supporting if ranking else ()
-    claims = [_with_first_sign(ended, found, of)] if ended else []
+    claims = [_with_first_sign(ended, out.at if out else None, found, of)] if ended else []
     surest = sorted(found, key=lambda item: -item.verdict.confidence)
     most = _MAX_CLAIMS
     if ranking and ranking[0].incident_type == heap.TYPE:
         # a leak is what grows: that first, then whose it is; that it was killed for it is told by its exit
         grows = [item for item in surest if item.symptom == heap.GROWTH]
-        told = (heap.KILLS, heap.GROWTH) if facts.oom_killed(of.view, of.onset) else (heap.GROWTH,)
+        told = (heap.KILLS, heap.GROWTH) if out and out.oom_killed else (heap.GROWTH,)
         claims += [_claim(item) for item in grows]
         if owner := heap.first_suspect(of):
             claims.append(owner)
@@ -158,12 +158,13 @@ def likely(of: Material) -> Likely:
     return Likely(of.type_title(slug), ranking[0].score, tuple(claims[:most]), note, others)
 
 
-def _with_first_sign(ended: Claim, found: Sequence[Finding], of: Material) -> Claim:
+def _with_first_sign(ended: Claim, at: datetime | None, found: Sequence[Finding], of: Material) -> Claim:
     """Tell beside how a container ended what showed long before: its end is then the last of it, and not the first.
 
+    `at` is when it ended, None where that is not known.
     Of a leak that is its growth, which is told next.
     """
-    at, since = facts.halted_at(of.view, of.onset), of.onset
+    since = of.onset
     leaks = of.diagnosis.ranking[0].incident_type == heap.TYPE if of.diagnosis.ranking else False
     if leaks or at is None or since is None or at - since < _LONG_BEFORE:
         return ended

@@ -215,7 +215,7 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
         words: Claim | None = None
         if action == "die":
             code = facts.whole(row.get("exit_code"))
-            text = f"Exited with code {code}{_soon_after(row['at'], started.get(service))}"
+            text = f"{_exited(code)}{_soon_after(row['at'], started.get(service))}"
             named.add((service, code))
             killed_here = any(service == who and abs(at - row["at"]) <= facts.LATE_LINE for who, at in killed)
             if killed_here:
@@ -229,8 +229,13 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
         if item.at and (item.service, item.exit_code) not in named:
             words = facts.last_words(of.view, item.service, item.at, oom_killed=item.oom_killed)
             evidence = (item.evidence, *(words.evidence if words else ()))
-            text = f"Exited with code {item.exit_code}" + (", killed for its use of memory" if item.oom_killed else "")
+            text = _exited(item.exit_code) + (", killed for its use of memory" if item.oom_killed else "")
             yield _quoting(TimelineRow(item.at, "", item.service, text, evidence), words)
+
+
+def _exited(code: int | None) -> str:
+    """Return an end in words; the Engine forgets the code of one that runs again, and keeps that it was killed."""
+    return "Exited" if code is None else f"Exited with code {code}"
 
 
 def _became(action: str, row: Mapping[str, object]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,20 +47,30 @@ class _Plan:
 
 
 def publish(
-    place: Place, ids: Iterable[int], *, settings: Settings, drafts: bool = False, base_url: str = ""
+    place: Place, ids: Sequence[int], *, settings: Settings, drafts: bool = False, base_url: str = ""
 ) -> Published:
     """Bring a site up to date with the reports of incidents; those that it holds already stay, and are looked at too.
 
     Drafts are left out, and taken away, unless `drafts`. `base_url` is where the site will be, for the feed's links.
-    The evidence is that which was collected; nothing is collected for a page.
+    The evidence is that which was collected; nothing is collected for a page. What was published from another store
+    stays as it is. In a folder, one publication waits for the other.
 
     Raises:
         NotFoundError: there is no such incident.
         OSError: the place cannot be written.
     """
+    for number in ids:
+        workspace.incident(number, settings=settings)
+    with place.alone():
+        return _publish(place, ids, settings, drafts=drafts, base_url=base_url)
+
+
+def _publish(place: Place, ids: Sequence[int], settings: Settings, *, drafts: bool, base_url: str) -> Published:
     known = from_json(place.read(STATE))
     there = {one.id for one in workspace.incidents(settings=settings)}
     plan = _planned(place, sorted({*ids, *(known.keys() & there)}), known, settings, drafts=drafts)
+    # an incident is never deleted from a store: what this one does not know came from another
+    plan.entries |= {number: known[number] for number in known.keys() - there}
     kept, failed = tuple(plan.entries), dict[int, tuple[str, str]]()
     with tempfile.TemporaryDirectory(prefix="irkit-site-") as folder:
         for made in batch.reports(plan.to_make, Path(folder), {"collect": "never"}):
@@ -74,7 +84,8 @@ def publish(
             place.write(entry.file, page)
             plan.entries[entry.incident_id] = entry
     chosen = sorted(plan.entries.values(), key=lambda one: (one.detected_at, one.incident_id), reverse=True)
-    trends = reviewing.review(ids=plan.entries, settings=settings) if chosen else None
+    ours = plan.entries.keys() & there
+    trends = reviewing.review(ids=ours, settings=settings) if ours else None
     _write_changed(place, FEED, feed(chosen, base_url))
     _write_changed(place, INDEX, index(chosen, trends, workspace.load_runbook(settings)))
     _write_changed(place, STATE, to_json(chosen))

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from irkit import notebooks, workspace
-from irkit.action_items import is_overdue, of_incidents
+from irkit.action_items import is_overdue, of_timelines
 from irkit.bundle import bundles_of
 from irkit.errors import IrkitError
 from irkit.manifest import read_manifest
@@ -119,7 +119,13 @@ def digest_of(incident: Incident, told: tuple[Event, ...], shared: Makings, sett
     # the one it rests on first, then all: the others tell what came later
     used = [workspace.bundle_in_use(incident, folders, told)] if folders else []
     seals = [_seal(folder) for folder in (*used, *folders)]
-    alike = [one for one in shared.everyone if one.type == incident.type and one.id != incident.id]
+    practised, store = bool(drill_of(told)), workspace.store(settings)
+    timelines = {
+        one.id: store.timeline(one.id) for one in shared.everyone if one.type == incident.type and one.id != incident.id
+    }
+    # of practice a page of practice tells alone, as `workspace.postmortem` has it
+    timelines = {number: events for number, events in timelines.items() if bool(drill_of(events)) == practised}
+    alike = [one for one in shared.everyone if one.id in timelines]
     parts = (
         *shared.made_by,
         seals,
@@ -128,7 +134,7 @@ def digest_of(incident: Incident, told: tuple[Event, ...], shared: Makings, sett
         [(one.id, one.title, one.status) for one in alike],
         [
             (asdict(item), is_overdue(item, now))
-            for items in of_incidents(workspace.store(settings), [incident, *alike]).values()
+            for items in of_timelines({incident.id: told, **timelines}).values()
             for item in items
         ],
     )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,17 @@ class Folder:
     def remove(self, name: str) -> None:
         """Take a file away; that it is not there is no error."""
         (self.path / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the folder, which is made where it is missing, against other publications; wait for one that runs."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def __str__(self) -> str:
         return str(self.path.absolute())
@@ -60,6 +75,10 @@ class Remote:
         """Take an object away; that it is not there is no error."""
         if self.files.exists(f"{self.prefix}/{name}"):
             self.files.rm_file(f"{self.prefix}/{name}")
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Hold nothing: an object store has no lock."""
+        return nullcontext()
 
     def __str__(self) -> str:
         return self.url

@@ -87,6 +87,20 @@ def test_rate_limits_never_go_by_prefix(prefix: str, desk: Run, server: RedisSer
     assert server.client.dbsize() == 2
 
 
+@pytest.mark.parametrize("pattern", ["cache:limit:*", "*:limit:*", "cache:?imit:*"])
+@pytest.mark.parametrize("options", [(), ("-p", "prefix", "cache:")])
+def test_rate_limits_are_kept_where_they_are_named_like_cache(
+    pattern: str, options: tuple[str, ...], desk: Run, server: RedisServer, tmp_path: Path
+) -> None:
+    settings = tmp_path / "irkit.toml"
+    settings.write_text(settings.read_text().replace("ratelimit:provider:*", pattern))
+    server.client.mset({"cache:limit:alpha": 7, "cache:answer": 1})
+    said = desk("act", "42", "flush-cache", *options, *do(server))
+    assert said.code == 8
+    assert "the state of the rate limits" in said.err
+    assert server.client.dbsize() == 2
+
+
 @pytest.mark.parametrize("prefix", ["", " , ", "a", "*", "cache:*"])
 def test_what_is_no_prefix_is_refused(prefix: str, desk: Run, server: RedisServer) -> None:
     server.client.mset(CACHE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -114,6 +115,20 @@ def test_a_restore_brings_back_what_was_backed_up(desk: Run, tmp_path: Path) -> 
     [kept] = (tmp_path / "data").glob("x.db.replaced-*")
     assert kept.read_bytes() == damaged
     assert (acts()[-1].data["verified"], acts()[-1].data["step"]) == (True, 4)
+
+
+@pytest.mark.parametrize("name", ["x-20200101T000000Z.db", "plain.db"])
+def test_how_old_a_backup_is_is_told_also_where_it_was_copied_since(name: str, desk: Run, tmp_path: Path) -> None:
+    backup = Path(shutil.copy(tmp_path / "data" / "x.db", tmp_path / name))
+    if name == "plain.db":
+        old = backup.stat().st_mtime - 3 * 86400
+        os.utime(backup, (old, old))
+    told = re.search(
+        r"the backup is (\d+) d\b", " ".join(desk("act", "42", "restore-database", str(backup)).out.split())
+    )
+    assert told
+    assert (int(told[1]) > 2000) is (name != "plain.db")
+    assert int(told[1]) >= 3
 
 
 def test_a_restore_is_refused_while_anybody_has_the_database_open(desk: Run, tmp_path: Path) -> None:

@@ -169,6 +169,8 @@ def test_one_killed_half_way_is_told_of_and_can_be_undone(irkit: Run, mended: St
     told = " ".join(irkit("act", "42").out.split())
     assert "stop-all" in told
     assert "was killed half-way" in told
+    # to do it again finds only what runs still, and what was stopped before is started with the rest
+    assert irkit("act", "42", "stop-all", *DO).code == 0
     assert irkit("act", "42", "start-all", *DO, *QUICK).code == 0
     assert set(states(mended).values()) == {"running"}
 

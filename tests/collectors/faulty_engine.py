@@ -24,6 +24,7 @@ class FaultyEngine:
         self._path = path
         self._limits: dict[str, int] = {}
         self._works: dict[str, Callable[[], object]] = {}
+        self._meetings: dict[str, threading.Barrier] = {}
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -45,12 +46,18 @@ class FaultyEngine:
         """Do something, once, before the first request for a path that holds this is passed on."""
         self._works[path] = work
 
+    def meet(self, path: str, number: int) -> None:
+        """Answer requests for a path that holds this only once so many are under way: whoever asks in turn waits."""
+        self._meetings[path] = threading.Barrier(number)
+
     def __enter__(self) -> Self:
         self._start(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        for meeting in self._meetings.values():
+            meeting.abort()
         self._listener.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
@@ -81,6 +88,9 @@ class FaultyEngine:
             line = head.partition(b"\r\n")[0].decode()
             for path in [each for each in self._works if each in line]:
                 self._works.pop(path)()
+            with suppress(threading.BrokenBarrierError):
+                for meeting in (each for path, each in self._meetings.items() if path in line):
+                    meeting.wait()
             limit = next((limit for path, limit in self._limits.items() if path in line), None)
             if limit == -1:
                 self._over.wait()

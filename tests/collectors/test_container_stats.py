@@ -11,6 +11,7 @@ from docker.models.containers import Container
 from irkit.cgroups import block_bytes
 from irkit.collectors import container_stats
 from irkit.collectors.container_stats import collect, measured
+from tests.collectors.faulty_engine import FaultyEngine
 from tests.collectors.lab import SLEEP, Lab, Rows, gathered, python, recent, taken
 from tests.stack.engine import wait_until
 
@@ -106,6 +107,18 @@ def test_containers_that_go_between_listing_and_measuring_are_gaps_and_the_other
         f"container {gone.name} of service gone vanished while it was looked at",
         f"container {stopped.name} stopped while it was measured",
     ]
+
+
+def test_all_containers_are_measured_at_once(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container_stats, "local_socket", lambda _: None)
+    for number in range(5):
+        lab.run(f"one{number}", SLEEP)
+    with FaultyEngine(tmp_path / "s") as engine:
+        # an Engine that answers none of them before it was asked for all
+        engine.meet("/stats", 5)
+        tables, gaps = gathered(collect, engine.target(lab), recent())
+    assert gaps == []
+    assert len(tables["container_stats"]) == 5
 
 
 def test_nothing_running_is_an_empty_table(lab: Lab) -> None:

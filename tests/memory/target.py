@@ -65,13 +65,24 @@ def work(matrix: np.ndarray) -> None:
         matrix @ matrix
 
 
-def main(count: int, threads: int) -> None:
+def fork_on() -> None:
+    """Start a child and bury it, again and again, as servers with workers do."""
+    while not STOP.wait(0.005):
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+def main(count: int, threads: int, *, forks: bool = False) -> None:
     logging.basicConfig(stream=open(os.devnull, "w"), level=logging.DEBUG)  # noqa: SIM115, PTH123
     for number in range(count):
         CACHE[f"key {number}"] = Session(number)
     CACHE["hostile"] = Hostile()
     for _ in range(threads):
         threading.Thread(target=work, args=(np.ones((64, 64)),), daemon=True).start()
+    if forks:
+        threading.Thread(target=fork_on, daemon=True).start()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
     server.daemon_threads = True
     agent.start()
@@ -82,4 +93,4 @@ def main(count: int, threads: int) -> None:
 if __name__ == "__main__":
     if "python" in sys.argv[3:]:
         sys.modules["irkit.memory._heapwalk"] = None  # type: ignore[assignment] # as where it is not built
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), forks="forks" in sys.argv[3:])

@@ -29,7 +29,7 @@ WALKERS = [
 
 @contextmanager
 def target(count: int, threads: int, walker: str) -> Iterator[tuple[int, Callable[[], bytes]]]:
-    command = [sys.executable, "tests/memory/target.py", str(count), str(threads), walker]
+    command = [sys.executable, "tests/memory/target.py", str(count), str(threads), *walker.split()]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "2"}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -94,6 +94,16 @@ def test_a_service_with_fifty_busy_threads_answers_and_keeps_no_child(
 def test_a_hundred_snapshots_hang_none(walker: str, tmp_path: Path) -> None:
     with target(20_000, 50, walker) as (pid, ask):
         snapshots(pid, ask, 100, tmp_path)
+
+
+def test_a_service_that_forks_all_the_while_is_snapshot_whole_and_goes_on(walker: str, tmp_path: Path) -> None:
+    with target(2_000, 2, f"{walker} forks") as (pid, ask):
+        for number in range(5):
+            taken = snapshot(pid, tmp_path / f"{number}.irkheap")
+            assert ask() == b"ok"
+            assert taken.object_count > 6_000
+            # it verifies what it reads, down to the last block
+            assert b"Session" in read(taken.path).columns[Column.NAMES]
 
 
 def test_names_are_kept_and_values_are_not(busy: tuple[int, Callable[[], bytes]], tmp_path: Path) -> None:

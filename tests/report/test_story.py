@@ -45,8 +45,15 @@ def test_a_traceback_that_breaks_off_is_not_quoted_by_its_frame(tmp_path: Path) 
 
 def test_what_the_engine_tells_of_a_container_is_told_in_words(tmp_path: Path) -> None:
     own = {"service": "jarvis-api", "name": "jarvis-jarvis-api-1", "at": CRASH, "exit_code": None}
-    events: list[Row] = [own | {"action": "oom"}, own | {"action": "kill", "signal": "15"}, own | {"action": "rename"}]
+    events: list[Row] = [
+        own | {"action": "die"},
+        own | {"action": "oom"},
+        own | {"action": "kill", "signal": "15"},
+        own | {"action": "rename"},
+    ]
     told = report_of(example_bundle(tmp_path, instead={"container_events": events})).timeline
     assert not isinstance(told, Gap)
     words = {row.text for row in told.rows}
+    assert any(text.startswith("Exited") for text in words)
+    assert not any("None" in text for text in words)
     assert {"Out of memory: the kernel kills a process of it", "Was sent signal 15", "Container event: rename"} <= words

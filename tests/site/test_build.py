@@ -123,6 +123,40 @@ def test_drafts_are_marked_and_taken_away_again(irkit: Run, tmp_path: Path) -> N
     assert "inc-43" not in (tmp_path / "site" / INDEX).read_text() + (tmp_path / "site" / FEED).read_text()
 
 
+def test_what_another_store_published_stays(irkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert irkit("publish", "42", "--to", "site").code == 0
+    before = (tmp_path / "site/inc-42.html").read_bytes()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    Path("irkit.toml").write_text('home = "home"\n')
+    drill.file("high-latency", workspace.load_settings(), 7)
+    said = irkit("publish", "7", "--to", "../site", "--drafts")
+    assert said.code == 0, said.err
+    assert "1 page made, 1 as before" in said.out
+    assert "taken away" not in said.out
+    assert (tmp_path / "site/inc-42.html").read_bytes() == before
+    assert {"inc-42.html", "inc-7.html"} <= set(
+        re.findall(r'href="(inc-\d+\.html)"', (tmp_path / "site" / INDEX).read_text())
+    )
+
+
+def test_two_publications_at_once_lose_nothing(irkit: Run, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from irkit.cli import main; main()", "publish", "--to", "site", "--drafts"]
+    both = [subprocess.Popen([*command, number], cwd=tmp_path, stdout=subprocess.DEVNULL) for number in ("42", "43")]
+    assert [one.wait(300) for one in both] == [0, 0]
+    state = json.loads((tmp_path / "site" / STATE).read_bytes())
+    assert {one["incident_id"] for one in state["incidents"]} == {42, 43}
+    assert "2 as before" in irkit("publish", "--to", "site", "--drafts").out
+
+
+def test_a_page_is_made_anew_for_what_it_tells_of_and_not_for_the_others_of_its_type(irkit: Run) -> None:
+    assert irkit("publish", "42", "--to", "site").code == 0
+    assert irkit("open", "Down for real", "--type", "api-unresponsive", "--id", "50").code == 0
+    assert "0 pages made, 1 as before" in irkit("publish", "42", "--to", "site").out
+    drill.file("api-unresponsive", workspace.load_settings(), 51)
+    assert "1 page made" in irkit("publish", "42", "--to", "site").out
+
+
 def test_the_feed_is_atom_with_stable_ids_and_links(irkit: Run, tmp_path: Path) -> None:
     irkit("publish", "--all", "--to", "site", "--drafts", "--url", "https://example.com/reports/")
     root = ET.fromstring((tmp_path / "site" / FEED).read_bytes())  # noqa: S314 (written by us)

@@ -46,6 +46,19 @@ def empty(target: HttpTarget, window: Window) -> Iterator[Piece]:
     yield Table("empty_rows", COLUMNS, ())
 
 
+@collector("wide", target="http", provides=("wide_rows",), cost=1, command="look")
+def wide(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Has more columns than a line of news takes."""
+    names = [f"column_{number}" for number in range(500)]
+    yield Table("wide_rows", dict.fromkeys(names, "int"), [dict.fromkeys(names, 1)])
+
+
+@collector("far", target="http", provides=("far_rows",), cost=1, command="look")
+def far(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Names its subject in letters that take twelve characters each on the way."""
+    yield Table("far_rows", COLUMNS, [row(1)], subject="\U0001f40b" * 400)
+
+
 @collector("frugal", target="http", provides=("frugal_limits",), cost=1, command="look")
 def frugal(target: HttpTarget, window: Window, limits: Limits = USUAL) -> Iterator[Piece]:
     """Tells the limits it was given, by which it could have chosen how much to do."""
