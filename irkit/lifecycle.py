@@ -19,6 +19,14 @@ AMENDABLE = ("title", "type", "severity", "owner", "impact", *(f"{name}_at" for 
 MAX_SKEW = timedelta(seconds=60)
 MAX_TITLE_CHARS = 200
 
+# A leak may be noticed before it hurts anybody, and what is mended at once be acknowledged afterwards.
+_BEFORE = {
+    "detected": ("acknowledged", "mitigated", "resolved", "closed"),
+    "started": ("mitigated", "resolved", "closed"),
+    "acknowledged": ("resolved", "closed"),
+    "mitigated": ("resolved", "closed"),
+    "resolved": ("closed",),
+}
 _MILESTONE_KINDS = {EventKind(name): f"{name}_at" for name in MILESTONES}
 _REACHES = {
     EventKind.ACKNOWLEDGED: Status.ACKNOWLEDGED,
@@ -134,18 +142,16 @@ def check_order(incident: Incident) -> None:
     Raises:
         InputError: naming the two milestones and both times.
     """
-    previous: tuple[str, datetime] | None = None
-    for name in MILESTONES:
-        at = getattr(incident, f"{name}_at")
-        if at is None:
-            continue
-        if previous and at < previous[1]:
-            msg = (
-                f"{incident.label} cannot be {name} at {format_time(at)}: "
-                f"it was {previous[0]} later, at {format_time(previous[1])}"
-            )
-            raise InputError(msg, hint="check --at; times are UTC unless they say otherwise")
-        previous = (name, at)
+    for name, followers in _BEFORE.items():
+        first: datetime | None = getattr(incident, f"{name}_at")
+        for follower in followers:
+            at: datetime | None = getattr(incident, f"{follower}_at")
+            if first and at and at < first:
+                msg = (
+                    f"{incident.label} cannot be {follower} at {format_time(at)}: "
+                    f"it was {name} later, at {format_time(first)}"
+                )
+                raise InputError(msg, hint="check both times (--at); they are UTC unless they say otherwise")
 
 
 def _after(incident: Incident, kind: EventKind, at: datetime, data: Mapping[str, object]) -> Incident:

@@ -23,8 +23,8 @@ _PHASES = (
 )
 _ENDED = frozenset({Status.RESOLVED, Status.CLOSED})
 RESPONSE_DEFINITION = (
-    "detected → acknowledged, within the severity's response time; where nobody acknowledged, mitigating or resolving "
-    "the incident counts as the response"
+    "detected → acknowledged, within the severity's response time; where nobody acknowledged before, mitigating or "
+    "resolving the incident counts as the response"
 )
 
 
@@ -32,7 +32,8 @@ RESPONSE_DEFINITION = (
 class Phase:
     """One measured phase of an incident; `duration` is None where `missing` names a milestone not recorded.
 
-    It is that of the times as they are shown, in whole seconds.
+    It is that of the times as they are shown, in whole seconds; zero where the end came first, as of what was noticed
+    before anybody was affected.
     """
 
     name: str
@@ -96,7 +97,7 @@ def response(incident: Incident, severity: Severity, now: datetime) -> Response:
     """Return the response-time clock as it stands at `now`, by the response time of `severity`."""
     since = incident.noticed_at
     answers = (incident.acknowledged_at, incident.mitigated_at, incident.resolved_at)
-    responded_at = next(filter(None, answers), None)
+    responded_at = min(filter(None, answers), default=None)
     elapsed = between(since, responded_at or now)
     remaining = severity.response_time - elapsed
     if remaining < timedelta():
@@ -121,7 +122,7 @@ def _phase(incident: Incident, name: str, start: str, end: str) -> Phase:
     begun: datetime | None = getattr(incident, f"{start}_at")
     ended: datetime | None = getattr(incident, f"{end}_at")
     missing = tuple(milestone for milestone, at in ((start, begun), (end, ended)) if at is None)
-    duration = between(begun, ended) if begun and ended else None
+    duration = max(between(begun, ended), timedelta()) if begun and ended else None
     return Phase(name, _definition(start, end), begun, ended, duration, missing)
 
 

@@ -113,6 +113,13 @@ def test_what_may_not_follow_says_why(
     assert hint in refused.value.hint
 
 
+def test_a_leak_may_be_noticed_before_it_hurts_and_what_was_mended_be_acknowledged_afterwards() -> None:
+    assert add(events(), K.STARTED, 6).started_at == at(6)
+    late = add(events((K.MITIGATED, 7)), K.ACKNOWLEDGED, 8)
+    assert (late.status, late.acknowledged_at, late.mitigated_at) == (Status.MITIGATED, at(8), at(7))
+    assert add(events((K.ACKNOWLEDGED, 8)), K.MITIGATED, 7).mitigated_at == at(7)
+
+
 def test_a_late_acknowledgement_does_not_take_mitigation_back() -> None:
     mitigated = events((K.MITIGATED, 9))
     late = add(mitigated, K.ACKNOWLEDGED, 8)
@@ -128,9 +135,8 @@ def test_a_late_acknowledgement_does_not_take_mitigation_back() -> None:
             4,
             "cannot be acknowledged at 2026-11-24 03:04:00 UTC: it was detected later, at 2026-11-24 03:05:00 UTC",
         ),
-        ([], K.STARTED, 6, "cannot be detected at 2026-11-24 03:05:00 UTC: it was started later"),
-        ([(K.ACKNOWLEDGED, 7)], K.MITIGATED, 6, "it was acknowledged later"),
-        ([(K.MITIGATED, 7)], K.ACKNOWLEDGED, 8, "cannot be mitigated"),
+        ([(K.MITIGATED, 7)], K.STARTED, 8, "cannot be mitigated at 2026-11-24 03:07:00 UTC: it was started later"),
+        ([], K.MITIGATED, 4, "it was detected later"),
         ([(K.ACKNOWLEDGED, 7)], K.RESOLVED, 6, "it was acknowledged later"),
         ([(K.RESOLVED, 7)], K.CLOSED, 6, "it was resolved later"),
         ([(K.ACKNOWLEDGED, 7)], K.DETECTED, 8, "cannot be acknowledged"),
@@ -204,7 +210,7 @@ def test_the_time_of_what_never_happened_is_not_corrected_but_recorded_by_its_co
 
 @given(st.lists(st.tuples(st.sampled_from(EventKind), st.integers(0, 200)), max_size=30))
 def test_whatever_is_accepted_leaves_a_consistent_incident(attempts: list[tuple[EventKind, int]]) -> None:
-    timeline = events()
+    timeline, ends = events(), ("resolved", "closed")
     for kind, minutes in attempts:
         named = f"{MILESTONES[minutes % len(MILESTONES)]}_at"
         data = {named: at(minutes).isoformat()} if kind is K.AMENDED else {}
@@ -215,7 +221,8 @@ def test_whatever_is_accepted_leaves_a_consistent_incident(attempts: list[tuple[
         timeline.append(event(len(timeline) + 1, kind, minutes, data))
         told = fold(timeline)
         assert told == promised
-        times = [moment for name in MILESTONES if (moment := getattr(told, f"{name}_at"))]
-        assert times == sorted(times)
+        for chain in (("detected", "acknowledged", *ends), ("started", "mitigated", *ends), ("detected", "mitigated")):
+            times = [moment for name in chain if (moment := getattr(told, f"{name}_at"))]
+            assert times == sorted(times)
         assert (told.resolved_at is not None) is (told.status in {Status.RESOLVED, Status.CLOSED})
         assert (told.closed_at is not None) is (told.status is Status.CLOSED)

@@ -39,6 +39,13 @@ def test_a_phase_without_its_ends_is_unknown_and_names_them() -> None:
     ]
 
 
+def test_what_came_before_its_start_took_no_time_and_the_first_answer_is_the_response() -> None:
+    ahead = replace(INCIDENT, started_at=at(7), acknowledged_at=at(30), mitigated_at=at(20))
+    found = {one.name: one.duration for one in phases(ahead)}
+    assert found["time to detect"] == found["time to mitigate"] == timedelta()
+    assert response(ahead, CRITICAL, at(99)).responded_at == at(20)
+
+
 @pytest.mark.parametrize(
     ("acknowledged", "now", "state", "elapsed", "remaining"),
     [

@@ -89,8 +89,9 @@ def detection(of: Material) -> Narrative:
     """Say how long it took to notice, and what the evidence showed before anyone did."""
     one, claims = of.incident, []
     if one.started_at and one.detected_at:
-        taken = format_duration(between(one.started_at, one.detected_at))
-        claims.append(Claim(f"Detected {taken} after it started, at {one.detected_at:%H:%M:%S} UTC."))
+        lag = between(one.started_at, one.detected_at)
+        when = f"{format_duration(abs(lag))} {'before it was felt' if lag < timedelta() else 'after it started'}"
+        claims.append(Claim(f"Detected {when}, at {one.detected_at:%H:%M:%S} UTC."))
     elif inferred := of.start_by_evidence:
         taken, word = format_duration(between(inferred, of.noticed_at)), "detected" if one.detected_at else "opened"
         sentence = f"{word.capitalize()} at {of.noticed_at:%H:%M:%S} UTC, {taken} after it started by the evidence."
@@ -101,7 +102,9 @@ def detection(of: Material) -> Narrative:
             Claim("Nobody recorded the start. Where this one is right, record it:", command=start_command(of))
         )
     else:
-        claims.append(Claim("How long detection took is unknown: the timeline lacks when it started or was detected."))
+        lacks = [name for name, at in (("started", one.started_at), ("was detected", one.detected_at)) if at is None]
+        sentence = f"How long detection took is unknown: the timeline lacks when it {' and when it '.join(lacks)}."
+        claims.append(Claim(sentence))
     onsets = [finding for finding in of.diagnosis.findings if finding.verdict.onset]
     noticed = of.noticed_at
     for finding in sorted(onsets, key=lambda item: item.verdict.onset or noticed)[:1]:
