@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from irkit.ar_fit import fit
+from irkit.ar_fit import fits
 from irkit.changepoint import LEAST_RISE_BYTES, MEMORY_NOISE_BYTES, Shape, find
 from irkit.estimate import Interval, slope_interval
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
@@ -221,16 +221,19 @@ def _shape(times: Sequence[float], levels: Sequence[float]) -> Course:
     at /= at[-1]
     values = np.asarray(levels) / (1.4826 * float(np.median(np.abs(np.diff(levels)))) or _KIB)
     ones, price = np.ones(len(at)), 0.5 * math.log(len(at))
-    level = fit(values, np.column_stack([ones])).log_likelihood - price
-    lines = [fit(values, np.column_stack([ones, at])).log_likelihood - 2 * price]
-    curves = []
-    for part in _SETTLING:
-        bend = np.exp(-at / part)
-        curves.append(fit(values, np.column_stack([ones, bend])).log_likelihood - 3 * price)
-        both = fit(values, np.column_stack([ones, bend, at]))
+    bends = [np.exp(-at / part) for part in _SETTLING]
+    designs = [np.column_stack([ones]), np.column_stack([ones, at])]
+    designs += [np.column_stack([ones, bend]) for bend in bends]
+    designs += [np.column_stack([ones, bend, at]) for bend in bends]
+    alone, straight, *rest = fits(values, designs)
+    level, lines = alone.log_likelihood - price, [straight.log_likelihood - 2 * price]
+    curves = [bend.log_likelihood - 3 * price for bend in rest[: len(bends)]]
+    lines += [
+        both.log_likelihood - 4 * price
+        for both in rest[len(bends) :]
         # a line that falls, or hardly rises, beside a curve is part of the curve
-        if both.coefficients[2] > abs(float(both.coefficients[1])) / 2:
-            lines.append(both.log_likelihood - 4 * price)
+        if both.coefficients[2] > abs(float(both.coefficients[1])) / 2
+    ]
     if max(lines) - level < _MARGIN:
         return Course.LEVEL
     return Course.RISES if max(lines) > max(curves) else Course.SETTLES

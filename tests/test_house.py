@@ -112,6 +112,7 @@ ROOMS = (
     "logs",
     "onset",
     "ar_fit",
+    "ar_places",
     "changepoint",
     "event_onset",
     "onset_signals",
