@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from irkit.changepoint import LEAST_RISE_BYTES, LEAST_SAMPLES, MEMORY_NOISE_BYTE
 from irkit.event_onset import LEAST_EVENTS
 from irkit.pattern_changes import LEAST_BASELINE_S
 from irkit.phrase import quoted
+from irkit.trial_onset import LEAST_BAD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from irkit.model import Window
 
     Values = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
+    Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 KINDS = (
     "logs",
@@ -85,6 +87,17 @@ class Events:
 
 
 @dataclass(frozen=True, slots=True)
+class Trials:
+    """What went well or not, such as requests: from `asked_s` to `done_s` each (seconds since 1970), until `end_s`."""
+
+    name: str
+    asked_s: Values
+    done_s: Values
+    bad: Flags
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """Something that happened for certain, after `earliest_s` and by `latest_s` (seconds since 1970).
 
@@ -99,7 +112,7 @@ class Fact:
 
 def signals(
     tables: Mapping[str, pd.DataFrame | None], window: Window | None = None
-) -> Iterator[Signal | Events | Fact]:
+) -> Iterator[Signal | Events | Trials | Fact]:
     """Yield what changes in the evidence could show: one for each service, route, pattern, probe and container.
 
     Traffic is counted in bins of the log's length through 240, a second at least. `window` is that of the evidence: a
@@ -150,14 +163,12 @@ def _bins(span: tuple[float, float]) -> Values | None:
     return span[0] + width * np.arange(count + 1) if count >= LEAST_SAMPLES else None
 
 
-def _of_requests(requests: pd.DataFrame, span: tuple[float, float]) -> Iterator[Signal | Events]:
-    import pandas as pd
-
+def _of_requests(requests: pd.DataFrame, span: tuple[float, float]) -> Iterator[Signal | Trials]:
     timed = requests[requests["at"].notna()]
     bins = _bins(span)
     for service, rows in timed.groupby("service", sort=True):
-        failed = rows[(rows["status_code"] >= _SERVER_ERROR) | (rows["status_code"] == _TOO_MANY_REQUESTS)]
-        yield from _events(f"failed requests to {service}", failed["at"], span)
+        failed = (rows["status_code"] >= _SERVER_ERROR) | (rows["status_code"] == _TOO_MANY_REQUESTS)
+        yield from _trials(f"failed requests to {service}", rows, failed.to_numpy(dtype=bool), span)
         if bins is not None and len(rows) >= LEAST_SAMPLES:
             yield _in_bins(f"requests to {service}", seconds_of(rows["at"]), bins)
         routes = rows[rows["duration_s"].notna()].groupby(["method", "path"], sort=True)
@@ -165,18 +176,35 @@ def _of_requests(requests: pd.DataFrame, span: tuple[float, float]) -> Iterator[
         for (method, path), own in frequent:
             if len(own) >= LEAST_SAMPLES:
                 yield _latency(f"latency of {method} {path} at {service}", own, bins)
-        slow = [_slow(own) for _, own in frequent if len(own) >= LEAST_EVENTS]
-        if slow:
-            yield from _events(f"slow requests to {service}", pd.concat(slow), span)
+        yield from _slow(str(service), [own for _, own in frequent if len(own) >= LEAST_EVENTS], span)
 
 
-def _slow(rows: pd.DataFrame) -> pd.Series[Any]:
-    """Return when those requests of a route were asked for that took far longer than its quick ones."""
+def _trials(name: str, rows: pd.DataFrame, bad: Flags, span: tuple[float, float]) -> Iterator[Trials]:
+    """Yield the requests of the routes of which one was bad ever: what never fails does not tell when others began to.
+
+    Routes that are hardly asked for, such as those that name what they ask for, are taken together.
+    """
     import pandas as pd
 
-    took_s = rows["duration_s"]
-    far = took_s > max(_FAR * float(took_s.quantile(0.25)), _LEAST_SLOW_S)
-    return (rows["at"] - pd.to_timedelta(took_s, unit="s"))[far]
+    if int(bad.sum()) < LEAST_BAD:
+        return
+    route = rows["method"].astype(str) + " " + rows["path"].astype(str)
+    route = route.where(route.map(route.value_counts()) >= LEAST_EVENTS, "")
+    ours = route.isin(route[bad].unique()).to_numpy(dtype=bool)
+    done_s = seconds_of(rows["at"])
+    took_s = pd.to_numeric(rows["duration_s"]).fillna(0.0).to_numpy(dtype="float64")
+    yield Trials(name, (done_s - took_s)[ours], done_s[ours], bad[ours], span[1])
+
+
+def _slow(service: str, routes: Sequence[pd.DataFrame], span: tuple[float, float]) -> Iterator[Trials]:
+    """Yield which requests took far longer than the quick ones of their route."""
+    import numpy as np
+    import pandas as pd
+
+    if routes:
+        limits = [max(_FAR * float(own["duration_s"].quantile(0.25)), _LEAST_SLOW_S) for own in routes]
+        far = [(own["duration_s"] > most).to_numpy(dtype=bool) for own, most in zip(routes, limits, strict=True)]
+        yield from _trials(f"slow requests to {service}", pd.concat(routes), np.concatenate(far), span)
 
 
 def _latency(name: str, rows: pd.DataFrame, bins: Values | None) -> Signal:

@@ -115,6 +115,7 @@ ROOMS = (
     "ar_places",
     "changepoint",
     "event_onset",
+    "trial_onset",
     "onset_signals",
     "onset_interval",
     "latency",
