@@ -131,7 +131,6 @@ def signals(
         (("health_history", "health"), _of_health),
         (("container_history", "container_stats"), _of_resources),
         (("container_history",), _of_ends),
-        (("container_history",), _of_climbs),
         (("process_history",), _of_processes),
         (("redis_history",), _of_redis),
     ):
@@ -240,45 +239,57 @@ def _of_patterns(logs: pd.DataFrame, span: tuple[float, float]) -> Iterator[Even
         yield Fact(f"new log pattern {quoted(texts[index], 80)}", first_s - _LEAST_BIN_S, first_s, sure=False)
 
 
-def _of_ends(history: pd.DataFrame) -> Iterator[Fact]:
-    """Yield for each container the first kill that the kernel counted, and the first end that nobody wanted."""
-    for name, rows in _by_container(history):
-        at_s, last = seconds_of(rows["at"]), rows.shift()
-        killed = _killed(rows)
-        again = (rows["restart_count"] > last["restart_count"]).fillna(value=False).to_numpy(dtype=bool)
-        crashed = (rows["exit_code"].notna() & ~rows["exit_code"].isin([0, 143])).to_numpy(dtype=bool)
-        for told, happened in ((f"OOM kill in {name}", killed), (f"end of {name}", again | crashed)):
-            places = happened[1:].nonzero()[0] + 1
-            if len(places):
-                yield Fact(told, float(at_s[places[0] - 1]), float(at_s[places[0]]))
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """The samples of one container in order: what it used, by when the kernel had killed in it, or it had ended."""
+
+    name: str
+    rows: pd.DataFrame
+    at_s: Values
+    killed: Flags
+    ended: Flags
 
 
-def _of_climbs(history: pd.DataFrame) -> Iterator[Signal]:
-    """Yield the memory of each container up to its first kill: what climbed until then began the trouble."""
+def _of_ends(history: pd.DataFrame) -> Iterator[Fact | Signal]:
+    """Yield for each container the first kill that the kernel counted, and the first end that nobody wanted.
+
+    After them the memory of each container up to its first kill: what climbed until then began the trouble.
+    """
     import numpy as np
 
-    for name, rows in _by_container(history):
-        places = _killed(rows)[1:].nonzero()[0] + 1
+    containers = list(_by_container(history))
+    for one in containers:
+        for told, happened in ((f"OOM kill in {one.name}", one.killed), (f"end of {one.name}", one.ended)):
+            places = happened.nonzero()[0]
+            if len(places):
+                yield Fact(told, float(one.at_s[places[0]]), float(one.at_s[places[0] + 1]))
+    for one in containers:
+        places = one.killed.nonzero()[0]
         if len(places):
-            before = rows.iloc[: places[0]]
+            before = one.rows.iloc[: places[0] + 1]
             used = before["memory_usage_bytes"].to_numpy(dtype="float64", na_value=np.nan)
-            climb = _memory(f"memory of {name} until its OOM kill", before["at"], used)
-            yield replace(climb, leads_to=f"OOM kill in {name}")
+            climb = _memory(f"memory of {one.name} until its OOM kill", before["at"], used)
+            yield replace(climb, leads_to=f"OOM kill in {one.name}")
 
 
-def _by_container(history: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _by_container(history: pd.DataFrame) -> Iterator[_Samples]:
+    """Yield the samples of each container; its flags are of each sample but the first, beside the one before."""
+    import numpy as np
+
     # a recorder of an earlier irkit may not have kept all of it
     timed = history.reindex(columns=_OF_ENDS)[history["at"].notna()].sort_values("at", kind="stable")
-    for name, rows in timed.groupby("name", sort=True):
-        yield str(name), rows
-
-
-def _killed(rows: pd.DataFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Return at which samples of a container the kernel had counted one more kill, or the Engine flagged one."""
-    last = rows.shift()
-    counted = (rows["oom_kill_count"] > last["oom_kill_count"]).fillna(value=False).to_numpy(dtype=bool)
-    flagged = rows["oom_killed"].isin([True]) & last["oom_killed"].isin([False])
-    return counted | flagged.fillna(value=False).to_numpy(dtype=bool)
+    at_s = seconds_of(timed["at"])
+    kills, starts, code = (
+        timed[name].to_numpy(dtype="float64", na_value=np.nan)
+        for name in ("oom_kill_count", "restart_count", "exit_code")
+    )
+    flagged, unflagged = (timed["oom_killed"].isin([value]).to_numpy(dtype=bool) for value in (True, False))
+    crashed = ~np.isnan(code) & ~np.isin(code, (0.0, 143.0))
+    for name, places in sorted(timed.groupby("name", sort=True).indices.items()):
+        later, last = places[1:], places[:-1]
+        killed = (kills[later] > kills[last]) | (flagged[later] & unflagged[last])
+        ended = (starts[later] > starts[last]) | crashed[later]
+        yield _Samples(str(name), timed.iloc[places], at_s[places], killed, ended)
 
 
 def _of_health(health: pd.DataFrame) -> Iterator[Signal]:
@@ -309,13 +320,14 @@ def _of_processes(processes: pd.DataFrame) -> Iterator[Signal]:
     """Yield what the processes of each container hold in all: what they keep resident, and their open files."""
     import numpy as np
 
-    for column, told in (("rss_bytes", "resident size of the processes of"), ("open_files", "open files of")):
-        timed = processes[processes["at"].notna() & processes[column].notna()]
-        for name, rows in timed.groupby("name", sort=True):
-            sums = rows.groupby("at", sort=True)[column].sum()
+    columns = {"rss_bytes": "resident size of the processes of", "open_files": "open files of"}
+    timed = processes[processes["at"].notna()]
+    held = timed.groupby(["name", "at"], sort=True)[list(columns)].sum(min_count=1)
+    for column, told in columns.items():
+        for name, sums in held[column].dropna().groupby(level="name", sort=True):
             values = sums.to_numpy(dtype="float64", na_value=np.nan)
             sampled = _memory if column == "rss_bytes" else _sampled
-            yield sampled(f"{told} {name}", sums.index.to_series(), values)
+            yield sampled(f"{told} {name}", sums.index.get_level_values("at").to_series(), values)
 
 
 def _of_redis(history: pd.DataFrame) -> Iterator[Signal]:
