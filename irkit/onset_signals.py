@@ -141,7 +141,8 @@ def signals(
 
 def seconds_of(at: pd.Series[Any]) -> Values:
     """Return times as seconds since 1970."""
-    return at.astype("datetime64[us, UTC]").astype("int64").to_numpy(dtype="float64") / 1e6
+    stamps = at if str(at.dtype) == "datetime64[us, UTC]" else at.astype("datetime64[us, UTC]")
+    return stamps.astype("int64").to_numpy(dtype="float64") / 1e6
 
 
 def _span(at: pd.Series[Any], window: Window | None) -> tuple[float, float]:
@@ -203,6 +204,8 @@ def _slow(service: str, routes: Sequence[pd.DataFrame], span: tuple[float, float
     if routes:
         limits = [max(_FAR * float(own["duration_s"].quantile(0.25)), _LEAST_SLOW_S) for own in routes]
         far = [(own["duration_s"] > most).to_numpy(dtype=bool) for own, most in zip(routes, limits, strict=True)]
+        if sum(int(each.sum()) for each in far) < LEAST_BAD:
+            return
         yield from _trials(f"slow requests to {service}", pd.concat(routes), np.concatenate(far), span)
 
 
@@ -226,17 +229,14 @@ def _latency(name: str, rows: pd.DataFrame, bins: Values | None) -> Signal:
 
 def _of_patterns(logs: pd.DataFrame, span: tuple[float, float]) -> Iterator[Events | Fact]:
     """Yield the log patterns that speak of trouble: the most frequent, and of the rare those that are new."""
-    mined = patterns.read(logs)
-    levels, texts = mined.patterns["level"].tolist(), mined.patterns["pattern"].tolist()
-    bad = [index for index, level in enumerate(levels) if level in _BAD and len(mined.at_s[index])]
-    bad.sort(key=lambda index: -len(mined.at_s[index]))
-    frequent = [index for index in bad if len(mined.at_s[index]) >= LEAST_EVENTS]
-    for index in frequent[:_MOST_PATTERNS]:
-        yield Events(f"log pattern {quoted(texts[index], 80)}", mined.at_s[index], *span)
-    rare = [index for index in bad if index not in frequent and mined.at_s[index][0] - span[0] >= LEAST_BASELINE_S]
-    for index in rare[:_MOST_PATTERNS]:
-        first_s = float(mined.at_s[index][0])
-        yield Fact(f"new log pattern {quoted(texts[index], 80)}", first_s - _LEAST_BIN_S, first_s, sure=False)
+    bad = [(text, at_s) for text, level, at_s in patterns.times_of(logs) if level in _BAD and len(at_s)]
+    bad.sort(key=lambda item: -len(item[1]))
+    frequent = [item for item in bad if len(item[1]) >= LEAST_EVENTS]
+    for text, at_s in frequent[:_MOST_PATTERNS]:
+        yield Events(f"log pattern {quoted(text, 80)}", at_s, *span)
+    rare = [item for item in bad[len(frequent) :] if item[1][0] - span[0] >= LEAST_BASELINE_S]
+    for text, at_s in rare[:_MOST_PATTERNS]:
+        yield Fact(f"new log pattern {quoted(text, 80)}", float(at_s[0]) - _LEAST_BIN_S, float(at_s[0]), sure=False)
 
 
 @dataclass(frozen=True, slots=True)
