@@ -46,6 +46,11 @@ def autocorrelation(errors: Values, least_variance: float = 0.0) -> float:
     return float(_autocorrelations(errors[None], least_variance)[0])
 
 
+def median(values: Values) -> float:
+    """Return the median of numbers to the bit as numpy does, in a fraction of its time on series as short as ours."""
+    return float(_medians(values[None])[0])
+
+
 def _autocorrelations(errors: Values, least_variance: float) -> Values:
     """Return the autocorrelation of each row of errors."""
     import numpy as np

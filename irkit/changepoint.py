@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from irkit.ar_fit import LEAST_VARIANCE, MOST_RHO, Fit, fits
+from irkit.ar_fit import LEAST_VARIANCE, MOST_RHO, Fit, fits, median
 from irkit.ar_places import best_episode, episode_errors, hinge_errors, step_errors
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ def find(
         return NO_ONSET
     raw = given[places]
     even, least_sd = _even_noise(raw) if least_noise is None else (raw, least_noise)
-    middle = float(np.median(even))
-    scale = 1.4826 * float(np.median(np.abs(even - middle))) or float(even.std())
+    middle = median(even)
+    scale = 1.4826 * median(np.abs(even - middle)) or float(even.std())
     if not scale > 1e-12 * max(1.0, abs(middle)):
         return NO_ONSET
     least_variance = max(LEAST_VARIANCE, (least_sd / scale) ** 2)
@@ -143,7 +143,7 @@ def _even_noise(values: Values) -> tuple[Values, float]:
     """
     import numpy as np
 
-    if np.isin(values, (0.0, 1.0)).all():
+    if ((values == 0) | (values == 1)).all():
         return values, 0.2
     if float(values.min()) < 0 or not np.equal(values, np.round(values)).all():
         return values, 0.0
@@ -185,8 +185,11 @@ def _candidates(values: Values, level: Fit, least_variance: float) -> list[_Cand
     places: dict[Shape, tuple[int, int | None]] = {}
     columns: dict[Shape, Values] = {}
     fitted: dict[Shape, Fit] = {}
+    asked: dict[Shape, float] = {}
     for _ in range(_PASSES):
-        found = {shape: place for shape in _SHAPES if (place := _best_place(shape, values, rhos[shape])) is not None}
+        anew = [shape for shape in _SHAPES if rhos[shape] != asked.get(shape)]
+        found = {shape: place for shape in anew if (place := _best_place(shape, values, rhos[shape])) is not None}
+        asked |= {shape: rhos[shape] for shape in anew}
         moved = [shape for shape, place in found.items() if places.get(shape) != place]
         places |= found
         if not moved:
@@ -301,7 +304,7 @@ def _saw_tooth(values: Values) -> _SawTooth | None:
 
     count = len(values)
     moves = np.diff(values)
-    usual = 1.4826 * float(np.median(np.abs(moves - np.median(moves))))
+    usual = 1.4826 * median(np.abs(moves - median(moves)))
     least = max(5 * usual, 0.25 * float(values.max() - values.min()))
     falls = np.sort(np.argsort(moves)[:_MOST_RESTARTS])
     falls = falls[moves[falls] < -least]
@@ -324,5 +327,5 @@ def _without_spikes(values: Values) -> Values:
     middle = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)[:, 2]
     distance = np.abs(values - middle)
     # the mean where the series is quiet for more than half of the time
-    far = distance > 5 * 1.4826 * max(float(np.median(distance)), float(distance.mean()))
+    far = distance > 5 * 1.4826 * max(median(distance), float(distance.mean()))
     return np.where(far, middle, values)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from irkit.ar_fit import autocorrelation, fit, fits, whiten
+from irkit.ar_fit import autocorrelation, fit, fits, median, whiten
 
 RANDOM = np.random.default_rng(20261124)
 
@@ -34,6 +34,12 @@ def test_a_fit_gives_coefficients_back_through_heavy_tails() -> None:
 
 def test_a_constant_series_has_a_finite_likelihood() -> None:
     assert np.isfinite(fit(np.zeros(50), np.ones((50, 1))).log_likelihood)
+
+
+def test_the_median_is_numpys_to_the_bit() -> None:
+    for count in (1, 2, 3, 30, 31, 240):
+        values = RANDOM.standard_normal(count)
+        assert median(values) == np.median(values)
 
 
 def test_designs_of_any_width_are_fitted_at_once_as_each_is_alone() -> None:
