@@ -10,23 +10,13 @@ changepoints at their own price, as in Zhang and Siegmund (2007).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from irkit.ar_fit import (
-    LEAST_VARIANCE,
-    MOST_RHO,
-    Fit,
-    best_episode,
-    episode_errors,
-    hinge_errors,
-    leftover_rho,
-    step_errors,
-)
-from irkit.ar_fit import fit as fit_ar
+from irkit.ar_fit import LEAST_VARIANCE, MOST_RHO, Fit, fits, median
+from irkit.ar_places import best_episode, episode_errors, hinge_errors, step_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,9 +44,6 @@ _RHO_SLACK = 0.1
 _SETTLING = (0.02, 0.05, 0.1, 0.2)
 _MOST_RESTARTS = 8
 _MOST_CYCLES = 12
-
-
-Fitter = Callable[..., Fit]
 
 
 class Shape(StrEnum):
@@ -114,24 +101,22 @@ def find(
         return NO_ONSET
     raw = given[places]
     even, least_sd = _even_noise(raw) if least_noise is None else (raw, least_noise)
-    middle = float(np.median(even))
-    scale = 1.4826 * float(np.median(np.abs(even - middle))) or float(even.std())
+    middle = median(even)
+    scale = 1.4826 * median(np.abs(even - middle)) or float(even.std())
     if not scale > 1e-12 * max(1.0, abs(middle)):
         return NO_ONSET
     least_variance = max(LEAST_VARIANCE, (least_sd / scale) ** 2)
-    fit = partial(fit_ar, least_variance=least_variance)
     scaled = (even - middle) / scale
     smooth = _without_spikes(scaled)
     if not float(np.ptp(smooth)) > 0:
         return NO_ONSET
-    level = fit(smooth, np.ones((len(smooth), 1)))
-    found = max((_candidate(shape, smooth, level, least_variance) for shape in _SHAPES), key=lambda item: item.score)
-    usually = partial(fit, most_rho=found.most_rho)
-    least = _MARGIN if least_strength is None else least_strength
+    (level,) = fits(smooth, [np.ones((len(smooth), 1))], least_variance)
+    found = max(_candidates(smooth, level, least_variance), key=lambda item: item.score)
+    above = _above_level(found, level, smooth, least_variance)
     # cheapest first: most series do not even differ from a level
-    if not found.is_plain or not found.score - _level(smooth, usually) >= least:
+    if not above >= (_MARGIN if least_strength is None else least_strength):
         return NO_ONSET
-    strength = found.score - max(_level(smooth, usually), _usual(smooth, usually), _restarts(scaled, usually))
+    strength = min(above, found.score - _usual(smooth, scaled, least_variance, found.most_rho))
     if not strength >= (_margin(found.shape) if least_strength is None else least_strength):
         return NO_ONSET
     first, last = _plausible(found, smooth)
@@ -158,7 +143,7 @@ def _even_noise(values: Values) -> tuple[Values, float]:
     """
     import numpy as np
 
-    if np.isin(values, (0.0, 1.0)).all():
+    if ((values == 0) | (values == 1)).all():
         return values, 0.2
     if float(values.min()) < 0 or not np.equal(values, np.round(values)).all():
         return values, 0.0
@@ -191,33 +176,48 @@ class _Candidate:
     most_rho: float = MOST_RHO
 
 
-def _candidate(shape: Shape, values: Values, level: Fit, least_variance: float) -> _Candidate:
-    """Find the best place of a shape, twice: the second time with the autocorrelation that the first leaves over."""
+def _candidates(values: Values, level: Fit, least_variance: float) -> list[_Candidate]:
+    """Find the best place of each shape, twice: the second time with the autocorrelation that the first leaves over."""
     import numpy as np
 
-    count, rho = len(values), min(level.rho, 0.5)
-    price = math.log(count) * (3.0 if shape is Shape.EPISODE else 2.0)
+    count = len(values)
+    ones, rhos = np.ones(count), dict.fromkeys(Shape, min(level.rho, 0.5))
+    places: dict[Shape, tuple[int, int | None]] = {}
+    columns: dict[Shape, Values] = {}
+    fitted: dict[Shape, Fit] = {}
+    asked: dict[Shape, float] = {}
     for _ in range(_PASSES):
-        end: int | None = None
-        if shape is Shape.EPISODE:
-            place = best_episode(values, rho, _LEAST_EPISODE, _EDGE)
-            if place is None:
-                return _Candidate(shape, -math.inf)
-            start, end = place
-        else:
-            errors = (step_errors if shape is Shape.STEP else hinge_errors)(values, rho)
-            start = int(errors[_EDGE : count - _EDGE].argmin()) + _EDGE
-        column = _column(shape, count, start, end)
-        columns = np.column_stack([np.ones(count), column])
-        most_rho = min(leftover_rho(values, columns, least_variance) + _RHO_SLACK, MOST_RHO)
-        fitted = fit_ar(values, columns, least_variance, most_rho)
-        rho = fitted.rho
+        anew = [shape for shape in _SHAPES if rhos[shape] != asked.get(shape)]
+        found = {shape: place for shape in anew if (place := _best_place(shape, values, rhos[shape])) is not None}
+        asked |= {shape: rhos[shape] for shape in anew}
+        moved = [shape for shape, place in found.items() if places.get(shape) != place]
+        places |= found
+        if not moved:
+            break
+        columns |= {shape: _column(shape, count, *places[shape]) for shape in moved}
+        designs = [np.column_stack([ones, columns[shape]]) for shape in moved]
+        fitted |= dict(zip(moved, fits(values, designs, least_variance, rho_slack=_RHO_SLACK), strict=True))
+        rhos |= {shape: fitted[shape].rho for shape in moved}
+    return [_candidate(shape, values, places[shape], columns[shape], one) for shape, one in fitted.items()]
+
+
+def _best_place(shape: Shape, values: Values, rho: float) -> tuple[int, int | None] | None:
+    """Return where a shape begins and ends (None: with the series) that leaves least over; None if it never fits."""
+    if shape is Shape.EPISODE:
+        return best_episode(values, rho, _LEAST_EPISODE, _EDGE)
+    errors = (step_errors if shape is Shape.STEP else hinge_errors)(values, rho)
+    return int(errors[_EDGE : len(values) - _EDGE].argmin()) + _EDGE, None
+
+
+def _candidate(shape: Shape, values: Values, place: tuple[int, int | None], column: Values, fitted: Fit) -> _Candidate:
+    start, end = place
+    price = math.log(len(values)) * (3.0 if shape is Shape.EPISODE else 2.0)
     base, size = fitted.coefficients
     gained = float(size * column.max())
     halfway = (values[start:end] - base) * size > 0.5 * size * size
     sustained = shape is Shape.RAMP or float(halfway.mean()) >= _SUSTAINED
     plain = abs(gained) > _LEAST_SIZE * float(fitted.residuals.std()) and sustained
-    return _Candidate(shape, fitted.log_likelihood - price, start, end, rho, plain, most_rho)
+    return _Candidate(shape, fitted.log_likelihood - price, start, end, fitted.rho, plain, fitted.most_rho)
 
 
 def _column(shape: Shape, count: int, start: int, end: int | None) -> Values:
@@ -246,60 +246,77 @@ def _plausible(found: _Candidate, values: Values) -> tuple[int, int]:
     return max(first, 1), last
 
 
-def _level(values: Values, fit: Fitter) -> float:
-    """Return the score of no change at all."""
+def _above_level(found: _Candidate, level: Fit, values: Values, least_variance: float) -> float:
+    """Return by how much a candidate beats no change at all."""
     import numpy as np
 
-    return fit(values, np.ones((len(values), 1))).log_likelihood - 0.5 * math.log(len(values))
+    if not found.is_plain:
+        return -math.inf
+    if level.highest_rho > found.most_rho:
+        (level,) = fits(values, [np.ones((len(values), 1))], least_variance, found.most_rho)
+    return found.score - (level.log_likelihood - 0.5 * math.log(len(values)))
 
 
-def _usual(values: Values, fit: Fitter) -> float:
-    """Return the best score of what a healthy series does: drift, settling, and the cycle that explains most."""
+def _usual(values: Values, with_spikes: Values, least_variance: float, most_rho: float) -> float:
+    """Return the best score of what a healthy series does: drift, settling, the cycle that explains most, restarts."""
     import numpy as np
 
     count = len(values)
     at, price = np.arange(count), math.log(count)
     ones = np.ones(count)
-    drift = fit(values, np.column_stack([ones, at / count]))
-    scores = [drift.log_likelihood - price]
+    shapes = [(np.column_stack([ones, at / count]), price)]
     power = np.abs(np.fft.rfft(values - values.mean(), 4 * count))
     most = min(4 * _MOST_CYCLES, len(power) - 1)
     strongest = (3 + int(power[3 : most + 1].argmax())) / 4
     for cycles in (strongest - 0.15, strongest, strongest + 0.15):
         turn = 2 * np.pi * cycles * at / count
-        cycle = fit(values, np.column_stack([ones, np.cos(turn), np.sin(turn)]))
-        scores.append(cycle.log_likelihood - 2.5 * price)
-    for part in _SETTLING:
-        settling = fit(values, np.column_stack([ones, np.exp(-at / (part * count))]))
-        scores.append(settling.log_likelihood - 2 * price)
+        shapes.append((np.column_stack([ones, np.cos(turn), np.sin(turn)]), 2.5 * price))
+    shapes += [(np.column_stack([ones, np.exp(-at / (part * count))]), 2 * price) for part in _SETTLING]
+    series = [values] * len(shapes)
+    saw_tooth = _saw_tooth(with_spikes)
+    if saw_tooth is not None:
+        shapes.append((saw_tooth.design, price * (1.5 + saw_tooth.falls)))
+        series.append(with_spikes)
+    fitted = fits(np.stack(series), [design for design, _ in shapes], least_variance, most_rho)
+    scores = [one.log_likelihood - cost for one, (_, cost) in zip(fitted, shapes, strict=True)]
+    if saw_tooth is not None and not saw_tooth.climbs(float(fitted[-1].coefficients[1])):
+        del scores[-1]
     return max(scores)
 
 
-def _restarts(values: Values, fit: Fitter) -> float:
-    """Return the score of a climb that starts anew at each sudden fall, as memory does with restarts.
+@dataclass(frozen=True, slots=True)
+class _SawTooth:
+    """A climb that starts anew after each fall, `longest` samples long, and the falls: how many, and how deep."""
 
-    A fall without a climb that makes up for a third of it is no saw-tooth but a step.
-    """
+    design: Columns
+    falls: int
+    longest: float
+    depth: float
+
+    def climbs(self, gained: float) -> bool:
+        """Say whether a climb makes up for a third of a fall, given what all of the samples would gain; else a step."""
+        return gained * self.longest / len(self.design) > 0.35 * self.depth
+
+
+def _saw_tooth(values: Values) -> _SawTooth | None:
+    """Return a climb that starts anew at each sudden fall, as memory does with restarts; None without such a fall."""
     import numpy as np
 
     count = len(values)
     moves = np.diff(values)
-    usual = 1.4826 * float(np.median(np.abs(moves - np.median(moves))))
+    usual = 1.4826 * median(np.abs(moves - median(moves)))
     least = max(5 * usual, 0.25 * float(values.max() - values.min()))
     falls = np.sort(np.argsort(moves)[:_MOST_RESTARTS])
     falls = falls[moves[falls] < -least]
     if not len(falls):
-        return -math.inf
+        return None
     at = np.arange(count)
     begun = np.concatenate([[0], falls + 1])
     age = at - begun[np.searchsorted(begun, at, side="right") - 1]
     first = (at <= falls[0]).astype(np.float64)
-    fitted = fit(values, np.column_stack([np.ones(count), age / count, first]))
     longest = float(np.diff(np.concatenate([begun, [count]])).max())
-    climbed = float(fitted.coefficients[1]) * longest / count
-    if climbed <= 0.35 * float(-moves[falls].mean()):
-        return -math.inf
-    return fitted.log_likelihood - math.log(count) * (1.5 + len(falls))
+    design = np.column_stack([np.ones(count), age / count, first])
+    return _SawTooth(design, len(falls), longest, float(-moves[falls].mean()))
 
 
 def _without_spikes(values: Values) -> Values:
@@ -307,8 +324,8 @@ def _without_spikes(values: Values) -> Values:
     import numpy as np
 
     padded = np.concatenate([[values[0]] * 2, values, [values[-1]] * 2])
-    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)
+    middle = np.sort(np.lib.stride_tricks.sliding_window_view(padded, 5), axis=1)[:, 2]
     distance = np.abs(values - middle)
     # the mean where the series is quiet for more than half of the time
-    far = distance > 5 * 1.4826 * max(float(np.median(distance)), float(distance.mean()))
+    far = distance > 5 * 1.4826 * max(median(distance), float(distance.mean()))
     return np.where(far, middle, values)

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 LEAST_EVENTS = 6
 MARGIN = 4.0
-_LEAST_S = 5.0
+LEAST_S = 5.0
 _MOST_EVENTS = 800
-_MOMENT_S = 1.0
+MOMENT_S = 1.0
 _WAIT = 3.0
-_PLAUSIBLE = 2.0
+PLAUSIBLE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ def thickest(at_s: Seconds, start_s: float, end_s: float, least_strength: float 
     import numpy as np
 
     inside = at_s[(at_s >= start_s) & (at_s <= end_s)]
-    keep = np.concatenate([[True], np.diff(np.floor(inside / _MOMENT_S)) > 0]) if len(inside) else inside.astype(bool)
+    keep = np.concatenate([[True], np.diff(np.floor(inside / MOMENT_S)) > 0]) if len(inside) else inside.astype(bool)
     moments = inside[keep]
     span_s = end_s - start_s
-    if len(moments) < LEAST_EVENTS or span_s <= _LEAST_S:
+    if len(moments) < LEAST_EVENTS or span_s <= LEAST_S:
         return None
     step = -(-len(moments) // _MOST_EVENTS)
     picked = moments[::step]
@@ -59,8 +59,8 @@ def thickest(at_s: Seconds, start_s: float, end_s: float, least_strength: float 
     first, last = np.triu_indices(count, LEAST_EVENTS // step if step > 1 else LEAST_EVENTS - 1)
     # a stretch that holds the last event lasts to the end, or to where another would long be due
     gap_s = (picked[last] - picked[first]) / np.maximum(last - first, 1)
-    to_end = (last == count - 1) & (end_s - picked[last] <= _WAIT * gap_s + _MOMENT_S)
-    lasts_s = np.maximum(np.where(to_end, end_s, picked[last]) - picked[first] + gap_s, _MOMENT_S)
+    to_end = (last == count - 1) & (end_s - picked[last] <= _WAIT * gap_s + MOMENT_S)
+    lasts_s = np.maximum(np.where(to_end, end_s, picked[last]) - picked[first] + gap_s, MOMENT_S)
     within, total = (last - first + 1.0) * step, float(count * step)
     rest, rest_s = total - within, np.maximum(span_s - lasts_s, 0.0)
     expected = total * np.minimum(lasts_s / span_s, 1.0)
@@ -68,15 +68,15 @@ def thickest(at_s: Seconds, start_s: float, end_s: float, least_strength: float 
         outside = np.where(
             rest > 0, rest * np.log(np.where(rest > 0, rest, 1.0) / np.maximum(total - expected, 1e-9)), 0.0
         )
-        ratio = np.where((within > expected) & (rest_s >= _LEAST_S), within * np.log(within / expected) + outside, 0.0)
-    ratio = np.where(lasts_s >= _LEAST_S, ratio, 0.0)
+        ratio = np.where((within > expected) & (rest_s >= LEAST_S), within * np.log(within / expected) + outside, 0.0)
+    ratio = np.where(lasts_s >= LEAST_S, ratio, 0.0)
     # one that lasts to the end has one place to choose, not two
     ratio -= np.where(to_end, 1, 2) * math.log(count)
     best = int(ratio.argmax())
     strength = float(ratio[best])
     if strength < least_strength:
         return None
-    alike = first[(last == last[best]) & (ratio >= ratio[best] - _PLAUSIBLE)]
+    alike = first[(last == last[best]) & (ratio >= ratio[best] - PLAUSIBLE)]
     wait_s = _WAIT * float(lasts_s[best]) / float(within[best])
     until_s = None if to_end[best] else float(picked[last[best]])
     return Thickest(float(picked[alike.min()]) - wait_s, float(picked[alike.max()]), until_s, strength)

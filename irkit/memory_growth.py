@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from irkit.ar_fit import fit
+from irkit.ar_fit import fits
 from irkit.changepoint import LEAST_RISE_BYTES, MEMORY_NOISE_BYTES, Shape, find
 from irkit.estimate import Interval, slope_interval
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
@@ -33,6 +33,8 @@ _LEAST_GROWTH = 0.05
 _LEAST_RISE = 0.02
 _MARGIN = 5.0
 _SETTLING = (0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.3, 0.4, 0.6, 0.8)
+# of its way, what a curve that has settled may have before it
+_LEFT = 0.05
 # the later half of them, four, is the fewest that bound a slope
 _FEWEST_TROUGHS = 8
 _FEWEST_OF_PART = 12
@@ -46,13 +48,14 @@ _UNBOUNDED = Interval(None, None)
 
 
 class Course(StrEnum):
-    """How memory moved; `SHORT` is too few samples to tell."""
+    """How memory moved; `SHORT` is too few samples to tell, `UNSURE` a rise that moves too oddly to bound its slope."""
 
     RISES = "rises"
     SAW_TOOTH = "saw-tooth"
     CACHE = "cache"
     SETTLES = "settles"
     LEVEL = "level"
+    UNSURE = "unsure"
     SHORT = "short"
 
 
@@ -163,8 +166,11 @@ def _look(run: list[Row], resident: Mapping[datetime, float]) -> Growth:
     rise = slope * (part[-1] - part[0])
     least = max(LEAST_RISE_BYTES, _LEAST_RISE * levels[first])
     course = Course.LEVEL
-    if rise >= least and slope >= _LEAST_GROWTH * levels[first] / HOUR_S and interval.low is not None:
-        course = _shape(told_at, told) if interval.low > 0 else Course.LEVEL
+    if rise >= least and slope >= _LEAST_GROWTH * levels[first] / HOUR_S:
+        if interval.low is None:
+            course = Course.SETTLES if _has_settled(told_at, told) else Course.UNSURE
+        else:
+            course = _shape(told_at, told)[0] if interval.low > 0 else Course.LEVEL
     elif median(moved[-_FEWEST_OF_PART:]) - levels[0] >= least:
         course = Course.SETTLES
     if course is Course.RISES and _is_cache(run[first:], resident, slope):
@@ -213,27 +219,40 @@ def _troughs(times: Sequence[float], levels: Sequence[float]) -> tuple[Sequence[
     return [times[index] for index in falls], [levels[index] for index in falls]
 
 
-def _shape(times: Sequence[float], levels: Sequence[float]) -> Course:
-    """Say whether a line explains a rise better than a curve that settles (Bayesian information criterion)."""
+def _has_settled(times: Sequence[float], levels: Sequence[float]) -> bool:
+    """Say whether a curve explains a rise best that has come to its end: one that has not may as well go on."""
+    course, part = _shape(times, levels)
+    return course is Course.SETTLES and math.exp(-1 / part) <= _LEFT
+
+
+def _shape(times: Sequence[float], levels: Sequence[float]) -> tuple[Course, float]:
+    """Say whether a line explains a rise better than a curve that settles (Bayesian information criterion).
+
+    With it, in what part of the time the best curve does all but 1/e of its way.
+    """
     import numpy as np
 
     at = np.asarray(times) - times[0]
     at /= at[-1]
     values = np.asarray(levels) / (1.4826 * float(np.median(np.abs(np.diff(levels)))) or _KIB)
     ones, price = np.ones(len(at)), 0.5 * math.log(len(at))
-    level = fit(values, np.column_stack([ones])).log_likelihood - price
-    lines = [fit(values, np.column_stack([ones, at])).log_likelihood - 2 * price]
-    curves = []
-    for part in _SETTLING:
-        bend = np.exp(-at / part)
-        curves.append(fit(values, np.column_stack([ones, bend])).log_likelihood - 3 * price)
-        both = fit(values, np.column_stack([ones, bend, at]))
+    bends = [np.exp(-at / part) for part in _SETTLING]
+    designs = [np.column_stack([ones]), np.column_stack([ones, at])]
+    designs += [np.column_stack([ones, bend]) for bend in bends]
+    designs += [np.column_stack([ones, bend, at]) for bend in bends]
+    alone, straight, *rest = fits(values, designs)
+    level, lines = alone.log_likelihood - price, [straight.log_likelihood - 2 * price]
+    curves = [bend.log_likelihood - 3 * price for bend in rest[: len(bends)]]
+    lines += [
+        both.log_likelihood - 4 * price
+        for both in rest[len(bends) :]
         # a line that falls, or hardly rises, beside a curve is part of the curve
-        if both.coefficients[2] > abs(float(both.coefficients[1])) / 2:
-            lines.append(both.log_likelihood - 4 * price)
+        if both.coefficients[2] > abs(float(both.coefficients[1])) / 2
+    ]
     if max(lines) - level < _MARGIN:
-        return Course.LEVEL
-    return Course.RISES if max(lines) > max(curves) else Course.SETTLES
+        return Course.LEVEL, 0.0
+    best = max(curves)
+    return Course.RISES if max(lines) > best else Course.SETTLES, _SETTLING[curves.index(best)]
 
 
 def _is_cache(part: list[Row], resident: Mapping[datetime, float], slope: float) -> bool:

@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from irkit.changepoint import LEAST_SAMPLES, Onset, Shape, find
-from irkit.event_onset import MARGIN, thickest
+from irkit.event_onset import MARGIN, Thickest, thickest
 from irkit.logs import DERIVED, ORIGIN
-from irkit.onset_signals import KINDS, Events, Fact, Signal, signals
+from irkit.onset_signals import KINDS, Events, Fact, Signal, Trials, signals
+from irkit.trial_onset import worst
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,10 +96,12 @@ def interval_of(source: EvidenceSource, signs: Collection[datetime] = ()) -> Ons
     return onset_interval({**derived, **tables}, source.window, signs)
 
 
-def began_of(signal: Signal | Events | Fact) -> Began | None:
+def began_of(signal: Signal | Events | Trials | Fact) -> Began | None:
     """Return when a signal changed for the worse, or None; counts too thin to tell are added up and asked again."""
     if isinstance(signal, Events):
-        return _began_of_events(signal)
+        return _of_stretch(signal.name, thickest(signal.at_s, signal.start_s, signal.end_s, _LIKELY))
+    if isinstance(signal, Trials):
+        return _of_stretch(signal.name, worst(signal.asked_s, signal.done_s, signal.bad, signal.end_s, _LIKELY))
     if isinstance(signal, Fact):
         earliest, latest = _time(signal.earliest_s), _time(signal.latest_s)
         return Began(signal.name, Shape.STEP, earliest, latest, None, math.inf if signal.sure else 0.0)
@@ -143,14 +146,13 @@ def _views(signal: Signal) -> Iterator[Signal]:
         yield signal.coarser()
 
 
-def _began_of_events(events: Events) -> Began | None:
-    found = thickest(events.at_s, events.start_s, events.end_s, _LIKELY)
+def _of_stretch(name: str, found: Thickest | None) -> Began | None:
     if found is None:
         return None
     shape = Shape.STEP if found.until_s is None else Shape.EPISODE
     until = None if found.until_s is None else _time(found.until_s)
     clear = found.strength >= MARGIN
-    return Began(events.name, shape, _time(found.earliest_s), _time(found.latest_s), until, found.strength, clear=clear)
+    return Began(name, shape, _time(found.earliest_s), _time(found.latest_s), until, found.strength, clear=clear)
 
 
 def agree(changes: Iterable[Began], signs: Collection[datetime] = ()) -> OnsetInterval | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from irkit.changepoint import LEAST_RISE_BYTES, LEAST_SAMPLES, MEMORY_NOISE_BYTE
 from irkit.event_onset import LEAST_EVENTS
 from irkit.pattern_changes import LEAST_BASELINE_S
 from irkit.phrase import quoted
+from irkit.trial_onset import LEAST_BAD
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from irkit.model import Window
 
     Values = np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]
+    Flags = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 KINDS = (
     "logs",
@@ -85,6 +87,17 @@ class Events:
 
 
 @dataclass(frozen=True, slots=True)
+class Trials:
+    """What went well or not, such as requests: from `asked_s` to `done_s` each (seconds since 1970), until `end_s`."""
+
+    name: str
+    asked_s: Values
+    done_s: Values
+    bad: Flags
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """Something that happened for certain, after `earliest_s` and by `latest_s` (seconds since 1970).
 
@@ -99,7 +112,7 @@ class Fact:
 
 def signals(
     tables: Mapping[str, pd.DataFrame | None], window: Window | None = None
-) -> Iterator[Signal | Events | Fact]:
+) -> Iterator[Signal | Events | Trials | Fact]:
     """Yield what changes in the evidence could show: one for each service, route, pattern, probe and container.
 
     Traffic is counted in bins of the log's length through 240, a second at least. `window` is that of the evidence: a
@@ -118,7 +131,6 @@ def signals(
         (("health_history", "health"), _of_health),
         (("container_history", "container_stats"), _of_resources),
         (("container_history",), _of_ends),
-        (("container_history",), _of_climbs),
         (("process_history",), _of_processes),
         (("redis_history",), _of_redis),
     ):
@@ -129,7 +141,8 @@ def signals(
 
 def seconds_of(at: pd.Series[Any]) -> Values:
     """Return times as seconds since 1970."""
-    return at.astype("datetime64[us, UTC]").astype("int64").to_numpy(dtype="float64") / 1e6
+    stamps = at if str(at.dtype) == "datetime64[us, UTC]" else at.astype("datetime64[us, UTC]")
+    return stamps.astype("int64").to_numpy(dtype="float64") / 1e6
 
 
 def _span(at: pd.Series[Any], window: Window | None) -> tuple[float, float]:
@@ -150,14 +163,12 @@ def _bins(span: tuple[float, float]) -> Values | None:
     return span[0] + width * np.arange(count + 1) if count >= LEAST_SAMPLES else None
 
 
-def _of_requests(requests: pd.DataFrame, span: tuple[float, float]) -> Iterator[Signal | Events]:
-    import pandas as pd
-
+def _of_requests(requests: pd.DataFrame, span: tuple[float, float]) -> Iterator[Signal | Trials]:
     timed = requests[requests["at"].notna()]
     bins = _bins(span)
     for service, rows in timed.groupby("service", sort=True):
-        failed = rows[(rows["status_code"] >= _SERVER_ERROR) | (rows["status_code"] == _TOO_MANY_REQUESTS)]
-        yield from _events(f"failed requests to {service}", failed["at"], span)
+        failed = (rows["status_code"] >= _SERVER_ERROR) | (rows["status_code"] == _TOO_MANY_REQUESTS)
+        yield from _trials(f"failed requests to {service}", rows, failed.to_numpy(dtype=bool), span)
         if bins is not None and len(rows) >= LEAST_SAMPLES:
             yield _in_bins(f"requests to {service}", seconds_of(rows["at"]), bins)
         routes = rows[rows["duration_s"].notna()].groupby(["method", "path"], sort=True)
@@ -165,18 +176,37 @@ def _of_requests(requests: pd.DataFrame, span: tuple[float, float]) -> Iterator[
         for (method, path), own in frequent:
             if len(own) >= LEAST_SAMPLES:
                 yield _latency(f"latency of {method} {path} at {service}", own, bins)
-        slow = [_slow(own) for _, own in frequent if len(own) >= LEAST_EVENTS]
-        if slow:
-            yield from _events(f"slow requests to {service}", pd.concat(slow), span)
+        yield from _slow(str(service), [own for _, own in frequent if len(own) >= LEAST_EVENTS], span)
 
 
-def _slow(rows: pd.DataFrame) -> pd.Series[Any]:
-    """Return when those requests of a route were asked for that took far longer than its quick ones."""
+def _trials(name: str, rows: pd.DataFrame, bad: Flags, span: tuple[float, float]) -> Iterator[Trials]:
+    """Yield the requests of the routes of which one was bad ever: what never fails does not tell when others began to.
+
+    Routes that are hardly asked for, such as those that name what they ask for, are taken together.
+    """
     import pandas as pd
 
-    took_s = rows["duration_s"]
-    far = took_s > max(_FAR * float(took_s.quantile(0.25)), _LEAST_SLOW_S)
-    return (rows["at"] - pd.to_timedelta(took_s, unit="s"))[far]
+    if int(bad.sum()) < LEAST_BAD:
+        return
+    route = rows["method"].astype(str) + " " + rows["path"].astype(str)
+    route = route.where(route.map(route.value_counts()) >= LEAST_EVENTS, "")
+    ours = route.isin(route[bad].unique()).to_numpy(dtype=bool)
+    done_s = seconds_of(rows["at"])
+    took_s = pd.to_numeric(rows["duration_s"]).fillna(0.0).to_numpy(dtype="float64")
+    yield Trials(name, (done_s - took_s)[ours], done_s[ours], bad[ours], span[1])
+
+
+def _slow(service: str, routes: Sequence[pd.DataFrame], span: tuple[float, float]) -> Iterator[Trials]:
+    """Yield which requests took far longer than the quick ones of their route."""
+    import numpy as np
+    import pandas as pd
+
+    if routes:
+        limits = [max(_FAR * float(own["duration_s"].quantile(0.25)), _LEAST_SLOW_S) for own in routes]
+        far = [(own["duration_s"] > most).to_numpy(dtype=bool) for own, most in zip(routes, limits, strict=True)]
+        if sum(int(each.sum()) for each in far) < LEAST_BAD:
+            return
+        yield from _trials(f"slow requests to {service}", pd.concat(routes), np.concatenate(far), span)
 
 
 def _latency(name: str, rows: pd.DataFrame, bins: Values | None) -> Signal:
@@ -199,58 +229,67 @@ def _latency(name: str, rows: pd.DataFrame, bins: Values | None) -> Signal:
 
 def _of_patterns(logs: pd.DataFrame, span: tuple[float, float]) -> Iterator[Events | Fact]:
     """Yield the log patterns that speak of trouble: the most frequent, and of the rare those that are new."""
-    mined = patterns.read(logs)
-    levels, texts = mined.patterns["level"].tolist(), mined.patterns["pattern"].tolist()
-    bad = [index for index, level in enumerate(levels) if level in _BAD and len(mined.at_s[index])]
-    bad.sort(key=lambda index: -len(mined.at_s[index]))
-    frequent = [index for index in bad if len(mined.at_s[index]) >= LEAST_EVENTS]
-    for index in frequent[:_MOST_PATTERNS]:
-        yield Events(f"log pattern {quoted(texts[index], 80)}", mined.at_s[index], *span)
-    rare = [index for index in bad if index not in frequent and mined.at_s[index][0] - span[0] >= LEAST_BASELINE_S]
-    for index in rare[:_MOST_PATTERNS]:
-        first_s = float(mined.at_s[index][0])
-        yield Fact(f"new log pattern {quoted(texts[index], 80)}", first_s - _LEAST_BIN_S, first_s, sure=False)
+    bad = [(text, at_s) for text, level, at_s in patterns.times_of(logs) if level in _BAD and len(at_s)]
+    bad.sort(key=lambda item: -len(item[1]))
+    frequent = [item for item in bad if len(item[1]) >= LEAST_EVENTS]
+    for text, at_s in frequent[:_MOST_PATTERNS]:
+        yield Events(f"log pattern {quoted(text, 80)}", at_s, *span)
+    rare = [item for item in bad[len(frequent) :] if item[1][0] - span[0] >= LEAST_BASELINE_S]
+    for text, at_s in rare[:_MOST_PATTERNS]:
+        yield Fact(f"new log pattern {quoted(text, 80)}", float(at_s[0]) - _LEAST_BIN_S, float(at_s[0]), sure=False)
 
 
-def _of_ends(history: pd.DataFrame) -> Iterator[Fact]:
-    """Yield for each container the first kill that the kernel counted, and the first end that nobody wanted."""
-    for name, rows in _by_container(history):
-        at_s, last = seconds_of(rows["at"]), rows.shift()
-        killed = _killed(rows)
-        again = (rows["restart_count"] > last["restart_count"]).fillna(value=False).to_numpy(dtype=bool)
-        crashed = (rows["exit_code"].notna() & ~rows["exit_code"].isin([0, 143])).to_numpy(dtype=bool)
-        for told, happened in ((f"OOM kill in {name}", killed), (f"end of {name}", again | crashed)):
-            places = happened[1:].nonzero()[0] + 1
-            if len(places):
-                yield Fact(told, float(at_s[places[0] - 1]), float(at_s[places[0]]))
+@dataclass(frozen=True, slots=True)
+class _Samples:
+    """The samples of one container in order: what it used, by when the kernel had killed in it, or it had ended."""
+
+    name: str
+    rows: pd.DataFrame
+    at_s: Values
+    killed: Flags
+    ended: Flags
 
 
-def _of_climbs(history: pd.DataFrame) -> Iterator[Signal]:
-    """Yield the memory of each container up to its first kill: what climbed until then began the trouble."""
+def _of_ends(history: pd.DataFrame) -> Iterator[Fact | Signal]:
+    """Yield for each container the first kill that the kernel counted, and the first end that nobody wanted.
+
+    After them the memory of each container up to its first kill: what climbed until then began the trouble.
+    """
     import numpy as np
 
-    for name, rows in _by_container(history):
-        places = _killed(rows)[1:].nonzero()[0] + 1
+    containers = list(_by_container(history))
+    for one in containers:
+        for told, happened in ((f"OOM kill in {one.name}", one.killed), (f"end of {one.name}", one.ended)):
+            places = happened.nonzero()[0]
+            if len(places):
+                yield Fact(told, float(one.at_s[places[0]]), float(one.at_s[places[0] + 1]))
+    for one in containers:
+        places = one.killed.nonzero()[0]
         if len(places):
-            before = rows.iloc[: places[0]]
+            before = one.rows.iloc[: places[0] + 1]
             used = before["memory_usage_bytes"].to_numpy(dtype="float64", na_value=np.nan)
-            climb = _memory(f"memory of {name} until its OOM kill", before["at"], used)
-            yield replace(climb, leads_to=f"OOM kill in {name}")
+            climb = _memory(f"memory of {one.name} until its OOM kill", before["at"], used)
+            yield replace(climb, leads_to=f"OOM kill in {one.name}")
 
 
-def _by_container(history: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def _by_container(history: pd.DataFrame) -> Iterator[_Samples]:
+    """Yield the samples of each container; its flags are of each sample but the first, beside the one before."""
+    import numpy as np
+
     # a recorder of an earlier irkit may not have kept all of it
     timed = history.reindex(columns=_OF_ENDS)[history["at"].notna()].sort_values("at", kind="stable")
-    for name, rows in timed.groupby("name", sort=True):
-        yield str(name), rows
-
-
-def _killed(rows: pd.DataFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Return at which samples of a container the kernel had counted one more kill, or the Engine flagged one."""
-    last = rows.shift()
-    counted = (rows["oom_kill_count"] > last["oom_kill_count"]).fillna(value=False).to_numpy(dtype=bool)
-    flagged = rows["oom_killed"].isin([True]) & last["oom_killed"].isin([False])
-    return counted | flagged.fillna(value=False).to_numpy(dtype=bool)
+    at_s = seconds_of(timed["at"])
+    kills, starts, code = (
+        timed[name].to_numpy(dtype="float64", na_value=np.nan)
+        for name in ("oom_kill_count", "restart_count", "exit_code")
+    )
+    flagged, unflagged = (timed["oom_killed"].isin([value]).to_numpy(dtype=bool) for value in (True, False))
+    crashed = ~np.isnan(code) & ~np.isin(code, (0.0, 143.0))
+    for name, places in sorted(timed.groupby("name", sort=True).indices.items()):
+        later, last = places[1:], places[:-1]
+        killed = (kills[later] > kills[last]) | (flagged[later] & unflagged[last])
+        ended = (starts[later] > starts[last]) | crashed[later]
+        yield _Samples(str(name), timed.iloc[places], at_s[places], killed, ended)
 
 
 def _of_health(health: pd.DataFrame) -> Iterator[Signal]:
@@ -281,13 +320,14 @@ def _of_processes(processes: pd.DataFrame) -> Iterator[Signal]:
     """Yield what the processes of each container hold in all: what they keep resident, and their open files."""
     import numpy as np
 
-    for column, told in (("rss_bytes", "resident size of the processes of"), ("open_files", "open files of")):
-        timed = processes[processes["at"].notna() & processes[column].notna()]
-        for name, rows in timed.groupby("name", sort=True):
-            sums = rows.groupby("at", sort=True)[column].sum()
+    columns = {"rss_bytes": "resident size of the processes of", "open_files": "open files of"}
+    timed = processes[processes["at"].notna()]
+    held = timed.groupby(["name", "at"], sort=True)[list(columns)].sum(min_count=1)
+    for column, told in columns.items():
+        for name, sums in held[column].dropna().groupby(level="name", sort=True):
             values = sums.to_numpy(dtype="float64", na_value=np.nan)
             sampled = _memory if column == "rss_bytes" else _sampled
-            yield sampled(f"{told} {name}", sums.index.to_series(), values)
+            yield sampled(f"{told} {name}", sums.index.get_level_values("at").to_series(), values)
 
 
 def _of_redis(history: pd.DataFrame) -> Iterator[Signal]:

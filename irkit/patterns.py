@@ -120,6 +120,19 @@ def mine(logs: pd.DataFrame, onset: datetime | None = None) -> pd.DataFrame:
 
 def read(logs: pd.DataFrame, onset: datetime | None = None) -> Patterns:
     """Return the log's patterns as `mine` does, and the lines a minute of each: at, service, pattern, lines."""
+    rows, table, texts = _mined(logs, onset)
+    return Patterns(_table([row for row, _ in rows]), _minutes(table, texts), tuple(seconds for _, seconds in rows))
+
+
+def times_of(logs: pd.DataFrame) -> list[tuple[str, str, Seconds]]:
+    """Return text, level and times (seconds since 1970, sorted) of each pattern, in the order of `read`."""
+    return [(str(row[0]), str(row[2]), seconds) for row, seconds in _mined(logs, None)[0]]
+
+
+def _mined(
+    logs: pd.DataFrame, onset: datetime | None
+) -> tuple[list[tuple[tuple[Any, ...], Seconds]], pd.DataFrame, list[str]]:
+    """Return the rows of the patterns with the times of each, the lines by time with their codes, and the texts."""
     import numpy as np
     import pandas as pd
 
@@ -153,7 +166,7 @@ def read(logs: pd.DataFrame, onset: datetime | None = None) -> Patterns:
         rows.append((row, seconds))
     # by hand: pandas cannot sort text that is not UTF-8
     rows.sort(key=lambda item: (item[0][1], item[0][4] if len(item[1]) else np.inf, item[0][0]))
-    return Patterns(_table([row for row, _ in rows]), _minutes(table, texts), tuple(seconds for _, seconds in rows))
+    return rows, table, texts
 
 
 def telling(table: pd.DataFrame, most: int = 12) -> pd.DataFrame:

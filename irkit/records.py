@@ -26,7 +26,8 @@ def values_of(column: pd.Series) -> list[Any]:
     import pandas as pd
 
     if not pd.api.types.is_datetime64_any_dtype(column):
-        return [_plain(value) for value in column.tolist()]
+        # what most are is what it is; a call for each would take several times as long
+        return [value if type(value) is str else _plain(value) for value in column.tolist()]
     # all at once: pandas makes an object of its own of each time, which takes several times as long
     if column.dt.tz is not None:
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)

@@ -1,21 +1,9 @@
-import math
-
 import numpy as np
 import pytest
 
-from irkit.ar_fit import (
-    autocorrelation,
-    best_episode,
-    episode_errors,
-    fit,
-    hinge_errors,
-    median,
-    step_errors,
-    whiten,
-)
+from irkit.ar_fit import autocorrelation, fit, fits, median, whiten
 
 RANDOM = np.random.default_rng(20261124)
-SERIES = np.cumsum(RANDOM.standard_normal(60))
 
 
 def ar1(rho: float, count: int, seed: int) -> np.ndarray:
@@ -24,36 +12,6 @@ def ar1(rho: float, count: int, seed: int) -> np.ndarray:
     for index in range(1, count):
         values[index] = rho * values[index - 1] + np.sqrt(1 - rho * rho) * shocks[index]
     return values
-
-
-def least_squares(column: np.ndarray, rho: float) -> float:
-    """The same sum of squares by an ordinary solver."""
-    design = np.column_stack([whiten(np.ones(len(SERIES)), rho), whiten(column, rho)])
-    white = whiten(SERIES, rho)
-    coefficients = np.linalg.lstsq(design, white, rcond=None)[0]
-    return float(((white - design @ coefficients) ** 2).sum())
-
-
-@pytest.mark.parametrize("rho", [0.0, 0.4, 0.9])
-@pytest.mark.parametrize("start", [3, 30, 55])
-def test_sums_of_squares_for_all_places_at_once_are_those_of_a_solver(rho: float, start: int) -> None:
-    at = np.arange(len(SERIES))
-    assert step_errors(SERIES, rho)[start] == pytest.approx(least_squares((at >= start) * 1.0, rho))
-    assert hinge_errors(SERIES, rho)[start] == pytest.approx(least_squares(np.maximum(at - start, 0) * 1.0, rho))
-    episode = ((at >= start) & (at < 58)) * 1.0
-    assert episode_errors(SERIES, rho, 58)[start] == pytest.approx(least_squares(episode, rho))
-
-
-@pytest.mark.parametrize("count", [40, 500, 2000])
-def test_the_best_episode_is_found_to_the_sample(count: int) -> None:
-    values = np.random.default_rng(count).standard_normal(count) * 0.1
-    first, last = count // 3 + 1, count // 3 + 14
-    values[first:last] += 5
-    assert best_episode(values, 0.0, 6, 3) == (first, last)
-
-
-def test_no_episode_fits_into_too_few_samples() -> None:
-    assert best_episode(SERIES[:10], 0.0, 6, 3) is None
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
@@ -82,9 +40,39 @@ def test_the_median_is_numpys_to_the_bit() -> None:
     for count in (1, 2, 3, 30, 31, 240):
         values = RANDOM.standard_normal(count)
         assert median(values) == np.median(values)
-    assert math.isnan(median(np.array([1.0, np.nan, 2.0])))
+
+
+def test_designs_of_any_width_are_fitted_at_once_as_each_is_alone() -> None:
+    at = np.arange(90)
+    values = ar1(0.5, 90, 10) + 4 * (at >= 50)
+    designs = [np.ones((90, 1)), np.column_stack([np.ones(90), at >= 50]), RANDOM.standard_normal((90, 3))]
+    for together, design in zip(fits(values, designs), designs, strict=True):
+        alone = fit(values, design)
+        assert together.coefficients == pytest.approx(alone.coefficients)
+        assert together.residuals == pytest.approx(alone.residuals)
+        assert (together.log_likelihood, together.rho) == pytest.approx((alone.log_likelihood, alone.rho))
+
+
+def test_each_design_may_have_a_series_of_its_own() -> None:
+    rows = np.stack([ar1(0.2, 60, 11), ar1(0.8, 60, 12)])
+    together = fits(rows, [np.ones((60, 1))] * 2)
+    assert [each.rho for each in together] == [fit(row, np.ones((60, 1))).rho for row in rows]
+
+
+def test_columns_that_say_the_same_share_what_they_explain() -> None:
+    values = ar1(0.3, 50, 13) + 5
+    twice, once = fit(values, np.ones((50, 2))), fit(values, np.ones((50, 1)))
+    assert twice.log_likelihood == pytest.approx(once.log_likelihood)
+    assert twice.coefficients.sum() == pytest.approx(once.coefficients[0])
+
+
+def test_errors_follow_no_further_than_beyond_what_least_squares_leave_over() -> None:
+    values = ar1(0.9, 200, 14)
+    (held,) = fits(values, [np.ones((200, 1))], rho_slack=-0.5)
+    assert held.most_rho == pytest.approx(autocorrelation(values - values.mean(), 1e-4) - 0.5)
+    assert held.rho == held.most_rho < held.highest_rho
 
 
 def test_a_design_is_whitened_as_its_columns_are() -> None:
     design = RANDOM.standard_normal((20, 3))
-    assert (whiten(design, 0.4) == np.column_stack([whiten(column, 0.4) for column in design.T])).all()
+    assert (whiten(design.T, 0.4) == [whiten(column, 0.4) for column in design.T]).all()

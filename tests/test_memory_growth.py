@@ -123,3 +123,13 @@ def test_few_samples_tell_nothing() -> None:
     assert look(80 + AT[:19]).course is Course.SHORT
     assert look(80 + AT[:60], restarts=set(range(0, 60, 12))).course is Course.SHORT
     assert growths(None) == ()
+
+
+WAVERING = 80 + np.concatenate([np.zeros(46), 0.8 * np.arange(43) + 2 * np.sin(np.arange(43) / 6)])
+
+
+def test_a_rise_whose_slope_has_no_bound_yet_has_neither_settled_nor_kept_its_level() -> None:
+    growth = look(WAVERING + np.random.default_rng(3).normal(0, 0.05, len(WAVERING)))
+    assert growth.interval.low is None
+    assert growth.course is Course.UNSURE
+    assert growth.full_in_s is None

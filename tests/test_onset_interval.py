@@ -13,7 +13,7 @@ from irkit.bundle import open_bundle
 from irkit.changepoint import Shape
 from irkit.model import Window
 from irkit.onset_interval import Began, agree, began_of, interval_of, onset_interval
-from irkit.onset_signals import Events, Fact, signals
+from irkit.onset_signals import Events, Fact, Trials, signals
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 ONSET_S = 420
@@ -280,7 +280,7 @@ def test_kills_and_ends_that_nobody_wanted_are_facts_and_others_are_none() -> No
     assert facts(oom_kill_count=[3, 3, 3]) == []
 
 
-def test_half_of_the_requests_slow_are_events() -> None:
+def test_half_of_the_requests_slow_are_trials_that_tell_since_when() -> None:
     random = np.random.default_rng(5)
     rows: list[dict[str, object]] = [
         {"at": at(2 * index), "service": "api", "method": "GET", "path": "/x", "status_code": 200,
@@ -291,10 +291,30 @@ def test_half_of_the_requests_slow_are_events() -> None:
     logs = table([{"at": row["at"], "service": "api", "name": "api-1", "line": "x"} for row in rows])
     named = {each.name: each for each in signals({"logs": logs, "requests": requests})}
     slow = named["slow requests to api"]
-    assert isinstance(slow, Events)
+    assert isinstance(slow, Trials)
     began = began_of(slow)
     assert began is not None
     assert at(110) <= began.earliest <= at(122) <= began.latest <= at(130)
+
+
+def test_a_route_that_never_fails_does_not_tell_when_others_began_to_and_rare_ones_are_taken_together() -> None:
+    rows: list[dict[str, object]] = []
+    for index in range(60):
+        shared = {"service": "api", "method": "GET", "duration_s": 0.05}
+        failed = 500 if index >= 40 else 200
+        rows.append({**shared, "at": at(index), "path": "/health", "status_code": 200})
+        rows.append({**shared, "at": at(index), "path": f"/chats/{index}", "status_code": failed})
+        rows.append({**shared, "at": at(index), "path": "/chats", "status_code": failed if index % 2 else 200})
+    requests = table(rows).astype({"duration_s": "float64", "status_code": "int64"})
+    logs = table([{"at": row["at"], "service": "api", "name": "api-1", "line": "x"} for row in rows])
+    (failed,) = [
+        each for each in signals({"logs": logs, "requests": requests}) if each.name == "failed requests to api"
+    ]
+    assert isinstance(failed, Trials)
+    assert (len(failed.bad), int(failed.bad.sum())) == (120, 30)
+    began = began_of(failed)
+    assert began is not None
+    assert at(38.9) <= began.earliest <= at(40) <= began.latest <= at(40)
 
 
 def killed_at(sample: int, *, climbs_from: int) -> dict[str, pd.DataFrame | None]:

@@ -51,6 +51,9 @@ def detect(
     rising = sorted((each for each in long if each.course is Course.RISES), key=lambda each: -_share(each))
     if rising:
         return _rises(rising, requests)
+    unsure = [growth for growth in long if growth.course is Course.UNSURE]
+    if unsure:
+        return _may_rise(max(unsure, key=_share))
     cached = [growth for growth in long if growth.course is Course.CACHE]
     worst = max(cached or long, key=_share)
     numbers = _numbers(worst)
@@ -68,6 +71,15 @@ def detect(
     clear = Verdict(VerdictState.CLEAR, sentence, confidence=confidence, numbers=numbers)
     # the other kinds only add detail: their gaps hide no rise
     return unless_cut(clear, [cut.get(kind, "")])
+
+
+def _may_rise(worst: Growth) -> Verdict:
+    sentence = (
+        f"{worst.name} gained {size(worst.last_bytes - worst.first_bytes)} in {_span(worst.span_s)}, but its "
+        f"{count(worst.samples, 'sample')} move too unevenly to bound the slope: it may go on rising or settle."
+    )
+    advice = "Record it for longer (irkit record): a leak goes on, a start or a filled cache settles."
+    return Verdict(VerdictState.UNKNOWN, sentence, advice, None, 0.5, _numbers(worst))
 
 
 def _rises(rising: list[Growth], requests: pd.DataFrame | None) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -303,6 +304,15 @@ def test_a_rise_is_told_of_the_run_it_was_in_and_none_is_drawn_through_a_restart
     assert ", until that run ended at 02:36:30 UTC." in told.sentence
     short = verdict(DETECTORS["gradual-memory-increase"], {"container_stats": stats[30:]})
     assert short.state is VerdictState.UNKNOWN  # ten samples before the restart, fifteen since: too few to tell
+
+
+def test_a_rise_whose_slope_has_no_bound_yet_is_not_cleared() -> None:
+    levels = [80.0 + n % 2 / 10 for n in range(46)]
+    levels += [80.0 + 0.8 * n + 2 * math.sin(n / 6) + n % 2 / 10 for n in range(43)]
+    told = verdict(DETECTORS["gradual-memory-increase"], {"container_history": memory(levels)})
+    assert told.state is VerdictState.UNKNOWN
+    assert told.sentence.startswith("api-1 gained ")
+    assert "it may go on rising or settle" in told.sentence
 
 
 def test_the_time_to_the_limit_has_the_interval_of_the_slope() -> None:
