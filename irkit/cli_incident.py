@@ -12,7 +12,11 @@ from irkit import cli_escalate, cli_followup, console
 from irkit.channel_contract import Purpose
 from irkit.cli_options import at_option, by_option, moment, tell_of_yesterday
 from irkit.errors import InputError
+from irkit.message_text import one_line
 from irkit.model import EventKind, Incident, Status, parse_incident_id, utc_now
+from irkit.notes import in_force
+from irkit.steps import last_in_vain
+from irkit.visible import visible
 
 if TYPE_CHECKING:
     from irkit.store import Store
@@ -122,6 +126,15 @@ def _warn_of_unwritten(incident: Incident, store: Store) -> None:
         console.complain(f"closing {incident.label} with {lacking} not written: until they are, it stays a draft")
 
 
+def _warn_of_no_help(incident: Incident, store: Store) -> None:
+    """Say that nothing on record helped, where that is so; it is the person who knows better."""
+    if vain := last_in_vain(in_force(store.timeline(incident.id))):
+        hint = (
+            f'record what did: irkit note {incident.id} --repair "…"; `irkit collect {incident.id}` shows if it holds'
+        )
+        console.complain(f"the last attempt on record did not help: {visible(one_line(vain.text))}", hint)
+
+
 def _say_how_complete(incident: Incident, store: Store) -> None:
     """Say how much of the postmortem is still to be written: closed, an incident is easily forgotten."""
     from irkit.report.material import PARTS, unwritten
@@ -164,10 +177,16 @@ mitigate = _milestone(
     "mitigate",
     "Say that users are no longer affected, and by what means.",
     needs_text=True,
+    before=_warn_of_no_help,
     after=_mended,
 )
 resolve = _milestone(
-    EventKind.RESOLVED, "resolve", "Say that the cause is gone, and what was done.", needs_text=True, after=_over
+    EventKind.RESOLVED,
+    "resolve",
+    "Say that the cause is gone, and what was done.",
+    needs_text=True,
+    before=_warn_of_no_help,
+    after=_over,
 )
 close = _milestone(
     EventKind.CLOSED,

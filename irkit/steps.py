@@ -95,6 +95,13 @@ def is_attempt(event: Event) -> bool:
     return bool(event.data.get(REPAIR)) or ("step" in event.data and outcome_of(event) not in _CHANGED_NOTHING)
 
 
+def last_in_vain(timeline: Iterable[Event]) -> Event | None:
+    """Return the last attempt to mend the service if it is on record as no help, None where it is not."""
+    tried = [event for event in timeline if is_attempt(event) and not is_begun(event)]
+    last = max(tried, key=lambda one: (one.at, one.id), default=None)
+    return last if last and outcome_of(last) == FAILED else None
+
+
 def only_looks(step: Step) -> bool:
     """Say whether a step, by its words, looks at something and mends nothing."""
     return _LOOKS.match(step.text) is not None

@@ -307,3 +307,14 @@ def test_help_names_every_command(irkit: Run) -> None:
         "postmortem",
     ):
         assert re.search(rf"^  {name}\b", shown, re.MULTILINE)
+
+
+def test_resolving_what_nothing_on_record_mended_says_so(irkit: Run) -> None:
+    opened(irkit)
+    assert irkit("step", "42", "1", "--failed", "it crashed again").code == 0
+    said = irkit("mitigate", "42", "rolled back")
+    assert said.code == 0
+    assert "the last attempt on record did not help: Step 1 (Restart the service): " in said.err
+    assert "it crashed again" in said.err
+    assert irkit("note", "42", "--repair", "rolled back to 1.4").code == 0
+    assert "did not help" not in irkit("resolve", "42", "rolled back").err

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from irkit import runbook
 from irkit.model import Event, EventKind, Incident, Status, Step
-from irkit.steps import asked_of, learned_from, tries
+from irkit.steps import asked_of, last_in_vain, learned_from, tries
 
 AT = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 STEPS = runbook.load().incident_type("api-unresponsive").resolution
@@ -52,3 +52,13 @@ def test_what_the_runbook_learned_from_an_incident_was_not_there_to_be_taken_in_
     assert asked_of(incident, (*STEPS, *learned)) == (*STEPS, learned[1])
     assert asked_of(replace(incident, id=4), learned) == learned, "INC-4 is another than INC-42"
     assert [learned_from(step) for step in learned] == ["INC-42", ""]
+
+
+def test_an_attempt_that_was_the_last_and_did_not_help_is_named_until_another_is_recorded() -> None:
+    vain = event(1, "Restarted", EventKind.ACTION, step=1, outcome="done", verified=False)
+    begun = event(2, "Restart begun", EventKind.ACTION, step=1, outcome="begun")
+    looked = event(3, "Looked at the database", EventKind.ACTION, outcome="done", verified=False, changes=False)
+    assert last_in_vain([vain, begun, looked]) == vain
+    assert last_in_vain([vain, event(4, "Swapped the disk", repair=True)]) is None
+    assert last_in_vain([vain, event(4, "Scaled", EventKind.ACTION, outcome="done", verified=True)]) is None
+    assert last_in_vain([event(1, "a note")]) is None
