@@ -41,11 +41,6 @@ def database(ask: Ask) -> Path:
     return Path(ask.settings.sqlite.path).resolve()
 
 
-def backups(ask: Ask, path: Path) -> list[Path]:
-    """Return the backups of this database that irkit made, the newest first."""
-    return sorted(folder(ask).glob(f"{path.stem}-*Z{path.suffix or '.db'}"), reverse=True)
-
-
 def folder(ask: Ask) -> Path:
     """Return the folder that backups go to where nothing else is said."""
     return ask.settings.home / "backups"

@@ -87,6 +87,7 @@ ROOMS = (
     "file_holders",
     "sqlite_backup",
     "sqlite_restore",
+    "kept_backups",
     "salvage",
     "memory",
     "collectors",

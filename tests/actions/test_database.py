@@ -153,6 +153,34 @@ def test_a_damaged_backup_is_not_restored(desk: Run, tmp_path: Path) -> None:
     assert (missing.code, "there is no backup none.db" in missing.err) == (8, True)
 
 
+def test_a_damaged_backup_is_never_proposed_nor_left_without_what_can_follow(desk: Run, tmp_path: Path) -> None:
+    """A backup of the damaged file is the newest there is: older and whole, or salvaged, is what can be put in place."""
+    path, place = tmp_path / "data" / "x.db", tmp_path / ".irkit" / "backups"
+    assert desk("act", "42", "backup-database", *YES, "-p", "to", f"{place}/x-20260101T000000Z.db").code == 0
+    files.damage_an_index_entry(path)
+    assert desk("act", "42", "backup-database", *YES, "-p", "to", f"{place}/x-20260101T000001Z.db").code == 0
+    assert f"restore-database {place}/x-20260101T000000Z.db\n" in desk("act", "42").out
+    said = desk("act", "42", "restore-database", f"{place}/x-20260101T000001Z.db", *RESTORE)
+    assert (said.code, "is damaged" in said.err) == (8, True)
+    assert f"restore-database {place}/x-20260101T000000Z.db`, the newest whole backup" in said.err
+    assert "irkit act 42 salvage-database" in said.err
+    assert desk("act", "42", "salvage-database", *YES, "-p", "to", f"{place}/salvaged-x-20260101T000002Z.db").code == 0
+    said = desk("act", "42", "restore-database", *RESTORE)
+    assert f"restore-database {place}/salvaged-x-20260101T000002Z.db`, the rows that were salvaged" in said.err
+    (place / "x-20260101T000000Z.db").unlink()
+    assert f"restore-database {place}/salvaged-x-20260101T000002Z.db\n" in desk("act", "42").out
+
+
+def test_a_backup_that_was_changed_since_is_not_proposed(desk: Run, tmp_path: Path) -> None:
+    place = tmp_path / ".irkit" / "backups"
+    for second in range(2):
+        name = f"{place}/x-20260101T00000{second}Z.db"
+        assert desk("act", "42", "backup-database", *YES, "-p", "to", name).code == 0
+    with closing(sqlite3.connect(place / "x-20260101T000001Z.db")) as changed, changed:
+        changed.execute("CREATE TABLE added_by_hand (a)")
+    assert f"restore-database {place}/x-20260101T000000Z.db\n" in desk("act", "42").out
+
+
 def test_a_restore_while_the_service_runs_is_refused_and_works_once_it_is_stopped(irkit: Run, stack: Stack) -> None:
     assert irkit("act", "42", "backup-database", *YES, "-p", "to", "b.db").code == 0
     said = irkit("act", "42", "restore-database", "b.db", *YES, "--target", "jarvis.db")
