@@ -113,9 +113,15 @@ def damage_of(tables: Iterable[str], integrity: Iterable[Row] | None) -> tuple[T
         messages.setdefault(text_of(row, "table"), []).append(text_of(row, "message"))
     full = [row for row in rows if text_of(row, "check") == "integrity_check"]
     placed = bool(full) and all(row.get("ok") is True or text_of(row, "table") for row in full)
+    # a table checked by itself is known, whatever the full check could not place
+    alone = {text_of(row, "table") for row in rows if text_of(row, "check") == "parts" and row.get("ok") is True}
     names = dict.fromkeys([*tables, *(name for name in messages if name)])
     made = [
-        TableDamage(name, False if name in messages else True if placed else None, tuple(messages.get(name, ())))
+        TableDamage(
+            name,
+            False if name in messages else True if placed or name in alone else None,
+            tuple(messages.get(name, ())),
+        )
         for name in names
     ]
     return tuple(sorted(made, key=lambda item: (item.whole is not False, item.name)))

@@ -209,7 +209,7 @@ def row_counts(path: str | Path) -> dict[str, int | None]:
             found = opened.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
         except FAILURES:
             return {}
-        return {str(name): _rows(opened.connection, str(name)) for (name,) in found}
+        return {str(name): table_rows(opened.connection, str(name)) for (name,) in found}
 
 
 def quoted_name(name: str) -> str:
@@ -266,7 +266,7 @@ def _verdicts(opened: Opened, findings: list[Finding], progress: Progress) -> It
             _run("integrity_check", _of_table(connection, name), own, unknown)
             messages = [one.message for one in own if not one.ok]
             whole = None if unknown or not own else not messages
-        yield TableVerdict(name, whole, _rows(connection, name), tuple(messages))
+        yield TableVerdict(name, whole, table_rows(connection, name), tuple(messages))
 
 
 def _of_table(connection: sqlite3.Connection, name: str) -> Iterator[Finding | str]:
@@ -274,7 +274,8 @@ def _of_table(connection: sqlite3.Connection, name: str) -> Iterator[Finding | s
         yield from _lines("integrity_check", str(text), {})
 
 
-def _rows(connection: sqlite3.Connection, name: str) -> int | None:
+def table_rows(connection: sqlite3.Connection, name: str) -> int | None:
+    """Return how many rows a table has, None where they cannot be read to the end."""
     try:
         # through the table itself: an index may be the part that is damaged
         statement = f"SELECT count(*) FROM {quoted_name(name)} NOT INDEXED"  # noqa: S608 (a quoted name of the schema)

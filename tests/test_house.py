@@ -83,6 +83,7 @@ ROOMS = (
     "sqlite_wal",
     "sqlite_readonly",
     "sqlite_check",
+    "sqlite_parts",
     "durable",
     "file_holders",
     "sqlite_backup",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from irkit import sqlite_restore
 from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
-from irkit.database_target import database, folder, on_disk, one_argument, progress, users
+from irkit.database_target import database, on_disk, one_argument, progress, users, ways_back
 from irkit.kept_backups import newest_whole
 from irkit.model import Step
 from irkit.phrase import count, listing
@@ -22,7 +22,7 @@ _IGNORE = "ignore"
 
 def plan(ask: Ask) -> Plan:
     path = database(ask)
-    backup = one_argument(ask, "the backup", hint=_others(ask, path) if not ask.arguments else "one file")
+    backup = one_argument(ask, "the backup", hint=ways_back(ask, path) if not ask.arguments else "one file")
     if not Path(backup).exists():
         made = f"`irkit act {ask.incident.id} backup-database` makes one of what is there"
         raise ActError(f"there is no backup {backup}", hint=f"{made}; an older one is where you keep them")
@@ -31,7 +31,7 @@ def plan(ask: Ask) -> Plan:
         old = row_counts(path) if path.exists() else {}
     using = users(ask, path)
     refusal = chosen.fault
-    instead = _others(ask, path, but=Path(backup)) if refusal else ""
+    instead = ways_back(ask, path, but=Path(backup)) if refusal else ""
     if not refusal and using.stop:
         refusal, instead = f"it is in use: {listing(using.stop)}", f"irkit act {ask.incident.id} stop-all"
     elif not refusal and using.unsure and ask.options.get("unseen") != _IGNORE:
@@ -75,18 +75,6 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     rows = {one.name: one.rows for one in checked.tables}
     again = f"; `irkit act {ask.incident.id} start-all` starts what was stopped"
     return Result(checked.whole is True, f"{checked.sentence}{again if checked.whole else ''}", {"rows": rows})
-
-
-def _others(ask: Ask, path: Path, but: Path | None = None) -> str:
-    """Return the commands that put whole files in place, and the one that makes a file of what can be saved."""
-    act = f"irkit act {ask.incident.id}"
-    backup, saved = (newest_whole(folder(ask), path, salvaged=one, but=but) for one in (False, True))
-    ways = [f"`{act} restore-database {backup}`, the newest whole backup"] if backup else []
-    if saved:
-        ways.append(f"`{act} restore-database {saved}`, the rows that were salvaged")
-    elif path.exists():
-        ways.append(f"`{act} salvage-database`, which saves the rows of the database as it is")
-    return "; or ".join(ways) or f"irkit act {ask.incident.id} restore-database BACKUP"
 
 
 def _seen(chosen: Candidate, old: dict[str, int | None], ask: Ask) -> list[str]:

@@ -19,12 +19,14 @@ from irkit.sqlite_check import (
     pragma_findings,
     wal_findings,
 )
+from irkit.sqlite_parts import findings_of, parts_of
 from irkit.sqlite_readonly import FAILURES, Opened, SqliteFile, fault_of, find, open_readonly
 
 _TIME_SHARE = 0.7
 # In rollback mode a reader keeps the service from committing, so no statement of ours may take long.
 BLOCKING_BUDGET_S = 2.0
 _WORTH_STARTING_S = 0.05
+_OF_PAGES = frozenset({"quick_check", "integrity_check"})
 _COLUMNS: Mapping[str, ColumnType] = {"check": "string", "ok": "bool", "message": "string", "table": "string"}
 
 
@@ -80,6 +82,9 @@ def _check_pages(path: str, findings: _Findings, until: float) -> None:
         found.owners = owners_of(opened.connection)
         for check, run in _CHECKS.items():
             _attempt(check, run, opened, found, until)
+        if any(row["check"] in _OF_PAGES and not row["ok"] for row in found.rows):
+            parts = parts_of(opened, until)
+            found.take(findings_of(parts) if parts else iter(()))
         if opened.disturbed():
             raise Refused(f"{path} was written to while it was checked", hint="collect again")
     findings.rows.extend(found.rows)

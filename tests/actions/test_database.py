@@ -97,7 +97,38 @@ def test_a_check_says_of_each_table_what_is_with_it(desk: Run, tmp_path: Path, m
     assert "damaged  messages: 1" in said.out
     assert "whole    conversations: 100 rows" in said.out
     assert "done, and not all is well" in said.err
-    assert acts()[-1].data["found"]["damaged"] == ["messages"]  # type: ignore[index]
+    found = acts()[-1].data["found"]
+    assert isinstance(found, dict)
+    assert (found["damaged"], found["indexes"]) == ([], ["messages_conversation"])
+    words = " ".join(said.err.split())
+    assert "the index messages_conversation of messages, and no table's own rows" in words
+    assert "on a copy in memory REINDEX mended it" in words
+    assert "'REINDEX \"messages_conversation\"'" in words
+    with closing(sqlite3.connect(tmp_path / "data" / "x.db")) as connection, connection:
+        connection.execute('REINDEX "messages_conversation"')
+    assert check(tmp_path / "data" / "x.db").whole is True
+
+
+def test_where_reindex_does_not_mend_an_index_it_is_not_named(desk: Run, tmp_path: Path) -> None:
+    """REINDEX empties the old index first, page by page, and stops at the one that it cannot read."""
+    path = tmp_path / "data" / "x.db"
+    files.zero_an_index_page(path)
+    with files.untouched(tmp_path / "data"):
+        said = desk("act", "42", "integrity-check", *YES)
+    words = " ".join(said.err.split())
+    assert "REINDEX did not mend it (database disk image is malformed), but made anew" in words
+    assert "then `irkit act 42 salvage-database`" in words
+    assert desk("act", "42", "salvage-database", *YES, "-p", "to", "made.db").code == 0
+    assert {one.name: one.rows for one in check(tmp_path / "made.db").tables}["messages"] == 1000
+
+
+def test_a_damaged_table_is_told_with_what_can_be_put_in_its_place(desk: Run, tmp_path: Path) -> None:
+    assert desk("act", "42", "backup-database", *YES).code == 0
+    backup = made(tmp_path)
+    files.zero_a_table_page(tmp_path / "data" / "x.db")
+    words = " ".join(desk("act", "42", "integrity-check", *YES).err.split())
+    assert "damaged: the table messages" in words
+    assert f"restore-database {backup}`, the newest whole backup" in words
 
 
 def test_a_restore_brings_back_what_was_backed_up(desk: Run, tmp_path: Path) -> None:
@@ -154,7 +185,7 @@ def test_a_damaged_backup_is_not_restored(desk: Run, tmp_path: Path) -> None:
 
 
 def test_a_damaged_backup_is_never_proposed_nor_left_without_what_can_follow(desk: Run, tmp_path: Path) -> None:
-    """A backup of the damaged file is the newest there is: older and whole, or salvaged, is what can be put in place."""
+    """The newest backup is of the damaged file: an older whole one, or what was salvaged, can be put in place."""
     path, place = tmp_path / "data" / "x.db", tmp_path / ".irkit" / "backups"
     assert desk("act", "42", "backup-database", *YES, "-p", "to", f"{place}/x-20260101T000000Z.db").code == 0
     files.damage_an_index_entry(path)

@@ -10,6 +10,7 @@ import pytest
 from irkit import sqlite_check, sqlite_readonly
 from irkit.collect_contract import Limits, Refused, Unreachable
 from irkit.collectors import sqlite_integrity
+from irkit.database_state import damage_of
 from irkit.settings import SqliteTarget
 from tests import sqlite_files as files
 from tests.collectors.materialise import Materialised, materialise
@@ -17,6 +18,7 @@ from tests.collectors.materialise import Materialised, materialise
 DAMAGES = {
     files.truncate: "malformed",
     files.zero_a_table_page: "btreeInitPage",
+    files.zero_an_index_page: "btreeInitPage",
     files.damage_an_index_entry: "missing from index messages_conversation",
     files.damage_the_freelist: "freelist",
     files.flip_a_bit_in_a_page_header: "btreeInitPage",
@@ -69,8 +71,22 @@ def test_damage_of_an_index_alone_is_what_quick_check_misses(tmp_path: Path) -> 
     path = files.create(tmp_path / "x.db")
     files.damage_an_index_entry(path)
     made = look(path)
-    assert {str(row["check"]) for row in failed(made)} == {"integrity_check"}
+    assert {str(row["check"]) for row in failed(made)} == {"integrity_check", "parts"}
     assert {row["table"] for row in failed(made)} == {"messages"}
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_page_that_nobody_names_is_placed_by_checking_each_part(tmp_path: Path, *, wal: bool) -> None:
+    path = files.create(tmp_path / "x.db", wal=wal)
+    files.zero_an_index_page(path)
+    [parts] = [row for row in failed(look(path)) if row["check"] == "parts"]
+    assert parts["table"] == "messages"
+    assert "damaged: the index messages_conversation of messages, and no table's own rows" in str(parts["message"])
+    rows = look(path).tables["database_integrity"]
+    assert {one.name: one.whole for one in damage_of(["messages", "conversations"], rows)} == {
+        "messages": False,
+        "conversations": True,
+    }
 
 
 def test_what_was_found_before_a_check_broke_down_is_kept(tmp_path: Path) -> None:
