@@ -46,9 +46,9 @@ def kept(folder: Path, database: Path) -> Iterator[Kept]:
 
 
 def newest_whole(folder: Path, database: Path, *, salvaged: bool = False, but: Path | None = None) -> Path | None:
-    """Return the newest whole backup, or (`salvaged`) the newest whole file of rows that were saved; `but` is no answer.
+    """Return the newest whole backup, or (`salvaged`) the newest whole file of rows that were saved.
 
-    A file that is damaged is never returned.
+    A file that is damaged is never returned, nor is `but`.
     """
     ours = (one for one in kept(folder, database) if one.salvaged == salvaged and one.path != but)
     return next((one.path for one in ours if one.whole), None)

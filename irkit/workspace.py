@@ -200,7 +200,8 @@ def bundle_in_use(incident: Incident, folders: Sequence[Path], timeline: Iterabl
 
     What is collected after an attempt shows that attempt, and an Engine that forgets may show nothing of the breakage
     any more. An attempt is an action that changes something, a recorded step of the runbook, or the mitigation; of one
-    that was mitigated and taken up again those since count. Where all were collected after it the first is taken, where nobody has tried yet the newest.
+    that was mitigated and taken up again those since count. Where all were collected after it the first is taken,
+    where nobody has tried yet the newest.
 
     Raises:
         BundleError: a manifest cannot be read.
