@@ -51,7 +51,8 @@ def parse_errors(logs: pd.DataFrame) -> pd.DataFrame:
     """Return one row an error: at, service, level (error|critical), logger, message, line.
 
     Sorted by time. A traceback is one error with the log line before it and those that are chained to it: `message` is
-    what was raised, `line` all its lines. The next one that stands by itself is another error. Access lines are requests, not errors, whatever their status.
+    what was raised, `line` all its lines. The next one that stands by itself is another error. Access lines are
+    requests, not errors, whatever their status.
     """
     import pandas as pd
 
