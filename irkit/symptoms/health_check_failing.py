@@ -193,6 +193,8 @@ def _sentence(
             parts.append(f"the service {name} does not run" if down else f"the engine's health check of {name} fails")
         if began is not None and began < min((row["at"] for row in in_order(failing)), default=_NEVER) - _MOMENT:
             parts.append(f"health checks have failed{since(began)}{but_for(checks, began)}")
+    if began is not None and len(checks) > len(probes) and began == min(at for at, _ in checks):
+        parts.append(f"no check before {clock(began)} is on record, so it may have begun earlier")
     if subject is not None:
         parts.append(container_told(subject))
     text = "; ".join(part for part in [*parts, *more] if part)

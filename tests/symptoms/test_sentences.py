@@ -149,6 +149,17 @@ def test_an_episode_that_is_over_is_told_as_past_in_the_first_clause() -> None:
     assert "; 1 of the 4 checks since then failed;" in told("health-check-failing", hiccup).sentence
 
 
+def test_failing_from_the_first_check_on_record_is_said_to_have_begun_then_or_earlier() -> None:
+    """Where the window cuts an outage its edge is no onset."""
+    probes = [{"at": at(90), "url": URL, "verdict": "healthy", "status_code": 200}]
+    cut = [check(12, 1), check(14, 1), check(16, 0)]
+    evidence = {"health": probes, "containers": [API], "container_health": cut}
+    edge = "; no check before 03:00:12 UTC is on record, so it may have begun earlier;"
+    assert edge in told("health-check-failing", evidence).sentence
+    seen = {**evidence, "container_health": [check(10, 0), *cut]}
+    assert "may have begun earlier" not in told("health-check-failing", seen).sentence
+
+
 def test_no_check_is_said_to_have_failed_where_it_was_the_container_that_died() -> None:
     events = [
         {"at": at(second), "service": "jarvis-api", "name": "jarvis-api-1", "action": action, "exit_code": code}
