@@ -101,6 +101,11 @@ def checks_of(integrity: Iterable[Row] | None) -> tuple[CheckState, ...]:
     return tuple(_check(name, [row for row in rows if text_of(row, "check") == name]) for name in (*CHECKS, *extra))
 
 
+def failed_checks(integrity: Iterable[Row] | None) -> tuple[str, ...]:
+    """Return those of SQLite's checks of the pages that found damage, the less thorough first."""
+    return tuple(one.check for one in checks_of(integrity)[:2] if one.ok is False)
+
+
 def damage_of(tables: Iterable[str], integrity: Iterable[Row] | None) -> tuple[TableDamage, ...]:
     """Return each table with what the checks say of it, damaged ones first.
 

@@ -101,6 +101,7 @@ ROOMS = (
     "recorder",
     "records",
     "signs",
+    "health_words",
     "service_checks",
     "log_formats",
     "query_lines",

@@ -219,6 +219,32 @@ def test_no_error_at_all_is_not_none_of_0() -> None:
         assert told(slug, {"errors": [], "database": {"error": None}}).sentence.startswith("No error in the log ")
 
 
+def test_a_file_that_opens_clears_nothing_where_a_check_of_its_pages_failed() -> None:
+    row = {"check": "integrity_check", "ok": False, "message": "row 7 missing from index i", "table": "t"}
+    evidence = {"errors": [], "database": {"error": None}, "database_integrity": [row]}
+    for slug in ("sqlite-errors", "read-failures"):
+        found = told(slug, evidence)
+        assert (found.state, "integrity_check failed" in found.sentence) == (VerdictState.UNKNOWN, True)
+        well = {**evidence, "database_integrity": [{**row, "ok": True, "message": "ok"}]}
+        assert told(slug, well).state is VerdictState.CLEAR
+
+
+def test_what_the_health_answer_says_is_quoted_wherever_it_bears() -> None:
+    says = "its health answer says “database disk image is malformed” under checks.orders"
+    answer = {"json": {"ok": False, "checks": {"kv": "ok", "orders": "database disk image is malformed"}}}
+    evidence = {
+        "errors": [],
+        "database": {"error": None},
+        "health_body": answer,
+        "health": [{"at": at(20), "url": URL, "verdict": "unhealthy", "status_code": 503}],
+    }
+    for slug in ("sqlite-errors", "read-failures", "health-check-failing"):
+        found = told(slug, evidence)
+        assert found.state is VerdictState.FOUND
+        assert says.casefold() in found.sentence.casefold()
+    assert told("health-check-failing", evidence).explained_by == "database-corruption"
+
+
 def test_slow_requests_are_said_to_go_on_only_where_none_came_after_them() -> None:
     rows = [{**request(second, 200), "duration_s": 3.0 if 60 <= second < 100 else 0.1} for second in range(105)]
     assert told("p95-latency", {"requests": rows}).sentence.startswith(
