@@ -82,14 +82,15 @@ def check(path: str | Path, progress: Progress = lambda *_: None) -> Checked:
         Unreachable: there is no such file.
         Refused: it may not be read, is locked, or is being written to in a way that no check can follow.
     """
-    for _ in range(_TRIES):
-        made = _check_once(str(path), progress)
+    for attempt in range(_TRIES):
+        # the first look holds nothing in memory; what is written to meanwhile is looked at as it was at one moment
+        made = _check_once(str(path), progress, snapshot=attempt > 0)
         if made is not None:
             return made
     raise Refused(f"{path} was written to while it was checked", hint="stop its writers, or check a backup of it")
 
 
-def _check_once(path: str, progress: Progress) -> Checked | None:
+def _check_once(path: str, progress: Progress, *, snapshot: bool) -> Checked | None:
     file = find(path)
     findings: list[Finding] = []
     gaps: list[str] = []
@@ -103,7 +104,7 @@ def _check_once(path: str, progress: Progress) -> Checked | None:
         return Checked(
             file.path, (*findings, Finding("integrity_check", ok=False, message=file.fault)), (), tuple(gaps)
         )
-    with open_readonly(path) as opened:
+    with open_readonly(path, snapshot=snapshot) as opened:
         connection = opened.connection
         owners = owners_of(connection)
         with _watched(file, lambda share: progress("integrity_check", share)):

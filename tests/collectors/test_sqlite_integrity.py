@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,44 @@ def test_a_service_at_work_passes_every_check(tmp_path: Path) -> None:
     assert (made.raised, made.gaps, failed(made)) == (None, [], [])
     [wal] = [row for row in made.tables["database_integrity"] if row["check"] == "wal"]
     assert wal["message"] == "5 frames in 5 committed transactions, every checksum right"
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_database_that_is_written_to_all_the_while_is_checked_as_it_was_at_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wal: bool
+) -> None:
+    """A service that opens it for each request leaves no log to share, and its last to close writes the file."""
+    path = files.create(tmp_path / "x.db", wal=wal)
+    checks = dict(sqlite_integrity._CHECKS)
+    written = []
+
+    def amid(check: str, opened: sqlite_readonly.Opened, findings: sqlite_integrity._Findings) -> None:
+        written.append(check)
+        if not wal:
+            checks[check](check, opened, findings)  # a reader holds off who commits, so that one comes after it
+        with files.connected(path) as request:
+            request.execute("INSERT INTO conversations (title) VALUES ('meanwhile')")
+        if wal:
+            checks[check](check, opened, findings)
+
+    monkeypatch.setattr(sqlite_integrity, "_CHECKS", dict.fromkeys(checks, amid))
+    made = materialise(sqlite_integrity.collect, SqliteTarget(str(path), configured=True))
+    assert (made.raised, made.gaps, failed(made)) == (None, [], [])
+    assert len(made.tables["database_integrity"]) == len(checks)
+    assert len(written) in (len(checks), 2 * len(checks))
+
+
+def test_a_whole_check_copes_with_writers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = files.create(tmp_path / "x.db", wal=True)
+    run = sqlite_check.foreign_key_findings
+
+    def amid(connection: sqlite3.Connection) -> Iterator[sqlite_check.Finding | str]:
+        with files.connected(path) as request:
+            request.execute("INSERT INTO conversations (title) VALUES ('meanwhile')")
+        return run(connection)
+
+    monkeypatch.setattr(sqlite_check, "foreign_key_findings", amid)
+    assert sqlite_check.check(path).whole is True
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
@@ -184,12 +223,17 @@ def test_what_cannot_be_checked_here_is_a_gap_not_damage(tmp_path: Path) -> None
 
 def test_a_file_written_to_meanwhile_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = files.create(tmp_path / "x.db", wal=True)
-    with files.connected(path) as connection:
-        # a check that somebody writes through
-        monkeypatch.setitem(sqlite_integrity._CHECKS, "foreign_key_check", lambda *_: files.commit(connection, 1))
-        made = materialise(sqlite_integrity.collect, SqliteTarget(str(path), configured=True))
+
+    def amid(*_: object) -> None:
+        with files.connected(path) as request:
+            files.commit(request, 1)
+
+    monkeypatch.setitem(sqlite_integrity._CHECKS, "foreign_key_check", amid)
+    monkeypatch.setattr(sqlite_readonly, "MAX_COPY_BYTES", 0)
+    target, limits = SqliteTarget(str(path), configured=True), Limits(deadline_s=0.5)
+    made = materialise(partial(sqlite_integrity.collect, limits=limits), target)
     assert isinstance(made.raised, Refused)
-    assert made.tables == {}
+    assert "was written to each time it was checked" in str(made.raised)
 
 
 def test_a_missing_database_is_unreachable(tmp_path: Path) -> None:
