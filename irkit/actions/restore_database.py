@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from irkit.phrase import count, listing
 from irkit.settings import Settings
 from irkit.sqlite_backup import made_at
 from irkit.sqlite_check import row_counts
+from irkit.sqlite_readonly import COMPANIONS
 from irkit.sqlite_restore import Candidate, candidate, interrupted
 from irkit.times import format_duration
 
@@ -45,7 +47,7 @@ def plan(ask: Ask) -> Plan:
             "the old log is moved aside: left behind, SQLite would play it into the restored file",
             f"the copy takes the name {path.name} in one step, and is checked once more",
         ),
-        (f"cp {chosen.path} {path}",),
+        _by_hand(chosen.path, path),
         tuple(filter(None, (*_seen(chosen, old, ask), interrupted(path), *using.unsure, *using.notes))),
         refusal,
         instead,
@@ -75,6 +77,15 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     rows = {one.name: one.rows for one in checked.tables}
     again = f"; `irkit act {ask.incident.id} start-all` starts what was stopped"
     return Result(checked.whole is True, f"{checked.sentence}{again if checked.whole else ''}", {"rows": rows})
+
+
+def _by_hand(backup: Path, path: Path) -> tuple[str, ...]:
+    """Return what a person would type: the old file and what lies beside it go together, and none of it stays."""
+    old, new = shlex.quote(str(path)), shlex.quote(f"{path}.old")
+    names = " ".join(('""', *COMPANIONS))
+    aside = f'for one in {names}; do test ! -e {old}"$one" || mv -n {old}"$one" {new}"$one"; done'
+    # a file that mv -n left where it was is not to be written over either
+    return aside, f"test ! -e {old} && cp {shlex.quote(str(backup))} {old}"
 
 
 def _seen(chosen: Candidate, old: dict[str, int | None], ask: Ask) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -160,6 +161,24 @@ def test_how_old_a_backup_is_is_told_also_where_it_was_copied_since(name: str, d
     assert told
     assert (int(told[1]) > 2000) is (name != "plain.db")
     assert int(told[1]) >= 3
+
+
+def test_a_restore_by_hand_leaves_no_log_beside_the_restored_file(desk: Run, tmp_path: Path) -> None:
+    """An old log that stays is played into the new file by SQLite."""
+    backup = files.create(tmp_path / "b.db", rows=10)
+    shutil.rmtree(tmp_path / "data")
+    path = files.crashed(tmp_path / "live" / "x.db", tmp_path / "data")
+    assert {one.name for one in path.parent.iterdir()} >= {"x.db", "x.db-wal", "x.db-shm"}
+    said = desk("act", "42", "restore-database", str(backup)).out.splitlines()
+    start = next(number for number, line in enumerate(said) if "by hand " in line)
+    for line in said[start : start + 2]:
+        subprocess.run(["/bin/sh", "-c", line.strip().removeprefix("by hand ")], check=True)
+    assert {one.name for one in path.parent.iterdir()} == {"x.db", "x.db.old", "x.db.old-wal", "x.db.old-shm"}
+    assert path.read_bytes() == backup.read_bytes()
+    # the old log went with its file: what it holds is still read
+    with closing(sqlite3.connect(tmp_path / "data" / "x.db.old")) as connection:
+        [(number,)] = connection.execute("SELECT count(*) FROM conversations WHERE title LIKE 'logged%'")
+    assert number == 5
 
 
 def test_a_restore_is_refused_while_anybody_has_the_database_open(desk: Run, tmp_path: Path) -> None:
