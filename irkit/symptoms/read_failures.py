@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # a lock or a permission kept us out: that is our failure to look, not the service's to read
 _OUR_OWN = re.compile(
-    r"locked|busy|permission|may not be read|too large|written to while|in the middle of", re.IGNORECASE
+    r"locked|busy|permission|may not be read|too large|written to|somebody wrote|keeps changing|in the middle of",
+    re.IGNORECASE,
 )
 
 

@@ -229,6 +229,11 @@ def test_a_file_that_opens_clears_nothing_where_a_check_of_its_pages_failed() ->
         assert told(slug, well).state is VerdictState.CLEAR
 
 
+@pytest.mark.parametrize("error", ["somebody wrote to it while it was read", "x.db keeps changing while it is copied"])
+def test_a_file_that_was_written_to_while_irkit_read_it_is_no_failed_read_of_the_service(error: str) -> None:
+    assert told("read-failures", {"errors": [], "database": {"error": error}}).state is VerdictState.UNKNOWN
+
+
 def test_what_the_health_answer_says_is_quoted_wherever_it_bears() -> None:
     says = "its health answer says “database disk image is malformed” under checks.orders"
     answer = {"json": {"ok": False, "checks": {"kv": "ok", "orders": "database disk image is malformed"}}}
