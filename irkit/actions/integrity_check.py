@@ -35,7 +35,7 @@ def apply(plan: Plan, ask: Ask) -> Result:
             with open_readonly(path) as opened:
                 parts = parts_of(opened)
     for one in checked.tables:
-        ask.say(_line(one))
+        ask.say(_line(one, parts))
     for finding in checked.damage[:_SHOWN]:
         ask.say(f"{finding.check}: {finding.message}")
     for gap in checked.gaps:
@@ -66,10 +66,12 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     return Result(well=False, sentence=f"{tables}{follows}")
 
 
-def _line(one: TableVerdict) -> str:
+def _line(one: TableVerdict, parts: Parts | None) -> str:
     verdict = {True: "whole", False: "damaged", None: "unknown"}[one.whole]
     rows = "its rows cannot be counted" if one.rows is None else count(one.rows, "row")
-    return f"{verdict:8} {one.name}: {rows}{f' ({one.messages[0]})' if one.messages else ''}"
+    own = [name for name, table in parts.indexes if table == one.name] if parts and parts.only_indexes else []
+    why = f"all of them whole; of its indexes {listing(own)}" if own else one.messages[0] if one.messages else ""
+    return f"{verdict:8} {one.name}: {rows}{f' ({why})' if why else ''}"
 
 
 def _data(checked: Checked, parts: Parts | None) -> dict[str, object]:

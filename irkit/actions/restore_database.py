@@ -47,7 +47,7 @@ def plan(ask: Ask) -> Plan:
             "the old log is moved aside: left behind, SQLite would play it into the restored file",
             f"the copy takes the name {path.name} in one step, and is checked once more",
         ),
-        _by_hand(chosen.path, path),
+        () if chosen.fault else _by_hand(chosen.path, path),
         tuple(filter(None, (*_seen(chosen, old, ask), interrupted(path), *using.unsure, *using.notes))),
         refusal,
         instead,

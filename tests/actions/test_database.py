@@ -116,6 +116,7 @@ def test_where_reindex_does_not_mend_an_index_it_is_not_named(desk: Run, tmp_pat
     files.zero_an_index_page(path)
     with files.untouched(tmp_path / "data"):
         said = desk("act", "42", "integrity-check", *YES)
+    assert re.search(r"damaged  messages: 1.?000 rows \(all of them whole; of its indexes messages_conv", said.out)
     words = " ".join(said.err.split())
     assert "REINDEX did not mend it (database disk image is malformed), but made anew" in words
     assert "then `irkit act 42 salvage-database`" in words
@@ -198,6 +199,7 @@ def test_a_damaged_backup_is_not_restored(desk: Run, tmp_path: Path) -> None:
     with files.untouched(tmp_path / "data"):
         said = desk("act", "42", "restore-database", str(backup), *RESTORE)
     assert (said.code, "is damaged" in said.err) == (8, True)
+    assert "by hand" not in said.out, "what is refused is not to be done by hand either"
     assert desk("act", "42", "restore-database", *RESTORE).code == 2
     missing = desk("act", "42", "restore-database", "none.db", *RESTORE)
     assert (missing.code, "there is no backup none.db" in missing.err) == (8, True)
