@@ -10,6 +10,10 @@ from irkit.health_body import means_healthy
 from irkit.phrase import quoted
 from irkit.signs import PATTERNS, Sign, has
 
+# of a detector that could have a health answer only
+NOTHING_ELSE = (
+    "Neither the containers' logs nor the database file could be looked at, and no health answer names such an error."
+)
 _NAMED = re.compile(r"err(?:or)?s?|exception|reason|cause|detail|message|msg|failure", re.IGNORECASE)
 _MAX_DEPTH, _MAX_LEAVES, _MAX_CHARS = 8, 2000, 2000
 

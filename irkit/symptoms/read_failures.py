@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from irkit.database_state import failed_checks
 from irkit.diagnose import Example, symptom
-from irkit.health_words import said_of
+from irkit.health_words import NOTHING_ELSE, said_of
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import count, listing, quoted
 from irkit.records import rows_of
@@ -56,6 +56,9 @@ def detect(
     if error:
         sentence = f"No service logs a failed read, and irkit could not look itself: {quoted(error)}."
         return Verdict(VerdictState.UNKNOWN, sentence, "Look again when nothing holds the file.", numbers=numbers)
+    if errors is None and database is None:
+        advice = "Collect the containers' logs, and say where the database is."
+        return Verdict(VerdictState.UNKNOWN, NOTHING_ELSE, advice, numbers=numbers)
     if errors is None:
         sentence = "The schema could be read, but the logs, where failed reads would be, were not collected."
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from irkit.database_state import failed_checks
 from irkit.diagnose import Example, symptom
-from irkit.health_words import said_of
+from irkit.health_words import NOTHING_ELSE, said_of
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import count, listing, quoted
 from irkit.records import rows_of
@@ -57,6 +57,9 @@ def detect(
         )
         explained_by = "lock contention" if locked else ""
         return Verdict(VerdictState.FOUND, sentence, advice, onset, 0.5, numbers, explained_by)
+    if errors is None and database is None:
+        advice = "Collect the containers' logs, and say where the database is."
+        return Verdict(VerdictState.UNKNOWN, NOTHING_ELSE, advice, numbers=numbers)
     if errors is None:
         sentence = (
             "The file opened without complaint, but the logs, where a service's errors would be, were not collected."

@@ -229,6 +229,14 @@ def test_a_file_that_opens_clears_nothing_where_a_check_of_its_pages_failed() ->
         assert told(slug, well).state is VerdictState.CLEAR
 
 
+def test_of_a_file_that_nobody_opened_nothing_is_said() -> None:
+    """A health answer alone, which names no error of SQLite's, tells as little of the file as of the logs."""
+    for slug in ("sqlite-errors", "read-failures"):
+        found = told(slug, {"health_body": {"json": {"status": "ok"}}})
+        assert found.state is VerdictState.UNKNOWN
+        assert found.sentence.startswith("Neither the containers' logs nor the database file could be looked at")
+
+
 @pytest.mark.parametrize("error", ["somebody wrote to it while it was read", "x.db keeps changing while it is copied"])
 def test_a_file_that_was_written_to_while_irkit_read_it_is_no_failed_read_of_the_service(error: str) -> None:
     assert told("read-failures", {"errors": [], "database": {"error": error}}).state is VerdictState.UNKNOWN
