@@ -101,6 +101,11 @@ def checks_of(integrity: Iterable[Row] | None) -> tuple[CheckState, ...]:
     return tuple(_check(name, [row for row in rows if text_of(row, "check") == name]) for name in (*CHECKS, *extra))
 
 
+def failed_checks(integrity: Iterable[Row] | None) -> tuple[str, ...]:
+    """Return those of SQLite's checks of the pages that found damage, the less thorough first."""
+    return tuple(one.check for one in checks_of(integrity)[:2] if one.ok is False)
+
+
 def damage_of(tables: Iterable[str], integrity: Iterable[Row] | None) -> tuple[TableDamage, ...]:
     """Return each table with what the checks say of it, damaged ones first.
 
@@ -113,9 +118,15 @@ def damage_of(tables: Iterable[str], integrity: Iterable[Row] | None) -> tuple[T
         messages.setdefault(text_of(row, "table"), []).append(text_of(row, "message"))
     full = [row for row in rows if text_of(row, "check") == "integrity_check"]
     placed = bool(full) and all(row.get("ok") is True or text_of(row, "table") for row in full)
+    # a table checked by itself is known, whatever the full check could not place
+    alone = {text_of(row, "table") for row in rows if text_of(row, "check") == "parts" and row.get("ok") is True}
     names = dict.fromkeys([*tables, *(name for name in messages if name)])
     made = [
-        TableDamage(name, False if name in messages else True if placed else None, tuple(messages.get(name, ())))
+        TableDamage(
+            name,
+            False if name in messages else True if placed or name in alone else None,
+            tuple(messages.get(name, ())),
+        )
         for name in names
     ]
     return tuple(sorted(made, key=lambda item: (item.whole is not False, item.name)))

@@ -12,6 +12,7 @@ from irkit import compose
 from irkit.act_contract import ActError, Ask, in_our_words
 from irkit.errors import InputError
 from irkit.file_holders import database_files, holders
+from irkit.kept_backups import newest_whole
 from irkit.sqlite_check import Progress
 
 _TOLD_EVERY_S = 2.0
@@ -41,14 +42,21 @@ def database(ask: Ask) -> Path:
     return Path(ask.settings.sqlite.path).resolve()
 
 
-def backups(ask: Ask, path: Path) -> list[Path]:
-    """Return the backups of this database that irkit made, the newest first."""
-    return sorted(folder(ask).glob(f"{path.stem}-*Z{path.suffix or '.db'}"), reverse=True)
-
-
 def folder(ask: Ask) -> Path:
     """Return the folder that backups go to where nothing else is said."""
     return ask.settings.home / "backups"
+
+
+def ways_back(ask: Ask, path: Path, but: Path | None = None) -> str:
+    """Return the commands that put whole files in place, and the one that makes a file of what can be saved."""
+    act = f"irkit act {ask.incident.id}"
+    backup, saved = (newest_whole(folder(ask), path, salvaged=one, but=but) for one in (False, True))
+    ways = [f"`{act} restore-database {backup}`, the newest whole backup"] if backup else []
+    if saved:
+        ways.append(f"`{act} restore-database {saved}`, the rows that were salvaged")
+    elif path.exists():
+        ways.append(f"`{act} salvage-database`, which saves the rows of the database as it is")
+    return "; or ".join(ways) or f"irkit act {ask.incident.id} restore-database BACKUP"
 
 
 def users(ask: Ask, path: Path) -> Users:

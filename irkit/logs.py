@@ -50,8 +50,9 @@ def parse_requests(logs: pd.DataFrame) -> pd.DataFrame:
 def parse_errors(logs: pd.DataFrame) -> pd.DataFrame:
     """Return one row an error: at, service, level (error|critical), logger, message, line.
 
-    Sorted by time. A traceback is one error with the log line before it: `message` is what was raised, `line` all its
-    lines. Access lines are requests, not errors, whatever their status.
+    Sorted by time. A traceback is one error with the log line before it and those that are chained to it: `message` is
+    what was raised, `line` all its lines. The next one that stands by itself is another error. Access lines are
+    requests, not errors, whatever their status.
     """
     import pandas as pd
 
@@ -93,14 +94,21 @@ class _Draft:
     message: str
     in_traceback: bool
     lines: list[str] = field(default_factory=list)
+    # how many tracebacks it holds, and whether one that goes with them was announced and is still to come
+    tracebacks: int = 0
+    chained: bool = False
 
     def takes(self, text: str) -> bool:
         """Take the next line of the same stream if it belongs to this error."""
         if len(self.lines) >= _MAX_LINES:
             return False
         starts_traceback = text.startswith(_TRACEBACK)
+        if starts_traceback and self.tracebacks and not self.chained:
+            return False  # of the next process, or of the next thing that went wrong
         if starts_traceback or text.startswith(_CHAINS):
             self.in_traceback = starts_traceback or not text.startswith("Caused by")
+            self.tracebacks += starts_traceback
+            self.chained = not starts_traceback
         elif text[:1] in {" ", "\t"} or (not text and len(self.lines) > 1) or text.startswith(_ADDENDA):
             if _TRACEBACK in text:
                 self.in_traceback = True
@@ -120,7 +128,7 @@ def _begin(index: int, text: str, service: object) -> _Draft | None:
     read = parse_level(text, service if isinstance(service, str) else "")
     if _TRACEBACK in text and text[:1] != "{":
         read = read if read and read.is_error else LevelLine("error", "", text)
-        return _Draft(index, read.level, read.logger, read.message, in_traceback=True, lines=[text])
+        return _Draft(index, read.level, read.logger, read.message, in_traceback=True, lines=[text], tracebacks=1)
     if read is None or not read.is_error:
         return None
     return _Draft(index, read.level, read.logger, read.message, in_traceback=False, lines=[text])

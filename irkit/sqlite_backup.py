@@ -149,6 +149,11 @@ def recorded_sum(path: Path) -> str | None:
     return None
 
 
+def was_damaged(path: Path) -> bool:
+    """Say whether a backup is known to be of a damaged database: then its bytes were kept beside it."""
+    return _named(path, _RAW).exists()
+
+
 class _Restarted(Exception):  # noqa: N818 (a turn of the way, not a fault)
     pass
 

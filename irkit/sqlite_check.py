@@ -82,14 +82,15 @@ def check(path: str | Path, progress: Progress = lambda *_: None) -> Checked:
         Unreachable: there is no such file.
         Refused: it may not be read, is locked, or is being written to in a way that no check can follow.
     """
-    for _ in range(_TRIES):
-        made = _check_once(str(path), progress)
+    for attempt in range(_TRIES):
+        # the first look holds nothing in memory; what is written to meanwhile is looked at as it was at one moment
+        made = _check_once(str(path), progress, snapshot=attempt > 0)
         if made is not None:
             return made
     raise Refused(f"{path} was written to while it was checked", hint="stop its writers, or check a backup of it")
 
 
-def _check_once(path: str, progress: Progress) -> Checked | None:
+def _check_once(path: str, progress: Progress, *, snapshot: bool) -> Checked | None:
     file = find(path)
     findings: list[Finding] = []
     gaps: list[str] = []
@@ -103,7 +104,7 @@ def _check_once(path: str, progress: Progress) -> Checked | None:
         return Checked(
             file.path, (*findings, Finding("integrity_check", ok=False, message=file.fault)), (), tuple(gaps)
         )
-    with open_readonly(path) as opened:
+    with open_readonly(path, snapshot=snapshot) as opened:
         connection = opened.connection
         owners = owners_of(connection)
         with _watched(file, lambda share: progress("integrity_check", share)):
@@ -209,7 +210,7 @@ def row_counts(path: str | Path) -> dict[str, int | None]:
             found = opened.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
         except FAILURES:
             return {}
-        return {str(name): _rows(opened.connection, str(name)) for (name,) in found}
+        return {str(name): table_rows(opened.connection, str(name)) for (name,) in found}
 
 
 def quoted_name(name: str) -> str:
@@ -266,7 +267,7 @@ def _verdicts(opened: Opened, findings: list[Finding], progress: Progress) -> It
             _run("integrity_check", _of_table(connection, name), own, unknown)
             messages = [one.message for one in own if not one.ok]
             whole = None if unknown or not own else not messages
-        yield TableVerdict(name, whole, _rows(connection, name), tuple(messages))
+        yield TableVerdict(name, whole, table_rows(connection, name), tuple(messages))
 
 
 def _of_table(connection: sqlite3.Connection, name: str) -> Iterator[Finding | str]:
@@ -274,7 +275,8 @@ def _of_table(connection: sqlite3.Connection, name: str) -> Iterator[Finding | s
         yield from _lines("integrity_check", str(text), {})
 
 
-def _rows(connection: sqlite3.Connection, name: str) -> int | None:
+def table_rows(connection: sqlite3.Connection, name: str) -> int | None:
+    """Return how many rows a table has, None where they cannot be read to the end."""
     try:
         # through the table itself: an index may be the part that is damaged
         statement = f"SELECT count(*) FROM {quoted_name(name)} NOT INDEXED"  # noqa: S608 (a quoted name of the schema)

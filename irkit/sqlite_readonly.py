@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,9 @@ MAX_COPY_BYTES = 128 * 1024 * 1024
 COMPANIONS = ("-wal", "-shm", "-journal")
 FILES = ("", *COMPANIONS)
 _BUSY_S = 2.0
-_TRIES = 3
+_TRIES = 5
+# longer than a step of the clock that a file's time of change is taken from
+_TICK_S = 0.02
 _WAL_VERSION = 2
 _PRIMARY_CODE = 0xFF
 _ENCODINGS = {1: "UTF-8", 2: "UTF-16le", 3: "UTF-16be"}
@@ -105,21 +108,28 @@ def find(path: str) -> SqliteFile:
         raise Refused(f"{path} cannot be read: {error.strerror}", hint="check the disk it lies on") from None
 
 
+class Changing(Refused):
+    """The file was written to each time while it was read without locks: another time it may not be."""
+
+
 @contextmanager
-def open_readonly(path: str) -> Iterator[Opened]:
+def open_readonly(path: str, *, snapshot: bool = False) -> Iterator[Opened]:
     """Open a database so that not one byte of it or beside it changes, whatever state it was left in.
 
     A live WAL database is read through the wal-index of its service, mapped read-only. Without a WAL there is nothing
     to share and no lock to take: immutable. A WAL whose index is missing is merged with the database in memory.
-    A damaged file opens too: its statements raise `sqlite3.DatabaseError`.
+    A damaged file opens too: its statements raise `sqlite3.DatabaseError`. With `snapshot` what would be read without
+    locks is copied to memory first, as it was at one moment, where that is not too large: whose writers come and go
+    leaves no log to share, and changes the file while it is read.
 
     Raises:
         Unreachable: there is no such file.
+        Changing: it was written to each time it was copied.
         Refused: it may not be read, is locked, was left in the middle of a transaction, or is too large to be copied.
     """
     file = find(path)
     signature = _signature(file.path)
-    connection, how = _open(file)
+    connection, how = _open(file, snapshot=snapshot)
     try:
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         for setting in ("query_only = ON", "trusted_schema = OFF", "temp_store = MEMORY", "mmap_size = 0"):
@@ -136,10 +146,12 @@ def fault_of(error: Exception) -> tuple[int, str]:
     return sqlite3.SQLITE_CORRUPT, "malformed, with text that cannot be decoded"
 
 
-def _open(file: SqliteFile) -> tuple[sqlite3.Connection, str]:
+def _open(file: SqliteFile, *, snapshot: bool) -> tuple[sqlite3.Connection, str]:
     if file.header is None or not file.header.wal:
         return _connect(file, "mode=ro"), "read-only"
     if not file.wal_size_bytes and not (file.wal_size_bytes == 0 and file.has_shm):
+        if snapshot and file.size_bytes <= MAX_COPY_BYTES:
+            return _copy(file), "memory copy"
         return _connect(file, "immutable=1"), "immutable"
     if file.has_shm:
         try:
@@ -181,14 +193,16 @@ def _copy(file: SqliteFile) -> sqlite3.Connection:
     if file.size_bytes + (file.wal_size_bytes or 0) > MAX_COPY_BYTES:
         reason = f"{file.path} has a -wal without a usable -shm and is too large to be read from memory"
         raise Refused(reason, hint="copy the database and its -wal elsewhere and open the copy with sqlite3")
-    for _ in range(_TRIES):
-        before = _signature(file.path)
+    for attempt in range(_TRIES):
+        if attempt:
+            time.sleep(_TICK_S)
+        begun_ns, before = time.time_ns(), _signature(file.path)
         image = _merged(file.path)
-        if before == _signature(file.path):
+        if before == _signature(file.path) and _marks_changes(before, begun_ns):
             connection = sqlite3.connect(":memory:", isolation_level=None)
             connection.deserialize(image)
             return connection
-    raise Refused(f"{file.path} keeps changing while it is copied", hint="collect again, or stop its writers first")
+    raise Changing(f"{file.path} keeps changing while it is copied", hint="collect again, or stop its writers first")
 
 
 def _merged(path: Path) -> bytes:
@@ -244,3 +258,9 @@ def _signature(path: Path) -> tuple[object, ...]:
         else:
             found.append((status.st_ino, status.st_size, status.st_mtime_ns))
     return tuple(found)
+
+
+def _marks_changes(signature: Iterable[object], at_ns: int) -> bool:
+    """Say whether any later write would show: a second one within a step of the clock leaves the time as it was."""
+    changed = [one[2] for one in signature if isinstance(one, tuple)]
+    return not any(0 <= at_ns - one < _TICK_S * 1e9 for one in changed)

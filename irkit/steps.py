@@ -102,6 +102,21 @@ def last_in_vain(timeline: Iterable[Event]) -> Event | None:
     return last if last and outcome_of(last) == FAILED else None
 
 
+def began_anew(events: Iterable[Event]) -> datetime | None:
+    """Return when it was taken up again last after it had been mended, None where it was not.
+
+    What mended it then did not mend what it was taken up for. One that nobody ever called mitigated was the same all
+    along, and what was collected since shows what was tried.
+    """
+    ended, again = False, None
+    for event in sorted(events, key=lambda one: (one.at, one.id)):
+        if event.kind is EventKind.MITIGATED:
+            ended = True
+        elif event.kind is EventKind.REOPENED and ended:
+            ended, again = False, event.at
+    return again
+
+
 def only_looks(step: Step) -> bool:
     """Say whether a step, by its words, looks at something and mends nothing."""
     return _LOOKS.match(step.text) is not None

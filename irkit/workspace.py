@@ -21,7 +21,7 @@ from irkit.reach import over_before as before
 from irkit.reach import window_of
 from irkit.runbook import Runbook
 from irkit.settings import Settings
-from irkit.steps import is_attempt
+from irkit.steps import began_anew, is_attempt
 from irkit.targets import targets, with_runbook_defaults
 
 if TYPE_CHECKING:
@@ -199,16 +199,16 @@ def bundle_in_use(incident: Incident, folders: Sequence[Path], timeline: Iterabl
     """Return the bundle a report rests on: the last one collected before anybody tried to mend the service.
 
     What is collected after an attempt shows that attempt, and an Engine that forgets may show nothing of the breakage
-    any more. An attempt is an action that changes something, a recorded step of the runbook, or the mitigation. Where
-    all were collected after it the first is taken, where nobody has tried yet the newest.
+    any more. An attempt is an action that changes something, a recorded step of the runbook, or the mitigation; of one
+    that was mitigated and taken up again those since count. Where all were collected after it the first is taken,
+    where nobody has tried yet the newest.
 
     Raises:
         BundleError: a manifest cannot be read.
     """
     ended = incident.mitigated_at or incident.resolved_at or incident.closed_at
     events = tuple(timeline)
-    # what was tried before it was taken up again did not mend what it was taken up for
-    again = max((event.at for event in events if event.kind is EventKind.REOPENED), default=None)
+    again = began_anew(events)
     attempts = [event.at for event in events if is_attempt(event) and (again is None or event.at >= again)]
     tried = min([*attempts, *([ended] if ended else [])], default=None)
     before = [folder for folder in folders if tried is None or read_manifest(folder).created_at <= tried]

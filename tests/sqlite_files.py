@@ -141,6 +141,13 @@ def damage_an_index_entry(path: Path) -> None:
     overwrite(path, at, b"massage ")
 
 
+def zero_an_index_page(path: Path) -> None:
+    """A page of the index holds zeros, as after a lost write; the table itself is whole."""
+    raw = path.read_bytes()
+    leaves = (start for start in range(PAGE_BYTES, len(raw), PAGE_BYTES) if raw[start] == _INDEX_LEAF)
+    overwrite(path, next(one for one in leaves if b"message " in raw[one : one + PAGE_BYTES]), bytes(PAGE_BYTES))
+
+
 def damage_the_freelist(path: Path) -> None:
     """The head of the list of free pages points beyond the end of the file."""
     assert int.from_bytes(path.read_bytes()[32:36], "big"), "there are no free pages to damage"

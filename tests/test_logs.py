@@ -73,6 +73,19 @@ def test_chained_tracebacks_are_one_error() -> None:
     assert table["message"].tolist() == ["RuntimeError: no configuration", "another"]
 
 
+def test_a_crash_loop_is_an_error_for_each_process_that_ended() -> None:
+    """Nothing stands between one process's last line and the next one's traceback."""
+    own = TRACEBACK[1:]
+    direct = ("", "The above exception was the direct cause of the following exception:", "", *own)
+    lines = (*own, *own, *own, *direct, *own, *own[:2], *own)
+    table = parse_errors(logs(*lines))
+    assert table["line"].tolist() == ["\n".join(one) for one in (own, own, (*own, *direct), own, own[:2], own)], (
+        "each by itself, and what is chained together"
+    )
+    begun = [0, len(own), 2 * len(own), 4 * len(own) + len(direct) - len(own)]
+    assert table["at"].tolist()[:4] == [pd.Timestamp(START + timedelta(seconds=n)) for n in begun]
+
+
 def test_a_traceback_that_breaks_off_takes_no_ordinary_line() -> None:
     table = parse_errors(logs(*TRACEBACK[:4], "INFO:     Shutting down"))
     assert table["message"].tolist() == ["unhandled exception method=GET path=/api/chat"]

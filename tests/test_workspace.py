@@ -11,7 +11,7 @@ import pytest
 from irkit import drill, workspace
 from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
 from irkit.errors import BundleError, InputError, NotFoundError
-from irkit.model import EventKind, Incident, Outcome
+from irkit.model import EventKind, Incident, Outcome, utc_now
 from irkit.settings import Settings
 from tests.example_bundle import example_bundle
 
@@ -52,6 +52,24 @@ def test_evidence_collected_after_the_repair_does_not_push_the_breakage_aside(
     assert workspace.gather(store.incident(42), settings=settings).path == mended
     shutil.rmtree(broken)
     assert workspace.gather(filed, settings=settings).path == mended
+
+
+def test_what_was_called_resolved_and_never_was_mended_is_told_from_before_the_first_attempt(
+    settings: Settings,
+) -> None:
+    """Stopped, started in vain, called resolved and taken up again: the crash loop is the attempt's, not the cause."""
+    store = workspace.store(settings, create=True)
+    store.open_incident("Down", incident_type="api-unresponsive", severity="Critical", actor="ana", incident_id=7)
+    now = utc_now()
+    for name, minutes in (("one", -1), ("two", 1)):
+        bundle = example_bundle(settings.home / name, incident_id=7)
+        object.__setattr__(bundle.manifest, "created_at", now + timedelta(minutes=minutes))
+        copy_bundle(bundle, bundle_folder(settings.home, 7) / name, 7, name)
+    said = {"action": "stop-all", "changes": True, "outcome": "done", "verified": True}
+    store.append(7, EventKind.ACTION, actor="ana", text="stop-all", data=said)
+    store.append(7, EventKind.RESOLVED, actor="ana", text="the disk")
+    store.append(7, EventKind.REOPENED, actor="ana", text="not mended")
+    assert workspace.gather(store.incident(7), settings=settings).id == "one"
 
 
 def test_evidence_collected_after_an_attempt_does_not_push_the_breakage_aside(settings: Settings) -> None:

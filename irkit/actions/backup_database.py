@@ -7,7 +7,7 @@ from pathlib import Path
 from irkit import durable
 from irkit.act_contract import Action, Ask, Plan, Result, register
 from irkit.bundle import sha256_of
-from irkit.database_target import database, folder, on_disk, progress
+from irkit.database_target import database, folder, on_disk, progress, ways_back
 from irkit.phrase import count, size
 from irkit.sqlite_backup import back_up, backup_name, space_needed_bytes
 from irkit.sqlite_readonly import find
@@ -49,7 +49,6 @@ def apply(plan: Plan, ask: Ask) -> Result:
 
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
-    del ask
     sums = result.data["sums"]
     assert isinstance(sums, dict)  # noqa: S101 (made above)
     parent = Path(str(plan.data["to"])).parent
@@ -57,7 +56,8 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
         changed = [name for name, digest in sums.items() if sha256_of(parent / name) != digest]
     if changed:
         return Result(well=False, sentence=f"{', '.join(changed)} is not what was written")
-    left = "" if result.data["whole"] else "; restore-database and salvage-database are what can follow"
+    follows = f"; this one must not be restored; what can follow: {ways_back(ask, Path(str(plan.data['database'])))}"
+    left = "" if result.data["whole"] else follows
     return Result(well=True, sentence=f"{count(len(sums), 'file')} read back with the same sha256{left}")
 
 

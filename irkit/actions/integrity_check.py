@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from irkit.act_contract import Action, Ask, Plan, Result, register
-from irkit.database_target import database, on_disk, progress
+from irkit.database_target import database, on_disk, progress, ways_back
 from irkit.phrase import count, listing, size
-from irkit.sqlite_check import Checked, TableVerdict, check
-from irkit.sqlite_readonly import find
+from irkit.sqlite_check import Checked, TableVerdict, check, quoted_name
+from irkit.sqlite_parts import Parts, parts_of
+from irkit.sqlite_readonly import find, open_readonly
 
 _SHOWN = 20
+_REINDEX, _REMADE = "reindex", "made anew"
 
 
 def plan(ask: Ask) -> Plan:
@@ -25,41 +29,59 @@ def plan(ask: Ask) -> Plan:
 
 def apply(plan: Plan, ask: Ask) -> Result:
     with on_disk():
-        checked = check(str(plan.data["database"]), progress(ask))
+        path = str(plan.data["database"])
+        checked, parts = check(path, progress(ask)), None
+        if checked.damage and not find(path).fault:
+            with open_readonly(path) as opened:
+                parts = parts_of(opened)
     for one in checked.tables:
-        ask.say(_line(one))
+        ask.say(_line(one, parts))
     for finding in checked.damage[:_SHOWN]:
         ask.say(f"{finding.check}: {finding.message}")
     for gap in checked.gaps:
         ask.say(gap)
-    return Result(well=True, sentence=checked.sentence, data=_data(checked))
+    said = f"{checked.sentence}; {parts.sentence}" if parts and parts.sentence else checked.sentence
+    return Result(well=True, sentence=said, data=_data(checked, parts))
 
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
-    del plan
+    path = Path(str(plan.data["database"]))
     if result.data["whole"] is True:
         return Result(well=True, sentence="Nothing was changed")
     if result.data["whole"] is None:
         return Result(well=False, sentence="Nothing was changed, and nothing is certain")
-    damaged = result.data["damaged"]
+    damaged, indexes = result.data["damaged"], result.data["indexes"]
     assert isinstance(damaged, list)  # noqa: S101 (made above)
-    tables = f"of its tables {listing(damaged)} {'is' if len(damaged) == 1 else 'are'} damaged; " if damaged else ""
+    assert isinstance(indexes, list)  # noqa: S101 (made above)
     act = f"irkit act {ask.incident.id}"
-    return Result(
-        well=False, sentence=f"{tables}what can follow: `{act} backup-database`, then `{act} restore-database`"
-    )
+    if result.data["mended_by"] == _REINDEX:
+        statement = "; ".join(f"REINDEX {quoted_name(name)}" for name in indexes)
+        by_hand = f"`{act} stop-all` and `{act} backup-database`, then `sqlite3 {path} '{statement}'`"
+        return Result(well=False, sentence=f"what can follow: {by_hand}")
+    if result.data["mended_by"] == _REMADE:
+        follows = f"`{act} salvage-database`, which takes the rows and makes the indexes anew"
+        return Result(well=False, sentence=f"what can follow: `{act} backup-database`, then {follows}")
+    tables = f"of its tables {listing(damaged)} {'is' if len(damaged) == 1 else 'are'} damaged; " if damaged else ""
+    follows = f"what can follow: `{act} backup-database`, then {ways_back(ask, path)}"
+    return Result(well=False, sentence=f"{tables}{follows}")
 
 
-def _line(one: TableVerdict) -> str:
+def _line(one: TableVerdict, parts: Parts | None) -> str:
     verdict = {True: "whole", False: "damaged", None: "unknown"}[one.whole]
     rows = "its rows cannot be counted" if one.rows is None else count(one.rows, "row")
-    return f"{verdict:8} {one.name}: {rows}{f' ({one.messages[0]})' if one.messages else ''}"
+    own = [name for name, table in parts.indexes if table == one.name] if parts and parts.only_indexes else []
+    why = f"all of them whole; of its indexes {listing(own)}" if own else one.messages[0] if one.messages else ""
+    return f"{verdict:8} {one.name}: {rows}{f' ({why})' if why else ''}"
 
 
-def _data(checked: Checked) -> dict[str, object]:
+def _data(checked: Checked, parts: Parts | None) -> dict[str, object]:
+    only_indexes = parts is not None and parts.only_indexes
+    mended_by = _REINDEX if parts and parts.reindexed == "" else _REMADE if parts and parts.remade else ""
     return {
         "whole": checked.whole,
-        "damaged": [one.name for one in checked.tables if one.whole is False],
+        "damaged": [] if only_indexes else [one.name for one in checked.tables if one.whole is False],
+        "indexes": [name for name, _ in parts.indexes] if parts else [],
+        "mended_by": mended_by,
         "tables": [{"name": one.name, "whole": one.whole, "rows": one.rows} for one in checked.tables],
         "messages": [one.message for one in checked.damage[:_SHOWN]],
         "gaps": list(checked.gaps),

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import timedelta
 from pathlib import Path
 
 from irkit import sqlite_restore
 from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
-from irkit.database_target import backups, database, on_disk, one_argument, progress, users
+from irkit.database_target import database, on_disk, one_argument, progress, users, ways_back
+from irkit.kept_backups import newest_whole
 from irkit.model import Step
 from irkit.phrase import count, listing
 from irkit.settings import Settings
 from irkit.sqlite_backup import made_at
 from irkit.sqlite_check import row_counts
+from irkit.sqlite_readonly import COMPANIONS
 from irkit.sqlite_restore import Candidate, candidate, interrupted
 from irkit.times import format_duration
 
@@ -21,9 +24,7 @@ _IGNORE = "ignore"
 
 def plan(ask: Ask) -> Plan:
     path = database(ask)
-    known = backups(ask, path)
-    newest = known[0] if known else "BACKUP"
-    backup = one_argument(ask, "the backup", hint=f"irkit act {ask.incident.id} restore-database {newest}")
+    backup = one_argument(ask, "the backup", hint=ways_back(ask, path) if not ask.arguments else "one file")
     if not Path(backup).exists():
         made = f"`irkit act {ask.incident.id} backup-database` makes one of what is there"
         raise ActError(f"there is no backup {backup}", hint=f"{made}; an older one is where you keep them")
@@ -32,7 +33,7 @@ def plan(ask: Ask) -> Plan:
         old = row_counts(path) if path.exists() else {}
     using = users(ask, path)
     refusal = chosen.fault
-    instead = "take an older backup" if refusal else ""
+    instead = ways_back(ask, path, but=Path(backup)) if refusal else ""
     if not refusal and using.stop:
         refusal, instead = f"it is in use: {listing(using.stop)}", f"irkit act {ask.incident.id} stop-all"
     elif not refusal and using.unsure and ask.options.get("unseen") != _IGNORE:
@@ -46,7 +47,7 @@ def plan(ask: Ask) -> Plan:
             "the old log is moved aside: left behind, SQLite would play it into the restored file",
             f"the copy takes the name {path.name} in one step, and is checked once more",
         ),
-        (f"cp {chosen.path} {path}",),
+        () if chosen.fault else _by_hand(chosen.path, path),
         tuple(filter(None, (*_seen(chosen, old, ask), interrupted(path), *using.unsure, *using.notes))),
         refusal,
         instead,
@@ -78,6 +79,15 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     return Result(checked.whole is True, f"{checked.sentence}{again if checked.whole else ''}", {"rows": rows})
 
 
+def _by_hand(backup: Path, path: Path) -> tuple[str, ...]:
+    """Return what a person would type: the old file and what lies beside it go together, and none of it stays."""
+    old, new = shlex.quote(str(path)), shlex.quote(f"{path}.old")
+    names = " ".join(('""', *COMPANIONS))
+    aside = f'for one in {names}; do test ! -e {old}"$one" || mv -n {old}"$one" {new}"$one"; done'
+    # a file that mv -n left where it was is not to be written over either
+    return aside, f"test ! -e {old} && cp {shlex.quote(str(backup))} {old}"
+
+
 def _seen(chosen: Candidate, old: dict[str, int | None], ask: Ask) -> list[str]:
     age_s = ask.now().timestamp() - chosen.path.stat().st_mtime
     # a file that was copied is young; what it holds is as old as its name says
@@ -98,8 +108,9 @@ def _seen(chosen: Candidate, old: dict[str, int | None], ask: Ask) -> list[str]:
 def _suggest(step: Step, settings: Settings) -> tuple[str, ...]:
     del step
     name = Path(settings.sqlite.path or "database.db")
-    known = sorted((settings.home / "backups").glob(f"{name.stem}-*Z{name.suffix or '.db'}"))
-    return (str(known[-1]),) if known else ("BACKUP",)
+    place = settings.home / "backups"
+    found = newest_whole(place, name) or newest_whole(place, name, salvaged=True)
+    return (str(found),) if found else ("BACKUP",)
 
 
 register(

@@ -35,7 +35,8 @@ _ALIVE = frozenset({"running", "paused"})
     target="docker",
     provides=("cgroup",),
     cost=3,
-    command="cat /sys/fs/cgroup/system.slice/docker-*.scope/memory.events",
+    # of either version of cgroups, wherever the Engine puts a container's
+    command="grep -rs --include=memory.events --include=memory.oom_control . /sys/fs/cgroup | grep docker",
 )
 def collect(target: DockerTarget, window: Window, limits: Limits = USUAL) -> Iterator[Piece]:  # noqa: ARG001 (counted since the start)
     """Shows whether the kernel killed, stalled or throttled processes of containers that live on.

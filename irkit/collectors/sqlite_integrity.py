@@ -19,12 +19,14 @@ from irkit.sqlite_check import (
     pragma_findings,
     wal_findings,
 )
-from irkit.sqlite_readonly import FAILURES, Opened, SqliteFile, fault_of, find, open_readonly
+from irkit.sqlite_parts import findings_of, parts_of
+from irkit.sqlite_readonly import FAILURES, Changing, Opened, SqliteFile, fault_of, find, open_readonly
 
 _TIME_SHARE = 0.7
 # In rollback mode a reader keeps the service from committing, so no statement of ours may take long.
 BLOCKING_BUDGET_S = 2.0
 _WORTH_STARTING_S = 0.05
+_OF_PAGES = frozenset({"quick_check", "integrity_check"})
 _COLUMNS: Mapping[str, ColumnType] = {"check": "string", "ok": "bool", "message": "string", "table": "string"}
 
 
@@ -75,15 +77,30 @@ def collect(target: SqliteTarget, _window: Window, limits: Limits = USUAL) -> It
 
 
 def _check_pages(path: str, findings: _Findings, until: float) -> None:
-    found = replace(findings, rows=[], gaps=[])
-    with open_readonly(path) as opened:
-        found.owners = owners_of(opened.connection)
-        for check, run in _CHECKS.items():
-            _attempt(check, run, opened, found, until)
-        if opened.disturbed():
-            raise Refused(f"{path} was written to while it was checked", hint="collect again")
+    """Check the pages as they were at one moment, as often as it takes and there is time for."""
+    snapshot = False
+    while not (found := _checked_once(path, findings, until, snapshot=snapshot)):
+        if until - time.monotonic() < _WORTH_STARTING_S:
+            raise Refused(f"{path} was written to each time it was checked", hint="collect again, or check a backup")
+        snapshot = True
     findings.rows.extend(found.rows)
     findings.gaps.extend(found.gaps)
+
+
+def _checked_once(path: str, findings: _Findings, until: float, *, snapshot: bool) -> _Findings | None:
+    """Return what the checks say, None where somebody wrote to the file meanwhile."""
+    found = replace(findings, rows=[], gaps=[])
+    try:
+        with open_readonly(path, snapshot=snapshot) as opened:
+            found.owners = owners_of(opened.connection)
+            for check, run in _CHECKS.items():
+                _attempt(check, run, opened, found, until)
+            if any(row["check"] in _OF_PAGES and not row["ok"] for row in found.rows):
+                parts = parts_of(opened, until)
+                found.take(findings_of(parts) if parts else iter(()))
+            return None if opened.disturbed() else found
+    except Changing:
+        return None
 
 
 def _check_log(file: SqliteFile, findings: _Findings, until: float) -> None:

@@ -28,12 +28,11 @@ def collect(target: SqliteTarget, _window: Window) -> Iterator[Piece]:
     file = find(target.path)
     facts = _facts(file)
     try:
-        with open_readonly(target.path) as opened:
-            facts["opened_as"] = opened.how
-            errors = [file.fault] if file.fault else [*_read_pragmas(opened, facts), *_read_schema(opened, facts)]
-            rows = [] if errors else list(_statistics(opened, errors))
-            if opened.disturbed():
-                errors.append("somebody wrote to it while it was read")
+        rows, errors, disturbed = _read(file, facts, target.path, snapshot=False)
+        if disturbed:
+            rows, errors, disturbed = _read(file, facts, target.path, snapshot=True)
+        if disturbed:
+            errors.append("somebody wrote to it while it was read")
     except Refused as refused:
         # what lies on disk is evidence even where nobody may look inside
         yield Document("database", {**facts, "error": str(refused)})
@@ -45,6 +44,17 @@ def collect(target: SqliteTarget, _window: Window) -> Iterator[Piece]:
         yield Gap(f"{target.path}: {error}")
     if len(facts["schema"]) == MAX_OBJECTS or len(rows) == MAX_STATISTICS:  # type: ignore[arg-type]
         yield Gap(f"{target.path} has a very large schema: only its first part was read")
+
+
+def _read(
+    file: SqliteFile, facts: dict[str, object], path: str, *, snapshot: bool
+) -> tuple[list[Mapping[str, object]], list[str], bool]:
+    """Return the statistics, what went wrong, and whether somebody wrote to the file meanwhile; fill in the facts."""
+    with open_readonly(path, snapshot=snapshot) as opened:
+        facts["opened_as"] = opened.how
+        errors = [file.fault] if file.fault else [*_read_pragmas(opened, facts), *_read_schema(opened, facts)]
+        rows = [] if errors else list(_statistics(opened, errors))
+        return rows, errors, opened.disturbed()
 
 
 def _facts(file: SqliteFile) -> dict[str, object]:

@@ -23,6 +23,7 @@ _MEANING = {
     "quick_check": "the pages and trees, without comparing the indexes with their tables",
     "integrity_check": "the pages, the trees, and every index against its table",
     "foreign_key_check": "rows whose parent is missing",
+    "parts": "each table by itself, without its indexes and with one at a time, on a copy",
     "wal": "the checksums of what is written and not yet in the file",
 }
 

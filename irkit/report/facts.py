@@ -212,16 +212,19 @@ def _same_exit(one: Exit, other: Exit) -> bool:
 def relapse(view: View) -> Relapse | None:
     """Return the last bad exit of a container that was started again after an earlier one; None where there is none.
 
-    It is what shows that a restart did not help.
+    It is what shows that a restart did not help. One whose own start is not on record is passed over: an earlier start
+    was followed by another exit.
     """
     ended = [(item, item.at) for item in every_exit(view) if item.at and item.exit_code != _ASKED_TO_STOP]
     started: dict[str, list[datetime]] = {}
-    for row in view.records("container_events"):
-        if row.get("action") == "start" and row.get("at"):
-            started.setdefault(str(row.get("service") or row.get("name")), []).append(row["at"])
+    # the state of a container was read after the events end
+    starts = [(row, row.get("at")) for row in view.records("container_events") if row.get("action") == "start"]
+    for row, start in (*starts, *((row, row.get("started_at")) for row in view.records("containers"))):
+        if start:
+            started.setdefault(str(row.get("service") or row.get("name")), []).append(start)
     for last, at in reversed(ended):
-        first = next(earlier for one, earlier in ended if one.service == last.service)
-        tried = [start for start in started.get(last.service, ()) if first < start < at]
+        before = [earlier for one, earlier in ended if one.service == last.service and earlier < at]
+        tried = [start for start in started.get(last.service, ()) if before and before[-1] < start < at]
         if tried:
             return Relapse(last.service, max(tried), at, last.exit_code)
     return None

@@ -14,14 +14,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FULL = "integrity_check"
+# what was found by checking each table and index by itself, on a copy
+_PARTS = "parts"
 
 
 @symptom("data-inconsistency", incident="database-corruption")
 def detect(database_integrity: pd.DataFrame) -> Verdict:
     """Found when a check failed; clear only after a full integrity check, since quick_check skips the indexes."""
     rows = [row for row in rows_of(database_integrity) if text_of(row, "check")]
-    failed = [row for row in rows if row.get("ok") is False]
-    passed = list(dict.fromkeys(text_of(row, "check") for row in rows if row.get("ok") is True))
+    failed = [row for row in rows if row.get("ok") is False and row["check"] != _PARTS]
+    parts = list(
+        dict.fromkeys(text_of(row, "message") for row in rows if row["check"] == _PARTS and row.get("ok") is False)
+    )
+    passed = list(
+        dict.fromkeys(text_of(row, "check") for row in rows if row.get("ok") is True and row["check"] != _PARTS)
+    )
     checks = list(dict.fromkeys(text_of(row, "check") for row in failed))
     numbers: dict[str, object] = {"failed": checks, "passed": [name for name in passed if name not in checks]}
     if failed:
@@ -39,6 +46,9 @@ def detect(database_integrity: pd.DataFrame) -> Verdict:
             f"SQLite's {by_check} failed{where}, the first message is {quoted(text_of(failed[0], 'message'))}; "
             "a check tells what is damaged, not since when."
         )
+        if parts:
+            numbers["parts"] = parts
+            sentence += f" By itself, on a copy: {'; '.join(parts)}."
         advice = "Stop what writes to it, keep the damaged file, and check the backup before you restore it."
         return Verdict(VerdictState.FOUND, sentence, advice, None, 0.99, numbers)
     if _FULL not in passed:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose import Example, symptom
+from irkit.health_words import complaints, said_of
 from irkit.model import Verdict, VerdictState
 from irkit.onset import Episode, episode_of
 from irkit.phrase import between, clock, count, listing, quoted, since, were
@@ -22,7 +23,7 @@ from irkit.service_checks import (
     subject_of,
     unasked,
 )
-from irkit.signs import STOPPED, Sign, container_told, has, incident_of_most, near, telling_message
+from irkit.signs import STOPPED, Sign, container_told, incident_of_most, near, telling_message
 from irkit.wholeness import unless_cut
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def detect(
     if episode.until is not None:
         numbers["until"] = episode.until
     recovered = not failing and not docker_fails
+    answers = [one.sentence for one in complaints(health_body)[:1] if failing]
     explained_by = _explained_by(health_body, failing, related)
     if _ran_out_of_memory(subject, episode):
         explained_by = "memory-leak"
@@ -93,7 +95,7 @@ def detect(
     numbers |= {"also_down": [text_of(row, "name") for row in also_down]} if also_down else {}
     return Verdict(
         VerdictState.FOUND,
-        _sentence(probes, failing, subject, episode, checks, [told, *map(container_told, also_down)]),
+        _sentence(probes, failing, subject, episode, checks, [*answers, told, *map(container_told, also_down)]),
         _advice(subject, explained_by, recovered=recovered, logs_kept=logs is not None and len(logs) > 0),
         episode.onset,
         _confidence(probes, failing, recovered=recovered),
@@ -193,6 +195,8 @@ def _sentence(
             parts.append(f"the service {name} does not run" if down else f"the engine's health check of {name} fails")
         if began is not None and began < min((row["at"] for row in in_order(failing)), default=_NEVER) - _MOMENT:
             parts.append(f"health checks have failed{since(began)}{but_for(checks, began)}")
+    if began is not None and len(checks) > len(probes) and began == min(at for at, _ in checks):
+        parts.append(f"no check before {clock(began)} is on record, so it may have begun earlier")
     if subject is not None:
         parts.append(container_told(subject))
     text = "; ".join(part for part in [*parts, *more] if part)
@@ -227,10 +231,10 @@ def _how(row: Row) -> str:
 def _explained_by(body: Any, failing: list[Row], related: pd.DataFrame | None) -> str:  # noqa: ANN401
     """Return the incident type the service itself blames: its health answer's failing parts, else its errors."""
     answered = any(integer_of(row, "status_code") for row in failing)
+    if answered and said_of(body, Sign.CORRUPTION):
+        return "database-corruption"
     content = body.get("json") if answered and isinstance(body, dict) else None
     blamed = [(path, said) for path, said in _bad_parts(content, "") if path]
-    if any(has(Sign.CORRUPTION, said) for _, said in blamed):
-        return "database-corruption"
     if blamed and all("provider" in path for path, _ in blamed):
         return "provider-failures"
     return incident_of_most(related) if related is not None and len(related) and not blamed else ""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from irkit.database_state import failed_checks
 from irkit.diagnose import Example, symptom
+from irkit.health_words import NOTHING_ELSE, said_of
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import count, quoted
+from irkit.phrase import count, listing, quoted
+from irkit.records import rows_of
 from irkit.signs import Sign, bearing, during, telling_message
 
 if TYPE_CHECKING:
@@ -15,7 +18,8 @@ if TYPE_CHECKING:
 
 # a lock or a permission kept us out: that is our failure to look, not the service's to read
 _OUR_OWN = re.compile(
-    r"locked|busy|permission|may not be read|too large|written to while|in the middle of", re.IGNORECASE
+    r"locked|busy|permission|may not be read|too large|written to|somebody wrote|keeps changing|in the middle of",
+    re.IGNORECASE,
 )
 
 
@@ -23,19 +27,28 @@ _OUR_OWN = re.compile(
 def detect(
     errors: pd.DataFrame | None = None,
     database: Any = None,  # noqa: ANN401 (a JSON document)
+    database_integrity: pd.DataFrame | None = None,
+    health_body: Any = None,  # noqa: ANN401 (a JSON document)
 ) -> Verdict:
-    """Found when services log that the database cannot be read, or reading its schema failed for us too."""
+    """Found when services log or answer that the database cannot be read, or reading its schema failed for us too.
+
+    That the schema can be read is no ground for `clear` where a check of the pages failed.
+    """
     said = bearing(errors, Sign.CORRUPTION, Sign.UNREADABLE)
     error = str(database.get("error") or "") if isinstance(database, dict) else ""
     ours = "" if _OUR_OWN.search(error) else error
     onset = next(iter(said["at"].dropna().tolist()), None)
     numbers: dict[str, object] = {"errors": len(said), "read_by_us": isinstance(database, dict) and not error}
-    if len(said) or ours:
+    answered = said_of(health_body, Sign.CORRUPTION, Sign.UNREADABLE)
+    if len(said) or ours or answered:
         told = [f"{count(len(said), 'read')} failed{during(said)}" if len(said) else ""]
         if len(said):
             numbers["line"] = line = telling_message(said)
             told[0] += f", mostly with {quoted(line)}"
         told.append(f"reading its schema failed for irkit too: {quoted(ours)}" if ours else "")
+        if answered:
+            told.append(answered.sentence)
+            numbers["health_answer"] = answered.words
         sentence = "; ".join(part for part in told if part)
         advice = "Keep the file as it is; see whether its disk has faults before blaming the file."
         confidence = 0.95 if len(said) else 0.9
@@ -43,11 +56,21 @@ def detect(
     if error:
         sentence = f"No service logs a failed read, and irkit could not look itself: {quoted(error)}."
         return Verdict(VerdictState.UNKNOWN, sentence, "Look again when nothing holds the file.", numbers=numbers)
+    if errors is None and database is None:
+        advice = "Collect the containers' logs, and say where the database is."
+        return Verdict(VerdictState.UNKNOWN, NOTHING_ELSE, advice, numbers=numbers)
     if errors is None:
         sentence = "The schema could be read, but the logs, where failed reads would be, were not collected."
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
-    read = ", and irkit read its schema" if isinstance(database, dict) else ""
     logged = f"None of {count(len(errors), 'error')} in the log tells" if len(errors) else "No error in the log tells"
+    if failed := failed_checks(rows_of(database_integrity)):
+        sentence = (
+            f"{logged} of a read that failed, and irkit read the schema, but SQLite's {listing(failed)} failed: other "
+            "parts of the file may not be readable."
+        )
+        advice = "Read each table to its end: `irkit act … integrity-check` counts their rows."
+        return Verdict(VerdictState.UNKNOWN, sentence, advice, numbers=numbers)
+    read = ", and irkit read its schema" if isinstance(database, dict) else ""
     sentence = f"{logged} of a read that failed{read}."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.85 if read else 0.7, numbers=numbers)
 

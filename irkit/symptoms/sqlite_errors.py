@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from irkit.database_state import failed_checks
 from irkit.diagnose import Example, symptom
+from irkit.health_words import NOTHING_ELSE, said_of
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import count, quoted
+from irkit.phrase import count, listing, quoted
+from irkit.records import rows_of
 from irkit.signs import Sign, bearing, during, has, telling_message
 
 if TYPE_CHECKING:
@@ -17,14 +20,20 @@ if TYPE_CHECKING:
 def detect(
     errors: pd.DataFrame | None = None,
     database: Any = None,  # noqa: ANN401 (a JSON document)
+    database_integrity: pd.DataFrame | None = None,
+    health_body: Any = None,  # noqa: ANN401 (a JSON document)
 ) -> Verdict:
-    """Found when an error in the logs is SQLite's, or the file could not be opened for being damaged."""
+    """Found when an error in the logs or in the health answer is SQLite's, or opening the file said it is damaged.
+
+    A file that opens is no ground for `clear` where a check of its pages failed: opening reads the first of them.
+    """
     said = bearing(errors, Sign.DATABASE)
     damage = bearing(said, Sign.CORRUPTION)
     on_opening = _damage_on_opening(database)
     onset = next(iter((damage if len(damage) else said)["at"].dropna().tolist()), None)
     numbers: dict[str, object] = {"errors": len(said), "errors_of_damage": len(damage)}
-    if len(damage) or on_opening:
+    answered = said_of(health_body, Sign.CORRUPTION)
+    if len(damage) or on_opening or answered:
         told = [
             f"{count(len(damage), 'error')} of a damaged database in the log{during(damage)}" if len(damage) else ""
         ]
@@ -32,6 +41,9 @@ def detect(
             numbers["line"] = line = telling_message(damage)
             told[0] += f", mostly {quoted(line)}"
         told.append(f"opening the file said {quoted(on_opening)}" if on_opening else "")
+        if answered:
+            told.append(answered.sentence)
+            numbers["health_answer"] = answered.words
         sentence = "; ".join(part for part in told if part)
         advice = "Stop what writes to it and keep a copy of the damaged file before anything is tried on it."
         return Verdict(VerdictState.FOUND, f"{sentence[:1].upper()}{sentence[1:]}.", advice, onset, 0.98, numbers)
@@ -45,13 +57,20 @@ def detect(
         )
         explained_by = "lock contention" if locked else ""
         return Verdict(VerdictState.FOUND, sentence, advice, onset, 0.5, numbers, explained_by)
+    if errors is None and database is None:
+        advice = "Collect the containers' logs, and say where the database is."
+        return Verdict(VerdictState.UNKNOWN, NOTHING_ELSE, advice, numbers=numbers)
     if errors is None:
         sentence = (
             "The file opened without complaint, but the logs, where a service's errors would be, were not collected."
         )
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
-    opened = ", and the file opened without complaint" if database is not None and not _error(database) else ""
     logged = f"None of {count(len(errors), 'error')} in the log is" if len(errors) else "No error in the log is"
+    if failed := failed_checks(rows_of(database_integrity)):
+        sentence = f"{logged} SQLite's, but its own {listing(failed)} failed: who reads what is damaged gets an error."
+        advice = "Ask the service for what it reads from each table, and look at its log again."
+        return Verdict(VerdictState.UNKNOWN, sentence, advice, numbers=numbers)
+    opened = ", and the file opened without complaint" if database is not None and not _error(database) else ""
     sentence = f"{logged} SQLite's{opened}."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.9 if opened else 0.8, numbers=numbers)
 
@@ -74,6 +93,7 @@ def _errors(message: str, number: int = 3) -> list[dict[str, object]]:
 
 FIRES = (
     Example("a malformed image", {"errors": _errors("sqlite3.DatabaseError: database disk image is malformed", 1)}),
+    Example("the health answer names it", {"health_body": {"json": {"checks": {"orders": "disk image is malformed"}}}}),
     Example("not a database", {"database": {"path": "data/jarvis.db", "error": "file is not a database"}}),
     Example("locked, which is no damage", {"errors": _errors("sqlite3.OperationalError: database is locked")}),
 )

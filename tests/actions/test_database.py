@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -97,7 +98,39 @@ def test_a_check_says_of_each_table_what_is_with_it(desk: Run, tmp_path: Path, m
     assert "damaged  messages: 1" in said.out
     assert "whole    conversations: 100 rows" in said.out
     assert "done, and not all is well" in said.err
-    assert acts()[-1].data["found"]["damaged"] == ["messages"]  # type: ignore[index]
+    found = acts()[-1].data["found"]
+    assert isinstance(found, dict)
+    assert (found["damaged"], found["indexes"]) == ([], ["messages_conversation"])
+    words = " ".join(said.err.split())
+    assert "the index messages_conversation of messages, and no table's own rows" in words
+    assert "on a copy in memory REINDEX mended it" in words
+    assert "'REINDEX \"messages_conversation\"'" in words
+    with closing(sqlite3.connect(tmp_path / "data" / "x.db")) as connection, connection:
+        connection.execute('REINDEX "messages_conversation"')
+    assert check(tmp_path / "data" / "x.db").whole is True
+
+
+def test_where_reindex_does_not_mend_an_index_it_is_not_named(desk: Run, tmp_path: Path) -> None:
+    """REINDEX empties the old index first, page by page, and stops at the one that it cannot read."""
+    path = tmp_path / "data" / "x.db"
+    files.zero_an_index_page(path)
+    with files.untouched(tmp_path / "data"):
+        said = desk("act", "42", "integrity-check", *YES)
+    assert re.search(r"damaged  messages: 1.?000 rows \(all of them whole; of its indexes messages_conv", said.out)
+    words = " ".join(said.err.split())
+    assert "REINDEX did not mend it (database disk image is malformed), but made anew" in words
+    assert "then `irkit act 42 salvage-database`" in words
+    assert desk("act", "42", "salvage-database", *YES, "-p", "to", "made.db").code == 0
+    assert {one.name: one.rows for one in check(tmp_path / "made.db").tables}["messages"] == 1000
+
+
+def test_a_damaged_table_is_told_with_what_can_be_put_in_its_place(desk: Run, tmp_path: Path) -> None:
+    assert desk("act", "42", "backup-database", *YES).code == 0
+    backup = made(tmp_path)
+    files.zero_a_table_page(tmp_path / "data" / "x.db")
+    words = " ".join(desk("act", "42", "integrity-check", *YES).err.split())
+    assert "damaged: the table messages" in words
+    assert f"restore-database {backup}`, the newest whole backup" in words
 
 
 def test_a_restore_brings_back_what_was_backed_up(desk: Run, tmp_path: Path) -> None:
@@ -131,6 +164,24 @@ def test_how_old_a_backup_is_is_told_also_where_it_was_copied_since(name: str, d
     assert int(told[1]) >= 3
 
 
+def test_a_restore_by_hand_leaves_no_log_beside_the_restored_file(desk: Run, tmp_path: Path) -> None:
+    """An old log that stays is played into the new file by SQLite."""
+    backup = files.create(tmp_path / "b.db", rows=10)
+    shutil.rmtree(tmp_path / "data")
+    path = files.crashed(tmp_path / "live" / "x.db", tmp_path / "data")
+    assert {one.name for one in path.parent.iterdir()} >= {"x.db", "x.db-wal", "x.db-shm"}
+    said = desk("act", "42", "restore-database", str(backup)).out.splitlines()
+    start = next(number for number, line in enumerate(said) if "by hand " in line)
+    for line in said[start : start + 2]:
+        subprocess.run(["/bin/sh", "-c", line.strip().removeprefix("by hand ")], check=True)
+    assert {one.name for one in path.parent.iterdir()} == {"x.db", "x.db.old", "x.db.old-wal", "x.db.old-shm"}
+    assert path.read_bytes() == backup.read_bytes()
+    # the old log went with its file: what it holds is still read
+    with closing(sqlite3.connect(tmp_path / "data" / "x.db.old")) as connection:
+        [(number,)] = connection.execute("SELECT count(*) FROM conversations WHERE title LIKE 'logged%'")
+    assert number == 5
+
+
 def test_a_restore_is_refused_while_anybody_has_the_database_open(desk: Run, tmp_path: Path) -> None:
     backup = shutil.copy(tmp_path / "data" / "x.db", tmp_path / "b.db")
     with files.connected(tmp_path / "data" / "x.db") as service:
@@ -148,9 +199,38 @@ def test_a_damaged_backup_is_not_restored(desk: Run, tmp_path: Path) -> None:
     with files.untouched(tmp_path / "data"):
         said = desk("act", "42", "restore-database", str(backup), *RESTORE)
     assert (said.code, "is damaged" in said.err) == (8, True)
+    assert "by hand" not in said.out, "what is refused is not to be done by hand either"
     assert desk("act", "42", "restore-database", *RESTORE).code == 2
     missing = desk("act", "42", "restore-database", "none.db", *RESTORE)
     assert (missing.code, "there is no backup none.db" in missing.err) == (8, True)
+
+
+def test_a_damaged_backup_is_never_proposed_nor_left_without_what_can_follow(desk: Run, tmp_path: Path) -> None:
+    """The newest backup is of the damaged file: an older whole one, or what was salvaged, can be put in place."""
+    path, place = tmp_path / "data" / "x.db", tmp_path / ".irkit" / "backups"
+    assert desk("act", "42", "backup-database", *YES, "-p", "to", f"{place}/x-20260101T000000Z.db").code == 0
+    files.damage_an_index_entry(path)
+    assert desk("act", "42", "backup-database", *YES, "-p", "to", f"{place}/x-20260101T000001Z.db").code == 0
+    assert f"restore-database {place}/x-20260101T000000Z.db\n" in desk("act", "42").out
+    said = desk("act", "42", "restore-database", f"{place}/x-20260101T000001Z.db", *RESTORE)
+    assert (said.code, "is damaged" in said.err) == (8, True)
+    assert f"restore-database {place}/x-20260101T000000Z.db`, the newest whole backup" in said.err
+    assert "irkit act 42 salvage-database" in said.err
+    assert desk("act", "42", "salvage-database", *YES, "-p", "to", f"{place}/salvaged-x-20260101T000002Z.db").code == 0
+    said = desk("act", "42", "restore-database", *RESTORE)
+    assert f"restore-database {place}/salvaged-x-20260101T000002Z.db`, the rows that were salvaged" in said.err
+    (place / "x-20260101T000000Z.db").unlink()
+    assert f"restore-database {place}/salvaged-x-20260101T000002Z.db\n" in desk("act", "42").out
+
+
+def test_a_backup_that_was_changed_since_is_not_proposed(desk: Run, tmp_path: Path) -> None:
+    place = tmp_path / ".irkit" / "backups"
+    for second in range(2):
+        name = f"{place}/x-20260101T00000{second}Z.db"
+        assert desk("act", "42", "backup-database", *YES, "-p", "to", name).code == 0
+    with closing(sqlite3.connect(place / "x-20260101T000001Z.db")) as changed, changed:
+        changed.execute("CREATE TABLE added_by_hand (a)")
+    assert f"restore-database {place}/x-20260101T000000Z.db\n" in desk("act", "42").out
 
 
 def test_a_restore_while_the_service_runs_is_refused_and_works_once_it_is_stopped(irkit: Run, stack: Stack) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from irkit import sqlite_check, sqlite_readonly
 from irkit.collect_contract import Limits, Refused, Unreachable
 from irkit.collectors import sqlite_integrity
+from irkit.database_state import damage_of
 from irkit.settings import SqliteTarget
 from tests import sqlite_files as files
 from tests.collectors.materialise import Materialised, materialise
@@ -17,6 +19,7 @@ from tests.collectors.materialise import Materialised, materialise
 DAMAGES = {
     files.truncate: "malformed",
     files.zero_a_table_page: "btreeInitPage",
+    files.zero_an_index_page: "btreeInitPage",
     files.damage_an_index_entry: "missing from index messages_conversation",
     files.damage_the_freelist: "freelist",
     files.flip_a_bit_in_a_page_header: "btreeInitPage",
@@ -54,6 +57,44 @@ def test_a_service_at_work_passes_every_check(tmp_path: Path) -> None:
     assert wal["message"] == "5 frames in 5 committed transactions, every checksum right"
 
 
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_database_that_is_written_to_all_the_while_is_checked_as_it_was_at_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wal: bool
+) -> None:
+    """A service that opens it for each request leaves no log to share, and its last to close writes the file."""
+    path = files.create(tmp_path / "x.db", wal=wal)
+    checks = dict(sqlite_integrity._CHECKS)
+    written = []
+
+    def amid(check: str, opened: sqlite_readonly.Opened, findings: sqlite_integrity._Findings) -> None:
+        written.append(check)
+        if not wal:
+            checks[check](check, opened, findings)  # a reader holds off who commits, so that one comes after it
+        with files.connected(path) as request:
+            request.execute("INSERT INTO conversations (title) VALUES ('meanwhile')")
+        if wal:
+            checks[check](check, opened, findings)
+
+    monkeypatch.setattr(sqlite_integrity, "_CHECKS", dict.fromkeys(checks, amid))
+    made = materialise(sqlite_integrity.collect, SqliteTarget(str(path), configured=True))
+    assert (made.raised, made.gaps, failed(made)) == (None, [], [])
+    assert len(made.tables["database_integrity"]) == len(checks)
+    assert len(written) in (len(checks), 2 * len(checks))
+
+
+def test_a_whole_check_copes_with_writers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = files.create(tmp_path / "x.db", wal=True)
+    run = sqlite_check.foreign_key_findings
+
+    def amid(connection: sqlite3.Connection) -> Iterator[sqlite_check.Finding | str]:
+        with files.connected(path) as request:
+            request.execute("INSERT INTO conversations (title) VALUES ('meanwhile')")
+        return run(connection)
+
+    monkeypatch.setattr(sqlite_check, "foreign_key_findings", amid)
+    assert sqlite_check.check(path).whole is True
+
+
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("wal", [False, True])
 def test_each_damage_is_found_and_named(tmp_path: Path, damage: files.Damage, *, wal: bool) -> None:
@@ -69,8 +110,22 @@ def test_damage_of_an_index_alone_is_what_quick_check_misses(tmp_path: Path) -> 
     path = files.create(tmp_path / "x.db")
     files.damage_an_index_entry(path)
     made = look(path)
-    assert {str(row["check"]) for row in failed(made)} == {"integrity_check"}
+    assert {str(row["check"]) for row in failed(made)} == {"integrity_check", "parts"}
     assert {row["table"] for row in failed(made)} == {"messages"}
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_page_that_nobody_names_is_placed_by_checking_each_part(tmp_path: Path, *, wal: bool) -> None:
+    path = files.create(tmp_path / "x.db", wal=wal)
+    files.zero_an_index_page(path)
+    [parts] = [row for row in failed(look(path)) if row["check"] == "parts"]
+    assert parts["table"] == "messages"
+    assert "damaged: the index messages_conversation of messages, and no table's own rows" in str(parts["message"])
+    rows = look(path).tables["database_integrity"]
+    assert {one.name: one.whole for one in damage_of(["messages", "conversations"], rows)} == {
+        "messages": False,
+        "conversations": True,
+    }
 
 
 def test_what_was_found_before_a_check_broke_down_is_kept(tmp_path: Path) -> None:
@@ -168,12 +223,17 @@ def test_what_cannot_be_checked_here_is_a_gap_not_damage(tmp_path: Path) -> None
 
 def test_a_file_written_to_meanwhile_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = files.create(tmp_path / "x.db", wal=True)
-    with files.connected(path) as connection:
-        # a check that somebody writes through
-        monkeypatch.setitem(sqlite_integrity._CHECKS, "foreign_key_check", lambda *_: files.commit(connection, 1))
-        made = materialise(sqlite_integrity.collect, SqliteTarget(str(path), configured=True))
+
+    def amid(*_: object) -> None:
+        with files.connected(path) as request:
+            files.commit(request, 1)
+
+    monkeypatch.setitem(sqlite_integrity._CHECKS, "foreign_key_check", amid)
+    monkeypatch.setattr(sqlite_readonly, "MAX_COPY_BYTES", 0)
+    target, limits = SqliteTarget(str(path), configured=True), Limits(deadline_s=0.5)
+    made = materialise(partial(sqlite_integrity.collect, limits=limits), target)
     assert isinstance(made.raised, Refused)
-    assert made.tables == {}
+    assert "was written to each time it was checked" in str(made.raised)
 
 
 def test_a_missing_database_is_unreachable(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -39,6 +40,23 @@ def test_a_whole_database_is_described(tmp_path: Path) -> None:
         "stat": "1000 10 1",
         "estimated_rows": 1000,
     } in made.tables["database_statistics"]
+
+
+def test_a_database_that_is_written_to_while_it_is_read_is_described_as_it_was_at_one_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = files.create(tmp_path / "x.db", wal=True)
+    read = sqlite_statistics._read_schema
+
+    def amid(*given: object) -> Iterator[str]:
+        with files.connected(path) as request:
+            request.execute("INSERT INTO conversations (title) VALUES ('meanwhile')")
+        return read(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sqlite_statistics, "_read_schema", amid)
+    made = materialise(sqlite_statistics.collect, SqliteTarget(str(path), configured=True))
+    assert (made.raised, made.gaps) == (None, [])
+    assert (made.documents["database"]["error"], made.documents["database"]["opened_as"]) == (None, "memory copy")
 
 
 def test_a_service_at_work_is_described_with_what_is_in_its_log(tmp_path: Path) -> None:

@@ -55,6 +55,28 @@ def test_a_crash_after_a_restart_is_told_and_the_next_step_named(tmp_path: Path)
     assert "Next: step 2 of the runbook" in said
 
 
+def test_an_exit_is_told_with_the_start_before_it_and_no_earlier_one(tmp_path: Path) -> None:
+    """The events end where the window does, and the state of the container goes on: it was started once more."""
+    loop = ((0, "die", 1), (4, "start", None), (4.01, "die", 1), (4.5, "start", None), (4.51, "die", 1))
+    found = facts.relapse(seen(tmp_path / "all", *loop))
+    assert found is not None
+    assert found.ended_at - found.started_at == timedelta(minutes=0.01)
+    view = seen(tmp_path / "cut", *loop[:3])
+    ended = CRASH + timedelta(minutes=4.51)
+    state = {"service": "jarvis-api", "state": "exited", "exit_code": 1, "finished_at": ended}
+    [api, redis] = containers()
+    rows = list(view.records("container_events"))
+    cut = {"container_events": rows, "health": health()}
+    without = View(example_bundle(tmp_path / "a", instead=cut | {"containers": [api | state, redis]}))
+    found = facts.relapse(without)
+    assert found is not None
+    assert (found.started_at, found.ended_at) == (CRASH + timedelta(minutes=4), CRASH + timedelta(minutes=4.01))
+    state["started_at"] = CRASH + timedelta(minutes=4.5)
+    found = facts.relapse(View(example_bundle(tmp_path / "b", instead=cut | {"containers": [api | state, redis]})))
+    assert found is not None
+    assert (found.started_at, found.ended_at) == (state["started_at"], ended)
+
+
 def test_once_that_is_recorded_nothing_asks_for_it_again(tmp_path: Path) -> None:
     said = told(standing([did(5, 1), did(6, 1, "failed")], KIND, seen(tmp_path, *RELAPSE)))
     assert "done, and it did not help" in said

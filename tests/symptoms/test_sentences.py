@@ -149,6 +149,17 @@ def test_an_episode_that_is_over_is_told_as_past_in_the_first_clause() -> None:
     assert "; 1 of the 4 checks since then failed;" in told("health-check-failing", hiccup).sentence
 
 
+def test_failing_from_the_first_check_on_record_is_said_to_have_begun_then_or_earlier() -> None:
+    """Where the window cuts an outage its edge is no onset."""
+    probes = [{"at": at(90), "url": URL, "verdict": "healthy", "status_code": 200}]
+    cut = [check(12, 1), check(14, 1), check(16, 0)]
+    evidence = {"health": probes, "containers": [API], "container_health": cut}
+    edge = "; no check before 03:00:12 UTC is on record, so it may have begun earlier;"
+    assert edge in told("health-check-failing", evidence).sentence
+    seen = {**evidence, "container_health": [check(10, 0), *cut]}
+    assert "may have begun earlier" not in told("health-check-failing", seen).sentence
+
+
 def test_no_check_is_said_to_have_failed_where_it_was_the_container_that_died() -> None:
     events = [
         {"at": at(second), "service": "jarvis-api", "name": "jarvis-api-1", "action": action, "exit_code": code}
@@ -206,6 +217,45 @@ def test_verbs_go_with_numbers(number: int, sentence: str) -> None:
 def test_no_error_at_all_is_not_none_of_0() -> None:
     for slug in ("sqlite-errors", "read-failures"):
         assert told(slug, {"errors": [], "database": {"error": None}}).sentence.startswith("No error in the log ")
+
+
+def test_a_file_that_opens_clears_nothing_where_a_check_of_its_pages_failed() -> None:
+    row = {"check": "integrity_check", "ok": False, "message": "row 7 missing from index i", "table": "t"}
+    evidence = {"errors": [], "database": {"error": None}, "database_integrity": [row]}
+    for slug in ("sqlite-errors", "read-failures"):
+        found = told(slug, evidence)
+        assert (found.state, "integrity_check failed" in found.sentence) == (VerdictState.UNKNOWN, True)
+        well = {**evidence, "database_integrity": [{**row, "ok": True, "message": "ok"}]}
+        assert told(slug, well).state is VerdictState.CLEAR
+
+
+def test_of_a_file_that_nobody_opened_nothing_is_said() -> None:
+    """A health answer alone, which names no error of SQLite's, tells as little of the file as of the logs."""
+    for slug in ("sqlite-errors", "read-failures"):
+        found = told(slug, {"health_body": {"json": {"status": "ok"}}})
+        assert found.state is VerdictState.UNKNOWN
+        assert found.sentence.startswith("Neither the containers' logs nor the database file could be looked at")
+
+
+@pytest.mark.parametrize("error", ["somebody wrote to it while it was read", "x.db keeps changing while it is copied"])
+def test_a_file_that_was_written_to_while_irkit_read_it_is_no_failed_read_of_the_service(error: str) -> None:
+    assert told("read-failures", {"errors": [], "database": {"error": error}}).state is VerdictState.UNKNOWN
+
+
+def test_what_the_health_answer_says_is_quoted_wherever_it_bears() -> None:
+    says = "its health answer says “database disk image is malformed” under checks.orders"
+    answer = {"json": {"ok": False, "checks": {"kv": "ok", "orders": "database disk image is malformed"}}}
+    evidence = {
+        "errors": [],
+        "database": {"error": None},
+        "health_body": answer,
+        "health": [{"at": at(20), "url": URL, "verdict": "unhealthy", "status_code": 503}],
+    }
+    for slug in ("sqlite-errors", "read-failures", "health-check-failing"):
+        found = told(slug, evidence)
+        assert found.state is VerdictState.FOUND
+        assert says.casefold() in found.sentence.casefold()
+    assert told("health-check-failing", evidence).explained_by == "database-corruption"
 
 
 def test_slow_requests_are_said_to_go_on_only_where_none_came_after_them() -> None:
