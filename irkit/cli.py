@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from irkit.shells import Shell
 
 _INTERRUPTED = 130
+# what tells of the settings by itself
+_WITHOUT_SETTINGS = (None, "doctor")
+_TOLD_PROBLEMS = 3
 
 _HELP = """From the page to the published postmortem.
 
@@ -74,8 +77,25 @@ def main() -> None:
     cls=ByMoment, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(package_name="irkit", prog_name="irkit")
-def irkit() -> None:
+@click.pass_context
+def irkit(context: click.Context) -> None:
     """Gather the subcommands; `_HELP` is what a person reads."""
+    if context.invoked_subcommand not in _WITHOUT_SETTINGS and not set(sys.argv[1:]) & {"-h", "--help"}:
+        _tell_what_is_left_out()
+
+
+def _tell_what_is_left_out() -> None:
+    """Say what of the settings cannot be used; what cannot be read at all stops the command itself, if it needs it."""
+    from irkit import settings
+
+    try:
+        problems = settings.load().problems
+    except IrkitError:
+        return
+    for one in problems[:_TOLD_PROBLEMS]:
+        console.complain(f"{one.sentence}; until then {one.effect}", one.hint)
+    if left := len(problems[_TOLD_PROBLEMS:]):
+        console.complain(f"{left} more of the settings cannot be used", "`irkit doctor` tells them all")
 
 
 @irkit.command()

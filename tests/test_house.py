@@ -35,6 +35,7 @@ ROOMS = (
     "markdown",
     "sections",
     "channel_sections",
+    "setting_values",
     "settings",
     "registry",
     "runbook_reader",
