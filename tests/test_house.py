@@ -101,6 +101,7 @@ ROOMS = (
     "records",
     "signs",
     "service_checks",
+    "request_lines",
     "log_formats",
     "query_lines",
     "slow_queries",
