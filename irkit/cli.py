@@ -27,7 +27,7 @@ from irkit.model import Outcome, parse_incident_id, utc_now
 
 if TYPE_CHECKING:
     from irkit.bundle import Bundle
-    from irkit.model import Incident
+    from irkit.model import Incident, IncidentType
     from irkit.settings import Settings
     from irkit.shells import Shell
 
@@ -113,6 +113,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     with host_process() as host:  # at once: it takes as long to get ready as the store to open
         from irkit import light, terminal, workspace
         from irkit.collect import Stopped
+        from irkit.service_names import idle_of, meant_here, placeholder_hint
 
         settings = workspace.load_settings()
         incident = workspace.incident(incident_id, settings=settings)
@@ -127,6 +128,9 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
             hint = f"what had come by then is kept; `irkit triage {incident_id}` reads it, `irkit collect` looks again"
             console.complain("stopped", hint)
             sys.exit(_INTERRUPTED)
+    idle = idle_of(bundle)
+    for line in terminal.idle_lines(idle):
+        console.show(line)
     console.show(terminal.coverage_table(bundle.runs))
     _say_reach(bundle, incident, settings)
     found, known = workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
@@ -134,7 +138,17 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     console.say(f"\n{bundle.path}\nsealed, sha256 {bundle.manifest.seal}")
     ask = cli_act.asked(incident_id, settings)
     stands = workspace.standing(ask.incident, bundle, settings=settings)
-    console.show(terminal.next_steps(ask.incident, found, known, stands, lambda kind: cli_act.commands_for(kind, ask)))
+    meant = meant_here(known, settings, bundle)
+    typed: list[str] = []
+
+    def commands(kind: IncidentType) -> dict[int, str]:
+        made = cli_act.commands_for(kind, ask, meant)
+        typed.extend(made.values())
+        return made
+
+    console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle))
+    if hint := placeholder_hint(meant, tuple(typed)):
+        console.say(hint)
     unseen = [run.collector for run in bundle.runs if run.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}]
     if unseen:
         total = sum(run.outcome is not Outcome.SKIPPED for run in bundle.runs)
@@ -195,7 +209,8 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
 
     Without ID: the incident opened last that is not over. Exits with 6 where nothing could be looked at.
     """
-    from irkit import terminal_triage, triage_json, workspace
+    from irkit import terminal, terminal_triage, triage_json, workspace
+    from irkit.service_names import idle_of
     from irkit.triage import Conclusion
 
     settings = workspace.load_settings()
@@ -211,7 +226,8 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
         console.say(json.dumps(triage_json.to_json(chosen, evidence, found, told, ahead), indent=2))
     else:
         _say_reach(evidence, chosen, settings)
-        console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings)))
+        head = terminal.idle_lines(idle_of(evidence))
+        console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings), head))
         console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
     if told.conclusion is Conclusion.BLIND:
         hint = "`irkit doctor` says what stands in the way; then `irkit collect` again"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -28,11 +28,14 @@ _SENTENCE_CHARS = 900
 _SURE = (Conclusion.ONE, Conclusion.COMBINATION)
 
 
-def triage_view(incident: Incident, told: Triage, ahead: Outlook, runbook: Runbook) -> RenderableType:
-    """Return the conclusion, the contenders with every weight, and the cheapest check that is left."""
+def triage_view(
+    incident: Incident, told: Triage, ahead: Outlook, runbook: Runbook, head: Sequence[RenderableType] = ()
+) -> RenderableType:
+    """Return the conclusion, the contenders with every weight, and the cheapest check left; `head` comes first."""
     titles = {item.slug: item.title for item in runbook.incident_types} | {NONE_OF_THESE: "None of these"}
     parts: list[RenderableType] = [
         Text.assemble((incident.label, "bold"), "  ", _plain(incident.title)),
+        *head,
         Text(f"\n{told.sentence}", "bold" if told.conclusion in _SURE else "bold yellow"),
     ]
     parts += [_plain(f"{titles[one.cause]} explains what was found of {titles[one.effect]}: {one.why}.") for one in

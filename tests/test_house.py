@@ -130,6 +130,7 @@ ROOMS = (
     "bundle_diff",
     "wholeness",
     "loaded",
+    "service_names",
     "diagnose",
     "symptoms",
     "triage",
