@@ -20,7 +20,7 @@ from irkit.store import Store
 from irkit.times import format_duration
 
 # steps that another command of irkit does
-_ELSEWHERE = {"leaking objects": "irkit memory monitor --pid PID"}
+_ELSEWHERE = {"leaking objects": "irkit memory snapshot --pid PID --incident {incident}"}
 # the settings that an action takes its target from; of one that is not named here it could be any
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("restart", "scale", "start-all", "stop-all"), ("docker", "http")),
@@ -209,7 +209,8 @@ def lines(kind: IncidentType, ask: Ask) -> tuple[StepLine, ...]:
     for step in steps.asked_of(ask.incident, kind.resolution):
         last = tried.get(step.number, ())
         action = next((one for one in actions if one.does(step)), None)
-        command = _command(action, step, ask) if action else _ELSEWHERE.get(_elsewhere(step), "")
+        other = _ELSEWHERE.get(_elsewhere(step), "").format(incident=ask.incident.id)
+        command = _command(action, step, ask) if action else other
         made.append(StepLine(step, last[-1].outcome if last else "pending", command, action))
     return tuple(made)
 
