@@ -17,6 +17,7 @@ from irkit.visible import without_ansi
 
 MAX_LINE_CHARS = 65_536
 _LOOK_CHARS = 400
+_SERVER_ERROR = 500
 _PATH_CHARS = 2_048
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0}
 _LEVELS = {
@@ -126,6 +127,12 @@ def parse_request(text: str) -> RequestLine | None:
     if "=" in text and "status" in text and "method=" in text:
         return _from_fields(logfmt_fields(text), _PAIR.sub(" ", text))
     return _plain(text)
+
+
+def says_answered(line: object) -> bool:
+    """Say whether a line tells of a request that was answered, and by no error of the server."""
+    read = parse_request(clean(line))
+    return read is not None and read.status_code < _SERVER_ERROR
 
 
 def parse_level(text: str, service: str = "") -> LevelLine | None:
