@@ -18,11 +18,12 @@ from irkit import (
     cli_memory,
     cli_notebooks,
     cli_publish,
+    cli_runbook,
     console,
 )
 from irkit.cli_help import ByMoment
 from irkit.cli_options import by_option
-from irkit.errors import CollectError, InputError, IrkitError
+from irkit.errors import CollectError, IrkitError
 from irkit.model import Outcome, parse_incident_id, utc_now
 
 if TYPE_CHECKING:
@@ -324,49 +325,6 @@ def drill(name: str | None, incident_id: int | None) -> None:
     console.say(("" if new else "It was filed before. ") + f"Next: irkit postmortem {filed.id}")
 
 
-@irkit.group(invoke_without_command=True)
-@click.pass_context
-def runbook(context: click.Context) -> None:
-    """Show the runbook in force: the team's own, or the one that ships with irkit."""
-    if context.invoked_subcommand is None:
-        from irkit import terminal, workspace
-
-        console.show(terminal.runbook_view(workspace.load_runbook()))
-
-
-@runbook.command("check")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.pass_context
-def runbook_check(context: click.Context, file: Path) -> None:
-    """Say, line by line, what is wrong with a runbook FILE."""
-    from irkit import runbook as runbooks
-    from irkit import terminal
-
-    problems = runbooks.check(runbooks.read(file))
-    console.show(terminal.problem_lines(str(file), problems))
-    fatal = sum(one.fatal for one in problems)
-    console.say(f"{file}: {fatal} error(s), {len(problems) - fatal} note(s).")
-    context.exit(1 if fatal else 0)
-
-
-@runbook.command("copy")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def runbook_copy(file: Path) -> None:
-    """Write the runbook in force to FILE, to make it your own."""
-    from irkit import workspace
-
-    text = workspace.load_runbook().text
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with file.open("x", encoding="utf-8") as copy:
-            copy.write(text)
-    except FileExistsError:
-        raise InputError(f"{file} is there already, and is not overwritten", hint="name another file") from None
-    console.say(
-        f'{file.absolute()}\nTo use it: runbook = "{file}" at the head of irkit.toml, in the folder it is relative to.'
-    )
-
-
 @irkit.command()
 @click.pass_context
 def doctor(context: click.Context) -> None:
@@ -381,7 +339,8 @@ def doctor(context: click.Context) -> None:
     context.exit(0 if examination.healthy(checks) else 1)
 
 
-runbook.add_command(cli_followup.propose)
+cli_runbook.runbook.add_command(cli_followup.propose)
+irkit.add_command(cli_runbook.runbook)
 irkit.add_command(cli_bundle.bundle)
 irkit.add_command(cli_bundle.redact)
 irkit.add_command(cli_memory.memory)
