@@ -20,7 +20,17 @@ from irkit.store import Store
 from irkit.times import format_duration
 
 # steps that another command of irkit does
-_ELSEWHERE = {"leaking objects": "irkit memory monitor --pid PID"}
+_ELSEWHERE = {"leaking objects": "irkit memory snapshot --pid PID --incident {incident}"}
+# the settings that an action takes its target from; of one that is not named here it could be any
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("restart", "scale", "start-all", "stop-all"), ("docker", "http")),
+    **dict.fromkeys(("flush-cache", "wait-ratelimit"), ("redis",)),
+    **dict.fromkeys(("check-api-key", "switch-provider"), ("providers",)),
+    **dict.fromkeys(("backup-database", "explain-queries", "integrity-check", "salvage-database"), ("sqlite",)),
+    "check-database": ("sqlite", "database"),
+    "restore-database": ("sqlite", "docker"),
+}
+_ANY = ("docker", "http", "redis", "sqlite", "database", "providers")
 _HAD = (Outcome.COLLECTED, Outcome.PARTIAL, Outcome.ABSENT)
 
 
@@ -88,7 +98,7 @@ def planned(action: Action, ask: Ask) -> Plan:
     """Return what an action would do; nothing is changed.
 
     Raises:
-        InputError: an option is not one of the action's, or it takes no arguments.
+        InputError: an option is not one of the action's, it takes no arguments, or a setting it needs cannot be used.
         IrkitError: it cannot be planned; the sentence says why.
     """
     if ask.arguments and not action.usage:
@@ -99,6 +109,7 @@ def planned(action: Action, ask: Ask) -> Plan:
             near = get_close_matches(name, action.options, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(action.options) or 'none'}"
             raise InputError(f"{action.name} has no option {name!r}", hint=hint)
+    ask.settings.refuse_unusable(*_NEEDS.get(action.name, _ANY))
     return action.plan(ask)
 
 
@@ -198,7 +209,8 @@ def lines(kind: IncidentType, ask: Ask) -> tuple[StepLine, ...]:
     for step in steps.asked_of(ask.incident, kind.resolution):
         last = tried.get(step.number, ())
         action = next((one for one in actions if one.does(step)), None)
-        command = _command(action, step, ask) if action else _ELSEWHERE.get(_elsewhere(step), "")
+        other = _ELSEWHERE.get(_elsewhere(step), "").format(incident=ask.incident.id)
+        command = _command(action, step, ask) if action else other
         made.append(StepLine(step, last[-1].outcome if last else "pending", command, action))
     return tuple(made)
 

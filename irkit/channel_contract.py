@@ -142,7 +142,9 @@ def registered() -> Mapping[str, Channel]:
 def refused(status_code: int, said: str, retry_after: str | None = None) -> DeliveryError:
     """Return the error for an HTTP answer that is no success: 408, 425, 429 and 5xx may pass, all else is for good."""
     passing = status_code in _TRY_LATER or status_code >= _SERVER_ERROR
-    told = f": {one_line(said[:_REASON_CHARS])}" if said.strip() else ""
+    words = one_line(said[:_REASON_CHARS]).strip()
+    # a word of success beside a code of failure tells nothing
+    told = f": {words}" if words.strip(".! ").lower() not in {"", "ok", "success"} else ""
     seconds = float(retry_after) if retry_after and retry_after.strip().isdigit() else 0.0
     return DeliveryError(f"answered {status_code}{told}", permanent=not passing, retry_after_s=seconds)
 

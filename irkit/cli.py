@@ -18,20 +18,24 @@ from irkit import (
     cli_memory,
     cli_notebooks,
     cli_publish,
+    cli_runbook,
     console,
 )
 from irkit.cli_help import ByMoment
 from irkit.cli_options import by_option
-from irkit.errors import CollectError, InputError, IrkitError
+from irkit.errors import CollectError, IrkitError
 from irkit.model import Outcome, parse_incident_id, utc_now
 
 if TYPE_CHECKING:
     from irkit.bundle import Bundle
-    from irkit.model import Incident
+    from irkit.model import Incident, IncidentType
     from irkit.settings import Settings
     from irkit.shells import Shell
 
 _INTERRUPTED = 130
+# what tells of the settings by itself
+_WITHOUT_SETTINGS = (None, "doctor")
+_TOLD_PROBLEMS = 3
 
 _HELP = """From the page to the published postmortem.
 
@@ -74,8 +78,25 @@ def main() -> None:
     cls=ByMoment, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
 @click.version_option(package_name="irkit", prog_name="irkit")
-def irkit() -> None:
+@click.pass_context
+def irkit(context: click.Context) -> None:
     """Gather the subcommands; `_HELP` is what a person reads."""
+    if context.invoked_subcommand not in _WITHOUT_SETTINGS and not set(sys.argv[1:]) & {"-h", "--help"}:
+        _tell_what_is_left_out()
+
+
+def _tell_what_is_left_out() -> None:
+    """Say what of the settings cannot be used; what cannot be read at all stops the command itself, if it needs it."""
+    from irkit import settings
+
+    try:
+        problems = settings.load().problems
+    except IrkitError:
+        return
+    for one in problems[:_TOLD_PROBLEMS]:
+        console.complain(f"{one.sentence}; until then {one.effect}", one.hint)
+    if left := len(problems[_TOLD_PROBLEMS:]):
+        console.complain(f"{left} more of the settings cannot be used", "`irkit doctor` tells them all")
 
 
 @irkit.command()
@@ -93,6 +114,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     with host_process() as host:  # at once: it takes as long to get ready as the store to open
         from irkit import light, terminal, workspace
         from irkit.collect import Stopped
+        from irkit.service_names import idle_of, meant_here, placeholder_hint
 
         settings = workspace.load_settings()
         incident = workspace.incident(incident_id, settings=settings)
@@ -107,6 +129,9 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
             hint = f"what had come by then is kept; `irkit triage {incident_id}` reads it, `irkit collect` looks again"
             console.complain("stopped", hint)
             sys.exit(_INTERRUPTED)
+    idle = idle_of(bundle)
+    for line in terminal.idle_lines(idle):
+        console.show(line)
     console.show(terminal.coverage_table(bundle.runs))
     _say_reach(bundle, incident, settings)
     found, known = workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
@@ -114,7 +139,17 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     console.say(f"\n{bundle.path}\nsealed, sha256 {bundle.manifest.seal}")
     ask = cli_act.asked(incident_id, settings)
     stands = workspace.standing(ask.incident, bundle, settings=settings)
-    console.show(terminal.next_steps(ask.incident, found, known, stands, lambda kind: cli_act.commands_for(kind, ask)))
+    meant = meant_here(known, settings, bundle)
+    typed: list[str] = []
+
+    def commands(kind: IncidentType) -> dict[int, str]:
+        made = cli_act.commands_for(kind, ask, meant)
+        typed.extend(made.values())
+        return made
+
+    console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle))
+    if hint := placeholder_hint(meant, tuple(typed)):
+        console.say(hint)
     unseen = [run.collector for run in bundle.runs if run.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}]
     if unseen:
         total = sum(run.outcome is not Outcome.SKIPPED for run in bundle.runs)
@@ -175,7 +210,8 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
 
     Without ID: the incident opened last that is not over. Exits with 6 where nothing could be looked at.
     """
-    from irkit import terminal_triage, triage_json, workspace
+    from irkit import terminal, terminal_triage, triage_json, workspace
+    from irkit.service_names import idle_of
     from irkit.triage import Conclusion
 
     settings = workspace.load_settings()
@@ -191,7 +227,8 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
         console.say(json.dumps(triage_json.to_json(chosen, evidence, found, told, ahead), indent=2))
     else:
         _say_reach(evidence, chosen, settings)
-        console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings)))
+        head = terminal.idle_lines(idle_of(evidence))
+        console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings), head))
         console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
     if told.conclusion is Conclusion.BLIND:
         hint = "`irkit doctor` says what stands in the way; then `irkit collect` again"
@@ -288,49 +325,6 @@ def drill(name: str | None, incident_id: int | None) -> None:
     console.say(("" if new else "It was filed before. ") + f"Next: irkit postmortem {filed.id}")
 
 
-@irkit.group(invoke_without_command=True)
-@click.pass_context
-def runbook(context: click.Context) -> None:
-    """Show the runbook in force: the team's own, or the one that ships with irkit."""
-    if context.invoked_subcommand is None:
-        from irkit import terminal, workspace
-
-        console.show(terminal.runbook_view(workspace.load_runbook()))
-
-
-@runbook.command("check")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.pass_context
-def runbook_check(context: click.Context, file: Path) -> None:
-    """Say, line by line, what is wrong with a runbook FILE."""
-    from irkit import runbook as runbooks
-    from irkit import terminal
-
-    problems = runbooks.check(runbooks.read(file))
-    console.show(terminal.problem_lines(str(file), problems))
-    fatal = sum(one.fatal for one in problems)
-    console.say(f"{file}: {fatal} error(s), {len(problems) - fatal} note(s).")
-    context.exit(1 if fatal else 0)
-
-
-@runbook.command("copy")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def runbook_copy(file: Path) -> None:
-    """Write the runbook in force to FILE, to make it your own."""
-    from irkit import workspace
-
-    text = workspace.load_runbook().text
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with file.open("x", encoding="utf-8") as copy:
-            copy.write(text)
-    except FileExistsError:
-        raise InputError(f"{file} is there already, and is not overwritten", hint="name another file") from None
-    console.say(
-        f'{file.absolute()}\nTo use it: runbook = "{file}" at the head of irkit.toml, in the folder it is relative to.'
-    )
-
-
 @irkit.command()
 @click.pass_context
 def doctor(context: click.Context) -> None:
@@ -345,7 +339,8 @@ def doctor(context: click.Context) -> None:
     context.exit(0 if examination.healthy(checks) else 1)
 
 
-runbook.add_command(cli_followup.propose)
+cli_runbook.runbook.add_command(cli_followup.propose)
+irkit.add_command(cli_runbook.runbook)
 irkit.add_command(cli_bundle.bundle)
 irkit.add_command(cli_bundle.redact)
 irkit.add_command(cli_memory.memory)

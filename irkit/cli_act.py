@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from irkit import console
 from irkit.cli_options import by_option
-from irkit.errors import InputError, IrkitError
+from irkit.errors import BundleError, InputError, IrkitError
 from irkit.model import EventKind, parse_incident_id
 
 if TYPE_CHECKING:
+    from irkit.act import StepLine
     from irkit.act_contract import ActError, Action, Ask, Plan
-    from irkit.errors import BundleError
     from irkit.model import IncidentType
+    from irkit.service_names import Meant
     from irkit.settings import Settings
 
 
@@ -134,25 +136,52 @@ def asked(
     return Ask(incident, settings, workspace.load_runbook(settings), known, arguments, options or {}, console.say)
 
 
-def commands_for(kind: IncidentType, ask: Ask) -> dict[int, str]:
-    """Return the commands of ours that do the steps of an incident type, by the steps' numbers."""
+def commands_for(kind: IncidentType, ask: Ask, meant: Meant | None = None) -> dict[int, str]:
+    """Return the commands that do the steps of an incident type, ours where there is one, by the steps' numbers.
+
+    `meant` says which service of here stands for one of the runbook's that was not seen.
+    """
     from irkit import act as engine
 
-    return {line.step.number: line.command for line in engine.lines(kind, ask) if line.command}
+    made = {line.step.number: line.command or line.step.command or "" for line in engine.lines(kind, ask)}
+    return {number: meant.in_command(one) if meant else one for number, one in made.items() if one}
 
 
 def _list(ask: Ask, *, everything: bool) -> None:
     from irkit import act as engine
     from irkit import terminal_act
+    from irkit.service_names import placeholder_hint
 
     kind = ask.runbook.known_type(ask.incident.type)
     begun = engine.unfinished(ask.timeline)
     title, lines = (kind.title, engine.lines(kind, ask)) if kind else (ask.incident.type, ())
+    if meant := _meant(ask):
+        lines = tuple(_of_here(line, meant) for line in lines)
     console.show(terminal_act.steps_view(ask.incident, title, lines, begun))
+    if hint := placeholder_hint(meant, tuple(line.command for line in lines)):
+        console.say(hint)
     if everything:
         console.show(terminal_act.actions_view(engine.known()))
     else:
         console.say(f"Each only shows its plan until --apply is added. All actions: irkit act {ask.incident.id} --list")
+
+
+def _meant(ask: Ask) -> Meant | None:
+    """Return what stands for the runbook's service by the newest evidence, None where there is none to be trusted."""
+    from irkit.bundle import bundles_of, open_bundle
+    from irkit.service_names import meant_here
+
+    folders = bundles_of(ask.settings.home, ask.incident.id)
+    try:
+        return meant_here(ask.runbook, ask.settings, open_bundle(folders[-1])) if folders else None
+    except BundleError:
+        return None
+
+
+def _of_here(line: StepLine, meant: Meant) -> StepLine:
+    typed = line.step.command
+    step = replace(line.step, command=meant.in_command(typed)) if typed else line.step
+    return replace(line, step=step, command=meant.in_command(line.command))
 
 
 def _set_aside(error: BundleError) -> None:

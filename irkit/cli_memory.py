@@ -17,6 +17,7 @@ from irkit.model import EventKind, Incident, utc_now
 
 if TYPE_CHECKING:
     from irkit.memory.outside import Watched
+    from irkit.sections import DockerTarget
 
 
 @click.group()
@@ -73,13 +74,12 @@ def take_snapshot(
     It stands still for milliseconds; a clone of it does the work. With --incident the snapshot is kept under irkit's
     home, and what it says is added to the incident's evidence, so that its notebook and postmortem name the owner.
     """
-    from irkit import workspace
     from irkit.memory.container import pid_with_agent
     from irkit.memory.snapshot import snapshot
 
     incident = _one_process(pid, container, path, incident_id)
     if container is not None:
-        pid = pid_with_agent(container, workspace.load_settings(Path.cwd()).docker)
+        pid = pid_with_agent(container, _docker())
     assert pid is not None  # noqa: S101 (one of the two is given)
     with console.status(f"Taking a snapshot of the heap of process {pid}"):
         if incident is None:
@@ -172,10 +172,9 @@ def _note(seen: Watched, incident: Incident, actor: str | None) -> None:
 
 
 def _pids_of(container: str) -> list[int]:
-    from irkit import workspace
     from irkit.memory.container import pids_of_container
 
-    return pids_of_container(container, workspace.load_settings(Path.cwd()).docker)
+    return pids_of_container(container, _docker())
 
 
 def _confirm(name: str, *, yes: bool) -> None:
@@ -252,3 +251,16 @@ def _seconds(text: str) -> float:
 
     bare = text.strip().replace(".", "", 1).isdecimal()
     return parse_duration(f"{text.strip()} s" if bare else text).total_seconds()
+
+
+def _docker() -> DockerTarget:
+    """Return where containers are looked for.
+
+    Raises:
+        InputError: it is configured in a way that cannot be used.
+    """
+    from irkit import workspace
+
+    settings = workspace.load_settings(Path.cwd())
+    settings.refuse_unusable("docker")
+    return settings.docker

@@ -154,6 +154,8 @@ def _look(item: Collector, settings: Settings, wanted: frozenset[str]) -> Look:
     command = item.command_for(target)
     if wanted and item.name not in wanted:
         return Look(item, target, command, Outcome.SKIPPED, "not asked for")
+    if problem := settings.problem_of(item.target):
+        return Look(item, target, command, Outcome.FAILED, problem.sentence, problem.hint)
     if not str(target):
         reason, hint = getattr(target, "absence", (f"no [{item.target}] is configured", _ABSENT_HINT))
         return Look(item, target, command, Outcome.ABSENT, reason, hint)

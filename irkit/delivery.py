@@ -62,7 +62,7 @@ class Sending:
 
     @property
     def reader(self) -> str:
-        return self.message.role or "whoever reads it"
+        return self.message.role or "those it goes to"
 
 
 def deliver(sending: Sending, *, retry: bool = False) -> State:

@@ -27,7 +27,7 @@ from irkit.model import CollectorRun, Outcome, Window
 from irkit.records import rows_of, text_of
 from irkit.redact import KEY_BYTES, KEY_NAME
 from irkit.registry import BrokenPlugin, load_plugins
-from irkit.settings import CONFIG_NAME, Settings
+from irkit.settings import CONFIG_NAME, Problem, Settings
 
 if TYPE_CHECKING:
     from irkit.bundle import Bundle
@@ -74,7 +74,14 @@ def examine(
         plain = settings_file.load(start)
     except IrkitError as error:
         return (Check("settings", CONFIG_NAME, State.BROKEN, str(error), error.hint), *checks)
-    ours = [_config(plain, start), _home(plain), _space(plain), _key(plain), _store(plain)]
+    ours = [
+        _config(plain, start),
+        *map(_wrong, plain.problems),
+        _home(plain),
+        _space(plain),
+        _key(plain),
+        _store(plain),
+    ]
     try:
         settings = workspace.load_settings(start)
         runbook = workspace.load_runbook(settings)
@@ -107,6 +114,10 @@ def _config(settings: Settings, start: Path) -> Check:
         return Check("settings", CONFIG_NAME, State.OK, str(settings.source))
     sentence = f"none from {start} upward: defaults hold, and what the runbook's own commands point at"
     return Check("settings", CONFIG_NAME, State.ABSENT, sentence, f"write one beside your compose file: {CONFIG_NAME}")
+
+
+def _wrong(problem: Problem) -> Check:
+    return Check("settings", f"[{problem.section}] {problem.key}", State.BROKEN, problem.sentence, problem.hint)
 
 
 def _home(settings: Settings) -> Check:

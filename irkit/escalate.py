@@ -40,12 +40,16 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The ladder of an incident as it stands: its steps, when each is due, and how far it is."""
+    """The ladder of an incident as it stands: its steps, when each is due, and how far it is.
+
+    `ways` are the channels by which each was told, which may be another than the step's own; "" of one who was not.
+    """
 
     incident: Incident
     severity: Severity
     rungs: tuple[Rung, ...]
     states: tuple[State | None, ...]
+    ways: tuple[str, ...]
     ahead: Rung | None
     due_at: datetime | None
     message: Message | None
@@ -78,7 +82,8 @@ def plan(case: Case, incident_id: int) -> Plan:
     states = tuple(_state(found, number, rung.number) for rung in rungs)
     ahead, due_at = _ahead(incident, rungs, found, number, severity.response_time)
     told = message(incident, case.runbook, ahead, key=dedup_key(events), source=_source(case)) if ahead else None
-    return Plan(incident, severity, rungs, states, ahead, due_at, told)
+    ways = tuple(_way(found, number, rung.number) for rung in rungs)
+    return Plan(incident, severity, rungs, states, ways, ahead, due_at, told)
 
 
 def begin(case: Case, incident_id: int) -> Told | None:
@@ -153,10 +158,14 @@ def follow(case: Case, incident_id: int, purpose: Purpose, *, retry: bool = Fals
     told: list[str] = []
     failed: list[str] = []
     word = Message(dedup_key(events), incident.title, "", "", incident.severity, 0, "", purpose)
+    doubtful = _never_taken(events)
     for name in owed(events, known, purpose):
         delivery = Delivery(round_of(events), _NO_RUNG, name, purpose)
         state = deliver(Sending(case, incident_id, known[name], delivery, word), retry=retry)
-        (told if state is State.SENT or state in UNDER_WAY else failed).append(known[name].title)
+        if state is State.SENT or state in UNDER_WAY:
+            told.append(known[name].title)
+        elif name not in doubtful:
+            failed.append(known[name].title)
     if failed:
         msg = f"{', '.join(failed)} could not be told that {incident.label} is {_WORD[purpose]}"
         hint = "it is recorded here all the same; `irkit watch` tries again, or end the alert there by hand"
@@ -168,10 +177,18 @@ def owed(events: Sequence[Event], known: Mapping[str, Channel], purpose: Purpose
     """Return the channels that hold an alert since it was last reopened, and have not heard yet what `purpose` says."""
     reopened = max((one.id for one in events if one.kind is EventKind.REOPENED), default=0)
     found = [one for one in rows(events) if one.event_id > reopened]
-    called = {one.delivery.channel for one in found if one.delivery.purpose is Purpose.TRIGGER and one.attempt}
+    ends = {one.delivery: one.state for one in found if one.delivery.purpose is Purpose.TRIGGER and one.attempt}
+    called = {one.channel for one, state in ends.items() if state is not State.REFUSED}
     heard = (State.SENT, State.REFUSED)
     done = {one.delivery.channel for one in found if one.delivery.purpose is purpose and one.state in heard}
     return tuple(sorted(name for name in called - done if name in known and known[name].follows))
+
+
+def _never_taken(events: Sequence[Event]) -> frozenset[str]:
+    """Return the channels that took no alert of the incident: to hear nothing of its end harms nobody there."""
+    found = [one for one in rows(events) if one.delivery.purpose is Purpose.TRIGGER and one.attempt]
+    taken = {one.delivery.channel for one in found if one.state in {State.SENT, State.UNSURE}}
+    return frozenset(one.delivery.channel for one in found) - taken
 
 
 def current(found: Sequence[Row], number: int) -> tuple[Row, ...]:
@@ -196,6 +213,11 @@ def _in(row: Row, number: int, purpose: Purpose) -> bool:
 def _state(found: Sequence[Row], number: int, rung: int) -> State | None:
     own = [one.state for one in found if _in(one, number, Purpose.TRIGGER) and one.delivery.rung == rung]
     return State.SENT if State.SENT in own else own[-1] if own else None
+
+
+def _way(found: Sequence[Row], number: int, rung: int) -> str:
+    own = [one for one in found if _in(one, number, Purpose.TRIGGER) and one.delivery.rung == rung]
+    return next((one.delivery.channel for one in reversed(own) if one.state is State.SENT), "")
 
 
 def _ahead(

@@ -64,7 +64,11 @@ def ladder(
 def lacks_of(channel: Channel, settings: Settings) -> str:
     """Say what the settings lack for this channel, or nothing where it can be used."""
     target = getattr(settings, channel.section)
-    return channel.lacks(target) if target.configured else NO_SECTION
+    if not target.configured:
+        return NO_SECTION
+    lacks = channel.lacks(target)
+    wrong = next((one for one in settings.problems if one.section == channel.section), None)
+    return f"{lacks} ({wrong.sentence})" if lacks and wrong else lacks
 
 
 def fall_back(rung: Rung, settings: Settings, channels: Mapping[str, Channel]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
     {"patience": "seconds until its health must be well (60)", "hold": "seconds it must stay so (5)"}
 )
 """What an action that waits for health may be told by `-p NAME VALUE`."""
+_AT_ONCE_S = 0.05
 _PAUSE_S = 0.5
 
 
@@ -62,7 +63,8 @@ def wait_until_well(ask: Ask, *, hopeless: Callable[[], str] = lambda: "") -> He
         good_since = (good_since or now) if seen.well else None
         if good_since is not None and (now - good_since).total_seconds() >= hold_s:
             first = (good_since - begun).total_seconds()
-            return Health(True, f"the health endpoint {seen.words}, well since {first:.1f} s after that")  # noqa: FBT003
+            since = f"well since {first:.1f} s after that" if first >= _AT_ONCE_S else "well at once"
+            return Health(True, f"the health endpoint {seen.words}, {since}")  # noqa: FBT003
         if not seen.well and (why := hopeless()):
             return Health(False, f"the health endpoint: {seen.words}; {why}")  # noqa: FBT003
         if (now - begun).total_seconds() >= patience_s:

@@ -12,10 +12,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from irkit.request_lines import plain_request
 from irkit.visible import without_ansi
 
 MAX_LINE_CHARS = 65_536
 _LOOK_CHARS = 400
+_SERVER_ERROR = 500
 _PATH_CHARS = 2_048
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0}
 _LEVELS = {
@@ -117,14 +119,20 @@ def clean(line: object) -> str:
 
 
 def parse_request(text: str) -> RequestLine | None:
-    """Read a request from a cleaned line: uvicorn, gunicorn, nginx, Apache, JSON or logfmt."""
+    """Read a request from a cleaned line: uvicorn, gunicorn, nginx, Apache, JSON, logfmt or plain text."""
     if " HTTP/" in text and (found := _ACCESS.search(text)):
         return _request(found[1], found[2], found[3], duration_in(found[4]), structured=False)
     if text[:1] == "{":
-        return _from_fields(json_fields(text)) if "ethod" in text or "verb" in text else None
+        return _from_fields(json_fields(text)) if "ethod" in text or "verb" in text or " /" in text else None
     if "=" in text and "status" in text and "method=" in text:
-        return _from_fields(logfmt_fields(text))
-    return None
+        return _from_fields(logfmt_fields(text), _PAIR.sub(" ", text))
+    return _plain(text)
+
+
+def says_answered(line: object) -> bool:
+    """Say whether a line tells of a request that was answered, and by no error of the server."""
+    read = parse_request(clean(line))
+    return read is not None and read.status_code < _SERVER_ERROR
 
 
 def parse_level(text: str, service: str = "") -> LevelLine | None:
@@ -189,13 +197,27 @@ def _flatten(value: object, prefix: str, depth: int, into: dict[str, object]) ->
             _flatten(item, f"{name}.", depth + 1, into)
 
 
-def _from_fields(fields: Mapping[str, object]) -> RequestLine | None:
+def _plain(text: str) -> RequestLine | None:
+    found = plain_request(text)
+    if found is None:
+        return None
+    return _request(found.method, found.path, found.status, duration_in(found.said), structured=True)
+
+
+def _from_fields(fields: Mapping[str, object], beside: str = "") -> RequestLine | None:
+    """Read a request from a line's fields; `beside` is the text around them, which may tell a duration."""
     method, path, status = (_first(fields, keys) for keys in (_METHOD_KEYS, _PATH_KEYS, _STATUS_KEYS))
     if not isinstance(method, str) or not isinstance(path, str):
         message = _first(fields, _MESSAGE_KEYS)
-        found = _ACCESS.search(message) if isinstance(message, str) else None
-        return _request(found[1], found[2], found[3], duration_in(found[4]), structured=True) if found else None
-    return _request(method, path, status, duration_of(fields), structured=True)
+        if not isinstance(message, str):
+            return None
+        if found := _ACCESS.search(message):
+            return _request(found[1], found[2], found[3], duration_in(found[4]), structured=True)
+        return _plain(message)
+    duration_s = duration_of(fields)
+    if duration_s is None and (told := _UNIT_DURATION.search(beside)):
+        duration_s = _bounded(told[1], _SECONDS[told[2]])
+    return _request(method, path, status, duration_s, structured=True)
 
 
 def _request(

@@ -67,6 +67,16 @@ class ValuedCheck:
         return self.low <= _SETTLED
 
     @property
+    def range_told(self) -> str:
+        """Say what the lead of the first would be after the check, from its best to its worst outcome."""
+        best = f"the first would lead by {self.high:.2f} at best"
+        if self.low < -_SETTLED:
+            return f"{best}, and at worst be {-self.low:.2f} behind" if self.high > _SETTLED else "it would fall behind"
+        if self.could_turn:
+            return f"{best}, and at worst be level"
+        return f"{best}, and by {self.low:.2f} at worst"
+
+    @property
     def could(self) -> str:
         """Say what the check could do to the order of the two, "" for nothing."""
         if not self.could_turn:
@@ -242,8 +252,8 @@ def _short(kinds: Iterable[str], source: EvidenceSource) -> list[CollectorRun]:
     for kind in kinds:
         run = source.run_for(kind) or source.run_for(logs.ORIGIN.get(kind, kind))
         there = source.has(kind) or source.has(logs.ORIGIN.get(kind, kind))
-        # what no recorder has kept cannot be looked at any more
-        past = run is not None and run.outcome is Outcome.ABSENT and kind.endswith("_history")
+        # what no recorder has kept cannot be looked at any more, nor a snapshot that nobody took
+        past = run is not None and run.outcome is Outcome.ABSENT and (kind.endswith("_history") or kind == "heap")
         if run is not None and run.outcome is not Outcome.COLLECTED and not there and not past:
             found[run.collector] = run
     return list(found.values())
@@ -276,7 +286,7 @@ def _by_hand(
     own = [command_for(finding.title, item) for item in types]
     kinds = (*detector.needs, *detector.uses) if detector else ()
     looks = (source.run_for(kind) or source.run_for(logs.ORIGIN.get(kind, kind)) for kind in kinds)
-    others = [run.command for run in looks if run is not None]
+    others = [run.command for run in looks if run is not None and (run.subject or run.outcome is not Outcome.ABSENT)]
     first = [item.diagnosis[0].text for item in types if item.diagnosis]
     command = next(usable((*own, *others, *first)), "")
     verdict = finding.verdict

@@ -9,12 +9,20 @@ from irkit.estimate import Interval
 from irkit.visible import visible
 
 _MANY = 4
+_THOUSAND, _TINY = 1000, 1e-4
 _SILENCE = timedelta(seconds=5)
 
 
 def clock(at: datetime) -> str:
     """Write a time of day with its seconds, `03:05:07 UTC`; the report carries the date."""
     return f"{at:%H:%M:%S} UTC"
+
+
+def figure(value: float) -> str:
+    """Write a number with three digits that count and no power of ten: `0.042`, `15.3`, `39 600 000`."""
+    if abs(value) >= _THOUSAND:
+        return grouped(round(float(f"{value:.3g}")))
+    return f"{value:.3g}" if value == 0 or abs(value) >= _TINY else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def since(at: datetime | None) -> str:

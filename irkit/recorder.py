@@ -51,17 +51,21 @@ class Source:
 
 
 def sources(settings: Settings, clock: Callable[[], datetime] = utc_now) -> tuple[Source, ...]:
-    """Return what the settings name; none of it is touched yet."""
+    """Return what the settings name, but for what they name in a way that cannot be used; nothing is touched yet."""
     docker, http, redis = settings.docker, settings.http, settings.redis
     containers = ContainerSampler(docker, clock)
-    found = [
-        Source("containers", str(docker), containers.look, ENGINE_DEADLINE_S, docker.configured),
-        Source("processes", str(docker), containers.processes, _PROCESSES_DEADLINE_S, docker.configured),
-    ]
-    if str(http):
+    found = (
+        []
+        if settings.problem_of("docker")
+        else [
+            Source("containers", str(docker), containers.look, ENGINE_DEADLINE_S, docker.configured),
+            Source("processes", str(docker), containers.processes, _PROCESSES_DEADLINE_S, docker.configured),
+        ]
+    )
+    if str(http) and not settings.problem_of("http"):
         look = partial(samples.health, http, clock)
         found.append(Source("health", str(http), look, http.timeout_s, http.configured))
-    if str(redis):
+    if str(redis) and not settings.problem_of("redis"):
         ask = partial(samples.redis, redis, clock)
         found.append(Source("redis", str(redis), ask, redis.timeout_s, redis.configured))
     return tuple(found)
@@ -114,6 +118,7 @@ def check(settings: Settings) -> None:
         raise InputError(f"[recorder] max_size_bytes is {limits.max_size_bytes}: too few to keep anything", hint=hint)
     if limits.auto_open:
         runbooks.load(settings.runbook).incident_type(limits.auto_open_type)
+        settings.refuse_unusable("http")
         if not settings.http.configured:
             hint = "set [http] health_url, so that a wrong guess of irkit's pages nobody"
             raise InputError("[recorder] auto_open needs to know the health endpoint for sure", hint=hint)

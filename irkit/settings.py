@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
-import stat
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from irkit.channel_sections import (
     AppriseTarget,
@@ -39,6 +36,7 @@ from irkit.sections import (
     Secret,
     SqliteTarget,
 )
+from irkit.setting_values import Problem, build, open_secret, place, unknown
 
 __all__ = [
     "CollectSettings",
@@ -47,6 +45,7 @@ __all__ = [
     "HeapsTarget",
     "HostTarget",
     "HttpTarget",
+    "Problem",
     "PrometheusTarget",
     "ProvidersTarget",
     "RecorderSettings",
@@ -91,7 +90,21 @@ class Settings:
     tickets: TicketsTarget = field(default_factory=TicketsTarget)
     apprise: AppriseTarget = field(default_factory=AppriseTarget)
     follow_up: FollowUpSettings = field(default_factory=FollowUpSettings)
+    problems: tuple[Problem, ...] = ()
     heap_folder: str = ""  # no section of irkit.toml: the home's, unless evidence is made aside
+
+    def problem_of(self, section: str) -> Problem | None:
+        """Return why a source may not be used as it is configured, None where it may."""
+        return next((one for one in self.problems if one.section == section and one.stops), None)
+
+    def refuse_unusable(self, *sections: str) -> None:
+        """Refuse what needs a source that is configured in a way that cannot be used.
+
+        Raises:
+            InputError: one of the sections is; the first of them is named.
+        """
+        for problem in filter(None, map(self.problem_of, sections)):
+            raise InputError(problem.sentence, hint=problem.hint)
 
     @property
     def heap_snapshots(self) -> Path:
@@ -124,8 +137,6 @@ _ENVIRONMENT = {
     "IRKIT_SQLITE_PATH": ("sqlite", "path"),
     "IRKIT_PROMETHEUS_URL": ("prometheus", "url"),
 }
-# looser than a URL parser, which a malformed URL with a password in it would escape
-_PASSWORD = re.compile(r"[^/@]*://[^/@]*:[^/@]+@")
 _PATHS = frozenset({("", "home"), ("", "runbook"), ("sqlite", "path"), ("recorder", "path"), ("pagerduty", "ca_file")})
 
 
@@ -135,33 +146,79 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     `IRKIT_CONFIG` names the file; else the nearest `irkit.toml` from `start` upward is taken; else defaults, with the
     incidents in the nearest `.irkit` folder upward, or in the user's own data folder.
     An environment variable wins over the file. Relative paths in the file are relative to the file.
+    What is wrong in one section is left out of it and told in `problems`: it only stops what needs that section.
 
     Raises:
-        InputError: the file is missing, malformed, has an unknown key or a wrong type, or holds a password while
-            others may read it; file, line and key are named.
+        InputError: the file is missing or malformed, or a key at its head is unknown, of a wrong type, or holds a
+            password while others may read the file; file, line and key are named.
     """
     environ = os.environ if environ is None else environ
     start = Path.cwd() if start is None else start
     config = _find_config(start, environ)
     table = _read(config) if config else {}
     values: dict[str, dict[str, Any]] = {section: {} for section in ("", *_SECTIONS)}
+    problems: list[Problem] = []
     for key, value in table.items():
-        section = key if isinstance(value, dict) else ""
-        if section not in values or (not section and key not in _TOP_LEVEL):
-            raise _unknown(config, key, [*_TOP_LEVEL, *filter(None, values)])
-        values[section].update(value if section else {key: value})
+        if key in _TOP_LEVEL and not isinstance(value, dict):
+            values[""][key] = value
+        elif key in _SECTIONS and isinstance(value, dict):
+            values[key].update(value)
+        elif key in _SECTIONS or isinstance(value, dict):
+            problems.append(_no_section(config, key))
+        else:
+            raise unknown(config, key, [*_TOP_LEVEL, *_SECTIONS])
+    problems += _shared_secrets(config, values)
     for name, (section, key) in _ENVIRONMENT.items():
         if environ.get(name):
             values[section][key] = environ[name]
     base = config.parent if config else start
-    built = {name: _build(cls, values[name], name, config, environ, base) for name, cls in _SECTIONS.items()}
-    top = _build(_Top, values[""], "", config, environ, base)
+    built: dict[str, Any] = {}
+    for name, cls in _SECTIONS.items():
+        unused = {one.key for one in problems if one.section == name}
+        built[name], wrong = build(cls, values[name], name, config, environ, unused)
+        problems += [one if name in SOURCES else replace(one, stops=False) for one in wrong]
+    top, wrong = build(_Top, values[""], "", config, environ)
+    for one in wrong:
+        raise InputError(one.sentence, hint=one.hint)
+    if any(one.section == "redact" for one in problems):
+        built["redact"] = RedactSettings(addresses=True)  # rather too much than what was asked to be taken out
+    built = {name: _rooted(target, name, base) for name, target in built.items()}
+    top = _rooted(top, "", base)
     home = top.home or (config.parent / HOME_NAME if config else _default_home(start, environ))
     store_url = Secret(top.store_url) if top.store_url else None
     runbook = Path(top.runbook) if top.runbook else None
-    settings = Settings(Path(home), config, store_url, runbook, top.service, **built)
-    _refuse_shared_secrets(settings, table)
-    return settings
+    return Settings(Path(home), config, store_url, runbook, top.service, problems=tuple(problems), **built)
+
+
+def _no_section(config: Path | None, key: str) -> Problem:
+    """Say that a section is none, or no table; the one that is likely meant is not looked for in the runbook then."""
+    known = [*_TOP_LEVEL, *_SECTIONS]
+    error = unknown(config, key, known)
+    near = next(iter(get_close_matches(key, _SECTIONS, n=1)), key)
+    return Problem(near, key, str(error), error.hint, stops=near in SOURCES)
+
+
+def _shared_secrets(config: Path | None, values: dict[str, dict[str, Any]]) -> Iterator[Problem]:
+    """Tell of each password in a file that others can read; `env:NAME` keeps it out of the file altogether.
+
+    Raises:
+        InputError: it is the store's, which everything needs.
+    """
+    for section, key in (*_URLS, *_CREDENTIALS):
+        if not config or not open_secret(config, values[section].get(key, ""), whole=(section, key) in _CREDENTIALS):
+            continue
+        name = f"{section}.{key}".lstrip(".")
+        sentence = f"{place(config, name)} holds a password and the file is readable by others"
+        hint = f'chmod 600 {config}, or write {key} = "env:NAME"'
+        if not section:
+            raise InputError(sentence, hint=hint)
+        yield Problem(section, key, sentence, hint, stops=section in SOURCES)
+
+
+def _rooted(target: Any, section: str, base: Path) -> Any:  # noqa: ANN401 (one of the section classes)
+    """Return a section with its relative paths taken from a folder."""
+    paths = {key: getattr(target, key) for of, key in _PATHS if of == section}
+    return replace(target, **{key: str((base / Path(it).expanduser()).absolute()) for key, it in paths.items() if it})
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +229,6 @@ class _Top:
     service: str = ""
 
 
-_NAMED_TEXTS: Any = tuple[tuple[str, str], ...]
 _SECTIONS: dict[str, type] = {
     "docker": DockerTarget,
     "http": HttpTarget,
@@ -192,6 +248,8 @@ _SECTIONS: dict[str, type] = {
     "apprise": AppriseTarget,
     "follow_up": FollowUpSettings,
 }
+# what is looked at or acted on: with a wrong setting it could be another's, so it is not used at all
+SOURCES = frozenset({"docker", "http", "redis", "sqlite", "database", "prometheus", "providers"})
 # what is a credential whole, where those of the other sections are only so with a password in them
 _CREDENTIALS = (
     ("pagerduty", "routing_key"),
@@ -251,80 +309,6 @@ def _read(config: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         msg = f"{config} is not valid TOML: {error}"
         raise InputError(msg, hint="correct that line; values with spaces or colons need quotes") from None
-
-
-def _build(  # noqa: PLR0913, PLR0917 (one call site; the parts of an error message)
-    cls: type, given: dict[str, Any], section: str, config: Path | None, environ: Mapping[str, str], base: Path
-) -> Any:  # noqa: ANN401 (one of the section classes)
-    hints = get_type_hints(cls)
-    known = [f.name for f in fields(cls) if f.name != "configured"]
-    made: dict[str, Any] = {}
-    for key, raw in given.items():
-        if key not in known:
-            raise _unknown(config, f"{section}.{key}" if section else key, known)
-        made[key] = _convert(raw, hints[key], f"{section}.{key}".lstrip("."), config, environ)
-        if (section, key) in _PATHS and made[key]:
-            made[key] = str((base / Path(made[key]).expanduser()).absolute())
-    if "configured" in hints and made:
-        made["configured"] = True
-    return cls(**made)
-
-
-def _convert(raw: Any, wanted: Any, key: str, config: Path | None, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
-    """Check one value against its field's type; `env:NAME` is read from the environment first."""
-    if isinstance(raw, str) and raw.startswith("env:"):
-        name = raw.removeprefix("env:")
-        if name not in environ:
-            msg = f"{_place(config, key)} wants the environment variable {name}, which is not set"
-            raise InputError(msg, hint=f"export {name}, or write the value in {CONFIG_NAME}")
-        raw = environ[name]
-    if isinstance(wanted, UnionType):
-        wanted = get_args(wanted)[0]
-    numeric = wanted in (int, float)
-    if wanted is Secret and isinstance(raw, str):
-        return Secret(raw)
-    if wanted == tuple[str, ...] and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
-        return tuple(raw)
-    if wanted == _NAMED_TEXTS and isinstance(raw, dict) and all(isinstance(item, str) for item in raw.values()):
-        return tuple((name, _convert(item, str, f"{key}.{name}", config, environ)) for name, item in raw.items())
-    if numeric and isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw < float("inf"):
-        if wanted is float or isinstance(raw, int):
-            return wanted(raw)
-    elif wanted in (str, bool) and type(raw) is wanted:
-        return raw
-    expected = {int: "a whole number above 0", float: "a number above 0", str: "a string", Secret: "a string"}
-    expected |= {_NAMED_TEXTS: "a table of strings", bool: "true or false"}
-    msg = f"{_place(config, key)} should be {expected.get(wanted, 'a list of strings')}, not {type(raw).__name__}"
-    raise InputError(msg, hint=f"correct {key}; the README lists every setting")
-
-
-def _place(config: Path | None, key: str) -> str:
-    if config is None:
-        return f"the setting {key}"
-    leaf = re.compile(rf"\s*\[?{re.escape(key.rpartition('.')[2])}\b")
-    lines = config.read_text(encoding="utf-8").splitlines()
-    line = next((number for number, text in enumerate(lines, 1) if leaf.match(text)), 1)
-    return f"{config}:{line}: {key}"
-
-
-def _unknown(config: Path | None, key: str, known: list[str]) -> InputError:
-    near = get_close_matches(key.rpartition(".")[2], known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
-    return InputError(f"{_place(config, key)} is not a setting irkit knows", hint=hint)
-
-
-def _refuse_shared_secrets(settings: Settings, table: Mapping[str, Any]) -> None:
-    """Refuse a password in a file that others can read; `env:NAME` keeps it out of the file altogether."""
-    if settings.source is None or not settings.source.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        return
-    for section, key in (*_URLS, *_CREDENTIALS):
-        given = table.get(section, {}).get(key, "") if section else table.get(key, "")
-        texts = given.values() if isinstance(given, dict) else [given]
-        written = [raw for raw in texts if isinstance(raw, str) and raw and not raw.startswith("env:")]
-        if any((section, key) in _CREDENTIALS or _PASSWORD.match(raw) for raw in written):
-            name = f"{section}.{key}".lstrip(".")
-            msg = f"{_place(settings.source, name)} holds a password and the file is readable by others"
-            raise InputError(msg, hint=f'chmod 600 {settings.source}, or write {key} = "env:NAME"')
 
 
 def dump_target(target: object) -> dict[str, object]:

@@ -50,9 +50,10 @@ def targets(runbook: Runbook) -> Targets:
 def with_runbook_defaults(settings: Settings, runbook: Runbook, base: Path | None = None) -> Settings:
     """Return the settings with every unset target read from the runbook; such targets stay `configured=False`.
 
+    One that is configured in a way that cannot be used stays unset: what the runbook names may be another's.
     A relative SQLite path is taken from `base`, by default the folder of `irkit.toml`, else the working directory.
     """
-    found = targets(runbook)
+    found = _but_for(settings, targets(runbook))
     if base is None:
         base = settings.source.parent if settings.source else Path.cwd()
     sqlite_path = str((base / found.sqlite_path).absolute()) if found.sqlite_path else ""
@@ -67,6 +68,15 @@ def with_runbook_defaults(settings: Settings, runbook: Runbook, base: Path | Non
         ),
         sqlite=replace(settings.sqlite, path=settings.sqlite.path or sqlite_path),
     )
+
+
+def _but_for(settings: Settings, found: Targets) -> Targets:
+    """Return what a runbook points at without what is configured wrongly."""
+    if settings.problem_of("http"):
+        found = replace(found, health_url="")
+    if settings.problem_of("redis"):
+        found = replace(found, redis_url=Secret(""), ratelimit_pattern="")
+    return replace(found, sqlite_path="") if settings.problem_of("sqlite") else found
 
 
 def _scripts(runbook: Runbook) -> Iterator[str]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from irkit.doctor import Check
     from irkit.report.standing import Standing
     from irkit.runbook_reader import Problem
+    from irkit.service_names import Idle
 
 _OUTCOME_STYLE = {
     Outcome.COLLECTED: "green",
@@ -193,16 +194,17 @@ def _named_only(diagnosis: Diagnosis, state: VerdictState) -> Text:
     return Text.assemble((f"{state.value}: ", _VERDICT_STYLE[state]), _plain(", ".join(names) or "none"))
 
 
-def next_steps(
+def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of the incident)
     incident: Incident,
     diagnosis: Diagnosis,
     runbook: Runbook,
     stands: Standing,
     commands: Callable[[IncidentType], Mapping[int, str]] = lambda _: {},
+    idle: Sequence[Idle] = (),
 ) -> RenderableType:
     """Return what the runbook says to do for the likeliest type, and what of the incident's own record is due.
 
-    `commands` names those of ours that do a type's steps, by the steps' numbers.
+    `commands` names those that do a type's steps, by the steps' numbers; `idle` are the containers that do not run.
     """
     found = [item for item in diagnosis.ranking if item.supporting]
     slug = found[0].incident_type if found else incident.type
@@ -219,8 +221,23 @@ def next_steps(
     if onset and incident.started_at is None and onset < incident.noticed_at:
         lines.append(Text(f"The evidence shows it since {format_time(onset)}; to record that:"))
         lines.append(_typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"))
+    lines.extend(_to_start(incident, idle))
     lines.extend(_due(incident, stands, commands(stands.kind) if stands.kind else {}))
     return Group(*lines)
+
+
+def _to_start(incident: Incident, idle: Sequence[Idle]) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    if incident.resolved_at is None and incident.mitigated_at is None:
+        for name in dict.fromkeys(one.name for one in idle):
+            lines.append(_plain(f"{name} is not running; see its last lines, then start it:"))
+            lines.append(_typed(visible(f"irkit act {incident.id} restart {name}")))
+    return lines
+
+
+def idle_lines(idle: Sequence[Idle]) -> list[RenderableType]:
+    """Return one line for each container that does not run, for the head of what is shown."""
+    return [_plain(f"{one.sentence}.", "bold red") for one in idle]
 
 
 def _steps(
@@ -242,7 +259,7 @@ def _steps(
         lines.append(Text(f"It is filed as {incident.type}. Where that is wrong:", "dim"))
         lines.append(_typed(f"irkit amend {one} type {kind.slug}"))
         return lines
-    if any(commands.values()):
+    if any(one.startswith("irkit act ") for one in commands.values()):
         lines.append(Text("Each `irkit act` shows its plan, and does it with --apply.", "dim"))
     lines.append(Text('What you do by hand, record; --failed "why" in place of --done where it did not help:', "dim"))
     lines.append(_typed(f"irkit step {one} NUMBER --done"))

@@ -29,9 +29,11 @@ _WORDS = {
 def plan_view(plan: Plan, now: datetime) -> RenderableType:
     """Return who is told in which order, how and when, how far that is, and the words of the next message."""
     rows = table("step", "when", "is", "whom, by the runbook, and how")
-    for rung, state in zip(plan.rungs, plan.states, strict=True):
+    for rung, state, way in zip(plan.rungs, plan.states, plan.ways, strict=True):
         when = f"{format_duration(rung.after)} unanswered" if rung.number > 1 else "at once"
-        whom = plain(f"{rung.role or 'whoever reads it'}: {rung.wording}")
+        whom = plain(f"{rung.role or 'no role'}: {rung.wording}")
+        if way and way != rung.channel:
+            whom.append(f" (told by {way} in its stead)", "yellow")
         whom.append(f" → {rung.channel}" if rung.channel else f"\n{rung.lacks}", "green" if rung.channel else "yellow")
         rows.add_row(str(rung.number), when, _WORDS[state] if state else "", whom)
     parts: list[RenderableType] = [Text(f"Nothing is sent. {plan.incident.label}, {plan.severity.name}"), rows]

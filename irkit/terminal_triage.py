@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -28,11 +28,14 @@ _SENTENCE_CHARS = 900
 _SURE = (Conclusion.ONE, Conclusion.COMBINATION)
 
 
-def triage_view(incident: Incident, told: Triage, ahead: Outlook, runbook: Runbook) -> RenderableType:
-    """Return the conclusion, the contenders with every weight, and the cheapest check that is left."""
+def triage_view(
+    incident: Incident, told: Triage, ahead: Outlook, runbook: Runbook, head: Sequence[RenderableType] = ()
+) -> RenderableType:
+    """Return the conclusion, the contenders with every weight, and the cheapest check left; `head` comes first."""
     titles = {item.slug: item.title for item in runbook.incident_types} | {NONE_OF_THESE: "None of these"}
     parts: list[RenderableType] = [
         Text.assemble((incident.label, "bold"), "  ", _plain(incident.title)),
+        *head,
         Text(f"\n{told.sentence}", "bold" if told.conclusion in _SURE else "bold yellow"),
     ]
     parts += [_plain(f"{titles[one.cause]} explains what was found of {titles[one.effect]}: {one.why}.") for one in
@@ -64,8 +67,9 @@ def _contender(item: Hypothesis, titles: dict[str, str]) -> RenderableType:
     table.add_column("speaks", no_wrap=True)
     table.add_column("counts", no_wrap=True, justify="right")
     table.add_column("symptom, and what the evidence says", overflow="fold", ratio=1)
-    against = "" if item.incident_type == NONE_OF_THESE else "not "
-    groups = (("for", "+", item.supporting), ("against", against, item.refuting), ("missing", "up to ", item.missing))
+    groups = (("for", "+", item.supporting), ("against", "0 of ", item.refuting), ("missing", "up to ", item.missing))
+    if item.incident_type == NONE_OF_THESE:  # for which a symptom speaks by not being there
+        groups = (("clear", "+", item.supporting), ("found", "", item.refuting), ("unknown", "up to ", item.missing))
     for speaks, sign, findings in groups:
         for one in findings:
             said = Text.assemble((visible(one.title), "bold"), "  ", _plain(one.verdict.sentence, "dim"))
@@ -114,9 +118,8 @@ def _arrow(advice: str) -> str:
 
 def _worth(item: ValuedCheck, symptoms: dict[str, str]) -> str:
     named = ", ".join(symptoms[slug] for slug in item.check.symptoms)
-    turn = f", which {item.could}" if item.could else ""
     how = "look by hand" if item.check.name == BY_HAND else f"collect {item.check.name} again"
-    return f"{how} for {named}: they would then be {item.low:.2f} to {item.high:.2f} apart{turn}"
+    return f"{how} for {named}: {item.range_told}"
 
 
 def _all(item: Hypothesis) -> tuple[Finding, ...]:

@@ -22,7 +22,7 @@ from irkit.reach import window_of
 from irkit.runbook import Runbook
 from irkit.settings import Settings
 from irkit.steps import began_anew, is_attempt
-from irkit.targets import targets, with_runbook_defaults
+from irkit.targets import with_runbook_defaults
 
 if TYPE_CHECKING:
     from irkit.collect import Progress
@@ -254,21 +254,15 @@ def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagn
     """
     from irkit import next_check
     from irkit.diagnose import registered
+    from irkit.service_names import places_of
     from irkit.triage import triage as weigh
 
     settings = settings or load_settings()
     runbook, found = load_runbook(settings), diagnosis(evidence, settings=settings)
     detectors = {item.slug: item for item in registered()}
-    places = _places(runbook, settings)
+    places = places_of(runbook, settings, evidence)
     ahead = next_check.outlook(found.findings, evidence, runbook, detectors, CollectorCosts(), places=places)
     return found, weigh(found.findings, runbook), ahead
-
-
-def _places(runbook: Runbook, settings: Settings) -> dict[str, str]:
-    """Return the addresses that the runbook's commands name, with those that are configured in their stead."""
-    own = targets(runbook)
-    named = {own.health_url: settings.http.health_url, own.sqlite_path: settings.sqlite.path}
-    return {place: configured for place, configured in named.items() if place and configured}
 
 
 def newest_open(*, settings: Settings | None = None) -> Incident:
@@ -297,6 +291,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
     from irkit.action_items import of_timelines
     from irkit.later import later_bundles
     from irkit.loaded import loaded
+    from irkit.service_names import places_of
 
     settings, read = settings or load_settings(), loaded(evidence)
     held = store(settings)
@@ -317,7 +312,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         now=utc_now(),
         others=others,
         costs=CollectorCosts(),
-        places=_places(load_runbook(settings), settings),
+        places=places_of(load_runbook(settings), settings, evidence),
         past_items=of_timelines({one.id: timelines[one.id] for one in others}),
         earlier=over_before(incident, settings=settings),
     )

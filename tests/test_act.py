@@ -167,7 +167,7 @@ def test_the_steps_of_a_type_have_their_commands(store: Store) -> None:
     told = {slug: [line.command for line in lines] for slug, lines in kinds.items()}
     assert told["api-unresponsive"][0] == "irkit act 42 restart SERVICE"
     assert told["api-unresponsive"][2] == "irkit act 42 scale jarvis-api 3"
-    assert told["memory-leak"][0] == "irkit memory monitor --pid PID"
+    assert told["memory-leak"][0] == "irkit memory snapshot --pid PID --incident 42"
     assert told["memory-leak"][2] == "", "a deployment is by hand"
     assert {line.state for lines in kinds.values() for line in lines} == {"pending"}
 

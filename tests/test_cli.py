@@ -318,3 +318,28 @@ def test_resolving_what_nothing_on_record_mended_says_so(irkit: Run) -> None:
     assert "it crashed again" in said.err
     assert irkit("note", "42", "--repair", "rolled back to 1.4").code == 0
     assert "did not help" not in irkit("resolve", "42", "rolled back").err
+
+
+def test_a_setting_that_cannot_be_used_stops_only_what_needs_it(irkit: Run, tmp_path: Path) -> None:
+    file = tmp_path / "irkit.toml"
+    file.write_text(
+        file.read_text().replace('url = "redis://127.0.0.1:9/0"', 'url = "env:NO_SUCH_URL"')
+        + '[pagerduty]\nrouting_key = "env:NO_SUCH_KEY"\n[slack]\nwebhook_url = "https://hooks.example/T/B/X"\n'
+        "[email]\nto = 5\n"
+    )
+    file.chmod(0o644)
+    said = opened(irkit)
+    assert said.code == 0
+    assert "holds a password and the file is readable by others; until then [slack] may reach nobody" in said.err
+    assert said.err.count("NO_SUCH_URL, which is not set; until then irkit leaves alone what [redis] names") == 1
+    assert "1 more of the settings cannot be used" in said.err
+    assert irkit("list").code == irkit("note", "42", "looked at the logs").code == 0
+    said = irkit("collect", "42")
+    assert "redis-info" in said.err  # a source that could not be looked at
+    assert "NO_SUCH_URL" in " ".join(said.out.split())
+    said = irkit("act", "42", "flush-cache")
+    assert (said.code, "irkit: " in said.err) == (2, True)
+    assert "NO_SUCH_URL" in said.err.splitlines()[-2]
+    assert "NO_SUCH_URL" not in irkit("act", "42", "integrity-check").err.splitlines()[-1]
+    assert irkit("escalate", "42", "--dry-run").code != 2
+    assert irkit("--help").err == ""

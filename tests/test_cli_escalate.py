@@ -134,9 +134,9 @@ def test_the_doctor_finds_a_channel_half_configured_and_words_of_nobody(irkit: R
     assert "the runbook names what irkit has no channel for: Carrier pigeon" in found["runbook's words"].sentence
 
 
-def test_a_secret_in_a_file_others_can_read_is_refused(with_channels: Run, tmp_path: Path) -> None:
+def test_a_secret_in_a_file_others_can_read_is_not_used(with_channels: Run, tmp_path: Path) -> None:
     (tmp_path / "irkit.toml").chmod(0o644)
     said = with_channels("list")
-    assert said.code == 2
+    assert said.code != 2
     assert "slack.webhook_url holds a password and the file is readable by others" in said.err
     assert "made-up-secret" not in said.err

@@ -160,3 +160,16 @@ def test_the_command_says_it_and_its_exit_code_too(irkit: Run, tmp_path: Path) -
     assert "broken" in said.out
     assert "see what is broken" in said.out
     assert [path.name for path in tmp_path.iterdir()] == ["irkit.toml"]
+
+
+def test_each_setting_that_cannot_be_used_is_told_and_the_rest_is_checked(examined: Examined) -> None:
+    text = "[pagerduty]\nrouting_key = 'env:NO_SUCH_KEY'\n[slack]\nwebhook_url = 7\n[collect]\ndeadline_s = 'x'\n"
+    checks = examined(text + "[http]\nhealth_url = 80\n[redis]\nurl = 'redis://127.0.0.1:9/0'\n")
+    for name in ("[pagerduty] routing_key", "[slack] webhook_url", "[collect] deadline_s", "[http] health_url"):
+        assert checks[name].state is State.BROKEN
+    assert "NO_SUCH_KEY" in checks["[pagerduty] routing_key"].sentence
+    assert checks["pagerduty"].state is State.BROKEN
+    assert checks["http-health"].state is State.BROKEN
+    assert "should be a string" in checks["http-health"].sentence
+    assert checks["runbook"].state is State.OK
+    assert "nothing listens" in checks["redis-info"].sentence

@@ -187,6 +187,22 @@ def test_a_service_that_cannot_be_told_of_the_end_is_a_sentence(there: Lab, page
     assert escalate.follow(there.case, incident.id, Purpose.ACKNOWLEDGE, retry=True) == ("PagerDuty",)
 
 
+def test_a_service_that_never_took_the_alert_is_not_missed_at_its_end(
+    there: Lab, pagerduty: Paged, slack: Service
+) -> None:
+    server, incident = pagerduty[0], there.open()
+    server.misbehave = [Status(503)] * 8
+    assert escalate.climb(there.case, incident.id, 1).channel == "slack"
+    assert escalate.plan(there.case, incident.id).ways[0] == "slack"
+    assert escalate.follow(there.case, incident.id, Purpose.ACKNOWLEDGE) == ()
+    refused = there.open()
+    server.misbehave = [Status(400)]
+    assert escalate.climb(there.case, refused.id, 1).channel == "slack"
+    said = len(there.words(refused))
+    assert escalate.follow(there.case, refused.id, Purpose.ACKNOWLEDGE) == ()
+    assert len(there.words(refused)) == said, "nothing is sent to whom the incident is unknown"
+
+
 def test_what_was_reopened_is_told_anew(there: Lab, pagerduty: Paged) -> None:
     incident = there.open()
     escalate.climb(there.case, incident.id, 1)

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from irkit.diagnose import diagnose
 from irkit.model import CollectorRun, Finding, Outcome, Verdict, VerdictState
-from irkit.next_check import BY_HAND, BY_HAND_COST, Check, gap_range, least_lead, next_checks, outlook, possible_checks
+from irkit.next_check import (
+    BY_HAND,
+    BY_HAND_COST,
+    Check,
+    ValuedCheck,
+    gap_range,
+    least_lead,
+    next_checks,
+    outlook,
+    possible_checks,
+)
 from irkit.triage import NONE_OF_THESE, contenders
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 from tests.test_triage import CLEAR, DOWN, FOUND, RUNBOOK, TYPES, UNKNOWN, VERDICTS, findings, found
@@ -196,3 +206,19 @@ def test_nothing_unknown_leaves_no_check() -> None:
     assert (ahead.checks, ahead.unknown, ahead.settled) == ((), 0, True)
     assert ahead.first == "api-unresponsive"
     assert found().state is VerdictState.FOUND
+
+
+def test_what_a_check_could_do_to_the_lead_is_said_in_words() -> None:
+    check = Check("look", ("p95-latency",), 1)
+    assert ValuedCheck(check, -0.4, 0.53).range_told == (
+        "the first would lead by 0.53 at best, and at worst be 0.40 behind"
+    )
+    assert ValuedCheck(check, -1e-12, 0.4).range_told == "the first would lead by 0.40 at best, and at worst be level"
+    assert ValuedCheck(check, 0.19, 0.59).range_told == "the first would lead by 0.59 at best, and by 0.19 at worst"
+
+
+def test_a_snapshot_that_nobody_took_is_not_collected_again() -> None:
+    runs = RUNS | {"heap-snapshots": (Outcome.ABSENT, ("heap",))}
+    made = possible(Partly({"health": [{"verdict": "healthy", "status_code": 200}]}, runs))
+    assert "heap-snapshots" not in {item.name for item in made.values()}
+    assert "look at heap-snapshots" not in {item.command for item in made.values()}

@@ -70,3 +70,20 @@ def test_quoted_evidence_stays_on_one_line_and_steers_nothing() -> None:
     assert len(told) <= 162
     assert told.startswith("“a␊b␛[31m\\u202e")
     assert told.endswith("…”")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (3.96e7, "39\u202f600\u202f000"),
+        (1234.0, "1\u202f230"),
+        (999.4, "999"),
+        (15.31, "15.3"),
+        (0.0421, "0.0421"),
+        (0.0000042, "0.000004"),
+        (0.0, "0"),
+        (-25000.0, "-25\u202f000"),
+    ],
+)
+def test_a_figure_is_written_without_powers_of_ten(value: float, words: str) -> None:
+    assert phrase.figure(value) == words

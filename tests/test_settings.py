@@ -113,6 +113,22 @@ def test_a_named_file_is_taken_wherever_one_is(tmp_path: Path) -> None:
     ("text", "sentence", "hint"),
     [
         ('servce = "x"', "irkit.toml:1: servce is not a setting irkit knows", "did you mean service?"),
+        ("service = api", "is not valid TOML: Invalid value (at line 1", "quotes"),
+        ("home = 5", "irkit.toml:1: home should be a string, not int", "README"),
+        ("store_url = 'env:STORE'", "store_url wants the environment variable STORE", "export STORE"),
+    ],
+)
+def test_what_everything_needs_stops_everything(tmp_path: Path, text: str, sentence: str, hint: str) -> None:
+    with pytest.raises(InputError) as refused:
+        configured(tmp_path, text)
+    assert sentence in str(refused.value)
+    assert str(tmp_path) in str(refused.value)
+    assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "hint"),
+    [
         ("\n[redis]\nurll = 'x'", "irkit.toml:3: redis.urll is not a setting irkit knows", "did you mean url?"),
         ("[reddis]\nurl = 'x'", "irkit.toml:1: reddis is not a setting", "did you mean redis?"),
         ("[redis]\nconfigured = true", "redis.configured is not a setting", "known here"),
@@ -126,16 +142,50 @@ def test_a_named_file_is_taken_wherever_one_is(tmp_path: Path) -> None:
         ("[docker]\nservices = 'api'", "docker.services should be a list of strings, not str", "README"),
         ("[docker]\nservices = [1]", "docker.services should be a list of strings", "README"),
         ("redis = 5", "irkit.toml:1: redis is not a setting", "redis"),
-        ("service = api", "is not valid TOML: Invalid value (at line 1", "quotes"),
         ("[redis]\nurl = 'env:CACHE_URL'", "redis.url wants the environment variable CACHE_URL", "export CACHE_URL"),
     ],
 )
 def test_a_wrong_setting_names_file_line_and_key(tmp_path: Path, text: str, sentence: str, hint: str) -> None:
-    with pytest.raises(InputError) as refused:
-        configured(tmp_path, text)
-    assert sentence in str(refused.value)
-    assert str(tmp_path) in str(refused.value)
-    assert hint in refused.value.hint
+    (problem,) = configured(tmp_path, text).problems
+    assert sentence in problem.sentence
+    assert str(tmp_path) in problem.sentence
+    assert hint in problem.hint
+
+
+def test_a_wrong_setting_stops_what_needs_it_alone(tmp_path: Path) -> None:
+    settings = configured(
+        tmp_path,
+        "[pagerduty]\nrouting_key = 'env:NO_SUCH_KEY'\nca_file = 'own.pem'\n[http]\nhealth_url = 80\nprobes = 4\n"
+        "[collect]\ndeadline_s = 'long'\nwindow_minutes = 5\n[sqlite]\npath = 'shop.db'",
+    )
+    assert [(one.section, one.key, one.stops) for one in settings.problems] == [
+        ("http", "health_url", True),
+        ("collect", "deadline_s", False),
+        ("pagerduty", "routing_key", False),
+    ]
+    assert (settings.collect.deadline_s, settings.collect.window_minutes) == (10.0, 5.0)
+    assert (settings.pagerduty.configured, settings.pagerduty.routing_key.reveal()) == (True, "")
+    settings.refuse_unusable("sqlite", "docker")
+    with pytest.raises(InputError, match=r"irkit\.toml:5: http\.health_url should be a string") as refused:
+        settings.refuse_unusable("sqlite", "http")
+    assert "README" in refused.value.hint
+
+
+def test_a_limit_that_is_wrong_keeps_its_default_and_the_source_stays(tmp_path: Path) -> None:
+    settings = configured(tmp_path, "[http]\nhealth_url = 'http://shop/'\nprobes = 'three'")
+    assert (settings.http.probes, settings.problem_of("http")) == (3, None)
+
+
+@pytest.mark.parametrize("text", ["[redact]\naddresses = 'yes'", "[redact]\nadresses = true"])
+def test_what_cannot_be_read_of_redaction_takes_out_too_much_rather_than_too_little(tmp_path: Path, text: str) -> None:
+    settings = configured(tmp_path, text)
+    assert settings.redact.addresses
+    assert "are taken out of evidence" in settings.problems[0].effect
+
+
+def test_a_section_that_is_spelt_wrongly_stops_the_one_that_is_meant(tmp_path: Path) -> None:
+    settings = configured(tmp_path, "[reddis]\nurl = 'redis://cache'")
+    assert settings.problem_of("redis") is not None
 
 
 def test_a_file_that_is_not_text_is_a_sentence(tmp_path: Path) -> None:
@@ -159,19 +209,28 @@ def test_a_secret_comes_from_the_environment_by_name(tmp_path: Path) -> None:
         "[redis]\nurl = 'redis://u:hunter2@cache:not-a-port'",
         "[http]\nhealth_url = 'http://u:hunter2@shop/health'",
         "[prometheus]\nurl = 'http://u:hunter2@watch:9090'",
-        "store_url = 'postgresql://u:hunter2@db/x'",
     ],
 )
-def test_a_password_in_a_file_others_may_read_is_refused_and_not_repeated(tmp_path: Path, text: str, mode: int) -> None:
+def test_a_password_in_a_file_others_may_read_is_neither_used_nor_told(tmp_path: Path, text: str, mode: int) -> None:
     path = tmp_path / "irkit.toml"
     path.write_text(text)
     path.chmod(mode)
+    (problem,) = load(tmp_path, ENVIRONMENT).problems
+    assert "holds a password and the file is readable by others" in problem.sentence
+    assert "chmod 600" in problem.hint
+    assert "hunter2" not in f"{problem}"
+    assert load(tmp_path, ENVIRONMENT).problem_of(problem.section) == problem
+    path.chmod(0o600)
+    assert load(tmp_path, ENVIRONMENT).problems == ()
+
+
+def test_the_store_s_password_in_a_file_others_may_read_stops_everything(tmp_path: Path) -> None:
+    path = tmp_path / "irkit.toml"
+    path.write_text("store_url = 'postgresql://u:hunter2@db/x'")
+    path.chmod(0o644)
     with pytest.raises(InputError, match="holds a password and the file is readable by others") as refused:
         load(tmp_path, ENVIRONMENT)
-    assert "chmod 600" in refused.value.hint
     assert "hunter2" not in f"{refused.value}{refused.value.hint}"
-    path.chmod(0o600)
-    load(tmp_path, ENVIRONMENT)
 
 
 @pytest.mark.parametrize("text", ["[redis]\nurl = 'redis://cache:6379/0'", "[http]\nhealth_url = 'http://h:80/a:b@c'"])
@@ -179,7 +238,7 @@ def test_a_url_without_a_password_may_be_read_by_all(tmp_path: Path, text: str) 
     path = tmp_path / "irkit.toml"
     path.write_text(text)
     path.chmod(0o644)
-    load(tmp_path, ENVIRONMENT)
+    assert load(tmp_path, ENVIRONMENT).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -212,8 +271,8 @@ def test_settings_show_no_secret(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("queries", ["'up'", "['up']", "{ up = 1 }", "{ up = { now = 'up' } }"])
 def test_queries_are_a_table_of_strings(tmp_path: Path, queries: str) -> None:
-    with pytest.raises(InputError, match=r"irkit\.toml:2: prometheus\.queries should be a table of strings"):
-        configured(tmp_path, f"[prometheus]\nqueries = {queries}")
+    (problem,) = configured(tmp_path, f"[prometheus]\nqueries = {queries}").problems
+    assert "irkit.toml:2: prometheus.queries should be a table of strings" in problem.sentence
 
 
 @pytest.mark.parametrize("section", ["docker", "http", "redis", "sqlite", "prometheus", "host"])
@@ -231,8 +290,8 @@ def test_a_target_survives_the_way_to_the_collecting_process(tmp_path: Path, sec
 def test_the_host_is_made_of_the_others_and_not_configured(tmp_path: Path) -> None:
     settings = configured(tmp_path, "[sqlite]\npath = 'x.db'")
     assert (settings.host.home, settings.host.sqlite) == (str(settings.home), settings.sqlite)
-    with pytest.raises(InputError, match="host is not a setting irkit knows"):
-        configured(tmp_path, "[host]\nhome = '/'")
+    (problem,) = configured(tmp_path, "[host]\nhome = '/'").problems
+    assert "host is not a setting irkit knows" in problem.sentence
 
 
 def test_the_nearest_irkit_folder_is_the_home_where_no_file_says_otherwise(tmp_path: Path) -> None:

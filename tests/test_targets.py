@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from irkit.runbook import Runbook, load, parse
-from irkit.settings import HttpTarget, RedisTarget, Secret, Settings, SqliteTarget
+from irkit.settings import HttpTarget, Problem, RedisTarget, Secret, Settings, SqliteTarget
 from irkit.targets import Targets, targets, with_runbook_defaults
 
 HOME = Path("/nowhere")
@@ -100,3 +100,11 @@ def test_a_relative_path_is_taken_from_the_folder_of_the_settings(
     configured = with_runbook_defaults(Settings(HOME, source=Path("/srv/ops/irkit.toml")), load())
     assert configured.sqlite.path == "/srv/ops/data/jarvis.db"
     assert with_runbook_defaults(Settings(HOME), load()).sqlite.path == str(tmp_path / "data/jarvis.db")
+
+
+@pytest.mark.parametrize("section", ["http", "redis", "sqlite"])
+def test_what_is_configured_wrongly_is_not_looked_for_in_the_runbook(section: str) -> None:
+    wrong = Settings(HOME, problems=(Problem(section, "url", "it is no string", "correct it"),))
+    found = with_runbook_defaults(wrong, load(), Path("/srv"))
+    named = {one for one in ("http", "redis", "sqlite") if str(getattr(found, one))}
+    assert named == {"http", "redis", "sqlite"} - {section}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from irkit.charts import svg
 from irkit.charts.strip import Milestone, Point
+from irkit.phrase import figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,7 +86,7 @@ class Levels:
             values = [point.value for point in lane.points]
             told = (values[0], min(values), max(values), values[-1])
             turns = ", ".join(f"{one.word} {one.at:%H:%M:%S}" for one in lane.turns) or "none"
-            made.append((lane.name, *(f"{value:.3g} {lane.unit}" for value in told), turns))
+            made.append((lane.name, *(f"{figure(value)} {lane.unit}" for value in told), turns))
         return columns, tuple(made)
 
     def svg(self, width: int = 960) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from irkit.charts import svg
+from irkit.phrase import figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +53,7 @@ class StackedBars:
 
     def rows(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
         """Return the picture as a table: column names, and a row of texts a part."""
-        made = tuple((bar.name, part.label, f"{part.value:.3g}") for bar in self.bars for part in bar.parts)
+        made = tuple((bar.name, part.label, figure(part.value)) for bar in self.bars for part in bar.parts)
         return ("Bar", "Part", "Value"), made
 
     def svg(self, width: int = 960) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from irkit.charts import svg
+from irkit.phrase import figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -144,7 +145,7 @@ class IncidentStrip:
                 made += [(bar.at, lane.name, _counted(bar, lane)) for bar in lane.bars if bar.failed]
             elif isinstance(lane, LineLane):
                 highest = sorted(lane.points, key=lambda point: -point.value)[:1]
-                made += [(p.at, f"{lane.name}, highest", f"{p.value:.3g} {lane.unit}") for p in highest]
+                made += [(p.at, f"{lane.name}, highest", f"{figure(p.value)} {lane.unit}") for p in highest]
             else:
                 made += [(mark.at, lane.name, mark.label) for mark in lane.marks if mark.bad]
         made.sort(key=lambda row: row[0])

@@ -164,6 +164,12 @@ def _by_time(tallies: Mapping[str, _Tally]) -> list[dict[str, object]]:
     return sorted(gaps, key=lambda gap: str(gap["started_at"]))
 
 
+def _clock(gap: Mapping[str, object]) -> str:
+    """Return when a gap ended: what was missed by then may have been seen again since."""
+    ended = gap["ended_at"]
+    return f"{ended:%H:%M:%S} UTC" if isinstance(ended, datetime) else str(ended)
+
+
 def _sentences(tallies: Mapping[str, _Tally], window: Window) -> Iterator[str]:
     """Say what a reader of the histories must know that they do not show themselves."""
     for source, tally in tallies.items():
@@ -173,7 +179,8 @@ def _sentences(tallies: Mapping[str, _Tally], window: Window) -> Iterator[str]:
             yield f"the recorder kept nothing for {format_duration(lost)} of {format_duration(window.duration)}"
         elif counted:
             missed = sum(int(str(gap["missed"])) for gap in counted)
-            yield f"{source} was missed {missed} times of {missed + tally.samples}, at last: {counted[-1]['reason']}"
+            looks, last = missed + tally.samples, counted[-1]
+            yield f"{source} was missed {missed} times of {looks}, last at {_clock(last)}: {last['reason']}"
         if _step(tally) > 1:
             yield f"of {source}, one sample in {_step(tally)} is given"
 

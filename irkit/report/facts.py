@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from irkit import logs
 from irkit.loaded import loaded
+from irkit.log_formats import says_answered
 from irkit.model import Window
 from irkit.phrase import count
 from irkit.records import values_of
@@ -263,7 +264,8 @@ def last_words(view: View, service: str, until: datetime | None, *, oom_killed: 
     chosen = severe or plain_records(None if errors is None else errors.tail(1))
     if not chosen and not oom_killed:
         lines = _last_of(view.table("logs"), service, until)
-        chosen = plain_records(None if lines is None else lines.tail(1))
+        # what it answered well just before its end says nothing of why
+        chosen = [] if lines is None else plain_records(lines[~lines["line"].map(says_answered).astype(bool)].tail(1))
     if not chosen:
         return None
     [entry] = chosen

@@ -83,6 +83,11 @@ def _joined(texts: Sequence[str]) -> str:
     return " ".join([*(_inner(text) for text in earlier), last])
 
 
+def _was_never_there(run: CollectorRun) -> bool:
+    """Say whether there was nothing to look at that would have been made by itself: no snapshot of a heap was taken."""
+    return run.outcome is Outcome.ABSENT and run.provides == ("heap",)
+
+
 def lacks(runs: Sequence[CollectorRun]) -> tuple[Lack, ...]:
     """Return what was not wholly collected, sources with the same reason together."""
     alike: dict[tuple[Outcome, str], list[CollectorRun]] = {}
@@ -204,7 +209,7 @@ def summary(of: Material) -> Summary:
         )
     else:
         claims.append(Claim(guess.note))
-    missing = [run for run in of.runs if run.outcome not in LOOKED_AT]
+    missing = [run for run in of.runs if run.outcome not in LOOKED_AT and not _was_never_there(run)]
     if missing and len(missing) == len(of.runs):
         claims.append(Claim("None of the sources could be looked at."))
     elif missing:

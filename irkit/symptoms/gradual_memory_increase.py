@@ -50,10 +50,10 @@ def detect(
         return _kept_alive(heap) or _too_few(seen, in_order(rows_of(table)))
     rising = sorted((each for each in long if each.course is Course.RISES), key=lambda each: -_share(each))
     if rising:
-        return _rises(rising, requests)
+        return _rises(rising, requests, heap)
     unsure = [growth for growth in long if growth.course is Course.UNSURE]
     if unsure:
-        return _may_rise(max(unsure, key=_share))
+        return _kept_alive(heap) or _may_rise(max(unsure, key=_share))
     cached = [growth for growth in long if growth.course is Course.CACHE]
     worst = max(cached or long, key=_share)
     numbers = _numbers(worst)
@@ -82,7 +82,7 @@ def _may_rise(worst: Growth) -> Verdict:
     return Verdict(VerdictState.UNKNOWN, sentence, advice, None, 0.5, _numbers(worst))
 
 
-def _rises(rising: list[Growth], requests: pd.DataFrame | None) -> Verdict:
+def _rises(rising: list[Growth], requests: pd.DataFrame | None, heap: Any) -> Verdict:  # noqa: ANN401 (a JSON document)
     worst = rising[0]
     numbers = _numbers(worst)
     since = f"since {'before ' if worst.all_along else ''}{clock(worst.onset)}" if worst.onset else "all the time"
@@ -100,6 +100,11 @@ def _rises(rising: list[Growth], requests: pd.DataFrame | None) -> Verdict:
         sentence += f"; requests to it rose {times:.1f} times meanwhile, which alone may be why."
         advice = "Watch it until the traffic is back to normal: a leak goes on, a busy service gives it back."
         return Verdict(VerdictState.UNKNOWN, sentence, advice, worst.onset, 0.5, numbers)
+    if kept := _kept_alive(heap) or _named(heap):
+        confidence = 0.9 if worst.until is None else 0.8
+        return Verdict(
+            VerdictState.FOUND, f"{sentence}. {kept.sentence}", kept.advice, worst.onset, confidence, numbers
+        )
     if worst.until is None:
         advice = "Take a memory snapshot now and one later, and compare; a restart destroys the evidence."
         confidence = 0.9
@@ -116,6 +121,19 @@ def _kept_alive(heap: Any) -> Verdict | None:  # noqa: ANN401 (a JSON document)
     except (LookupError, TypeError, ValueError, AttributeError):
         return None
     return next((verdict for verdict in found if verdict), None)
+
+
+def _named(heap: Any) -> Verdict | None:  # noqa: ANN401 (a JSON document)
+    """Return what one snapshot says of who keeps the memory, None where none does, or it is not what we file."""
+    try:
+        told = heap["processes"][0]
+        process = f"{told['process']['program'] or 'process'} ({told['process']['pid']})"
+        owner = told["suspects"][0]["sentence"].replace("`", "")
+    except (LookupError, TypeError, AttributeError):
+        return None
+    sentence = f"A snapshot of the heap of {process} names who may keep it: {owner}."
+    advice = "Take a second snapshot later and compare: what grew is the leak; a restart destroys the evidence."
+    return Verdict(VerdictState.FOUND, sentence, advice)
 
 
 def _growing(told: Mapping[str, Any]) -> Verdict | None:

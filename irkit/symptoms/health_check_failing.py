@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose import Example, symptom
 from irkit.health_words import complaints, said_of
+from irkit.log_formats import says_answered
 from irkit.model import Verdict, VerdictState
 from irkit.onset import Episode, episode_of
 from irkit.phrase import between, clock, count, listing, quoted, since, were
@@ -166,7 +167,7 @@ def _telling_line(
     if logs is None or subject is None or episode.until is not None or (episode.onset is None and not stopped):
         return "", ""
     own = in_order(rows_of(logs[logs["service"] == text_of(subject, "service")]))
-    final = next((row for row in reversed(own) if row.get("line")), None)
+    final = next((row for row in reversed(own) if row.get("line") and not says_answered(row["line"])), None)
     if final is None or (episode.onset is not None and final["at"] > episode.onset + _AFTER):
         return "", ""
     return text_of(final, "line"), f"its last log line, at {clock(final['at'])}, is {quoted(text_of(final, 'line'))}"

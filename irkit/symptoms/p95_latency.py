@@ -94,11 +94,11 @@ def _from_probes(
         sentence += f"{seconds(min(times))} or longer; {limit}. No request durations are logged to take a p95 from."
         onset = answered[0].get("at")
         return Verdict(VerdictState.FOUND, sentence, advice, onset, 0.6, numbers)
-    sentence = "No durations of requests are in the logs; health probes alone cannot tell a p95."
+    sentence = "No line of the logs is read as a request with its duration; health probes alone cannot tell a p95."
     if len(probes) >= FEWEST:
         p95_s = quantile(sorted(number_of(row, "total_s") or 0.0 for row in probes), 0.95)
         sentence = (
-            "No durations of requests are in the logs; the health endpoint answers in time "
+            "No line of the logs is read as a request with its duration; the health endpoint answers in time "
             f"(p95 of {count(len(probes), 'probe')} {seconds(p95_s)}), which does not tell of other routes."
         )
     return Verdict(VerdictState.UNKNOWN, sentence, advice, numbers=numbers)

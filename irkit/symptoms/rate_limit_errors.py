@@ -57,7 +57,7 @@ def detect(
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)
     total = len(asked) if asked is not None else 0
     asked_in_all = f"{count(total, 'request')} to all services{aside}"
-    share = f"{refused} of {asked_in_all} {were(refused)} refused with 429" if total else "No requests"
+    share = f"{refused} of {asked_in_all} {were(refused)} refused with 429" if total else "No request is in the logs"
     errors_told = f"{count(len(said), 'error')} in the log" if len(said) else "no error in the log"
     sentence = f"{share}, and {errors_told} {'tell' if len(said) > 1 else 'tells'} of a rate limit."
     return Verdict(VerdictState.CLEAR, sentence, confidence=0.9, numbers=numbers)

@@ -30,8 +30,9 @@ def detect(requests: pd.DataFrame, window: Window, errors: pd.DataFrame | None =
     """Found where a usual share of 1 % would bring so thick a stretch of server errors in one of 100 windows."""
     timed = requests[requests["at"].notna()]
     if timed.empty:
-        sentence = "The logs hold no request lines that irkit can read, so no server error can be counted."
-        return Verdict(VerdictState.UNKNOWN, sentence, "Have the API write an access log.")
+        sentence = "No line of the logs is read as a request with its status, so no server error can be counted."
+        advice = "Have the API log method, path, status and duration of each request, as in: GET /buy 200 12 ms."
+        return Verdict(VerdictState.UNKNOWN, sentence, advice)
     asked, aside = users_requests(timed)
     spikes = [spike for service, rows in asked.groupby("service", sort=True) if (spike := _worst(str(service), rows))]
     found = sorted(spikes, key=lambda spike: (spike.expected_by_chance, -spike.failed))

@@ -13,6 +13,7 @@ import pytest
 
 from irkit import escalate
 from irkit.channel_contract import Channel, DeliveryError, Message, Purpose, without_secrets
+from irkit.channel_contract import refused as refused_answer
 from irkit.channel_sections import AppriseTarget, EmailTarget, PagerDutyTarget, SlackTarget, TicketsTarget
 from irkit.settings import Secret
 from tests.channel_servers import DROP, HANG, TAKEN_THEN_HANG, Mailbox, Service, Status, alerts
@@ -234,3 +235,8 @@ def test_secrets_are_taken_out_of_what_a_library_says() -> None:
     target = SlackTarget(Secret("https://hooks.slack.com/services/T0/B0/abcdefgh"))
     said = without_secrets("POST https://hooks.slack.com/services/T0/B0/abcdefgh failed; path /T0/B0/abcdefgh", target)
     assert "abcdefgh" not in said
+
+
+@pytest.mark.parametrize(("body", "told"), [("ok", "answered 503"), ("", "answered 503"), ("no", "answered 503: no")])
+def test_a_word_of_success_beside_a_code_of_failure_is_left_out(body: str, told: str) -> None:
+    assert str(refused_answer(503, body)) == told

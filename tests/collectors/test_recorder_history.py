@@ -98,7 +98,7 @@ def test_what_was_missed_is_a_span_with_its_reason(recorded: Recorded) -> None:
     ]
     first = made.tables["history_gaps"][0]
     assert first["ended_at"] - first["started_at"] == 2 * STEP
-    assert made.gaps == ["health was missed 5 times of 720, at last: it was gone"]
+    assert made.gaps == ["health was missed 5 times of 720, last at 03:30:00 UTC: it was gone"]
     assert "redis_history" not in made.tables
 
 
@@ -177,7 +177,10 @@ def test_the_window_is_sealed_into_a_bundle_and_without_a_recorder_it_is_absent(
     bundle = run_collection(settings, 42, HOUR, bundle_id="two", now=AT, only=["recorder-history"])
     again = open_bundle(bundle.path)
     run = next(item for item in again.runs if item.collector == "recorder-history")
-    assert (run.outcome, run.reason) == (Outcome.PARTIAL, "redis was missed 1 times of 1, at last: it hung")
+    assert (run.outcome, run.reason) == (
+        Outcome.PARTIAL,
+        "redis was missed 1 times of 1, last at 03:59:55 UTC: it hung",
+    )
     history = again.load("health_history")
     assert len(history) == 720
     assert history["at"].is_monotonic_increasing

@@ -89,6 +89,17 @@ def test_without_an_error_the_last_line_is_quoted_and_without_a_line_none(tmp_pa
     assert silent.quote == ""
 
 
+def test_a_request_served_just_before_the_end_is_not_quoted(tmp_path: Path) -> None:
+    shared: Row = {"at": CRASH, "service": "jarvis-api", "name": "x", "stream": "stdout"}
+    served = {**shared, "line": "2026-11-28 01:37:40,406 INFO [till] GET /history -> 200 in 117.5 ms"}
+    told = facts.telling(view(tmp_path / "one", logs=[{**shared, "line": "bye"}, served]))
+    assert told is not None
+    assert told.quote == "bye"
+    told = facts.telling(view(tmp_path / "two", logs=[served]))
+    assert told is not None
+    assert told.quote == ""
+
+
 def upstream(count: int) -> list[Row]:
     """Requests that the API sends to a provider, which publishes no port."""
     text = 'INFO:provider.access:"POST /v1/complete HTTP/1.1" 200 0.010s'

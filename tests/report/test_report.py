@@ -108,6 +108,10 @@ def test_a_source_that_is_not_configured_is_no_gap(tmp_path: Path) -> None:
     assert "not configured: prometheus" in html(made.header)
     assert made.summary.claims[2].text.startswith("3 of 7 sources could not be looked at (redis-info,")
     assert '<span class="muted">not configured</span>' in html(made.appendix)
+    untaken = replace(absent, collector="heap-snapshots", subject="heaps", provides=("heap",))
+    made = report_of(replace(whole, manifest=replace(whole.manifest, runs=(*whole.manifest.runs, untaken))))
+    assert not isinstance(made.summary, Gap)
+    assert "heap-snapshots" not in made.summary.claims[2].text, "nobody took one: there was nothing to look at"
 
 
 def test_the_summary_is_three_sentences(report: Report) -> None:

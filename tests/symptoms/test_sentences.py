@@ -323,3 +323,53 @@ def test_where_it_ended_a_restart_is_not_said_to_be_in_vain() -> None:
     probes = [{"at": at(72), "url": URL, "verdict": "refused"}]
     advice = told("health-check-failing", {"containers": [ended], "health": probes}).advice
     assert advice.startswith("The evidence blames memory leak; a start brings it back only until that ends it again.")
+
+
+def _rising() -> list[dict[str, object]]:
+    shared = {"service": "jarvis-api", "name": "jarvis-api-1", "started_at": "2026-11-24T01:00:00Z"}
+    return [
+        {
+            **shared,
+            "at": at(10 * index),
+            "memory_usage_bytes": (80 << 20) + index * 524_288,
+            "memory_limit_bytes": 1 << 28,
+        }
+        for index in range(120)
+    ]
+
+
+def _heap(*taken_at: str, growth_bytes: int | None) -> dict[str, object]:
+    sentence = "`app.CACHE` (dict) keeps 9 000 `app.Session` alive, 120 MiB, 60 % of the heap"
+    process = {"process": {"pid": 7, "program": "uvicorn"}, "snapshots": [{"taken_at": one} for one in taken_at]}
+    return {"processes": [{**process, "suspects": [{"sentence": sentence, "growth_bytes": growth_bytes}]}]}
+
+
+def test_a_suspect_that_snapshots_name_is_said_and_no_snapshot_is_advised_again() -> None:
+    two = _heap("2026-11-24T03:05:00+00:00", "2026-11-24T03:06:00+00:00", growth_bytes=40 << 20)
+    found = told("gradual-memory-increase", {"container_history": _rising(), "heap": two})
+    assert "Memory of jarvis-api-1 rises by" in found.sentence
+    assert "By 2 snapshots of the heap of uvicorn (7), 1 min apart, it grows: app.CACHE (dict) keeps" in found.sentence
+    assert "snapshot" not in found.advice
+    one = _heap("2026-11-24T03:05:00+00:00", growth_bytes=None)
+    found = told("gradual-memory-increase", {"container_history": _rising(), "heap": one})
+    assert "A snapshot of the heap of uvicorn (7) names who may keep it: app.CACHE" in found.sentence
+    assert found.advice.startswith("Take a second snapshot")
+    found = told("gradual-memory-increase", {"container_history": _rising()})
+    assert found.advice.startswith("Take a memory snapshot now and one later")
+
+
+def test_that_nobody_was_refused_claims_nothing_of_requests_that_are_not_logged() -> None:
+    assert told("rate-limit-errors", {"requests": [], "errors": []}).sentence.startswith(
+        "No request is in the logs, and "
+    )
+
+
+def test_a_request_served_just_before_the_end_is_no_last_word() -> None:
+    gone = {**API, "state": "exited", "exit_code": 1, "finished_at": at(60)}
+    rows = [
+        {"at": at(59), "service": "jarvis-api", "name": "jarvis-api-1", "stream": "stdout", "line": line}
+        for line in ("connection pool drained", "INFO [till] GET /history -> 200 in 117.5 ms")
+    ]
+    sentence = told("health-check-failing", {"containers": [gone], "logs": rows}).sentence
+    assert "connection pool drained" in sentence
+    assert "/history" not in sentence

@@ -1,0 +1,128 @@
+"""Which service a runbook's command means here, and which containers do not run: by the containers that were seen."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from irkit.phrase import listing
+from irkit.records import Row, integer_of, rows_of, text_of, time_of
+from irkit.signs import STOPPED
+from irkit.targets import targets
+from irkit.times import format_time
+
+if TYPE_CHECKING:
+    from irkit.loaded import EvidenceSource
+    from irkit.runbook import Runbook
+    from irkit.settings import Settings
+
+PLACEHOLDER = "SERVICE"
+_PUBLISHED = re.compile(r"(?:^|[\s,:])(\d{1,5})->")
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A container that does not run: its service or name, its state, since when and with which exit code."""
+
+    name: str
+    state: str
+    since: datetime | None
+    exit_code: int | None
+    oom_killed: bool
+
+    @property
+    def sentence(self) -> str:
+        """Say it as it stands in the first lines, without its full stop."""
+        since = f" since {format_time(self.since)}" if self.since else ""
+        code = f", with exit code {self.exit_code}" if self.exit_code is not None else ""
+        killed = ", killed for want of memory" if self.oom_killed else ""
+        return f"{self.name} is not running: {self.state}{since}{code}{killed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The service that stands for the runbook's `named` where that is none of those seen, `known`.
+
+    `service` is the one that publishes the health endpoint's port, else `PLACEHOLDER`; `down` the one service that does
+    not run, "" where none or several do not.
+    """
+
+    named: str
+    service: str
+    down: str
+    known: tuple[str, ...]
+
+    def in_command(self, command: str) -> str:
+        """Return a command with a service of here in place of one that is not; what does not run is restarted."""
+        name = self.down if self.down and re.search(r"\brestart\b", command) else self.service
+        return re.sub(rf"(?<![\w-]){re.escape(self.named)}(?![\w-])", lambda _: name, command)
+
+
+def idle_of(evidence: EvidenceSource) -> tuple[Idle, ...]:
+    """Return the containers that did not run when they were looked at, the last to end first.
+
+    One that had ended well before the window began, as a migration does, is none of them.
+    """
+    found = []
+    for row in _containers(evidence):
+        if text_of(row, "state") not in STOPPED:
+            continue
+        since, code = time_of(row, "finished_at"), integer_of(row, "exit_code")
+        if code == 0 and since and since < evidence.window.start:
+            continue
+        found.append(Idle(_name(row), text_of(row, "state"), since, code, row.get("oom_killed") is True))
+    return tuple(sorted(found, key=lambda one: (one.since is None, one.since and -one.since.timestamp(), one.name)))
+
+
+def meant(named: str, health_url: str, evidence: EvidenceSource) -> Meant | None:
+    """Return what stands for the service a runbook names, None where it is one of those seen or none was seen."""
+    rows = _containers(evidence)
+    known = tuple(sorted({_name(row) for row in rows}))
+    if not named or not known or any(named in {text_of(row, "service"), text_of(row, "name")} for row in rows):
+        return None
+    port = _port(health_url)
+    serving = sorted({_name(row) for row in rows if port in _PUBLISHED.findall(text_of(row, "ports"))})
+    ended = sorted({one.name for one in idle_of(evidence)})
+    down = ended[0] if len(ended) == 1 else ""
+    return Meant(named, serving[0] if len(serving) == 1 else PLACEHOLDER, down, known)
+
+
+def meant_here(runbook: Runbook, settings: Settings, evidence: EvidenceSource) -> Meant | None:
+    """Return what stands here for the service of the runbook's commands, None where that is seen or configured."""
+    named = targets(runbook).service
+    return meant(named, settings.http.health_url, evidence) if settings.service in {"", named} else None
+
+
+def places_of(runbook: Runbook, settings: Settings, evidence: EvidenceSource) -> dict[str, str]:
+    """Return the addresses and the service that the runbook's commands name, with those of here in their stead."""
+    own = targets(runbook)
+    named = {own.health_url: settings.http.health_url, own.sqlite_path: settings.sqlite.path}
+    if found := meant_here(runbook, settings, evidence):
+        named[found.named] = found.service
+    return {place: here for place, here in named.items() if place and here}
+
+
+def placeholder_hint(found: Meant | None, commands: tuple[str, ...]) -> str:
+    """Say what the placeholder stands for, "" where no command holds it."""
+    if found is None or not any(re.search(rf"\b{PLACEHOLDER}\b", one) for one in commands):
+        return ""
+    return f"{PLACEHOLDER} stands for the one you mean of {listing(found.known)}; {found.named} is none of them."
+
+
+def _containers(evidence: EvidenceSource) -> list[Row]:
+    return rows_of(evidence.load("containers")) if evidence.has("containers") else []
+
+
+def _name(row: Row) -> str:
+    return text_of(row, "service") or text_of(row, "name")
+
+
+def _port(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        return str(parts.port or (443 if parts.scheme == "https" else 80))
+    except ValueError:
+        return ""

@@ -1,0 +1,127 @@
+"""One section of `irkit.toml` from what is written there: what cannot be used is left out and told."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+from irkit.errors import InputError
+from irkit.sections import Secret
+
+_NAMED_TEXTS: Any = tuple[tuple[str, str], ...]
+# looser than a URL parser, which a malformed URL with a password in it would escape
+_PASSWORD = re.compile(r"[^/@]*://[^/@]*:[^/@]+@")
+_CHANNELS = frozenset({"pagerduty", "slack", "email", "tickets", "apprise"})
+# in the place of one of these its default does no harm
+_DEFAULTED = (int, float, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A setting that cannot be used, and what to do about it; one that `stops` has its whole section left alone."""
+
+    section: str
+    key: str
+    sentence: str
+    hint: str
+    stops: bool = True
+
+    @property
+    def effect(self) -> str:
+        """What follows of it until it is corrected, as the end of a sentence."""
+        if self.section == "redact":
+            return "e-mail and IP addresses and hosts are taken out of evidence"
+        if self.stops:
+            return f"irkit leaves alone what [{self.section}] names"
+        if self.section in _CHANNELS:
+            return f"[{self.section}] may reach nobody"
+        return f"{self.section}.{self.key} is left out"
+
+
+def build(  # noqa: PLR0913, PLR0917 (what is written, and the parts of an error message)
+    cls: type,
+    given: Mapping[str, Any],
+    section: str,
+    config: Path | None,
+    environ: Mapping[str, str],
+    unused: Collection[str] = (),
+) -> tuple[Any, list[Problem]]:
+    """Return a section made of what is written under its name but for `unused`, and what of that cannot be used."""
+    hints = get_type_hints(cls)
+    known = [item.name for item in fields(cls) if item.name != "configured"]
+    made: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, raw in given.items():
+        if key in unused:
+            continue
+        name = f"{section}.{key}" if section else key
+        try:
+            if key not in known:
+                raise unknown(config, name, known)
+            made[key] = _convert(raw, hints[key], name, config, environ)
+        except InputError as error:
+            stops = hints.get(key) not in _DEFAULTED
+            problems.append(Problem(section, key, str(error), error.hint, stops))
+    if "configured" in hints and given:
+        made["configured"] = True
+    return cls(**made), problems
+
+
+def open_secret(config: Path, given: object, *, whole: bool) -> bool:
+    """Say whether a value written in a file others may read is a credential, or `whole` is said to be one."""
+    texts = given.values() if isinstance(given, dict) else [given]
+    written = [raw for raw in texts if isinstance(raw, str) and raw and not raw.startswith("env:")]
+    if not any(whole or _PASSWORD.match(raw) for raw in written):
+        return False
+    return bool(config.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+
+
+def _convert(raw: Any, wanted: Any, key: str, config: Path | None, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+    """Check one value against its field's type; `env:NAME` is read from the environment first."""
+    if isinstance(raw, str) and raw.startswith("env:"):
+        name = raw.removeprefix("env:")
+        if name not in environ:
+            msg = f"{place(config, key)} wants the environment variable {name}, which is not set"
+            raise InputError(msg, hint=f"export {name}, or write the value in irkit.toml")
+        raw = environ[name]
+    if isinstance(wanted, UnionType):
+        wanted = get_args(wanted)[0]
+    numeric = wanted in (int, float)
+    if wanted is Secret and isinstance(raw, str):
+        return Secret(raw)
+    if wanted == tuple[str, ...] and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
+        return tuple(raw)
+    if wanted == _NAMED_TEXTS and isinstance(raw, dict) and all(isinstance(item, str) for item in raw.values()):
+        return tuple((name, _convert(item, str, f"{key}.{name}", config, environ)) for name, item in raw.items())
+    if numeric and isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw < float("inf"):
+        if wanted is float or isinstance(raw, int):
+            return wanted(raw)
+    elif wanted in (str, bool) and type(raw) is wanted:
+        return raw
+    expected = {int: "a whole number above 0", float: "a number above 0", str: "a string", Secret: "a string"}
+    expected |= {_NAMED_TEXTS: "a table of strings", bool: "true or false"}
+    msg = f"{place(config, key)} should be {expected.get(wanted, 'a list of strings')}, not {type(raw).__name__}"
+    raise InputError(msg, hint=f"correct {key}; the README lists every setting")
+
+
+def place(config: Path | None, key: str) -> str:
+    """Say where a setting is written, by file and line, or only which it is."""
+    if config is None:
+        return f"the setting {key}"
+    leaf = re.compile(rf"\s*\[?{re.escape(key.rpartition('.')[2])}\b")
+    lines = config.read_text(encoding="utf-8").splitlines()
+    line = next((number for number, text in enumerate(lines, 1) if leaf.match(text)), 1)
+    return f"{config}:{line}: {key}"
+
+
+def unknown(config: Path | None, key: str, known: list[str]) -> InputError:
+    """Return the refusal of a setting that is none; its hint names the nearest of those known there."""
+    near = get_close_matches(key.rpartition(".")[2], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
+    return InputError(f"{place(config, key)} is not a setting irkit knows", hint=hint)

@@ -1,0 +1,75 @@
+"""What a runbook's service is called here, and which containers do not run."""
+
+from __future__ import annotations
+
+import pytest
+
+from irkit.service_names import PLACEHOLDER, idle_of, meant, placeholder_hint
+from tests.symptoms.evidence import InMemory
+
+HEALTH = "http://localhost:9321/healthz"
+TILL = {"service": "till", "name": "shop_till_1", "state": "running", "ports": "127.0.0.1:9321->8080/tcp"}
+KV = {"service": "kv", "name": "shop_kv_1", "state": "running", "ports": "127.0.0.1:7380->6379/tcp"}
+GONE = {**KV, "state": "exited", "exit_code": 0, "finished_at": "2026-11-24T03:04:03Z", "oom_killed": False}
+KILLED = {**TILL, "state": "restarting", "exit_code": 137, "finished_at": "2026-11-24T03:05:00Z", "oom_killed": True}
+
+
+def seen(*containers: dict[str, object]) -> InMemory:
+    return InMemory({"containers": list(containers)})
+
+
+def test_the_service_is_the_one_that_publishes_the_health_port() -> None:
+    found = meant("jarvis-api", HEALTH, seen(TILL, KV))
+    assert found is not None
+    assert found.in_command("docker-compose logs --tail=100 jarvis-api") == "docker-compose logs --tail=100 till"
+    assert found.in_command("irkit act 2 restart jarvis-api") == "irkit act 2 restart till"
+    assert found.in_command("docker-compose up -d --scale jarvis-api=3") == "docker-compose up -d --scale till=3"
+    assert found.in_command("docker logs jarvis-api-2") == "docker logs jarvis-api-2"
+
+
+def test_what_does_not_run_is_what_is_restarted() -> None:
+    found = meant("jarvis-api", HEALTH, seen(TILL, GONE))
+    assert found is not None
+    assert found.in_command("irkit act 2 restart jarvis-api") == "irkit act 2 restart kv"
+    assert found.in_command("irkit act 2 scale jarvis-api 3") == "irkit act 2 scale till 3"
+
+
+@pytest.mark.parametrize("url", ["http://localhost:1/", "", "http://[::1", "http://localhost:99999999/"])
+def test_where_nothing_tells_a_placeholder_stands_with_the_list(url: str) -> None:
+    found = meant("jarvis-api", url, seen(TILL, KV))
+    assert found is not None
+    command = found.in_command("irkit act 2 restart jarvis-api")
+    assert command == f"irkit act 2 restart {PLACEHOLDER}"
+    assert placeholder_hint(found, (command,)) == (
+        "SERVICE stands for the one you mean of kv and till; jarvis-api is none of them."
+    )
+    assert placeholder_hint(found, ("irkit act 2 check-database",)) == ""
+
+
+@pytest.mark.parametrize(
+    ("named", "containers"), [("till", [TILL, KV]), ("shop_till_1", [TILL]), ("", [TILL]), ("jarvis-api", [])]
+)
+def test_a_service_that_was_seen_keeps_its_name(named: str, containers: list[dict[str, object]]) -> None:
+    assert meant(named, HEALTH, seen(*containers)) is None
+
+
+def test_without_a_look_at_containers_nothing_is_said() -> None:
+    assert meant("jarvis-api", HEALTH, InMemory({})) is None
+    assert idle_of(InMemory({})) == ()
+
+
+def test_what_does_not_run_is_said_with_since_when_and_how_it_ended() -> None:
+    assert [one.sentence for one in idle_of(seen(TILL, GONE))] == [
+        "kv is not running: exited since 2026-11-24 03:04:03 UTC, with exit code 0"
+    ]
+    (killed,) = idle_of(seen(KILLED, KV))
+    assert killed.sentence == (
+        "till is not running: restarting since 2026-11-24 03:05:00 UTC, with exit code 137, killed for want of memory"
+    )
+    assert [one.name for one in idle_of(seen(GONE, KILLED))] == ["till", "kv"]
+
+
+def test_what_was_done_before_the_window_is_not_missed() -> None:
+    migration = {**GONE, "service": "migrate", "finished_at": "2026-11-20T00:00:00Z"}
+    assert idle_of(seen(migration)) == ()
+    assert [one.name for one in idle_of(seen({**migration, "exit_code": 1}))] == ["migrate"]
