@@ -229,6 +229,18 @@ def test_a_file_that_opens_clears_nothing_where_a_check_of_its_pages_failed() ->
         assert told(slug, well).state is VerdictState.CLEAR
 
 
+def test_what_each_part_by_itself_showed_is_told_after_the_checks() -> None:
+    rows = [
+        {"check": "integrity_check", "ok": False, "message": "Page 304: btreeInitPage()", "table": None},
+        {"check": "parts", "ok": False, "message": "damaged: the index i of t", "table": "t"},
+        {"check": "parts", "ok": True, "message": "ok", "table": "u"},
+    ]
+    found = told("data-inconsistency", {"database_integrity": rows})
+    assert found.sentence.startswith("SQLite's integrity_check (1 message) failed, the first message is ")
+    assert found.sentence.endswith("not since when. By itself, on a copy: damaged: the index i of t.")
+    assert (found.numbers["failed"], found.numbers["passed"]) == (["integrity_check"], [])
+
+
 def test_of_a_file_that_nobody_opened_nothing_is_said() -> None:
     """A health answer alone, which names no error of SQLite's, tells as little of the file as of the logs."""
     for slug in ("sqlite-errors", "read-failures"):
