@@ -1,7 +1,9 @@
 """A report of the example bundle: an API that crashed, as the people on call wrote it down."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from irkit import runbook
 from irkit.bundle import Bundle
@@ -62,7 +64,11 @@ TIMELINE = (
 
 
 def report_of(
-    bundle: Bundle, incident: Incident = RESOLVED, timeline: tuple[Event, ...] = TIMELINE, now: datetime = NOW
+    bundle: Bundle,
+    incident: Incident = RESOLVED,
+    timeline: tuple[Event, ...] = TIMELINE,
+    now: datetime = NOW,
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
     """Return the report of a bundle, diagnosed by the detectors that ship with irkit."""
     load_plugins("irkit.symptoms", "irkit.symptoms")
@@ -75,6 +81,7 @@ def report_of(
         diagnosis=diagnose(bundle, book),
         now=now,
         others=(EARLIER,),
+        places=places,
     )
 
 

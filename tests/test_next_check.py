@@ -222,3 +222,8 @@ def test_a_snapshot_that_nobody_took_is_not_collected_again() -> None:
     made = possible(Partly({"health": [{"verdict": "healthy", "status_code": 200}]}, runs))
     assert "heap-snapshots" not in {item.name for item in made.values()}
     assert "look at heap-snapshots" not in {item.command for item in made.values()}
+
+
+def test_python_of_a_runbook_is_no_command_to_paste() -> None:
+    made = possible(Partly({"health": [{"verdict": "healthy", "status_code": 200}]}, RUNS))
+    assert not [item.command for item in made.values() if item.command.startswith(("from ", "import "))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,18 @@ def next_steps(of: Material) -> NextSteps | Gap:
     claims = tuple(Claim(f"{item.title}: {item.verdict.sentence}", item.evidence) for item in found.values())
     told = who_to_tell(of.runbook, kind, of.severity) if of.severity else ()
     tell = tuple(f"{contact.role} ({contact.channel}): {contact.when}" for contact in told)
-    return NextSteps(kind.title, claims, kind.diagnosis, kind.resolution, tell)
+    steps = tuple(
+        replace(step, command=_of_here(step.command, of) if step.command else None) for step in kind.resolution
+    )
+    looks = tuple(replace(look, text=_of_here(look.text, of)) for look in kind.diagnosis)
+    return NextSteps(kind.title, claims, looks, steps, tell)
+
+
+def _of_here(command: str, of: Material) -> str:
+    """Return a runbook's command with the addresses and the service of here in place of those it names."""
+    for place, here in of.places.items():
+        command = command.replace(place, here)
+    return command
 
 
 def _onset(of: Material) -> datetime:

@@ -517,6 +517,14 @@ def test_the_next_steps_are_the_runbooks_own(report: Report) -> None:
     assert any("PagerDuty" in line for line in report.next_steps.tell)
 
 
+def test_the_runbooks_commands_name_what_is_here(tmp_path: Path) -> None:
+    places = {"jarvis-api": "till"}
+    made = report_of(example_bundle(tmp_path), places=places)
+    assert not isinstance(made.next_steps, Gap)
+    assert made.next_steps.steps[0].command == "docker-compose restart till"
+    assert any(one.text.endswith("logs --tail=100 till") for one in made.next_steps.commands)
+
+
 def test_with_nothing_to_look_at_nothing_is_called_clear(blind: Report) -> None:
     assert gaps_of(blind) == {"containers", "log", "log_patterns", "health"} | CLOSER
     assert not isinstance(blind.header, Gap)
