@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.stack.engine import Images, docker_engine, ensure_images
 from tests.stack.stack import Stack, running_stack
 from tests.support.channel_fixtures import github, jira, mailbox, pagerduty, slack, slack_api
 
 __all__ = ["github", "images", "jira", "mailbox", "pagerduty", "slack", "slack_api", "stack"]
+
+
+# how long an example takes on a busy machine is no property of the code
+settings.register_profile("irkit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("irkit")
 
 
 @pytest.fixture(scope="session")
