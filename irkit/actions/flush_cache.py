@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -66,7 +67,7 @@ def plan(ask: Ask) -> Plan:
     return Plan(
         where,
         (f"all {count(keys.total, 'key')} of {where} are deleted (FLUSHDB)", _after()),
-        (f"redis-cli -u {target} FLUSHDB",),
+        () if refusal else (f"redis-cli -u {target} FLUSHDB",),
         seen,
         refusal,
         instead,
@@ -89,15 +90,15 @@ def _by_prefix(ask: Ask, wanted: tuple[str, ...], seen: tuple[str, ...]) -> Plan
     named = " or ".join(map(visible, wanted))
     note = tuple(f"{each} is not among [redis] cache_prefixes: you say that it is cache" for each in unknown)
     refusal = f"{guarded[0]} holds the state of the rate limits: without it, all limits start anew" if guarded else ""
+    typed = f"redis-cli -u {target}"
+    unlink = f"xargs -d '\\n' -n {_BATCH} {typed} UNLINK"
     return Plan(
         _where(target),
         (
             f"{count(found, 'key')} that begin with {named} are deleted, {_BATCH} at a time (UNLINK); others stay",
             _after(),
         ),
-        tuple(
-            f"redis-cli -u {target} --scan --pattern '{each}*' | xargs -n {_BATCH} redis-cli UNLINK" for each in wanted
-        ),
+        () if guarded else tuple(f"{typed} --scan --pattern {shlex.quote(_glob(each))} | {unlink}" for each in wanted),
         (*seen, *note),
         refusal or ("" if found else "no key begins so"),
         "wait for them: irkit act ID wait-ratelimit PROVIDER" if guarded else "see the prefixes above",
@@ -168,9 +169,13 @@ def _counted(client: redis.Redis) -> _Keys:
             return _Keys(found, max(client.dbsize(), len(seen)), not cursor)
 
 
+def _glob(prefix: str) -> str:
+    """Return Redis's pattern for the keys that begin with a prefix."""
+    return _SPECIAL.sub(r"\\\1", prefix) + "*"
+
+
 def _matching(client: redis.Redis, prefix: str) -> Iterator[bytes]:
-    pattern = _SPECIAL.sub(r"\\\1", prefix) + "*"
-    yield from cast("Iterator[bytes]", client.scan_iter(match=pattern, count=_PAGE))
+    yield from cast("Iterator[bytes]", client.scan_iter(match=_glob(prefix), count=_PAGE))
 
 
 def _a_rate_limit(client: redis.Redis, target: RedisTarget, prefix: str = "") -> str:

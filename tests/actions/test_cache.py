@@ -1,6 +1,7 @@
 """The cache is emptied and nothing else, on a real Redis: counts first, then refusals, prefixes, confirmation."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ def test_rate_limits_and_unknown_keys_hold_the_whole_flush_back(desk: Run, serve
         assert words in said.err
     assert "flush-cache -p prefix cache:" in said.err
     assert "the state of rate limits among them" in said.out
+    assert "redis-cli" not in said.out, "what irkit holds back is not to be done by hand either"
     assert server.client.dbsize() == 1204
     assert acts() == []
 
@@ -125,3 +127,12 @@ def test_a_redis_that_is_gone_is_a_sentence(desk: Run, server: RedisServer) -> N
     said = desk("act", "42", "flush-cache", *do(server))
     assert said.code == 8
     assert "nothing listens for Redis" in said.err
+
+
+def test_the_line_for_doing_it_by_hand_deletes_the_same_keys_on_the_same_server(desk: Run, server: RedisServer) -> None:
+    kept = {**LIMITS, "cache*": 1, "queue:jobs": "x"}
+    server.client.mset({**kept, "cache:an answer": 1, "cache:it's": 2, "cache:*": 3})
+    said = desk("act", "42", "flush-cache", "-p", "prefix", "cache:")
+    line = next(line for line in said.out.splitlines() if "redis-cli" in line).partition("redis-cli")
+    subprocess.run("".join(line[1:]), shell=True, check=True, capture_output=True)  # noqa: S602 (as a person pastes it)
+    assert {key.decode() for key in server.client.scan_iter()} == set(kept)
