@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from irkit.service_names import idle_of
+
 if TYPE_CHECKING:
     from irkit.bundle import Bundle
     from irkit.diagnose import Diagnosis, Hypothesis
@@ -27,6 +29,16 @@ def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Tr
         "types": list(told.named),
         "sentence": told.sentence,
         "settled": ahead.settled,
+        "not_running": [
+            {
+                "name": one.name,
+                "state": one.state,
+                "since": one.since.isoformat() if one.since else None,
+                "exit_code": one.exit_code,
+                "oom_killed": one.oom_killed,
+            }
+            for one in idle_of(evidence)
+        ],
         "onset": {
             "earliest": interval.earliest.isoformat() if interval else None,
             "latest": interval.latest.isoformat() if interval else None,
