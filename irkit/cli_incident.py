@@ -14,8 +14,6 @@ from irkit.cli_options import at_option, by_option, moment, tell_of_yesterday
 from irkit.errors import InputError
 from irkit.message_text import one_line
 from irkit.model import EventKind, Incident, Status, parse_incident_id, utc_now
-from irkit.notes import in_force
-from irkit.steps import last_in_vain
 from irkit.visible import visible
 
 if TYPE_CHECKING:
@@ -128,6 +126,9 @@ def _warn_of_unwritten(incident: Incident, store: Store) -> None:
 
 def _warn_of_no_help(incident: Incident, store: Store) -> None:
     """Say that nothing on record helped, where that is so; it is the person who knows better."""
+    from irkit.notes import in_force
+    from irkit.steps import last_in_vain
+
     if vain := last_in_vain(in_force(store.timeline(incident.id))):
         hint = (
             f'record what did: irkit note {incident.id} --repair "…"; `irkit collect {incident.id}` shows if it holds'

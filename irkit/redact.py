@@ -111,8 +111,7 @@ class Redactor:
             return made
         if isinstance(value, list | tuple):
             # the words of a command: an option's value stands in the place after its name
-            before = [None, *value[:-1]]
-            return [self._entry(_option(name), item, counts) for name, item in zip(before, value, strict=True)]
+            return [self._entry(_option(name), item, counts) for name, item in zip(("", *value), value, strict=False)]
         return value
 
     def _string(self, text: str, counts: Counter[str]) -> str:

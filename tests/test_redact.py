@@ -100,6 +100,11 @@ def test_values_are_redacted_by_the_name_of_their_key_and_by_their_text() -> Non
     assert (made["port"], made["note"], made["token"]) == (6379, "fine", None)
 
 
+def test_what_is_empty_stays_empty() -> None:
+    empty = {"suspects": [], "env": {}, "argv": [""], "nested": [[], [[]], ()], "text": ""}
+    assert REDACTOR.value(empty) == ({**empty, "nested": [[], [[]], []]}, 0)
+
+
 def test_a_number_and_the_word_after_an_option_are_secrets_as_they_are_in_text() -> None:
     value = {
         "password": 48151623,

@@ -144,7 +144,7 @@ _OWN = """
 webhook_url = "{url}"
 [escalation]
 watch_interval_s = 0.05
-timeout_s = 0.2
+timeout_s = 2
 """
 
 
