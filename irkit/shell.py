@@ -257,10 +257,17 @@ def _forward(pipes: Mapping[int, str], link: socket.socket, teller: Teller) -> N
     """Tell what arrives in the pipes and what waits in the streams; end with whoever started this process."""
     while True:
         ready, _, _ = select.select([*pipes, link.fileno()], [], [], _FLUSH_S)
-        if link.fileno() in ready and not link.recv(1, socket.MSG_PEEK):
+        if link.fileno() in ready and _is_gone(link):
             os.killpg(0, signal.SIGKILL)
         _flush()
         _drain(pipes, teller)
+
+
+def _is_gone(link: socket.socket) -> bool:
+    try:
+        return not link.recv(1, socket.MSG_PEEK)
+    except ConnectionResetError:  # it went without having read all that it was told
+        return True
 
 
 def _drain(pipes: Mapping[int, str], teller: Teller) -> None:

@@ -163,15 +163,26 @@ def _alive(pid: int) -> None:
 
 
 def test_a_papermill_that_is_killed_takes_its_cells_along(tmp_path: Path) -> None:
-    fifo = tmp_path / "fifo"
-    os.mkfifo(fifo)
-    cell = f"import os, threading\nwith open({str(fifo)!r}, 'w') as told: told.write(str(os.getpid()))\n"
-    cell += "threading.Event().wait()"
+    """Also where it had not read all that they had told by then."""
+    begun, go_on, told = (tmp_path / name for name in ("begun", "go-on", "told"))
+    for fifo in (begun, go_on, told):
+        os.mkfifo(fifo)
+    cell = (
+        "import os, pathlib, sys, threading\n"
+        f"pathlib.Path({str(begun)!r}).write_text(str(os.getpid()))\n"
+        f"pathlib.Path({str(go_on)!r}).read_text()\n"
+        "print('news')\nsys.stdout.flush()\n"
+        f"pathlib.Path({str(told)!r}).write_text('told')\n"
+        "threading.Event().wait()"
+    )
     source = notebook(tmp_path / "in.ipynb", cell)
     command = [sys.executable, "-m", "papermill", "--engine", "irkit", str(source), str(tmp_path / "out.ipynb")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
-        pid = int(fifo.read_text(encoding="ascii"))  # waits until the cell runs
+        pid = int(begun.read_text(encoding="ascii"))  # waits until the cell runs
         watched = os.pidfd_open(pid)
+        running.send_signal(signal.SIGSTOP)
+        go_on.write_text("go on", encoding="ascii")
+        assert told.read_text(encoding="ascii") == "told"  # its news, which nobody reads
         running.send_signal(signal.SIGKILL)
     import select
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .engine import Images, docker_engine, ensure_images
+from .engine import Images, docker_engine, ensure_images, wait_until
 from .stack import Stack, running_stack
 
 
@@ -41,6 +41,7 @@ def api_unresponsive(directory: Path, images: Images, minutes: float) -> Iterato
         times["API answers 500"] = datetime.now(UTC)
         stack.break_with("pool-exhausted")
         pause.wait(minutes * 60 * 0.25)
+        wait_until(lambda: " 500 Internal Server Error" in stack.logs(), "a request has failed")
         stack.break_with("api-crashes")
         times["API has crashed"] = datetime.now(UTC)
         yield Broken(stack, times)
