@@ -158,12 +158,11 @@ def test_on_a_real_clock_a_watch_that_is_killed_and_started_again_tells_each_onc
     (tmp_path / "irkit.toml").write_text(f'runbook = "own.md"\n{_OWN.format(url=f"{slack.url}/services/T/B/s")}')
     (tmp_path / "irkit.toml").chmod(0o600)
     store = open_store(Settings(tmp_path / ".irkit"), create=True)
-    incident = store.open_incident("Down", incident_type="api-unresponsive", severity="Critical", actor="ana")
     watches: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
-        command = [sys.executable, "-c", "from irkit.cli import main; main()", "watch"]
-        watches.append(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        command = [sys.executable, "-u", "-c", "from irkit.cli import main; main()", "watch"]
+        watches.append(subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
 
     def rules(state: Service, request: Request) -> tuple[int, object]:
         # the first message kills its watch, as the power does, and another one is started
@@ -179,12 +178,16 @@ def test_on_a_real_clock_a_watch_that_is_killed_and_started_again_tells_each_onc
     slack.rules = rules
     start()
     try:
+        # a watch that comes later than the response time tells nobody of what it was not there for
+        assert watches[0].stdout
+        assert watches[0].stdout.readline().startswith(b"Watching")
+        incident = store.open_incident("Down", incident_type="api-unresponsive", severity="Critical", actor="ana")
         assert done.wait(180)
         store.append(incident.id, EventKind.ACKNOWLEDGED, actor="ana")
     finally:
         for each in watches:
             each.kill()
-            each.wait()
+            each.communicate()
     assert [one["text"].splitlines()[0] for one in slack.taken] == [
         f"INC-1 Critical: Down ({role})" for role in ("On-call", "Backend Lead", "DevOps")
     ]

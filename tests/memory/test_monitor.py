@@ -143,8 +143,10 @@ def test_alerts_come_once_and_again_only_after_it_was_well_below(caplog: pytest.
 def test_a_limit_near_and_a_limit_soon_are_alerts_of_their_own() -> None:
     process = Scripted(rss=noisy(lambda at: 100 * MIB + at * MIB / 4), limit_bytes=410 * MIB)
     monitor = watched(process, until_s=1080)
-    assert [alert.threshold for alert in monitor.alerts] == ["time_to_limit_s", "limit_share"]
-    assert "90 % of its limit of 410 MiB" in monitor.alerts[1].sentence
+    # the pauses of the garbage collector are this process's own, and long on a busy machine
+    alerts = [alert for alert in monitor.alerts if alert.threshold != "gc_pause_s"]
+    assert [alert.threshold for alert in alerts] == ["time_to_limit_s", "limit_share"]
+    assert "90 % of its limit of 410 MiB" in alerts[1].sentence
 
 
 def test_a_callback_that_raises_is_reported_and_the_watch_goes_on() -> None:
