@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.collectors.lab import Lab, empty_lab
 from tests.stack.engine import Images, docker_engine, ensure_images
 from tests.stack.stack import Stack, running_stack
 from tests.support.channel_fixtures import github, jira, mailbox, pagerduty, slack, slack_api
 
-__all__ = ["github", "images", "jira", "mailbox", "pagerduty", "slack", "slack_api", "stack"]
+__all__ = ["github", "images", "jira", "lab", "mailbox", "pagerduty", "slack", "slack_api", "stack"]
 
 
 # how long an example takes on a busy machine is no property of the code
@@ -31,3 +32,10 @@ def stack(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The healthy stack all tests share: break it only in `with stack.broken(...)`, which repairs it."""
     with running_stack(tmp_path_factory.mktemp("stack"), images) as running:
         yield running
+
+
+@pytest.fixture
+def lab(images: Images) -> Iterator[Lab]:
+    """An empty compose project on the real Engine."""
+    with empty_lab(images.python) as made:
+        yield made

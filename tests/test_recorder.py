@@ -10,13 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from irkit.collect import collect
@@ -40,17 +39,6 @@ IRKIT = Path(sys.executable).parent / "irkit"
 HEALTHY = answer(b'{"status": "healthy"}')
 # put together here, so that no scanner takes this file for a leak
 SECRET = "ghp_" + "a1B2" * 9
-
-
-@pytest.fixture
-def lab(images: Images) -> Iterator[Lab]:
-    """An empty compose project on the real Engine."""
-    with closing(docker.from_env()) as client:
-        made = Lab(client, images.python)
-        try:
-            yield made
-        finally:
-            made.clean()
 
 
 def records(folder: Path, source: str = "") -> list[Record]:

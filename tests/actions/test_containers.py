@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import docker
 import pytest
 
 from irkit import docker_engine, runbook
@@ -18,20 +15,9 @@ from irkit.model import Incident, Status, utc_now
 from irkit.sections import HttpTarget
 from irkit.settings import DockerTarget, Settings
 from tests.collectors.lab import SLEEP, Lab, python
-from tests.stack.engine import Images
 
 STUBBORN = python("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()")
 FALLS_OVER = python("import time; time.sleep(0.3); raise SystemExit(1)")
-
-
-@pytest.fixture
-def lab(images: Images) -> Iterator[Lab]:
-    with closing(docker.from_env()) as client:
-        made = Lab(client, images.python)
-        try:
-            yield made
-        finally:
-            made.clean()
 
 
 def ask(lab: Lab, *arguments: str) -> Ask:

@@ -10,12 +10,9 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import docker
 import pytest
 
 from irkit.model import Window
@@ -23,22 +20,12 @@ from irkit.ring import read
 from tests.collectors.lab import SLEEP, Lab, each_at_once
 from tests.http_servers import answer, serving
 from tests.redis_servers import redis_server
-from tests.stack.engine import Images, wait_until
+from tests.stack.engine import wait_until
 
 CONTAINERS = 20
 WARM_UP_S = 12.0
 MEASURED_S = 60.0
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@pytest.fixture
-def lab(images: Images) -> Iterator[Lab]:
-    with closing(docker.from_env()) as client:
-        made = Lab(client, images.python)
-        try:
-            yield made
-        finally:
-            made.clean()
 
 
 def cpu_s(pid: int) -> float:

@@ -6,10 +6,12 @@ import subprocess
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import docker
 from docker import DockerClient
 from docker.models.containers import Container
 
@@ -147,3 +149,14 @@ def taken(pieces: Iterator[Piece]) -> tuple[dict[str, Rows], list[str]]:
     if made.raised:
         raise made.raised
     return made.tables, made.gaps
+
+
+@contextmanager
+def empty_lab(image: str) -> Iterator[Lab]:
+    """An empty compose project on the real Engine; nothing of it is left afterwards."""
+    with closing(docker.from_env()) as client:
+        made = Lab(client, image)
+        try:
+            yield made
+        finally:
+            made.clean()
