@@ -17,11 +17,10 @@ demo: $(VENV)/.runtime  ## a recorded incident, from its evidence to the page of
 
 setup: $(VENV)/.dev  ## make .venv with irkit (editable) and its developers' tools
 
-# One process more than there are cores: a third of the time the tests wait for the Engine, Redis, Chromium and kernels.
 test: lint .setup/services  ## lint, then the whole suite against a real Docker Engine, Redis and Chromium
 	@sh .setup/services
 	@$(BIN)/python hatch_build.py >/dev/null
-	$(BIN)/python -m pytest --numprocesses=$$(($$(nproc) + 1)) --maxprocesses=4 --dist=loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## ruff with all rules, mypy strict
 	$(BIN)/ruff check --quiet
