@@ -21,16 +21,6 @@ from irkit.times import format_duration
 
 # steps that another command of irkit does
 _ELSEWHERE = {"leaking objects": "irkit memory snapshot --pid PID --incident {incident}"}
-# the settings that an action takes its target from; of one that is not named here it could be any
-_NEEDS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("restart", "scale", "start-all", "stop-all"), ("docker", "http")),
-    **dict.fromkeys(("flush-cache", "wait-ratelimit"), ("redis",)),
-    **dict.fromkeys(("check-api-key", "switch-provider"), ("providers",)),
-    **dict.fromkeys(("backup-database", "explain-queries", "integrity-check", "salvage-database"), ("sqlite",)),
-    "check-database": ("sqlite", "database"),
-    "restore-database": ("sqlite", "docker"),
-}
-_ANY = ("docker", "http", "redis", "sqlite", "database", "providers")
 _HAD = (Outcome.COLLECTED, Outcome.PARTIAL, Outcome.ABSENT)
 
 
@@ -109,7 +99,7 @@ def planned(action: Action, ask: Ask) -> Plan:
             near = get_close_matches(name, action.options, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(action.options) or 'none'}"
             raise InputError(f"{action.name} has no option {name!r}", hint=hint)
-    ask.settings.refuse_unusable(*_NEEDS.get(action.name, _ANY))
+    ask.settings.refuse_unusable(*action.needs)
     return action.plan(ask)
 
 

@@ -87,9 +87,10 @@ class Action:
 
     `usage` names its arguments (the engine refuses any where it names none), `options` what `-p NAME VALUE` may set,
     each with a sentence. `answers` is searched for in a runbook's step (its words and its command, whatever the letter
-    case): such a step is done by this action, with the arguments that `suggest` reads from the step. `destroys` names
-    the collectors whose evidence it would destroy. `changes` is False of one that only looks; a `destructive` one can
-    lose data, and wants the target's name typed.
+    case): such a step is done by this action, with the arguments that `suggest` reads from the step. `needs` are the
+    sections of settings that it takes its target from; of one that does not say it could be any. `destroys` names the
+    collectors whose evidence it would destroy. `changes` is False of one that only looks; a `destructive` one can lose
+    data, and wants the target's name typed.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Action:
     verify: Callable[[Plan, Result, Ask], Result]
     usage: str = ""
     answers: str = ""
+    needs: tuple[str, ...] = ("docker", "http", "redis", "sqlite", "database", "providers")
     destroys: tuple[str, ...] = ()
     changes: bool = True
     destructive: bool = False

@@ -68,6 +68,7 @@ register(
         plan,
         apply,
         verify,
+        needs=("sqlite",),
         answers=r"\bback ?up\b.*\bdatabase\b|\bdatabase\b.*\bback ?up\b",
         changes=False,
         options={"to": "the file to write (default: backups/NAME-TIME.db in irkit's home)"},

@@ -87,6 +87,7 @@ register(
         plan,
         apply,
         only_look,
+        needs=("providers",),
         usage="PROVIDER",
         answers=r"\bapi key\b",
         changes=False,

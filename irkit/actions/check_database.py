@@ -131,6 +131,7 @@ register(
         plan,
         apply,
         only_look,
+        needs=("sqlite", "database"),
         answers=r"\bdatabase connectivity\b|\bcheck\b.*\bdatabase\b",
         changes=False,
     )

@@ -118,6 +118,7 @@ register(
         plan,
         apply,
         only_look,
+        needs=("sqlite",),
         answers=r"\bslow quer",
         changes=False,
         options={"folder": "where the copy is made (the system's folder for temporary files)"},

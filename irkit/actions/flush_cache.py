@@ -233,6 +233,7 @@ register(
         plan,
         apply,
         verify,
+        needs=("redis",),
         answers=r"\bclear\b.*\bcache\b|\bFLUSHDB\b",
         destroys=("redis-info", "redis-ratelimits"),
         destructive=True,

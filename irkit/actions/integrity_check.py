@@ -95,6 +95,7 @@ register(
         plan,
         apply,
         verify,
+        needs=("sqlite",),
         answers=r"\bintegrity[ _]check\b",
         changes=False,
     )

@@ -93,6 +93,7 @@ register(
         plan,
         apply,
         verify,
+        needs=("docker", "http"),
         usage="SERVICE",
         answers=r"\brestart\b",
         destroys=("container-stats", "container-cgroups", "container-processes"),

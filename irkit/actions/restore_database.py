@@ -120,6 +120,7 @@ register(
         plan,
         apply,
         verify,
+        needs=("sqlite", "docker"),
         usage="BACKUP",
         answers=r"\brestore\b.*\bbackup\b",
         destroys=("sqlite-integrity", "sqlite-statistics"),

@@ -76,6 +76,7 @@ register(
         plan,
         apply,
         verify,
+        needs=("sqlite",),
         usage="[FILE]",
         answers=r"\bsalvage\b",
         changes=False,

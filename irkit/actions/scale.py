@@ -84,6 +84,7 @@ register(
         plan,
         apply,
         verify,
+        needs=("docker", "http"),
         usage="SERVICE NUMBER",
         answers=r"\bscale\b",
         destroys=("container-logs", "container-stats"),

@@ -90,6 +90,7 @@ register(
         plan,
         apply,
         verify,
+        needs=("docker", "http"),
         options=OPTIONS,
     )
 )

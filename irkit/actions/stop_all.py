@@ -58,6 +58,7 @@ register(
         plan,
         apply,
         verify,
+        needs=("docker", "http"),
         answers=r"\bstop all\b",
         destroys=("container-stats", "container-cgroups", "container-processes"),
     )

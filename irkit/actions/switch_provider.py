@@ -124,6 +124,7 @@ register(
         plan,
         apply,
         verify,
+        needs=("providers",),
         usage="NAME",
         answers=r"\bswitch (to|if)\b",
         options=OPTIONS,

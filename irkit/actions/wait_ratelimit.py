@@ -218,6 +218,7 @@ register(
         plan,
         apply,
         only_look,
+        needs=("redis",),
         usage="PROVIDER",
         answers=r"\brate limit reset\b",
         changes=False,
