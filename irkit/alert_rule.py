@@ -89,7 +89,7 @@ def rule(incident: Incident, runbook: Runbook, findings: Iterable[Finding], firs
 
 def _lasted(incident: Incident, first_sign: datetime | None) -> timedelta | None:
     """Return how long an alert had something to fire at; None while it goes on, or where the times contradict."""
-    over = incident.mitigated_at or incident.resolved_at or incident.closed_at
+    over = incident.eased_at
     start = incident.started_at or min(filter(None, (first_sign, incident.noticed_at)))
     return over - start if over and over > start else None
 

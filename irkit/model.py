@@ -195,6 +195,16 @@ class Incident:
         """When it was detected or, where nobody said, opened: what is newest first goes by this."""
         return self.detected_at or self.opened_at
 
+    @property
+    def eased_at(self) -> datetime | None:
+        """When users were well again: mitigated or, where nobody said, over; None while they are not."""
+        return self.mitigated_at or self.over_at
+
+    @property
+    def over_at(self) -> datetime | None:
+        """When it was resolved or, where nobody said, closed; None while it goes on."""
+        return self.resolved_at or self.closed_at
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -17,9 +17,8 @@ def window_of(incident: Incident, reach: timedelta, now: datetime, earlier: Inci
     Where an `earlier` incident was over within that reach, it begins there: what that one showed is no sign of this.
     """
     onset = onset_of(incident)
-    starts = (onset - reach, ended_at(earlier) if earlier else None)
-    over = ended_at(incident)
-    end = min(now, over + _AFTER_END) if over else now
+    starts = (onset - reach, earlier.over_at if earlier else None)
+    end = min(now, incident.over_at + _AFTER_END) if incident.over_at else now
     return Window(max(filter(None, starts)), max(end, onset))
 
 
@@ -31,13 +30,8 @@ def over_before(
     One that was still going on by then is none: nobody knows which of the two its signs belong to.
     """
     onset = onset_of(incident)
-    near = [(end, one.id, one) for one in others if (end := ended_at(one)) and onset - reach < end <= onset]
+    near = [(end, one.id, one) for one in others if (end := one.over_at) and onset - reach < end <= onset]
     return max((each for each in near if each[2].id != incident.id and not is_drill(each[2])), default=(None,))[-1]
-
-
-def ended_at(incident: Incident) -> datetime | None:
-    """Return when an incident was over: resolved or, where nobody said, closed; None while it goes on."""
-    return incident.resolved_at or incident.closed_at
 
 
 def onset_of(incident: Incident) -> datetime:
@@ -48,7 +42,7 @@ def onset_of(incident: Incident) -> datetime:
 
 def begins_after(window: Window, earlier: Incident | None) -> bool:
     """Say whether a window begins where the `earlier` incident was over, and not as long before as is usual."""
-    return earlier is not None and window.start == ended_at(earlier)
+    return earlier is not None and window.start == earlier.over_at
 
 
 def cut_short(window: Window, earlier: Incident | None) -> str:

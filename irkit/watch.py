@@ -56,7 +56,7 @@ def _look_at(case: Case, incident: Incident) -> Iterator[Doubt]:
 
 
 def _follow(case: Case, incident: Incident, events: Sequence[Event], now: datetime) -> None:
-    over = incident.resolved_at or incident.closed_at
+    over = incident.over_at
     purpose = Purpose.RESOLVE if over else Purpose.ACKNOWLEDGE
     if over and now - over > _FOLLOWED:
         return

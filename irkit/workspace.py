@@ -206,7 +206,7 @@ def bundle_in_use(incident: Incident, folders: Sequence[Path], timeline: Iterabl
     Raises:
         BundleError: a manifest cannot be read.
     """
-    ended = incident.mitigated_at or incident.resolved_at or incident.closed_at
+    ended = incident.eased_at
     events = tuple(timeline)
     again = began_anew(events)
     attempts = [event.at for event in events if is_attempt(event) and (again is None or event.at >= again)]

@@ -10,7 +10,7 @@ import pytest
 
 from irkit import drill, workspace
 from irkit.model import Incident, Status, Window
-from irkit.reach import begins_after, cut_short, ended_at, over_before, window_of
+from irkit.reach import begins_after, cut_short, over_before, window_of
 from tests.support.command_line import runner
 
 BASE = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -74,7 +74,7 @@ def test_where_nothing_was_cut_off_nothing_is_said() -> None:
 
 
 def test_a_closed_one_of_which_nobody_said_when_it_was_resolved_is_over() -> None:
-    assert ended_at(replace(incident(2, 12), closed_at=at(33))) == at(33)
+    assert replace(incident(2, 12), closed_at=at(33)).over_at == at(33)
 
 
 def test_the_next_incident_of_the_day_is_not_blamed_on_the_one_before(

@@ -75,5 +75,4 @@ def alert(of: Material) -> Alert:
 
 
 def _over(of: Material) -> bool:
-    one = of.incident
-    return any((one.mitigated_at, one.resolved_at, one.closed_at))
+    return of.incident.eased_at is not None

@@ -126,8 +126,7 @@ class Material:
 
     @property
     def _ended_at(self) -> datetime:
-        one = self.incident
-        return one.mitigated_at or one.resolved_at or one.closed_at or self.now
+        return self.incident.eased_at or self.now
 
     @property
     def onset(self) -> datetime | None:
