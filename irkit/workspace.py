@@ -172,8 +172,26 @@ def over_before(incident: Incident, *, settings: Settings | None = None) -> Inci
         StoreError: the store cannot be read.
     """
     settings = settings or load_settings()
-    held, minutes = store(settings), timedelta(minutes=settings.collect.window_minutes)
-    return before(incident, held.incidents(), minutes, is_drill=lambda one: bool(drill_of(held.timeline(one.id))))
+    held = store(settings)
+    return _over_before(incident, held.incidents(), held, settings)
+
+
+def _over_before(incident: Incident, everyone: Iterable[Incident], held: Store, settings: Settings) -> Incident | None:
+    minutes = timedelta(minutes=settings.collect.window_minutes)
+    return before(incident, everyone, minutes, is_drill=lambda one: bool(drill_of(held.timeline(one.id))))
+
+
+def alike(
+    incident: Incident, told: Iterable[Event], everyone: Iterable[Incident], held: Store
+) -> tuple[tuple[Incident, Sequence[Event]], ...]:
+    """Return those of `everyone` that are of the incident's type, with their timelines; `told` is its own.
+
+    Practice goes with practice alone: it says nothing of how often it happens, nor what happened of practice.
+    """
+    practised = bool(drill_of(told))
+    same = [one for one in everyone if one.type == incident.type and one.id != incident.id]
+    found = [(one, held.timeline(one.id)) for one in same]
+    return tuple((one, events) for one, events in found if bool(drill_of(events)) == practised)
 
 
 def import_bundle(file: Path, incident_id: int | None = None, *, settings: Settings, actor: str) -> tuple[Bundle, bool]:
@@ -295,12 +313,8 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
 
     settings, read = settings or load_settings(), loaded(evidence)
     held = store(settings)
-    told = held.timeline(incident.id)
-    alike = [one for one in held.incidents() if one.id != incident.id and one.type == incident.type]
-    timelines = {one.id: held.timeline(one.id) for one in alike}
-    # practice says nothing of how often it happens, nor what happened of practice
-    practised = bool(drill_of(told))
-    others = tuple(one for one in alike if bool(drill_of(timelines[one.id])) == practised)
+    told, everyone = held.timeline(incident.id), held.incidents()
+    others = alike(incident, told, everyone, held)
     return report.build(
         incident=incident,
         timeline=told,
@@ -310,11 +324,11 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         loaded=read,
         later=lambda until: later_bundles(settings.home, evidence, until),
         now=utc_now(),
-        others=others,
+        others=tuple(one for one, _ in others),
         costs=CollectorCosts(),
         places=places_of(load_runbook(settings), settings, evidence),
-        past_items=of_timelines({one.id: timelines[one.id] for one in others}),
-        earlier=over_before(incident, settings=settings),
+        past_items=of_timelines({one.id: events for one, events in others}),
+        earlier=_over_before(incident, everyone, held, settings),
     )
 
 

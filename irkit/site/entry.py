@@ -119,22 +119,16 @@ def digest_of(incident: Incident, told: tuple[Event, ...], shared: Makings, sett
     # the one it rests on first, then all: the others tell what came later
     used = [workspace.bundle_in_use(incident, folders, told)] if folders else []
     seals = [_seal(folder) for folder in (*used, *folders)]
-    practised, store = bool(drill_of(told)), workspace.store(settings)
-    timelines = {
-        one.id: store.timeline(one.id) for one in shared.everyone if one.type == incident.type and one.id != incident.id
-    }
-    # of practice a page of practice tells alone, as `workspace.postmortem` has it
-    timelines = {number: events for number, events in timelines.items() if bool(drill_of(events)) == practised}
-    alike = [one for one in shared.everyone if one.id in timelines]
+    alike = workspace.alike(incident, told, shared.everyone, workspace.store(settings))
     parts = (
         *shared.made_by,
         seals,
         asdict(incident),
         [(event.id, event.at, event.kind, event.actor, event.text, dict(event.data)) for event in told],
-        [(one.id, one.title, one.status) for one in alike],
+        [(one.id, one.title, one.status) for one, _ in alike],
         [
             (asdict(item), is_overdue(item, now))
-            for items in of_timelines({incident.id: told, **timelines}).values()
+            for items in of_timelines({incident.id: told, **{one.id: events for one, events in alike}}).values()
             for item in items
         ],
     )
