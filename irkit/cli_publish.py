@@ -21,8 +21,9 @@ _HERE = "postmortem-ID"
 
 def _written_to(option: str, ending: str, told: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return an option that names a file, or goes without for one in the working directory."""
-    said = f"{told} Without a file: postmortem-ID.{ending} here."
-    return click.option(option, type=_FILE, is_flag=False, flag_value=_HERE, metavar="[FILE]", help=said)
+    here = f"{_HERE}.{ending}"
+    said = f"{told} Without a file: {here} here."
+    return click.option(option, type=_FILE, is_flag=False, flag_value=here, metavar="[FILE]", help=said)
 
 
 @click.command()
@@ -60,14 +61,14 @@ def publish(
     if any(files.values()):
         if len(chosen) != 1:
             raise InputError("a file holds the report of one incident", hint="irkit publish 42 --pdf report.pdf")
-        _files(chosen[0], {name: _named(path, chosen[0], name) for name, path in files.items() if path})
+        _files(chosen[0], {name: _named(path, chosen[0]) for name, path in files.items() if path})
     if where:
         _site(chosen, where, drafts=drafts, base_url=base_url)
 
 
-def _named(given: Path, incident_id: int, form: str) -> Path:
+def _named(given: Path, incident_id: int) -> Path:
     """Return the file that was given, or the one that goes by the incident."""
-    return given if given != Path(_HERE) else Path(f"postmortem-{incident_id}.{'md' if form == 'markdown' else form}")
+    return given.with_stem(f"postmortem-{incident_id}") if given.stem == _HERE else given
 
 
 def _files(incident_id: int, files: dict[str, Path]) -> None:

@@ -17,6 +17,7 @@ from irkit.diagnose import Symptom
 from irkit.model import Finding, Outcome, Verdict, VerdictState
 from irkit.phrase import count
 from irkit.runbook import command_for
+from irkit.service_names import of_here
 from irkit.triage import contenders
 
 if TYPE_CHECKING:
@@ -302,9 +303,7 @@ def _usable(commands: Iterable[str], *, places: Mapping[str, str], silent: froze
     for command in filter(None, commands):
         if command.startswith(("from ", "import ")):
             continue  # Python for a console of the service, and no command to paste
-        typed = command
-        for place, configured in places.items():
-            typed = typed.replace(place, configured)
+        typed = of_here(command, places)
         if not any(address in typed for address in silent):
             yield typed
 

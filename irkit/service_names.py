@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -103,6 +104,13 @@ def places_of(runbook: Runbook, settings: Settings, evidence: EvidenceSource) ->
     if found := meant_here(runbook, settings, evidence):
         named[found.named] = found.service
     return {place: here for place, here in named.items() if place and here}
+
+
+def of_here(command: str, places: Mapping[str, str]) -> str:
+    """Return a runbook's command with what `places_of` has in place of what it names."""
+    for place, here in places.items():
+        command = command.replace(place, here)
+    return command
 
 
 def placeholder_hint(found: Meant | None, commands: tuple[str, ...]) -> str:

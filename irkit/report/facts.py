@@ -309,26 +309,23 @@ def halted(view: View, since: datetime | None = None) -> Claim | None:
 
 
 def first_exit(view: View, since: datetime | None = None) -> Exit | None:
-    """Return the exit that `halted` tells of, None where no container exited."""
-    return next(iter(_first_of_each(view, since)), None)
+    """Return the exit that `halted` tells of, counted with those after it; None where no container exited.
+
+    It is the first since then of the service that comes first in `exits`.
+    """
+    late = [item for item in every_exit(view) if not (since and item.at and item.at < since - LATE_LINE)]
+    for item in exits(view):
+        alike = [one for one in late if (one.service, one.exit_code) == (item.service, item.exit_code)]
+        if alike:
+            killed = any(one.oom_killed for one in alike)
+            return replace(alike[0], oom_killed=killed, again=len(alike) - 1, last_at=alike[-1].at)
+    return None
 
 
 def ailing(view: View) -> Claim | None:
     """Return which container goes on while its health check fails; None where none does."""
     row = next((row for row in containers(view) if row.health == "unhealthy" and row.state != "paused"), None)
     return Claim(f"{row.service} is {row.state} but unhealthy", view.ids("containers")) if row else None
-
-
-def _first_of_each(view: View, since: datetime | None) -> list[Exit]:
-    """Return the exits since then, the latest service first as in `exits`, each as its service's first, counted."""
-    late = [item for item in every_exit(view) if not (since and item.at and item.at < since - LATE_LINE)]
-    made = []
-    for item in exits(view):
-        alike = [one for one in late if (one.service, one.exit_code) == (item.service, item.exit_code)]
-        if alike:
-            killed = any(one.oom_killed for one in alike)
-            made.append(replace(alike[0], oom_killed=killed, again=len(alike) - 1, last_at=alike[-1].at))
-    return made
 
 
 def probes(view: View, kind: str = "health") -> tuple[PhaseRow, ...]:

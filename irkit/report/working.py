@@ -12,6 +12,7 @@ from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap
 from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, LogPart, LogRow, NextSteps
 from irkit.runbook import who_to_tell
+from irkit.service_names import of_here
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,17 +79,10 @@ def next_steps(of: Material) -> NextSteps | Gap:
     told = who_to_tell(of.runbook, kind, of.severity) if of.severity else ()
     tell = tuple(f"{contact.role} ({contact.channel}): {contact.when}" for contact in told)
     steps = tuple(
-        replace(step, command=_of_here(step.command, of) if step.command else None) for step in kind.resolution
+        replace(step, command=of_here(step.command, of.places) if step.command else None) for step in kind.resolution
     )
-    looks = tuple(replace(look, text=_of_here(look.text, of)) for look in kind.diagnosis)
+    looks = tuple(replace(look, text=of_here(look.text, of.places)) for look in kind.diagnosis)
     return NextSteps(kind.title, claims, looks, steps, tell)
-
-
-def _of_here(command: str, of: Material) -> str:
-    """Return a runbook's command with the addresses and the service of here in place of those it names."""
-    for place, here in of.places.items():
-        command = command.replace(place, here)
-    return command
 
 
 def _onset(of: Material) -> datetime:
