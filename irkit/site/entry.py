@@ -120,12 +120,14 @@ def digest_of(incident: Incident, told: tuple[Event, ...], shared: Makings, sett
     used = [workspace.bundle_in_use(incident, folders, told)] if folders else []
     seals = [_seal(folder) for folder in (*used, *folders)]
     alike = workspace.alike(incident, told, shared.everyone, workspace.store(settings))
+    earlier = workspace.over_before(incident, settings=settings)
     parts = (
         *shared.made_by,
         seals,
         asdict(incident),
         [(event.id, event.at, event.kind, event.actor, event.text, dict(event.data)) for event in told],
         [(one.id, one.title, one.status) for one, _ in alike],
+        (earlier.id, earlier.over_at) if earlier else None,
         [
             (asdict(item), is_overdue(item, now))
             for items in of_timelines({incident.id: told, **{one.id: events for one, events in alike}}).values()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ from irkit import drill, workspace
 from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
 from irkit.model import EventKind, Incident
 from irkit.report.parts import Gap
-from irkit.site.entry import entry_of
+from irkit.site.entry import digest_of, entry_of, makings
 
 
 @pytest.fixture
@@ -55,3 +55,26 @@ def test_what_goes_on_has_lasted_for_no_known_time(started_by_evidence: Incident
     store = workspace.store(settings)
     store.append(50, EventKind.REOPENED, actor="ana", text="again")
     assert entry_of(store.incident(50), "", b"", settings).lasted_s is None
+
+
+def test_a_page_is_out_of_date_once_another_end_of_the_incident_before_is_known(started_by_evidence: Incident) -> None:
+    """It tells that its evidence reaches back to there."""
+    settings, now = workspace.load_settings(), datetime(2026, 12, 1, tzinfo=UTC)
+    store = workspace.store(settings)
+    began = started_by_evidence.noticed_at
+
+    def digest() -> str:
+        told = tuple(store.timeline(50))
+        return digest_of(started_by_evidence, told, makings(settings), settings, now)
+
+    alone = digest()
+    before = began - timedelta(minutes=20)
+    store.open_incident(
+        "Before", incident_type="memory-leak", severity="Medium", actor="ana", incident_id=49, opened_at=before
+    )
+    assert digest() == alone, "it goes on, and cuts nothing off"
+    store.append(49, EventKind.RESOLVED, actor="ana", text="restarted", at=began - timedelta(minutes=10))
+    resolved = digest()
+    later = (began - timedelta(minutes=5)).isoformat()
+    store.append(49, EventKind.AMENDED, actor="ana", data={"resolved_at": later})
+    assert len({alone, resolved, digest()}) == 3
