@@ -79,11 +79,10 @@ def plan(case: Case, incident_id: int) -> Plan:
     severity = case.runbook.severity(incident.severity)
     rungs = ladder(incident, case.runbook, case.settings, known)
     found, number = rows(events), round_of(events)
-    states = tuple(_state(found, number, rung.number) for rung in rungs)
+    told_by = [_of_rung(found, number, rung.number) for rung in rungs]
     ahead, due_at = _ahead(incident, rungs, found, number, severity.response_time)
     told = message(incident, case.runbook, ahead, key=dedup_key(events), source=_source(case)) if ahead else None
-    ways = tuple(_way(found, number, rung.number) for rung in rungs)
-    return Plan(incident, severity, rungs, states, ways, ahead, due_at, told)
+    return Plan(incident, severity, rungs, tuple(map(_state, told_by)), tuple(map(_way, told_by)), ahead, due_at, told)
 
 
 def begin(case: Case, incident_id: int) -> Told | None:
@@ -210,13 +209,16 @@ def _in(row: Row, number: int, purpose: Purpose) -> bool:
     return row.delivery.round == number and row.delivery.purpose is purpose
 
 
-def _state(found: Sequence[Row], number: int, rung: int) -> State | None:
-    own = [one.state for one in found if _in(one, number, Purpose.TRIGGER) and one.delivery.rung == rung]
-    return State.SENT if State.SENT in own else own[-1] if own else None
+def _of_rung(found: Sequence[Row], number: int, rung: int) -> list[Row]:
+    return [one for one in found if _in(one, number, Purpose.TRIGGER) and one.delivery.rung == rung]
 
 
-def _way(found: Sequence[Row], number: int, rung: int) -> str:
-    own = [one for one in found if _in(one, number, Purpose.TRIGGER) and one.delivery.rung == rung]
+def _state(own: Sequence[Row]) -> State | None:
+    states = [one.state for one in own]
+    return State.SENT if State.SENT in states else states[-1] if states else None
+
+
+def _way(own: Sequence[Row]) -> str:
     return next((one.delivery.channel for one in reversed(own) if one.state is State.SENT), "")
 
 
