@@ -78,7 +78,10 @@ def attached(  # noqa: PLR0913 (as `file`)
 
 def _added(source: Bundle, kept: Sequence[Kept], incident: Incident, settings: Settings, now: datetime) -> Bundle:
     """Let the collector read what was filed, redacted as all evidence is, and put it beside the rest."""
-    window = Window(min([source.window.start, *(one.first_at for one in kept)]), now)
+    # what was asked to be filed is taken whole, also where the clock of the machine it was taken on is ahead of ours
+    window = Window(
+        min([source.window.start, *(one.first_at for one in kept)]), max([now, *(one.last_at for one in kept)])
+    )
     with tempfile.TemporaryDirectory(prefix="irkit-heap-") as folder:
         aside = replace(settings, home=Path(folder), heap_folder=str(settings.heap_snapshots))
         # the same key, so that a placeholder means the same secret as in the rest of the bundle
