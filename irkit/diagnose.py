@@ -23,7 +23,8 @@ from irkit.model import (
     VerdictState,
 )
 from irkit.onset_interval import KINDS, OnsetInterval, interval_of
-from irkit.phrase import listing
+from irkit.past import past
+from irkit.phrase import clock, listing
 from irkit.runbook import command_for
 from irkit.times import latest_known
 from irkit.wholeness import unless_cut, unless_long_past
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from irkit.runbook import Runbook
 
 DetectFunction = Callable[..., Verdict]
-EXPLAINED_WEIGHT = 0.25
+DISCOUNT = 0.25
 _CONTEXT = ("window", "threshold", "cut", "missing")
 
 
@@ -101,6 +102,12 @@ class Diagnosis:
         """Since when the symptoms of the likeliest type show, None where it has none or they do not say."""
         found = self.ranking[0].supporting if self.ranking else ()
         return min((item.verdict.onset for item in found if item.verdict.onset), default=None)
+
+    @property
+    def present(self) -> tuple[Finding, ...]:
+        """All findings but those of what was over before what goes on now began."""
+        over = past(self.findings)
+        return tuple(item for item in self.findings if item.symptom not in over)
 
     def of(self, incident_type: str) -> tuple[Finding, ...]:
         return tuple(item for item in self.findings if incident_type in item.incident_types)
@@ -232,10 +239,12 @@ def rank(findings: Sequence[Finding], runbook: Runbook) -> tuple[Hypothesis, ...
     The score (0 to 1) is what was found over what could be. In both a symptom of the type counts 1, or 1/n where n
     types share it, since it does not tell them apart. One that was found counts that times its verdict's confidence,
     and a quarter of it where its own evidence blames something else (a health check that fails because a provider is
-    down). A symptom that could not be looked at adds nothing to what was found: ignorance is neither for nor against,
-    and is listed apart. One that the runbook does not list adds to what was found alone.
+    down) or it was over before what goes on now began (`irkit.past`). A symptom that could not be looked at adds
+    nothing to what was found: ignorance is neither for nor against, and is listed apart. One that the runbook does not
+    list adds to what was found alone.
     """
-    return by_likelihood(_weigh(item, findings) for item in runbook.incident_types)
+    over = past(findings)
+    return by_likelihood(_weigh(item, findings, over) for item in runbook.incident_types)
 
 
 def by_likelihood(weighed: Iterable[Hypothesis]) -> tuple[Hypothesis, ...]:
@@ -251,7 +260,7 @@ def by_likelihood(weighed: Iterable[Hypothesis]) -> tuple[Hypothesis, ...]:
     return tuple(sorted(weighed, key=place))
 
 
-def _weigh(incident_type: IncidentType, findings: Sequence[Finding]) -> Hypothesis:
+def _weigh(incident_type: IncidentType, findings: Sequence[Finding], over: Mapping[str, Finding]) -> Hypothesis:
     slug = incident_type.slug
     own = [item for item in findings if slug in item.incident_types]
     by_state = {state: tuple(item for item in own if item.verdict.state is state) for state in VerdictState}
@@ -266,9 +275,13 @@ def _weigh(incident_type: IncidentType, findings: Sequence[Finding]) -> Hypothes
                 f"{item.title} counts 1/{len(item.incident_types)}, found or not: "
                 f"{len(item.incident_types)} types share it"
             )
-        if item.verdict.explained_by not in {"", slug}:
-            weight *= EXPLAINED_WEIGHT
-            reasons.append(f"{item.title} counts a quarter: its evidence blames {item.verdict.explained_by}")
+        discounts = [f"its evidence blames {item.verdict.explained_by}"] * (item.verdict.explained_by not in {"", slug})
+        if (later := over.get(item.symptom)) and item.verdict.until and later.verdict.onset:
+            ended, began = clock(item.verdict.until), clock(later.verdict.onset)
+            discounts.append(f"it was over at {ended}, before {later.title} began at {began}")
+        if discounts:
+            weight *= DISCOUNT
+            reasons.append(f"{item.title} counts a quarter: {listing(discounts)}")
         reached += weight
         weights[item.symptom] = weight / reachable
     return Hypothesis(
@@ -344,19 +357,21 @@ def _read_by_hand(item: Symptom, evidence: Loaded) -> str:
 
 
 def _within_reason(verdict: Verdict) -> Verdict:
-    """Keep a confidence between 0 and 1 and an onset a time in UTC (a third party's may be anything).
+    """Keep a confidence between 0 and 1, onset and end times in UTC (a third party's may be anything).
 
-    So no score can leave its range, and onsets can be held against each other.
+    So no score can leave its range, and times can be held against each other.
     """
     sane = min(max(verdict.confidence, 0.0), 1.0) if verdict.confidence == verdict.confidence else 0.0
-    onset = verdict.onset
-    if not isinstance(onset, datetime) or onset != onset:  # noqa: PLR0124 (NaT differs from itself)
-        onset = None
-    elif onset.tzinfo is None:
-        onset = onset.replace(tzinfo=UTC)
-    if sane == verdict.confidence and onset is verdict.onset:
+    onset, until = _utc(verdict.onset), _utc(verdict.until)
+    if sane == verdict.confidence and onset is verdict.onset and until is verdict.until:
         return verdict
-    return replace(verdict, confidence=sane, onset=onset)
+    return replace(verdict, confidence=sane, onset=onset, until=until)
+
+
+def _utc(at: object) -> datetime | None:
+    if not isinstance(at, datetime) or at != at:  # noqa: PLR0124 (NaT differs from itself)
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at
 
 
 def _with_next_step(finding: Finding, runbook: Runbook) -> Finding:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from irkit.estimate import Interval, chance_of_at_most, quantile, quantile_interval
-from irkit.onset import worst_stretch
+from irkit.onset import telling_stretch, worst_stretch
 from irkit.phrase import percent
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _judge(service: str, rows: pd.DataFrame, limit_s: float) -> Latency:
     ordered = rows.sort_values("at", kind="stable")
     durations, slow = ordered["duration_s"].to_numpy(), (ordered["duration_s"] > limit_s).to_numpy()
     total, slow_total = len(slow), int(slow.sum())
-    stretch = worst_stretch(slow, _SLOW_SHARE, _BROKEN_SHARE)
+    stretch = telling_stretch(slow, ordered["at"], _SLOW_SHARE, _BROKEN_SHARE)
     chance_of_fewer = chance_of_at_most(slow_total - 1, total, _SLOW_SHARE)
     if stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE:
         first, last, confidence = stretch.first, stretch.last, 1.0 - stretch.expected_by_chance

@@ -270,7 +270,8 @@ class Verdict:
     """What a detector says: state, one sentence, what to do, since when, how sure (0 to 1).
 
     `explained_by` is the incident type (or other cause) that the evidence itself blames for a symptom that was found.
-    `withheld` is the `clear` in whose place an `unknown` stands for what the evidence lacks.
+    `withheld` is the `clear` in whose place an `unknown` stands for what the evidence lacks. `until` is when what was
+    found was over, None where it goes on, or nothing that came later shows that it does not.
     """
 
     state: VerdictState
@@ -281,6 +282,7 @@ class Verdict:
     numbers: Mapping[str, object] = field(default_factory=lambda: _EMPTY)
     explained_by: str = ""
     withheld: Verdict | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

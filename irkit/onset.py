@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
+
+# A cause may end with the breakage that it brings about: a leak does with the kill. Minutes later it is another story.
+APART = timedelta(minutes=5)
+# So many good ones in a row are no pause of what fails now and then: it is over.
+ENDS_IT = 10
+_HARDLY_CHANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,43 @@ def worst_stretch(bad: np.ndarray[tuple[int], np.dtype[np.bool_]], usual: float,
     inside = bad[first:last]
     expected = float(len(bad) * math.exp(-min(score, 700.0)))
     return Stretch(first, last - 1, int(inside.sum()), len(inside), expected)
+
+
+def telling_stretch(
+    bad: np.ndarray[tuple[int], np.dtype[np.bool_]], at: pd.Series[pd.Timestamp], usual: float, broken: float
+) -> Stretch | None:
+    """Return the `worst_stretch`; of two that minutes without a bad event keep apart, one that goes on to the end.
+
+    `at` are the times of the events, in order. What was worse, but over, is what people would have looked at then.
+    """
+    worst = worst_stretch(bad, usual, broken)
+    if worst is None:
+        return None
+    parts = [(begin, worst_stretch(bad[begin:end], usual, broken)) for begin, end in _apart(bad, at, worst)]
+    known = [replace(one, first=begin + one.first, last=begin + one.last) for begin, one in parts if one]
+    sure = [one for one in known if one.expected_by_chance < _HARDLY_CHANCE]
+    if len(known) == 1 or not sure:
+        return worst
+    goes_on = len(bad) - 1 - sure[-1].last < ENDS_IT
+    return sure[-1] if goes_on else min(sure, key=lambda one: (one.expected_by_chance, -one.bad))
+
+
+def _apart(
+    bad: np.ndarray[tuple[int], np.dtype[np.bool_]], at: pd.Series[pd.Timestamp], worst: Stretch
+) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of the parts that long runs without a bad event, hardly chance at its rate, leave of all."""
+    import numpy as np
+
+    places = np.flatnonzero(bad)
+    begin = 0
+    for one in np.flatnonzero(np.diff(places) > ENDS_IT).tolist():
+        last, following = int(places[one]), int(places[one + 1])
+        good = following - last - 1
+        rate = worst.bad / max(worst.total - good, worst.bad)
+        if (1 - rate) ** good < _HARDLY_CHANCE and at.iloc[following] - at.iloc[last] > APART:
+            yield begin, last + 1
+            begin = following
+    yield begin, len(bad)
 
 
 _FLEETING = timedelta(seconds=60)

@@ -11,6 +11,8 @@ from irkit.phrase import between, clock, count
 from irkit.records import Row, integer_of, rows_where, text_of, time_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 
@@ -70,6 +72,8 @@ _MAIN_SHARE = 0.5
 _GRACE = timedelta(seconds=5)
 _SEARCHED_CHARS = 2_000
 _FEWEST_USERS = 10
+_CLIENT_ERROR = 400
+_HARDLY_CHANCE = 0.01
 
 
 def has(sign: Sign, text: object) -> bool:
@@ -136,6 +140,22 @@ def during(errors: pd.DataFrame) -> str:
     """Write from when to when the errors were logged, ` from 03:05:07 UTC to 03:06:00 UTC`."""
     times = errors["at"].dropna()
     return between(times.min(), times.max()) if len(times) else ""
+
+
+def over_at(failed: Sequence[datetime], requests: pd.DataFrame | None) -> datetime | None:
+    """Return when the last of these failures was, where requests that were served later show that they are over.
+
+    At the rate of failures to served requests from the first to the last, so many more served ones without a failure
+    would come in less than one of a hundred cases; ten at least. None where they go on, or too little came later.
+    """
+    if requests is None or not failed:
+        return None
+    first, last = min(failed), max(failed)
+    asked, _ = users_requests(requests)
+    served = asked[(asked["status_code"] < _CLIENT_ERROR) & asked["at"].notna()]["at"]
+    meanwhile, later = int(served.between(first, last).sum()), int((served > last).sum())
+    chance = (meanwhile / (meanwhile + len(failed))) ** later
+    return last if later >= _FEWEST_USERS and chance < _HARDLY_CHANCE else None
 
 
 def incident_of(message: object) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from irkit.diagnose import Hypothesis, rank
 from irkit.model import Finding, VerdictState
+from irkit.past import past
 from irkit.phrase import clock, count, listing
 
 if TYPE_CHECKING:
@@ -140,9 +141,11 @@ def none_of_these(findings: Sequence[Finding], types: Sequence[Hypothesis]) -> H
 def relations(ranked: Sequence[Hypothesis]) -> Iterator[Relation]:
     """Yield which type explains what was found of another: first by the evidence's own words, then by mechanism.
 
-    A cause that began after its effect is none; types that blame each other are left as they are.
+    A cause that began after its effect is none, nor one that was over before it; types that blame each other are left
+    as they are.
     """
     found = {item.incident_type: item for item in ranked if item.supporting and item.incident_type != NONE_OF_THESE}
+    over = past([finding for item in found.values() for finding in item.supporting])
     made: dict[tuple[str, str], str] = {}
     for effect, item in found.items():
         for finding in item.supporting:
@@ -153,8 +156,9 @@ def relations(ranked: Sequence[Hypothesis]) -> Iterator[Relation]:
         pair = (rule.cause, rule.effect)
         if pair in made or pair[::-1] in made or not {*pair} <= set(found):
             continue
-        # a symptom that is itself the work of another type brings nothing about
+        # a symptom that is itself the work of another type brings nothing about, nor does one that was over long before
         own = [one for one in found[rule.cause].supporting if one.verdict.explained_by in {"", rule.cause}]
+        own = [one for one in own if one.symptom not in over]
         if any(finding.symptom == rule.symptom for finding in own):
             since, felt = onset_of(found[rule.cause]), onset_of(found[rule.effect])
             if since is None or felt is None or since <= felt + _TOGETHER:

@@ -83,6 +83,7 @@ def _findings(item: Hypothesis, findings: Iterable[Finding]) -> list[dict[str, A
             "weight": round(item.weights[one.symptom], 3),
             "confidence": round(one.verdict.confidence, 3),
             "since": one.verdict.onset.isoformat() if one.verdict.onset else None,
+            "until": one.verdict.until.isoformat() if one.verdict.until else None,
             "sentence": one.verdict.sentence,
             "evidence": list(one.evidence),
         }

@@ -117,6 +117,7 @@ ROOMS = (
     "patterns",
     "logs",
     "onset",
+    "past",
     "ar_fit",
     "ar_places",
     "changepoint",

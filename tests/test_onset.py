@@ -1,9 +1,10 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from irkit.onset import Episode, episode_of, worst_stretch
+from irkit.onset import Episode, episode_of, telling_stretch, worst_stretch
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 
@@ -91,3 +92,29 @@ def test_false_alarms_are_as_rare_as_promised() -> None:
         stretch = worst_stretch(random.random(300) < 0.01, 0.01, 0.3)
         alarms += stretch is not None and stretch.expected_by_chance < 0.01
     assert alarms <= 20  # one in a hundred
+
+
+@pytest.mark.parametrize(
+    ("told", "step_s", "first", "last"),
+    [
+        ("x" * 60 + "." * 60 + "x" * 20, 10, 120, 139),  # the smaller goes on, ten minutes after the larger was over
+        ("x" * 60 + "." * 60 + "x" * 20 + "." * 5, 10, 120, 139),
+        ("x" * 60 + "." * 60 + "x" * 20 + "." * 20, 10, 0, 59),  # both are over: the worse
+        ("x" * 60 + "." * 60 + "x" * 20, 1, 0, 139),  # a minute between them: one trouble
+        ("x" * 60 + "." * 60 + "x", 10, 0, 59),  # one bad event is no trouble of its own
+        ("x" * 60 + "." * 9 + "x" * 20, 60, 0, 88),  # few events keep nothing apart, however long they take
+        (("x" + "." * 7) * 20, 60, 0, 152),  # one in eight, all along
+    ],
+)
+def test_of_two_troubles_that_are_minutes_apart_the_one_that_goes_on_is_told(
+    told: str, step_s: int, first: int, last: int
+) -> None:
+    bad = np.array([sign == "x" for sign in told])
+    times = pd.Series([at(second * step_s) for second in range(len(told))])
+    found = telling_stretch(bad, times, 0.01, 0.3)
+    assert found is not None
+    assert (found.first, found.last) == (first, last)
+
+
+def test_where_nothing_is_bad_no_stretch_is_told() -> None:
+    assert telling_stretch(np.zeros(5, dtype=bool), pd.Series([at(0)] * 5), 0.01, 0.3) is None

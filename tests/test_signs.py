@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from irkit.signs import (
@@ -14,6 +16,7 @@ from irkit.signs import (
     incident_of,
     incident_of_most,
     last_words,
+    over_at,
     telling_message,
 )
 from tests.symptoms.evidence import frame
@@ -109,3 +112,29 @@ def test_paths(path: str, *, of_health: bool, of_ai: bool) -> None:
 )
 def test_an_exit_code_proves_what_it_proves(code: int | None, *, flag: bool | None, told: str) -> None:
     assert told in exit_meaning(code, oom_killed=flag)
+
+
+START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("failed", "served", "over"),
+    [
+        (range(100, 200), range(200, 220), True),
+        (range(100, 200), range(200, 209), False),  # nine: too few whatever was before
+        (range(100, 200), (), False),  # nobody asked any more
+        (range(0, 1000, 50), range(1000), False),  # one in fifty: ten quiet seconds are nothing
+        (range(0, 1000, 50), range(2000), True),
+    ],
+)
+def test_failures_are_over_where_so_many_were_served_since_that_it_is_no_chance(
+    failed: range, served: range, *, over: bool
+) -> None:
+    at = [START + timedelta(seconds=second) for second in failed]
+    common = {"service": "api", "method": "GET", "path": "/buy", "duration_s": 0.1}
+    rows = [{"at": START + timedelta(seconds=second), **common, "status_code": 200} for second in served]
+    refused = [{"at": START + timedelta(seconds=9000), **common, "status_code": 503}] * 50
+    checks = [{"at": START + timedelta(seconds=9000), **common, "path": "/health", "status_code": 200}] * 50
+    requests = frame("requests", [*rows, *refused, *checks] if len(rows) >= 10 else [*rows, *refused])
+    assert over_at(at, requests) == (max(at) if over else None)
+    assert over_at(at, None) is over_at([], requests) is None

@@ -136,7 +136,7 @@ class Material:
     @cached_property
     def began(self) -> datetime:
         """When it began, to tell before from since: as signals agree on it, else the earliest symptom or record."""
-        onsets = [item.verdict.onset for item in self.diagnosis.findings if item.verdict.onset]
+        onsets = [item.verdict.onset for item in self.diagnosis.present if item.verdict.onset]
         interval = self.diagnosis.onset
         return interval.earliest if interval else min(onsets, default=self.felt.start)
 

@@ -105,7 +105,7 @@ def detection(of: Material) -> Narrative:
         lacks = [name for name, at in (("started", one.started_at), ("was detected", one.detected_at)) if at is None]
         sentence = f"How long detection took is unknown: the timeline lacks when it {' and when it '.join(lacks)}."
         claims.append(Claim(sentence))
-    onsets = [finding for finding in of.diagnosis.findings if finding.verdict.onset]
+    onsets = [finding for finding in of.diagnosis.present if finding.verdict.onset]
     noticed = of.noticed_at
     for finding in sorted(onsets, key=lambda item: item.verdict.onset or noticed)[:1]:
         onset = finding.verdict.onset

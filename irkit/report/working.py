@@ -86,7 +86,7 @@ def next_steps(of: Material) -> NextSteps | Gap:
 
 
 def _onset(of: Material) -> datetime:
-    onsets = [item.verdict.onset for item in of.diagnosis.findings if item.verdict.onset]
+    onsets = [item.verdict.onset for item in of.diagnosis.present if item.verdict.onset]
     exits = [item.at for item in facts.exits(of.view) if item.at]
     return min(onsets) if onsets else exits[-1] if exits else of.felt.start
 

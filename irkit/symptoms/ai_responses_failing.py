@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from irkit.diagnose import Example, symptom
 from irkit.estimate import share_interval
 from irkit.model import Verdict, VerdictState, Window
-from irkit.onset import Stretch, worst_stretch
+from irkit.onset import ENDS_IT, Stretch, telling_stretch
 from irkit.phrase import count, lasting, quoted, share_between
 from irkit.records import rows_where
-from irkit.signs import AI_PATH, HEALTH_PATH, Sign, bearing, during, near, telling_message
+from irkit.signs import AI_PATH, HEALTH_PATH, Sign, bearing, during, near, over_at, telling_message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,9 @@ def detect(window: Window, requests: pd.DataFrame | None = None, errors: pd.Data
     said = bearing(errors, Sign.PROVIDER, Sign.RATE_LIMIT)
     asked = _of_ai(requests)
     numbers: dict[str, object] = {"requests": len(asked) if asked is not None else 0, "errors": len(said)}
-    stretch = worst_stretch(_failed(asked), _USUAL_SHARE, _FAILING_SHARE) if asked is not None and len(asked) else None
+    stretch = None
+    if asked is not None and len(asked):
+        stretch = telling_stretch(_failed(asked), asked["at"], _USUAL_SHARE, _FAILING_SHARE)
     if asked is not None and stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE:
         return _found(asked, stretch, errors, requests, numbers, window.end)
     if len(said) >= _FEWEST_ERRORS:
@@ -39,7 +41,8 @@ def detect(window: Window, requests: pd.DataFrame | None = None, errors: pd.Data
         sentence = (
             f"The log tells of {count(len(said), 'failed call')} to providers{during(said)}, mostly {quoted(line)}."
         )
-        return Verdict(VerdictState.FOUND, sentence, _ADVICE, onset, 0.8, numbers)
+        until = over_at(said["at"].dropna().tolist(), asked)
+        return Verdict(VerdictState.FOUND, sentence, _ADVICE, onset, 0.8, numbers, until=until)
     if asked is None or not len(asked):
         sentence = "No request for an AI answer is on record, so none could fail."
         return Verdict(VerdictState.UNKNOWN, sentence, "Ask for one by hand.", numbers=numbers)
@@ -73,7 +76,8 @@ def _found(
         f"{stretch.bad} of {count(stretch.total, 'AI request')} failed{span} "
         f"({share_between(share_interval(stretch.bad, stretch.total))})"
     )
-    numbers |= {"failed": stretch.bad, "requests": stretch.total, "until": last if later >= 10 else None}  # noqa: PLR2004 (so many good ones in a row end it)
+    numbers |= {"failed": stretch.bad, "requests": stretch.total}
+    until = last if later >= ENDS_IT else None
     explained_by = ""
     if len(related):
         numbers["line"] = line = telling_message(related)
@@ -87,7 +91,7 @@ def _found(
         sentence += f"; no error names a provider, most say {quoted(line)}"
     advice = "Mend the service first: nothing here blames a provider." if explained_by else _ADVICE
     confidence = 1.0 - stretch.expected_by_chance
-    return Verdict(VerdictState.FOUND, f"{sentence}.", advice, onset, confidence, numbers, explained_by)
+    return Verdict(VerdictState.FOUND, f"{sentence}.", advice, onset, confidence, numbers, explained_by, until=until)
 
 
 def _of_ai(requests: pd.DataFrame | None) -> pd.DataFrame | None:

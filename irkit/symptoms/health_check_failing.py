@@ -84,8 +84,6 @@ def detect(
     line, told = _telling_line(related, logs, subject, episode)
     if line:
         numbers["line"] = line
-    if episode.until is not None:
-        numbers["until"] = episode.until
     recovered = not failing and not docker_fails
     answers = [one.sentence for one in complaints(health_body)[:1] if failing]
     explained_by = _explained_by(health_body, failing, related)
@@ -102,6 +100,7 @@ def detect(
         _confidence(probes, failing, recovered=recovered),
         numbers,
         explained_by,
+        until=episode.until if recovered else None,
     )
 
 

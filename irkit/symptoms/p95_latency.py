@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
@@ -45,16 +46,15 @@ def detect(
     span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end) if found.onset else ""
     if found.over and found.onset:
         sentence = f"{counted} is {p95}{span} ({seconds_between(found.interval)}); {limit}"
+        told = Verdict(VerdictState.FOUND, "", "", found.onset, found.confidence, numbers, until=found.until)
         if found.silence_s >= max(_HANG_S, 2 * limit_s):
             sentence += f". For {seconds(found.silence_s)} it answered nothing at all and then everything at once."
             advice = "It hung rather than being slow: see what it waited for."
             numbers["silence_s"] = found.silence_s
-            return Verdict(
-                VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers, "api-unresponsive"
-            )
+            return replace(told, sentence=sentence, advice=advice, explained_by="api-unresponsive")
         sentence += "."
         advice = "See which routes are slow, and whether their time goes to the database or to a provider."
-        return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers)
+        return replace(told, sentence=sentence, advice=advice)
     if found.total < FEWEST or found.confidence < _EVEN:
         sentence = (
             f"{counted} is {p95}{span}, {found.slow} over the limit: too few to tell "
@@ -82,7 +82,9 @@ def _from_probes(
             )
             confidence = min(_OF_PROBES, recorded.confidence)
             numbers = _numbers(recorded, limit_s)
-            return Verdict(VerdictState.FOUND, sentence, advice, recorded.onset, confidence, numbers)
+            return Verdict(
+                VerdictState.FOUND, sentence, advice, recorded.onset, confidence, numbers, until=recorded.until
+            )
     answered = [
         row for row in rows_of(health) if number_of(row, "status_code") and number_of(row, "total_s") is not None
     ]
@@ -127,7 +129,6 @@ def _numbers(found: Latency, limit_s: float) -> dict[str, object]:
         "requests": found.total,
         "slow": found.slow,
         "limit_s": limit_s,
-        "until": found.until,
     }
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState, Window
-from irkit.onset import worst_stretch
+from irkit.onset import telling_stretch
 from irkit.phrase import between, clock, count, listing, quoted, were
 from irkit.records import Row, number_of, rows_of, text_of, time_of
-from irkit.signs import Sign, bearing, spoken, telling_message, users_requests
+from irkit.signs import Sign, bearing, over_at, spoken, telling_message, users_requests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,8 @@ def detect(
         numbers["providers"] = [text_of(row, "provider") for row in meant]
         sentence += _resets(meant or limits, window.end, rate_limits is not None)
         advice = "Send less or elsewhere until the limit resets; retries without back-off keep it full."
-        return Verdict(VerdictState.FOUND, f"{sentence}.", advice, onset, max(confidence, 0.85), numbers)
+        confidence, until = max(confidence, 0.85), over_at([*refusals, *told_at], requests)
+        return Verdict(VerdictState.FOUND, f"{sentence}.", advice, onset, confidence, numbers, until=until)
     if requests is None and errors is None:
         keys = count(len(limits), "rate-limit key") if limits else "no rate-limit key"
         sentence = f"Redis holds {keys}, but without logs nothing tells whether anybody was refused."
@@ -74,7 +75,7 @@ def _refused(requests: pd.DataFrame | None) -> tuple[list[datetime], datetime | 
     refused = ordered["status_code"] == _TOO_MANY_REQUESTS
     judged: list[tuple[float, datetime]] = []
     for _, rows in ordered.groupby("service", sort=True):
-        stretch = worst_stretch(refused[rows.index].to_numpy(), _USUAL_SHARE, _LIMITED_SHARE)
+        stretch = telling_stretch(refused[rows.index].to_numpy(), rows["at"], _USUAL_SHARE, _LIMITED_SHARE)
         if stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE:
             judged.append((stretch.expected_by_chance, rows["at"].iloc[stretch.first].to_pydatetime(warn=False)))
     if not judged:

@@ -11,7 +11,7 @@ from irkit.health_words import NOTHING_ELSE, said_of
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import count, listing, quoted
 from irkit.records import rows_of
-from irkit.signs import Sign, bearing, during, telling_message
+from irkit.signs import Sign, bearing, during, over_at, telling_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,7 @@ def detect(
     database: Any = None,  # noqa: ANN401 (a JSON document)
     database_integrity: pd.DataFrame | None = None,
     health_body: Any = None,  # noqa: ANN401 (a JSON document)
+    requests: pd.DataFrame | None = None,
 ) -> Verdict:
     """Found when services log or answer that the database cannot be read, or reading its schema failed for us too.
 
@@ -52,7 +53,9 @@ def detect(
         sentence = "; ".join(part for part in told if part)
         advice = "Keep the file as it is; see whether its disk has faults before blaming the file."
         confidence = 0.95 if len(said) else 0.9
-        return Verdict(VerdictState.FOUND, f"{sentence[:1].upper()}{sentence[1:]}.", advice, onset, confidence, numbers)
+        sentence = f"{sentence[:1].upper()}{sentence[1:]}."
+        until = None if ours or answered else over_at(said["at"].dropna().tolist(), requests)
+        return Verdict(VerdictState.FOUND, sentence, advice, onset, confidence, numbers, until=until)
     if error:
         sentence = f"No service logs a failed read, and irkit could not look itself: {quoted(error)}."
         return Verdict(VerdictState.UNKNOWN, sentence, "Look again when nothing holds the file.", numbers=numbers)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from irkit.diagnose import Example, symptom
 from irkit.estimate import share_interval
 from irkit.model import Verdict, VerdictState, Window
-from irkit.onset import worst_stretch
+from irkit.onset import ENDS_IT, telling_stretch
 from irkit.phrase import count, lasting, listing, quoted, share_between, were
 from irkit.records import rows_of
 from irkit.signs import incident_of_most, near, telling_message, users_requests
@@ -70,13 +70,13 @@ class _Spike:
 def _worst(service: str, rows: pd.DataFrame) -> _Spike | None:
     ordered = rows.sort_values("at", kind="stable")
     bad = (ordered["status_code"] >= _SERVER_ERROR).to_numpy()
-    stretch = worst_stretch(bad, _USUAL_SHARE, _SPIKE_SHARE)
+    stretch = telling_stretch(bad, ordered["at"], _USUAL_SHARE, _SPIKE_SHARE)
     if stretch is None:
         return None
     inside = ordered.iloc[stretch.first : stretch.last + 1]
     onset, last = (at.to_pydatetime(warn=False) for at in inside["at"].iloc[[0, -1]].tolist())
     later = bad[stretch.last + 1 :]
-    until = last if len(later) >= _FEWEST else None
+    until = last if len(later) >= ENDS_IT else None
     chance = stretch.expected_by_chance
     return _Spike(service, inside, stretch.bad, onset, last, until, len(later), int(later.sum()), chance)
 
@@ -93,7 +93,6 @@ def _found(spikes: list[_Spike], errors: pd.DataFrame | None, aside: str, end: d
         "routes": routes,
         "status_codes": codes,
         "services": [spike.service for spike in spikes if spike.expected_by_chance < _HARDLY_CHANCE],
-        "until": worst.until,
     }
     sentence = (
         f"{worst.failed} of {count(len(worst.rows), 'request')} to {worst.service or 'the service'}{aside} failed "
@@ -112,7 +111,9 @@ def _found(spikes: list[_Spike], errors: pd.DataFrame | None, aside: str, end: d
     if explained_by:
         advice = f"The errors blame {explained_by.replace('-', ' ')}; follow that first."
     confidence = 1.0 - worst.expected_by_chance
-    return Verdict(VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers, explained_by)
+    return Verdict(
+        VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers, explained_by, until=worst.until
+    )
 
 
 def _afterwards(spike: _Spike) -> str:

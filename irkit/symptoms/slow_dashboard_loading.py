@@ -42,7 +42,6 @@ def detect(requests: pd.DataFrame, threshold: Threshold | None, window: Window) 
         "slow": found.slow,
         "limit_s": threshold.value,
         "routes": routes,
-        "until": found.until,
     }
     limit = f"the limit is {seconds(threshold.value)}"
     span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end) if found.onset else ""
@@ -52,7 +51,7 @@ def detect(requests: pd.DataFrame, threshold: Threshold | None, window: Window) 
             f"({seconds_between(found.interval)}; {limit}), slowest {listing(list(routes)[:3])}."
         )
         advice = "See whether other routes are slow too; if not, look at the queries behind these."
-        return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers)
+        return Verdict(VerdictState.FOUND, sentence, advice, found.onset, found.confidence, numbers, until=found.until)
     sentence = f"The p95 of {count(found.total, 'dashboard load')} is {seconds(found.p95_s)}{span}"
     if found.total < FEWEST or found.confidence < _EVEN:
         sentence += f", {found.slow} over the limit: too few to tell ({seconds_between(found.interval)}; {limit})."

@@ -10,7 +10,7 @@ from irkit.health_words import NOTHING_ELSE, said_of
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import count, listing, quoted
 from irkit.records import rows_of
-from irkit.signs import Sign, bearing, during, has, telling_message
+from irkit.signs import Sign, bearing, during, has, over_at, telling_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,7 @@ def detect(
     database: Any = None,  # noqa: ANN401 (a JSON document)
     database_integrity: pd.DataFrame | None = None,
     health_body: Any = None,  # noqa: ANN401 (a JSON document)
+    requests: pd.DataFrame | None = None,
 ) -> Verdict:
     """Found when an error in the logs or in the health answer is SQLite's, or opening the file said it is damaged.
 
@@ -46,7 +47,9 @@ def detect(
             numbers["health_answer"] = answered.words
         sentence = "; ".join(part for part in told if part)
         advice = "Stop what writes to it and keep a copy of the damaged file before anything is tried on it."
-        return Verdict(VerdictState.FOUND, f"{sentence[:1].upper()}{sentence[1:]}.", advice, onset, 0.98, numbers)
+        sentence = f"{sentence[:1].upper()}{sentence[1:]}."
+        until = None if on_opening or answered else over_at(damage["at"].dropna().tolist(), requests)
+        return Verdict(VerdictState.FOUND, sentence, advice, onset, 0.98, numbers, until=until)
     if len(said):
         numbers["line"] = line = telling_message(said)
         locked = len(bearing(said, Sign.CONTENTION)) == len(said)
@@ -56,7 +59,8 @@ def detect(
             "Find who holds the lock: a long transaction, a backup." if locked else "Read them; damage looks different."
         )
         explained_by = "lock contention" if locked else ""
-        return Verdict(VerdictState.FOUND, sentence, advice, onset, 0.5, numbers, explained_by)
+        until = over_at(said["at"].dropna().tolist(), requests)
+        return Verdict(VerdictState.FOUND, sentence, advice, onset, 0.5, numbers, explained_by, until=until)
     if errors is None and database is None:
         advice = "Collect the containers' logs, and say where the database is."
         return Verdict(VerdictState.UNKNOWN, NOTHING_ELSE, advice, numbers=numbers)

@@ -8,7 +8,7 @@ from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import between, count, listing, quoted
 from irkit.records import in_order, integer_of, rows_of
-from irkit.signs import Sign, bearing, has, incident_of_most, last_words, telling_message
+from irkit.signs import Sign, bearing, has, incident_of_most, last_words, over_at, telling_message
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,10 @@ def detect(
             "Find what is being waited for: compare the API's own duration with that of its database and providers."
         )
         confidence = 0.95 if probes or in_log >= _FEWEST_IN_LOG else 0.8
-        return Verdict(VerdictState.FOUND, f"{sentence}.", advice, onset, confidence, numbers, explained_by)
+        until = over_at(times, requests)
+        return Verdict(
+            VerdictState.FOUND, f"{sentence}.", advice, onset, confidence, numbers, explained_by, until=until
+        )
     if errors is None:
         sentence = "No probe timed out, but the logs, which would tell of other timeouts, were not collected."
         return Verdict(VerdictState.UNKNOWN, sentence, "Collect the containers' logs.", numbers=numbers)

@@ -46,7 +46,7 @@ def test_errors_are_said_to_go_on_only_where_no_request_came_after_them() -> Non
         "17 of 17 requests to jarvis-api failed with 500 from 03:00:30 UTC to 03:00:46 UTC ("
     )
     assert "; 1 request came later and did not fail" in one_more.sentence
-    assert one_more.numbers["until"] is None  # one success ends nothing
+    assert one_more.until is None  # one success ends nothing
 
 
 def test_errors_up_to_the_end_of_the_window_are_said_to_go_on() -> None:
