@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ctypes import c_uint32
 from functools import partial
-from itertools import islice, repeat
+from itertools import chain, islice
 from time import monotonic, perf_counter_ns
 from types import (
     AsyncGeneratorType,
@@ -39,6 +39,7 @@ from irkit.memory.raw_stream import send
 _HAVE_GC, _MANAGED_DICT, _HEAP_TYPE = 1 << 14, 1 << 4, 1 << 9
 _GC_HEAD_BYTES, _PRE_HEADER_BYTES = 16, 16
 _CHUNK = 100_000
+_BATCH = 200
 _FEW = 1000
 _TIMES_RSS = 3  # a copy of the heap, and twice as much in notes, as measured on small objects
 _MOST_KEYS = 2000
@@ -119,7 +120,10 @@ class _Walk:
         self._type_objects: list[type] = []
         self._known: set[int] = set()
         self._met: dict[int, object] = {}
+        # what is not yet in the columns, since lists grow faster; to each reference with a name its place, and the name
         self._chunk: list[object] = []
+        self._label_at: list[int] = []
+        self._label_of: list[int] = []
 
     def containers(self) -> None:
         """Walk what the collector lists, then what is reached from it and is not listed, then the types of it all."""
@@ -156,10 +160,10 @@ class _Walk:
             if members:
                 self._all(members, held)
         elif kind is not bool and kind is not type(None):
-            self.leaf_refs.extend(_net(map(sys.getrefcount, members), held))
+            self.leaf_refs.extend(array("Q", _net(map(sys.getrefcount, members), held)))
             self.leaf_address.extend(map(id, members))
-            self.leaf_type.extend(repeat(number, len(members)))
-            self.leaf_size.extend(map(sizer, members))
+            self.leaf_type.extend(array("Q", [number]) * len(members))
+            self.leaf_size.extend(array("Q", [*map(sizer, members)]))
 
     def _stack(self, thread: int, frame: FrameType | None) -> None:
         """Walk a thread's frames, innermost first; those of this walk are not the service's."""
@@ -191,34 +195,39 @@ class _Walk:
     def _all(self, members: list[Any], held: int) -> None:
         """Write new containers of one type, which this walk holds so often; here it spends its time."""
         number, sizer, more, handler = self._types.get(id(type(members[0]))) or self._type(type(members[0]))
-        self.refs.extend(_net(map(sys.getrefcount, members), held))
+        self.refs.extend(array("Q", _net(map(sys.getrefcount, members), held)))
         self._known.update(map(id, members))
         self.address.extend(map(id, members))
-        self.type.extend(repeat(number, len(members)))
-        self.size.extend([size + more for size in map(sizer, members)])
-        add, chunk = self.degree.append, self._chunk
-        for each in members:
+        self.type.extend(array("Q", [number]) * len(members))
+        self.size.extend(array("Q", [size + more for size in map(sizer, members)]))
+        for start in range(0, len(members), _BATCH):
+            batch = members[start : start + _BATCH]
             if handler is None:
-                found = _referents(each)
-                add(len(found))
-                chunk += found
+                found = [*map(_referents, batch)]
+                self.degree.extend(map(len, found))
+                self._chunk += chain.from_iterable(found)
             else:
-                handler(each)
-            if len(chunk) > _CHUNK:
+                for each in batch:
+                    handler(each)
+            if len(self._chunk) > _CHUNK:
                 self._meet()
 
     def _edges(self, found: list[object], labels: list[int] | None = None) -> None:
         if labels is not None and any(labels):
             start = len(self.edges) + len(self._chunk)
-            self.label_at.extend(start + at for at, label in enumerate(labels) if label)
-            self.label.extend(filter(None, labels))
+            self._label_at += [start + at for at, label in enumerate(labels) if label]
+            self._label_of += filter(None, labels)
         self.degree.append(len(found))
         self._chunk += found
 
     def _meet(self) -> None:
         """Take note of what the references so far lead to."""
         ids = list(map(id, self._chunk))
-        self.edges.extend(ids)
+        self.edges.extend(array("Q", ids))
+        self.label_at.extend(array("Q", self._label_at))
+        self.label.extend(array("Q", self._label_of))
+        self._label_at.clear()
+        self._label_of.clear()
         self._met.update(zip(ids, self._chunk, strict=True))
         self._chunk.clear()
         if monotonic() > self._deadline:
@@ -263,10 +272,20 @@ class _Walk:
 
     def _dict(self, each: dict[Any, Any]) -> None:
         keys = [*each]
-        labels: list[Any] = [*map(self._labels.get, map(id, keys))] if len(keys) <= _MOST_KEYS else []
-        if None in labels:
-            labels = [*map(self._label, keys)]
-        self._edges([*keys, *each.values()], [0] * len(keys) + labels if any(labels) else None)
+        self.degree.append(2 * len(keys))
+        self._chunk += keys
+        if len(keys) <= _MOST_KEYS:
+            labels: list[Any] = [*map(self._labels.get, map(id, keys))]
+            if None in labels:
+                labels = [*map(self._label, keys)]
+            start = len(self.edges) + len(self._chunk)
+            if 0 not in labels:
+                self._label_at += range(start, start + len(labels))
+                self._label_of += labels
+            elif any(labels):
+                self._label_at += [start + at for at, label in enumerate(labels) if label]
+                self._label_of += filter(None, labels)
+        self._chunk += each.values()
 
     def _dict_of_a_kind(self, each: dict[Any, Any]) -> None:
         keys = [*dict.keys(each)]
