@@ -29,7 +29,7 @@ def show_card(incident: Incident) -> None:
 
 @click.command("open")
 @click.argument("title")
-@click.option("--type", "incident_type", help="A type of the runbook, e.g. api-unresponsive; required.")
+@click.option("--type", "incident_type", help="A type of the runbook. Default: its first, till the evidence says more.")
 @click.option("--severity", help="A severity of the runbook. Default: the type's own.")
 @click.option(
     "--id",
@@ -61,10 +61,8 @@ def open_(
 
     settings = workspace.load_settings()
     runbook = workspace.load_runbook(settings)
-    if incident_type is None:
-        known = ", ".join(one.slug for one in runbook.incident_types)
-        raise InputError("an incident needs a type of the runbook", hint=f"add --type with one of: {known}")
-    kind = runbook.incident_type(incident_type)
+    # at first nobody knows more than that something is broken, and the clock must not wait for that
+    kind = runbook.incident_type(incident_type) if incident_type else runbook.incident_types[0]
     chosen = runbook.severity(severity or kind.severity)
     opened = workspace.store(settings, create=True).open_incident(
         title,
@@ -81,6 +79,11 @@ def open_(
     show_card(opened)
     cli_followup.remind(opened, settings)
     told = cli_escalate.tell(opened, settings, actor or console.user(), quiet=quiet)
+    if incident_type is None:
+        console.say(
+            f"No --type was given: filed as {kind.title} for now. `irkit collect {opened.id}` tells what the evidence "
+            f"says; `irkit amend {opened.id} type TYPE` changes it."
+        )
     console.say(f"Next: irkit collect {opened.id}, then irkit ack {opened.id}")
     cli_escalate.insist(opened, told)
 

@@ -227,10 +227,18 @@ def test_a_step_done_by_hand_is_recorded_and_one_left_out_wants_a_reason(irkit: 
     assert "has no step 9" in irkit("step", "42", "9").err
 
 
-def test_an_incident_without_a_type_lists_the_types(irkit: Run) -> None:
-    said = irkit("open", "x")
-    assert said.code == 2
-    assert "api-unresponsive, high-latency" in said.err
+def test_an_incident_without_a_type_is_filed_as_the_first_and_says_so(irkit: Run) -> None:
+    said = irkit("open", "Something is broken")
+    assert said.code == 0
+    told = " ".join(said.out.split())
+    assert (
+        "No --type was given: filed as API Unresponsive for now. `irkit collect 1` tells what the evidence says" in told
+    )
+    assert "`irkit amend 1 type TYPE` changes it" in told
+    assert "severity Critical" in told
+    unknown = irkit("open", "x", "--type", "nothing")
+    assert unknown.code == 2
+    assert "api-unresponsive" in unknown.err
 
 
 def test_a_dry_run_reads_nothing(irkit: Run, tmp_path: Path) -> None:

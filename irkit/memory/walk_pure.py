@@ -14,7 +14,7 @@ import json
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ctypes import c_uint32
 from functools import partial
 from itertools import chain, islice
@@ -111,8 +111,7 @@ class _Walk:
         self._objects, self._frames, self._deadline = objects, frames, deadline
         self._instances: dict[int, int] = {}
         self.address, self.type, self.size, self.refs, self.degree = (array("Q") for _ in range(5))
-        self.edges, self.label_at, self.label = array("Q"), array("Q"), array("Q")
-        self.roots, self.named, self.type_rows = array("Q"), array("Q"), array("Q")
+        self.edges, self.label_at, self.label, self.roots, self.named, self.type_rows = (array("Q") for _ in range(6))
         self.leaf_address, self.leaf_type, self.leaf_size, self.leaf_refs = (array("Q") for _ in range(4))
         self.names: dict[str, int] = {}
         self._labels: dict[int, int] = {}
@@ -176,13 +175,10 @@ class _Walk:
                 local = {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
                 row = self._types.get(id(FrameType)) or self._type(FrameType)
                 self._known.add(id(frame))
-                for column, value in (
-                    (self.address, id(frame)),
-                    (self.type, row[0]),
-                    (self.size, row[1](frame)),
-                    (self.refs, 0),
-                ):
-                    column.append(value)
+                self.address.append(id(frame))
+                self.type.append(row[0])
+                self.size.append(row[1](frame))
+                self.refs.append(0)
                 self._edges([code, *local.values()], [0, *map(self._label, local)])
             frame = frame.f_back
 
@@ -212,22 +208,27 @@ class _Walk:
             if len(self._chunk) > _CHUNK:
                 self._meet()
 
-    def _edges(self, found: list[object], labels: list[int] | None = None) -> None:
-        if labels is not None and any(labels):
-            start = len(self.edges) + len(self._chunk)
-            self._label_at += [start + at for at, label in enumerate(labels) if label]
-            self._label_of += filter(None, labels)
+    def _edges(self, found: list[object], labels: Sequence[int] = ()) -> None:
+        self._note(labels)
         self.degree.append(len(found))
         self._chunk += found
+
+    def _note(self, labels: Sequence[int]) -> None:
+        """Note the names of the references that come next, 0 of one without."""
+        start = len(self.edges) + len(self._chunk)
+        if 0 not in labels:
+            self._label_at += range(start, start + len(labels))
+            self._label_of += labels
+        elif any(labels):
+            self._label_at += [start + at for at, label in enumerate(labels) if label]
+            self._label_of += filter(None, labels)
 
     def _meet(self) -> None:
         """Take note of what the references so far lead to."""
         ids = list(map(id, self._chunk))
-        self.edges.extend(array("Q", ids))
-        self.label_at.extend(array("Q", self._label_at))
-        self.label.extend(array("Q", self._label_of))
-        self._label_at.clear()
-        self._label_of.clear()
+        for column, told in ((self.edges, ids), (self.label_at, self._label_at), (self.label, self._label_of)):
+            column.extend(array("Q", told))
+        self._label_at, self._label_of = [], []
         self._met.update(zip(ids, self._chunk, strict=True))
         self._chunk.clear()
         if monotonic() > self._deadline:
@@ -248,17 +249,11 @@ class _Walk:
         return known
 
     def _handler(self, kind: type, flags: int) -> Callable[[Any], Any] | None:
-        simple: dict[type, Callable[[Any], Any]] = {
-            dict: self._dict,
-            FunctionType: self._function,
-            CodeType: self._code,
-            GeneratorType: self._generator,
-            CoroutineType: self._generator,
-            AsyncGeneratorType: self._generator,
-        }
-        for each, handler in simple.items():
-            if kind is each:
-                return handler
+        simple: dict[int, Callable[[Any], Any]]
+        simple = {id(dict): self._dict, id(FunctionType): self._function, id(CodeType): self._code}
+        simple |= dict.fromkeys(map(id, (GeneratorType, CoroutineType, AsyncGeneratorType)), self._generator)
+        if handler := simple.get(id(kind)):
+            return handler
         if issubclass(kind, type):
             return self._class
         if issubclass(kind, dict):
@@ -278,13 +273,7 @@ class _Walk:
             labels: list[Any] = [*map(self._labels.get, map(id, keys))]
             if None in labels:
                 labels = [*map(self._label, keys)]
-            start = len(self.edges) + len(self._chunk)
-            if 0 not in labels:
-                self._label_at += range(start, start + len(labels))
-                self._label_of += labels
-            elif any(labels):
-                self._label_at += [start + at for at, label in enumerate(labels) if label]
-                self._label_of += filter(None, labels)
+            self._note(labels)
         self._chunk += each.values()
 
     def _dict_of_a_kind(self, each: dict[Any, Any]) -> None:
