@@ -12,6 +12,8 @@ from irkit.model import Step
 from irkit.phrase import count
 from irkit.settings import Settings
 
+_LEAK = "memory-leak"
+
 
 def plan(ask: Ask) -> Plan:
     service = _service(ask)
@@ -56,7 +58,12 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     down += [again.format(one.name, count(one.restarts, "time")) for one in found if one.running and one.restarts]
     well = seen.well is not False and not down
     said = "; ".join([seen.words, *(one for one in down if one not in seen.words), f"before: {plan.data['health']}"])
-    return Result(well, said[:1].upper() + said[1:], {"after": after})
+    said = said[:1].upper() + said[1:]
+    if well and ask.incident.type == _LEAK:
+        # well is what its health says; that it leaks on shows only after a while
+        watch = f"`irkit memory monitor --container {found[0].name} --for 10m --incident {ask.incident.id}`"
+        said += f". A restart gives memory back and mends no leak: {watch} tells whether it grows again"
+    return Result(well, said, {"after": after})
 
 
 def changes_of(found: Sequence[compose.Member], grace_s: int) -> tuple[str, ...]:

@@ -60,6 +60,17 @@ def test_a_restart_that_helps_is_verified_by_health_and_does_the_runbooks_step(i
     assert "running" in str(ended.data["found"])
 
 
+@pytest.mark.usefixtures("stack")
+def test_a_restart_for_a_leak_is_said_to_mend_none(irkit: Run) -> None:
+    assert "mends no leak" not in irkit("act", "42", "restart", *DO, *QUICK).out
+    irkit("amend", "42", "type", "memory-leak")
+    said = irkit("act", "42", "restart", *DO, *QUICK)
+    assert said.code == 0, said.err
+    told = " ".join(said.out.split())
+    assert "irkit memory monitor --container" in told
+    assert "mends no leak" in told
+
+
 def test_a_restart_that_does_not_help_says_what_it_left(irkit: Run, stack: Stack) -> None:
     with stack.broken("api-crashes"):
         said = irkit("act", "42", "restart", "jarvis-api", *DO)
