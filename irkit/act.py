@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from irkit import steps
 from irkit.act_contract import ActError, Action, Ask, Plan, Result, registered
@@ -16,8 +17,10 @@ from irkit.model import CollectorRun, Event, EventKind, IncidentType, Outcome, S
 from irkit.phrase import listing
 from irkit.registry import load_plugins
 from irkit.runbook import outcome_words
-from irkit.store import Store
 from irkit.times import format_duration
+
+if TYPE_CHECKING:
+    from irkit.store import Store
 
 # steps that another command of irkit does
 _ELSEWHERE = {"leaking objects": "irkit memory snapshot --pid PID --incident {incident}"}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from irkit.errors import InputError
 from irkit.model import ActionItem, Event, EventKind, Incident
-from irkit.store import Store
 from irkit.times import format_time, parse_duration
+
+if TYPE_CHECKING:
+    from irkit.store import Store
 
 # the part of the report that a note with an action item belongs to
 SECTION = "action-item"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from irkit.channel_contract import Channel, DeliveryError, Message, Purpose, Receipt
 from irkit.escalation_log import UNDER_WAY, Delivery, Row, State, data_of, latest, rows
@@ -21,7 +22,9 @@ from irkit.model import Event, EventKind
 from irkit.phrase import count
 from irkit.runbook import Runbook
 from irkit.settings import Settings
-from irkit.store import Store
+
+if TYPE_CHECKING:
+    from irkit.store import Store
 
 _LONGEST_WAIT_S = 30.0
 # an attempt is stopped after so many times its time-out, which libraries count for each read

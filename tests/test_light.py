@@ -56,6 +56,12 @@ def test_a_command_loads_no_library_that_only_another_needs() -> None:
     assert {"sqlalchemy", "pandas", "papermill", "nbformat", "markdown_it", "docker", "redis"}.isdisjoint(said)
 
 
+def test_who_keeps_no_incidents_holds_no_store_in_memory() -> None:
+    said = in_a_process("import sys; from irkit import doctor, recorder, workspace; print(*sorted(sys.modules))")
+    assert {"irkit.recorder", "irkit.workspace"} <= set(said)
+    assert {"sqlalchemy", "irkit.store"}.isdisjoint(said)
+
+
 def test_papermill_is_loaded_without_tables_which_whoever_needs_them_still_gets() -> None:
     code = (
         "import sys; from irkit import light; light.spare_the_grammar(); light.spare_the_tables();"
