@@ -6,6 +6,7 @@ The agent's part is played behind a process that only sleeps.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,14 +20,17 @@ import pytest
 from irkit.errors import SnapshotError
 from irkit.memory import agent, gc_figures, snapshot
 from irkit.memory.agent import VARIABLE, AgentError, socket_folder
+from tests.stack.engine import wait_until
 
 REFUSES = b'{"error": "it is busy", "hint": "wait"}\n'
 BEGINS = b'{"pause_ns": 1}\n'
 
 
 @contextmanager
-def acting(answer: bytes | None) -> Iterator[tuple[int, list[socket.socket]]]:
+def acting(answer: bytes | None, then: Callable[[], None] | None = None) -> Iterator[tuple[int, list[socket.socket]]]:
     """A process with an agent that says the same to everyone and hangs up, or with None says nothing and waits.
+
+    With `then` it does that after its answer, and holds the pipe open until whoever asked has left.
 
     Yields its number and one connection for each question.
     """
@@ -48,14 +52,16 @@ def acting(answer: bytes | None) -> Iterator[tuple[int, list[socket.socket]]]:
                 with connection:
                     asked.append(connection)
                     _, descriptors, _, _ = socket.recv_fds(connection, 4096, 1)
-                    for each in descriptors:
-                        os.close(each)
-                    if answer is None:
-                        connection.settimeout(5)
+                    connection.settimeout(5)
+                    if answer is not None:
+                        connection.sendall(answer)
+                    if then is not None:
+                        then()
+                    if answer is None or then is not None:
                         with suppress(TimeoutError):
                             connection.recv(1)  # until whoever asked has left
-                    else:
-                        connection.sendall(answer)
+                    for each in descriptors:
+                        os.close(each)
 
         thread = threading.Thread(target=play)
         thread.start()
@@ -86,6 +92,21 @@ def test_a_clone_that_crashed_is_tried_again_and_one_that_gave_up_is_not(
     ):
         snapshot.snapshot(pid, tmp_path / "a.irkheap")
     assert len(asked) == tries
+    assert not list(tmp_path.iterdir())
+
+
+def test_who_stops_waiting_leaves_no_thread_and_no_file(tmp_path: Path) -> None:
+    before, threads = open_ends(), threading.active_count()
+
+    def interrupt() -> None:
+        wait_until(lambda: any("ThreadPool" in each.name for each in threading.enumerate()), "the pipe is read")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with acting(BEGINS, interrupt) as (pid, asked):
+        with pytest.raises(KeyboardInterrupt):
+            snapshot.snapshot(pid, tmp_path / "a.irkheap")
+        assert len(asked) == 1
+    assert (open_ends(), threading.active_count()) == (before, threads)
     assert not list(tmp_path.iterdir())
 
 
