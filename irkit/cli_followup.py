@@ -31,12 +31,14 @@ _to_option = click.option(
 
 
 def remind(incident: Incident, settings: Settings) -> None:
-    """Show what was promised after incidents like this one and is overdue."""
+    """Show what was promised after incidents like this one and is overdue; what drills promise binds nobody."""
     from irkit import action_items, workspace
+    from irkit.notes import drill_of
 
-    held = action_items.overdue_of_similar(workspace.store(settings), incident, utc_now())
+    store = workspace.store(settings)
+    held = action_items.overdue_of_similar(store, incident, utc_now())
     for number, late in held.items():
-        for item in late:
+        for item in () if drill_of(store.timeline(number)) else late:
             days = count(action_items.days_overdue(item, utc_now()), "day")
             console.say(f"Promised after INC-{number} and {days} overdue: {visible(item.text)} ({visible(item.owner)})")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from icalendar import Calendar
 
-from irkit import runbook
+from irkit import action_items, runbook, workspace
 from tests.channel_servers import Mailbox
 from tests.support.command_line import Run, runner
 
@@ -141,6 +142,19 @@ def test_action_items_are_listed_done_and_remembered(irkit: Run) -> None:
     assert irkit("action-item", "list").out == "0 to be done, 1 done.\n"
     assert "done" in irkit("action-item", "list", "42", "--all").out
     assert irkit("action-item", "done", "42", "1").code == 2
+
+
+def test_a_new_incident_is_told_what_was_promised_and_is_overdue_but_for_drills(irkit: Run) -> None:
+    resolved(irkit, "memory-leak")
+    irkit("drill", "memory-leak", "--id", "43")
+    store = workspace.store()
+    for number, text in ((42, "Bound the cache"), (43, "Practise it")):
+        due = datetime(2026, 1, 1, tzinfo=UTC)
+        action_items.add(store, number, text, owner="ana", due=due, criterion="", kind="prevent", actor="ana")
+    said = irkit("open", "It grows again", "--type", "memory-leak", "--no-escalation").out
+    assert "Promised after INC-42" in said
+    assert "overdue: Bound the cache (ana)" in said
+    assert "Practise it" not in said
 
 
 def test_evidence_that_is_damaged_or_gone_is_a_lack(irkit: Run, tmp_path: Path) -> None:
