@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+_CONTAINER = re.compile(r"\b[0-9a-f]{64}\b")
 _FIELD = re.compile(r"^(\w[\w()]*):\s+(\d+)(?: kB)?$", re.MULTILINE)
 _PRESSURE = re.compile(r"^(some|full) avg10=([\d.]+) avg60=([\d.]+) avg300=([\d.]+) total=(\d+)$", re.MULTILINE)
 _OPEN_FILES = re.compile(r"^Max open files\s+(\d+)", re.MULTILINE)
@@ -90,6 +91,15 @@ def pressures(proc: Path = PROC) -> tuple[Pressure, ...]:
                 Pressure(resource, share, float(avg10), float(avg60), float(avg300), int(total_us) / 1_000_000)
             )
     return tuple(found)
+
+
+def container_of(pid: int, proc: Path = PROC) -> str:
+    """Return the id of the container that a process runs in, as its cgroup is named for it; "" where none is seen."""
+    try:
+        found = _CONTAINER.search((proc / str(pid) / "cgroup").read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return ""
+    return found[0] if found else ""
 
 
 def in_container(pid: int, container_id: str, proc: Path = PROC) -> bool:

@@ -78,3 +78,24 @@ def test_a_process_that_is_gone_raises() -> None:
         procfs.process(process.pid)
     assert not procfs.in_container(process.pid, "0" * 64)
     assert not procfs.in_container(os.getpid(), "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("0::/system.slice/docker-{}.scope\n", True),
+        ("0::/docker/{}/init\n", True),
+        ("12:memory:/docker/{}\n1:name=systemd:/docker/{}\n", True),
+        ("0::/kubepods/burstable/pod1/cri-containerd-{}.scope\n", True),
+        ("0::/user.slice/user-0.slice/session-1.scope\n", False),
+        ("0::/\n", False),
+    ],
+)
+def test_the_container_of_a_process_is_read_from_the_name_of_its_cgroup(
+    lines: str, *, found: bool, tmp_path: Path
+) -> None:
+    name = "0123456789abcdef" * 4
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cgroup").write_text(lines.replace("{}", name))
+    assert procfs.container_of(7, tmp_path) == (name if found else "")
+    assert procfs.container_of(8, tmp_path) == ""

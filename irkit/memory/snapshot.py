@@ -19,7 +19,7 @@ from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory.agent import VARIABLE, socket_folder
 from irkit.memory.heap_file import Totals, store
 from irkit.phrase import grouped, size
-from irkit.procfs import started_s
+from irkit.procfs import container_of, started_s
 
 PROC = Path("/proc")
 START = f"start it with {VARIABLE}=1 in its environment, or let it call irkit.memory.agent.start()"
@@ -135,11 +135,12 @@ def has_agent(pid: int, proc: Path = PROC) -> bool:
 
 
 def _identity(pid: int, proc: Path) -> dict[str, Any]:
-    """Return what tells a process from a later one of the same number."""
+    """Return what tells a process from a later one of the same number, and the container that it runs in."""
+    within = {"container": container_of(pid, proc)}
     try:
-        return {"process_started_s": started_s(pid, proc)}
+        return {"process_started_s": started_s(pid, proc), **within}
     except OSError:
-        return {}
+        return within
 
 
 def candidates(pid: int, proc: Path) -> list[Path]:

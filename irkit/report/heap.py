@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from irkit.charts import Cell, Part, RetainingPath, StackedBar, StackedBars, Step, Treemap
 from irkit.model import VerdictState
 from irkit.phrase import count, grouped, percent, seconds, size
+from irkit.records import text_of
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
 from irkit.signs import STOPPED
@@ -24,6 +25,9 @@ _PAUSES = {
     VerdictState.CLEAR: "Not slow.",
     VerdictState.UNKNOWN: "Whether it is slow cannot be told.",
 }
+# the name of a process's container, beside what was filed of it; ids of containers are told apart by so much
+_IN = "in"
+_SHORT_ID = 12
 _MOST_SUSPECTS = 3
 _MOST_GROWN = 8
 _MOST_ROWS = 8
@@ -126,8 +130,13 @@ def suspects(of: Material) -> LeakSuspects | Gap:
 
 def first_suspect(of: Material) -> Claim | None:
     """Return the likeliest suspect of all processes in one sentence, None where there is none."""
-    found = next((one for each in _processes(of) for one in each["suspects"]), None)
-    return Claim(f"{found['sentence']}.", of.view.ids(KIND)) if found else None
+    found = next(((each, one) for each in _processes(of) for one in each["suspects"]), None)
+    if found is None:
+        return None
+    (process, suspect), grows = found, _growing(of)
+    place = str(process.get(_IN) or "")
+    elsewhere = f", in {place}, which is not what grows" if place and grows and grows != place else ""
+    return Claim(f"{suspect['sentence']}{elsewhere}.", of.view.ids(KIND))
 
 
 def held(of: Material) -> LeakSuspects | Gap:
@@ -214,9 +223,26 @@ def collections(of: Material) -> Collections | Gap:
 
 
 def _processes(of: Material) -> list[Row]:
+    """Return what is told of each process, with the name of its container where known; first of the one that grows."""
     told = of.document(KIND)
     listed = told.get("processes") if told else None
-    return [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    rows = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    known = [row for row in of.view.records("containers") if text_of(row, "container_id")]
+    names = {text_of(row, "container_id")[:_SHORT_ID]: text_of(row, "name") for row in known}
+    placed = [{**one, _IN: names.get(_container(one)[:_SHORT_ID], "")} for one in rows]
+    grows = _growing(of)
+    return sorted(placed, key=lambda one: not grows or one[_IN] != grows)
+
+
+def _container(told: Row) -> str:
+    process = told.get("process")
+    return str(process.get("container") or "") if isinstance(process, Mapping) else ""
+
+
+def _growing(of: Material) -> str:
+    """Return the name of the container whose memory grows, "" where none is known to."""
+    grown = (one.verdict.numbers for one in of.diagnosis.findings if one.symptom == GROWTH)
+    return next((str(numbers["name"]) for numbers in grown if numbers.get("name")), "")
 
 
 def _gap(of: Material, title: str) -> Gap:
@@ -229,8 +255,7 @@ def _gap(of: Material, title: str) -> Gap:
 
 def _again(of: Material) -> str:
     """Say how a snapshot is taken, of the container that grows where one is known to."""
-    grown = (one.verdict.numbers for one in of.diagnosis.findings if one.symptom == GROWTH)
-    name = next((str(numbers["name"]) for numbers in grown if numbers.get("name")), "NAME")
+    name = _growing(of) or "NAME"
     typed = f"--container {name} --incident {of.incident.id}"
     unasked = f"of a process without IRKIT_MEMORY_AGENT=1 `irkit memory attach {typed}`"
     if any(row.get("name") == name and row.get("state") in STOPPED for row in of.view.records("containers")):
@@ -241,7 +266,8 @@ def _again(of: Material) -> str:
 
 def _who(told: Row) -> str:
     process = told["process"]
-    return f"{process.get('program') or 'process'} (pid {process.get('pid')}, Python {process.get('python')})"
+    place = f" in {told[_IN]}" if told.get(_IN) else ""
+    return f"{process.get('program') or 'process'}{place} (pid {process.get('pid')}, Python {process.get('python')})"
 
 
 def _times(told: Row) -> list[datetime]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TRAFFIC_ROSE = 1.5
 _FEWEST_REQUESTS = 30
+_SHORT_ID = 12
 _LONGEST_S = 10 * 365 * 86_400.0
 _QUIET = {
     Course.SAW_TOOTH: "rises in each run and restarts bring it back, its peaks no higher than before",
@@ -50,7 +51,7 @@ def detect(
         return _kept_alive(heap) or _too_few(seen, in_order(rows_of(table)))
     rising = sorted((each for each in long if each.course is Course.RISES), key=lambda each: -_share(each))
     if rising:
-        return _rises(rising, requests, heap)
+        return _rises(rising, requests, _within(heap, rising[0].name, rows_of(containers)))
     unsure = [growth for growth in long if growth.course is Course.UNSURE]
     if unsure:
         return _kept_alive(heap) or _may_rise(max(unsure, key=_share))
@@ -112,6 +113,17 @@ def _rises(rising: list[Growth], requests: pd.DataFrame | None, heap: Any) -> Ve
         advice = "Once it runs again and grows, take a memory snapshot and one later, and compare."
         confidence = 0.8
     return Verdict(VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers)
+
+
+def _within(heap: Any, name: str, containers: list[Row]) -> Any:  # noqa: ANN401 (a JSON document)
+    """Return what snapshots say without the processes that are known to run in another container than this one."""
+    known = [row for row in containers if text_of(row, "container_id")]
+    names = {text_of(row, "container_id")[:_SHORT_ID]: text_of(row, "name") for row in known}
+    try:
+        places = [names.get(str(one["process"].get("container") or "")[:_SHORT_ID], name) for one in heap["processes"]]
+        return {"processes": [one for one, at in zip(heap["processes"], places, strict=True) if at == name]}
+    except (LookupError, TypeError, AttributeError):
+        return heap
 
 
 def _kept_alive(heap: Any) -> Verdict | None:  # noqa: ANN401 (a JSON document)

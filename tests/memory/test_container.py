@@ -151,5 +151,6 @@ def test_the_kill_comes_when_the_monitor_said_at_half_way_and_the_postmortem_sho
     assert "OOM kills" in {row.title for row in shown.symptoms.rows if row.state == "found"}, shown.symptoms
     [process] = workspace.gather(incident, "never").load("heap")["processes"]
     assert process["process"]["program"] == "jarvis_api.py"
+    assert process["process"]["container"] == watched.container("jarvis-api").id
     assert process["explained"] < 1, "no part can be larger than the whole"
     assert process["suspects"][0]["owner"].startswith(SUSPECT)

@@ -13,7 +13,7 @@ from irkit.report import heap
 from irkit.report.facts import View
 from irkit.report.material import Material
 from irkit.report.parts import Gap
-from tests.type_evidence import BEGAN, Row, heap_findings, sealed
+from tests.type_evidence import BEGAN, Row, container, heap_findings, sealed
 
 INCIDENT = Incident(42, "Down", "memory-leak", "Medium", Status.OPEN, BEGAN)
 
@@ -35,6 +35,31 @@ def test_the_suspect_is_told_with_its_path_and_its_evidence(tmp_path: Path) -> N
     assert claim.evidence == ("heap-snapshots/heap",)
     assert path is not None
     assert [step.name for step in path.steps] == ["app.sessions", "app.sessions.CACHE"]
+
+
+def test_the_container_that_grows_comes_first_and_another_ones_suspect_is_said_to_be_elsewhere(tmp_path: Path) -> None:
+    verdict = Verdict(VerdictState.FOUND, "It grows.", numbers={"name": "jarvis_api_1"})
+    grows = Diagnosis((Finding("gradual-memory-increase", ("memory-leak",), "x", verdict, ()),), ())
+    containers = [container(name) | {"container_id": each * 64} for name, each in (("api", "a"), ("worker", "b"))]
+
+    def of(folder: str, *places: str) -> Material:
+        made = []
+        for place in places:
+            told = heap_findings(f"{place}.CACHE")
+            made.append({**told, "process": {**told["process"], "container": {"api": "a", "worker": "b"}[place] * 64}})
+        bundle = sealed(tmp_path / folder, {"heap": {"processes": made}, "containers": containers})
+        return replace(material(tmp_path / f"{folder}-0"), bundle=bundle, view=View(bundle), diagnosis=grows)
+
+    both, other = of("both", "worker", "api"), of("other", "worker")
+    assert "`api.CACHE` (dict) keeps" in str(heap.first_suspect(both))
+    assert "which is not what grows" not in str(heap.first_suspect(both))
+    found = heap.suspects(both)
+    assert isinstance(found, heap.LeakSuspects)
+    assert [head.who for head, *_ in found.processes] == [
+        "api.py in jarvis_api_1 (pid 7, Python 3.11.7)",
+        "api.py in jarvis_worker_1 (pid 7, Python 3.11.7)",
+    ]
+    assert ", in jarvis_worker_1, which is not what grows." in str(heap.first_suspect(other))
 
 
 def test_what_holds_most_is_said_once_and_what_grew_is_drawn(tmp_path: Path) -> None:

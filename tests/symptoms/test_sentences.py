@@ -350,7 +350,7 @@ def _rising() -> list[dict[str, object]]:
     ]
 
 
-def _heap(*taken_at: str, growth_bytes: int | None) -> dict[str, object]:
+def _heap(*taken_at: str, growth_bytes: int | None) -> dict[str, Any]:
     sentence = "`app.CACHE` (dict) keeps 9 000 `app.Session` alive, 120 MiB, 60 % of the heap"
     process = {"process": {"pid": 7, "program": "uvicorn"}, "snapshots": [{"taken_at": one} for one in taken_at]}
     return {"processes": [{**process, "suspects": [{"sentence": sentence, "growth_bytes": growth_bytes}]}]}
@@ -368,6 +368,16 @@ def test_a_suspect_that_snapshots_name_is_said_and_no_snapshot_is_advised_again(
     assert found.advice.startswith("Take a second snapshot")
     found = told("gradual-memory-increase", {"container_history": _rising()})
     assert found.advice.startswith("Take a memory snapshot now and one later")
+
+
+@pytest.mark.parametrize(("where", "named"), [("a" * 64, True), ("b" * 64, False), ("c" * 64, True), ("", True)])
+def test_a_suspect_in_another_container_than_the_one_that_grows_is_not_blamed(where: str, *, named: bool) -> None:
+    heap = _heap("2026-11-24T03:05:00+00:00", "2026-11-24T03:06:00+00:00", growth_bytes=40 << 20)
+    heap["processes"][0]["process"]["container"] = where
+    rows = [{"name": name, "container_id": each * 64} for name, each in (("jarvis-api-1", "a"), ("worker-1", "b"))]
+    found = told("gradual-memory-increase", {"container_history": _rising(), "heap": heap, "containers": rows})
+    assert "Memory of jarvis-api-1 rises by" in found.sentence
+    assert ("app.CACHE" in found.sentence) is named
 
 
 def test_that_nobody_was_refused_claims_nothing_of_requests_that_are_not_logged() -> None:
