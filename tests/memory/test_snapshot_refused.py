@@ -9,8 +9,10 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,6 +41,9 @@ def acting(answer: bytes | None, then: Callable[[], None] | None = None) -> Iter
         subprocess.Popen(["sleep", "60"], env={**os.environ, VARIABLE: short}) as process,
         socket.socket(socket.AF_UNIX) as listening,
     ):
+        # the kernel lets us go on before it has noted where the new program's environment is
+        environment = Path(f"/proc/{process.pid}/environ")
+        wait_until(lambda: VARIABLE.encode() in environment.read_bytes(), "the process has its environment")
         listening.bind(str(socket_folder(os.getuid(), short) / f"memory-{process.pid}.sock"))
         listening.listen()
         asked: list[socket.socket] = []
@@ -95,11 +100,17 @@ def test_a_clone_that_crashed_is_tried_again_and_one_that_gave_up_is_not(
     assert not list(tmp_path.iterdir())
 
 
+def main_calls() -> set[str]:
+    """The names of the functions that the main thread is in."""
+    frame = sys._current_frames()[threading.main_thread().ident or 0]
+    return {each.f_code.co_name for each, _ in traceback.walk_stack(frame)}
+
+
 def test_who_stops_waiting_leaves_no_thread_and_no_file(tmp_path: Path) -> None:
     before, threads = open_ends(), threading.active_count()
 
     def interrupt() -> None:
-        wait_until(lambda: any("ThreadPool" in each.name for each in threading.enumerate()), "the pipe is read")
+        wait_until(lambda: "result" in main_calls(), "the snapshot is waited for")
         os.kill(os.getpid(), signal.SIGINT)
 
     with acting(BEGINS, interrupt) as (pid, asked):
