@@ -65,6 +65,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "postmortem": notebook_of(full, POSTMORTEM),
         "gaps": notebook_of(blind, POSTMORTEM),
         "diagnosis": notebook_of(full, WORKING),
+        "short": notebook_of(full, ("symptoms", "appendix")),
         "hostile": hostile_notebook(),
     }
     for name, notebook in made.items():
@@ -94,6 +95,16 @@ def test_the_page_fits_and_asks_nobody(
         assert all(loaded)
         background = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (background == "rgb(255, 255, 255)") is (theme == "light")
+
+
+def test_a_page_of_few_parts_takes_the_room_that_its_contents_do_not_need(
+    pages: dict[str, Path], browser: Browser
+) -> None:
+    with Visit(browser, pages["short"], 1280, "light") as visit:
+        assert visit.page.get_by_role("navigation").count() == 0
+        box = visit.page.locator("main").bounding_box()
+        assert box is not None
+        assert box["width"] > 1000
 
 
 def test_the_first_screen_answers(pages: dict[str, Path], browser: Browser) -> None:
