@@ -221,6 +221,16 @@ def test_it_prints_light_whatever_the_theme(pages: dict[str, Path], browser: Bro
         assert not visit.page.get_by_role("navigation").is_visible()
 
 
+def test_on_paper_what_is_folded_stands_open_and_all_text_is_small(pages: dict[str, Path], browser: Browser) -> None:
+    with Visit(browser, pages["postmortem"], 1280, "light") as visit:
+        visit.page.emulate_media(media="print")
+        assert visit.page.get_by_role("table", name="Symptoms clear").is_visible()
+        sizes = (
+            "[...document.querySelectorAll('main p, main td')].map(one => parseFloat(getComputedStyle(one).fontSize))"
+        )
+        assert max(visit.page.evaluate(sizes)) < 14, "tables and text are set in the size of paper alike"
+
+
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("name", ["postmortem", "gaps", "diagnosis"])
 def test_nothing_of_it_is_closed_to_anybody(name: str, theme: Theme, pages: dict[str, Path], browser: Browser) -> None:
