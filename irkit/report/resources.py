@@ -213,7 +213,7 @@ def _lanes(growth: Growth, course: str, samples: list[Row], died: Sequence[datet
         lane = LevelLane(f"{name}, memory", said, "MiB", memory, limit, trend, turns)
         told = f"at most {size(max(point.value for point in memory) * _MIB)}"
         if growth.limit_bytes and lane.drawn_limit:
-            told += f", limit {size(growth.limit_bytes)} dashed"
+            told = f"limit {size(growth.limit_bytes)} dashed"
         lanes.append(replace(lane, said=f"{said}; {told}"))
     used = _points(samples, "cpu_percent", 1.0)
     if used:

@@ -107,6 +107,20 @@ def test_a_page_of_few_parts_takes_the_room_that_its_contents_do_not_need(
         assert box["width"] > 1000
 
 
+def test_on_a_phone_no_table_is_scrolled_sideways_but_the_log_and_the_pictures_own(
+    pages: dict[str, Path], browser: Browser
+) -> None:
+    for name in ("postmortem", "diagnosis"):
+        with Visit(browser, pages[name], 375, "light") as visit:
+            wide = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth)"
+            assert (
+                visit.page.evaluate(
+                    f"{wide}.filter(one => !one.querySelector('.log') && !one.closest('figure')).length"
+                )
+                == 0
+            )
+
+
 def test_the_first_screen_answers(pages: dict[str, Path], browser: Browser) -> None:
     with Visit(browser, pages["postmortem"], 1280, "light") as visit:
         for words in (
