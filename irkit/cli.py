@@ -320,9 +320,11 @@ def drill(name: str | None, incident_id: int | None) -> None:
         for item in known:
             console.say(f"{item.name:<{width}}  {item.description}")
         return
-    filed, new = drills.file(name, workspace.load_settings(), incident_id)
+    found = workspace.load_settings()
+    filed, new = drills.file(name, found, incident_id)
     cli_incident.show_card(filed)
-    console.say(("" if new else "It was filed before. ") + f"Next: irkit postmortem {filed.id}")
+    console.say(f"It {'is' if new else 'was'} filed in {found.home}{'' if new else ' before'}.")
+    console.say(f"Next: irkit postmortem {filed.id}")
 
 
 @irkit.command()

@@ -55,7 +55,10 @@ def publish(
 
     files = {"pdf": pdf, "markdown": markdown, "json": json}
     if not where and not any(files.values()):
-        raise InputError("where to?", hint="--to DIR for the site; --pdf, --markdown or --json FILE for one report")
+        raise InputError(
+            "publishing needs a place to write to",
+            hint="--to DIR for the site; --pdf, --markdown or --json FILE for one report",
+        )
     settings = workspace.load_settings()
     chosen = tuple(one.id for one in workspace.incidents(settings=settings)) if every else ids
     if any(files.values()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -39,6 +39,8 @@ _OUTCOME_STYLE = {
     Outcome.SKIPPED: "dim",
 }
 _VERDICT_STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
+# shorter ones are not worth a word
+_DELAY = timedelta(minutes=1)
 _CHECK_STYLE = {"ok": "green", "limited": "yellow", "absent": "dim", "broken": "bold red"}
 
 
@@ -106,15 +108,33 @@ def timeline_table(events: Iterable[Event]) -> RenderableType:
     table = _table("time (UTC)", "event", "who", "what")
     known = tuple(events)
     valid = {event.id for event in in_force(known)}
+    at_once = _entered_at_once(known)
     # at the same moment, what is detected comes before what is opened
     for event in sorted(known, key=lambda one: (one.at, list(EventKind).index(one.kind), one.id)):
-        late = (event.recorded_at - event.at).total_seconds() > 60  # noqa: PLR2004 (a minute is no delay worth a word)
-        entered = f" (entered {format_time(event.recorded_at)})" if late else ""
+        entered = f" (entered {_recorded(event)})" if _is_late(event) and not at_once else ""
         section = f"[{event.data['section']}] " if "section" in event.data else ""
         replaced = "" if event.id in valid else " (replaced since)"
         what = _plain(section + event.text + entered + replaced, "dim" if replaced else "")
         table.add_row(format_time(event.at).removesuffix(" UTC"), event.kind, _plain(event.actor), what)
-    return table
+    return Group(table, Text(f"All that happened before was entered at {at_once}.", "dim")) if at_once else table
+
+
+def _is_late(event: Event) -> bool:
+    return event.recorded_at - event.at > _DELAY
+
+
+def _recorded(event: Event) -> str:
+    return format_time(event.recorded_at)
+
+
+def _entered_at_once(events: Sequence[Event]) -> str:
+    """Return when all that had happened was entered, as a recording or an export is, "" where not all of it was."""
+    late = [event for event in events if _is_late(event)]
+    times = {_recorded(event) for event in late}
+    if len(times) != 1 or len(late) == 1:
+        return ""
+    before = [event for event in events if event.at < late[0].recorded_at - _DELAY]
+    return times.pop() if len(before) == len(late) else ""
 
 
 def coverage_table(runs: Iterable[CollectorRun]) -> RenderableType:

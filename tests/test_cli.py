@@ -214,6 +214,18 @@ def test_what_ends_an_incident_wants_words_and_may_be_entered_late(irkit: Run) -
     assert "cannot be resolved at" in irkit("amend", "42", "mitigated_at", "5m ago").err
 
 
+@pytest.mark.parametrize("width", ["80", "60", "44"])
+def test_a_narrow_terminal_breaks_no_word_into_letters(irkit: Run, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    opened(irkit)
+    irkit("note", "42", "looked at the logs of jarvis-api")
+    monkeypatch.setenv("COLUMNS", width)
+    shown, listed = irkit("show", "42").out, irkit("list").out
+    for words in ("looked at", "the logs"):
+        assert words in shown
+    assert "Checkout is down" in listed
+    assert all(len(line) <= int(width) for line in (shown + listed).splitlines())
+
+
 def test_a_step_done_by_hand_is_recorded_and_one_left_out_wants_a_reason(irkit: Run) -> None:
     opened(irkit)
     assert "Step 1 (Restart the service): done" in irkit("step", "42", "1").out

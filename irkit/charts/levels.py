@@ -157,7 +157,8 @@ def _drawn(lane: LevelLane, x: Callable[[datetime], float], y: float, width: int
     if _beside(lane, width):
         parts.append(svg.text(width - _EDGE_PX, y + 14, lane.said, anchor="end"))
     else:
-        parts.append(svg.text(_EDGE_PX, y + 14 + _ROW_PX, svg.fitted(lane.said, width - 2 * _EDGE_PX)))
+        for row, said in enumerate(_below(lane, width), 1):
+            parts.append(svg.text(_EDGE_PX, y + 14 + row * _ROW_PX, svg.fitted(said, width - 2 * _EDGE_PX)))
     return parts
 
 
@@ -166,8 +167,14 @@ def _beside(lane: LevelLane, width: int) -> bool:
     return svg.text_px(f"{lane.name}  {lane.said}") <= width - 2 * _EDGE_PX
 
 
+def _below(lane: LevelLane, width: int) -> list[str]:
+    """Return what is said of a lane in as many lines as it needs, parted where it holds a semicolon."""
+    fits = svg.text_px(lane.said) <= width - 2 * _EDGE_PX
+    return [lane.said] if fits else lane.said.split("; ")
+
+
 def _head_px(lane: LevelLane, width: int) -> int:
-    return _HEAD_PX if _beside(lane, width) else _HEAD_PX + _ROW_PX
+    return _HEAD_PX if _beside(lane, width) else _HEAD_PX + _ROW_PX * len(_below(lane, width))
 
 
 def _longest(points: Sequence[Point]) -> timedelta:

@@ -122,7 +122,6 @@ def _environment() -> Environment:
         "kind": lambda evidence_id: evidence_id.rpartition("/")[2].replace("_", " "),
         "lines": _lines,
         "percent": percent,
-        "seconds": _seconds,
         "sentence": lambda words: words[:1].upper() + words[1:],
         "sign": lambda state: _SIGNS.get(state, ""),
         "size": _size,
@@ -181,10 +180,6 @@ def _day(at: datetime) -> str:
 
 def _duration(value: timedelta | None) -> str:
     return "—" if value is None else format_duration(value)
-
-
-def _seconds(value: float | None) -> str:
-    return "—" if value is None else f"{value:.4f}" if value < 1 else f"{value:.2f}"
 
 
 def _took(value: float | None) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from irkit.model import Threshold
-from irkit.phrase import listing
+from irkit.phrase import grouped, listing, percent, seconds
 from irkit.report import facts
 from irkit.report.figures import incident_strip
 from irkit.report.material import Material
@@ -92,16 +92,16 @@ def _requests(of: Material) -> list[Measure]:
     if len(during):
         services = tuple(dict.fromkeys(str(name) for name in during["service"]))
         named = _named(services)
-        share = f"{100 * failed / len(during):.1f} % of {len(during):,} requests to {named}, health checks aside"
+        share = f"{share_of(failed, len(during))} requests to {named}, health checks aside"
         if refused := int((during["status_code"] == facts.TOO_MANY_REQUESTS).sum()):
-            share += f"; {refused:,} were refused with 429"
+            share += f"; {grouped(refused)} were refused with 429"
         if down := sorted(facts.stopped(of.seen, felt.start, felt.end).intersection(services)):
             share += f"; those refused while {_named(down)} was down are in no log"
-        made.append(Measure("Failed requests", f"{failed:,}", share, cited))
+        made.append(Measure("Failed requests", grouped(failed), share, cited))
     slow, usual = during["duration_s"].dropna(), before["duration_s"].dropna()
     if len(slow):
-        note = f"before: {usual.quantile(0.95):.2f} s" if len(usual) else "nothing before to compare with"
-        made.append(Measure("p95 latency", f"{slow.quantile(0.95):.2f} s", note, cited))
+        note = f"before: {seconds(float(usual.quantile(0.95)))}" if len(usual) else "nothing before to compare with"
+        made.append(Measure("p95 latency", seconds(float(slow.quantile(0.95))), note, cited))
     return [*made, *_silence(of, frame["at"], cited)]
 
 
@@ -129,7 +129,7 @@ def _errors(of: Material) -> list[Measure]:
     felt = of.felt
     during = int(((frame["at"] >= felt.start) & (frame["at"] <= felt.end)).sum())
     before = int((frame["at"] < felt.start).sum())
-    return [Measure("Errors in the log", f"{during:,}", f"before: {before:,}", of.view.ids("logs"))]
+    return [Measure("Errors in the log", grouped(during), f"before: {grouped(before)}", of.view.ids("logs"))]
 
 
 def _health(of: Material) -> list[Measure]:
@@ -153,6 +153,13 @@ def _restarts(of: Material) -> list[Measure]:
         return []
     note = ", ".join(f"{row.service} {row.restarts}" for row in rows)
     return [Measure("Container restarts", f"{sum(row.restarts or 0 for row in rows)}", note, of.view.ids("containers"))]
+
+
+def share_of(failed: int, asked: int) -> str:
+    """Write which share of the requests failed: `none of 240`, `98 % of 64`, `all of 100`."""
+    if failed in {0, asked}:
+        return f"{'all' if failed else 'none'} of {grouped(asked)}"
+    return f"{percent(failed / asked)} of {grouped(asked)}"
 
 
 def _named(services: Sequence[str]) -> str:

@@ -211,8 +211,10 @@ def _lanes(growth: Growth, course: str, samples: list[Row], died: Sequence[datet
     lanes = []
     if memory:
         lane = LevelLane(f"{name}, memory", said, "MiB", memory, limit, trend, turns)
-        told = f"{said}; limit {size(growth.limit_bytes)} dashed" if growth.limit_bytes and lane.drawn_limit else said
-        lanes.append(replace(lane, said=told))
+        told = f"at most {size(max(point.value for point in memory) * _MIB)}"
+        if growth.limit_bytes and lane.drawn_limit:
+            told = f"limit {size(growth.limit_bytes)} dashed"
+        lanes.append(replace(lane, said=f"{said}; {told}"))
     used = _points(samples, "cpu_percent", 1.0)
     if used:
         peak = max(point.value for point in used)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
 
 from irkit.manifest import Origin
@@ -342,3 +344,9 @@ class Appendix(Shown):
     placed: str = ""
     made_of: Origin | None = None
     is_redacted_again: bool = False
+
+    @property
+    def looks(self) -> tuple[tuple[Evidence, ...], ...]:
+        """The evidence by the look that it is from, in the order in which it was collected."""
+        by_look = groupby(self.evidence, key=attrgetter("command", "subject", "collected_at"))
+        return tuple(tuple(found) for _, found in by_look)

@@ -65,6 +65,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "postmortem": notebook_of(full, POSTMORTEM),
         "gaps": notebook_of(blind, POSTMORTEM),
         "diagnosis": notebook_of(full, WORKING),
+        "short": notebook_of(full, ("symptoms", "appendix")),
         "hostile": hostile_notebook(),
     }
     for name, notebook in made.items():
@@ -94,6 +95,30 @@ def test_the_page_fits_and_asks_nobody(
         assert all(loaded)
         background = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (background == "rgb(255, 255, 255)") is (theme == "light")
+
+
+def test_a_page_of_few_parts_takes_the_room_that_its_contents_do_not_need(
+    pages: dict[str, Path], browser: Browser
+) -> None:
+    with Visit(browser, pages["short"], 1280, "light") as visit:
+        assert visit.page.get_by_role("navigation").count() == 0
+        box = visit.page.locator("main").bounding_box()
+        assert box is not None
+        assert box["width"] > 1000
+
+
+def test_on_a_phone_no_table_is_scrolled_sideways_but_the_log_and_the_pictures_own(
+    pages: dict[str, Path], browser: Browser
+) -> None:
+    for name in ("postmortem", "diagnosis"):
+        with Visit(browser, pages[name], 375, "light") as visit:
+            wide = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth)"
+            assert (
+                visit.page.evaluate(
+                    f"{wide}.filter(one => !one.querySelector('.log') && !one.closest('figure')).length"
+                )
+                == 0
+            )
 
 
 def test_the_first_screen_answers(pages: dict[str, Path], browser: Browser) -> None:
@@ -208,6 +233,16 @@ def test_it_prints_light_whatever_the_theme(pages: dict[str, Path], browser: Bro
         assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         assert visit.page.evaluate("getComputedStyle(document.querySelector('.irkit')).color") == "rgb(28, 33, 38)"
         assert not visit.page.get_by_role("navigation").is_visible()
+
+
+def test_on_paper_what_is_folded_stands_open_and_all_text_is_small(pages: dict[str, Path], browser: Browser) -> None:
+    with Visit(browser, pages["postmortem"], 1280, "light") as visit:
+        visit.page.emulate_media(media="print")
+        assert visit.page.get_by_role("table", name="Symptoms clear").is_visible()
+        sizes = (
+            "[...document.querySelectorAll('main p, main td')].map(one => parseFloat(getComputedStyle(one).fontSize))"
+        )
+        assert max(visit.page.evaluate(sizes)) < 14, "tables and text are set in the size of paper alike"
 
 
 @pytest.mark.parametrize("theme", THEMES)

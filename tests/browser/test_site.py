@@ -77,6 +77,14 @@ def test_every_drills_page_is_light_whole_and_closed_to_nobody(
                 assert axe(visit.page) == []
 
 
+def test_on_paper_no_entry_of_a_log_stands_twice(site: Path, browser: Browser) -> None:
+    with Visit(browser, site / "inc-42.html", 1280, "light") as visit:
+        whole = visit.page.locator("details.whole")
+        assert whole.first.is_visible()
+        visit.page.emulate_media(media="print")
+        assert not any(one.is_visible() for one in whole.all()), "the shortened entry stands above each"
+
+
 def test_words_and_filters_find_a_report_by_keyboard_alone(site: Path, browser: Browser) -> None:
     with Visit(browser, site / "index.html", 1280, "light") as visit:
         rows = visit.page.locator("#incidents tbody tr:visible")

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from dataclasses import fields, replace
 from datetime import timedelta
+from html import escape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from irkit.model import EventKind
 from irkit.report import Report
 from irkit.report.html import evidence_anchor, html, mimebundle, text
+from irkit.report.parts import Gap
 from irkit.report.plain import plain_text
 from irkit.report.sections import Similar
 from tests.example_bundle import CRASH, HOSTILE, TELLING, Row, example_bundle
@@ -73,6 +75,25 @@ def test_every_claim_leads_to_a_row_of_the_evidence_index(page: str) -> None:
     links = {value.removeprefix("#") for value in reader.values("href")}
     assert any(link.startswith("e-") for link in links)
     assert links <= set(ids)
+
+
+def test_the_evidence_index_tells_each_look_once_and_all_that_it_brought(report: Report) -> None:
+    shown, _, coverage = html(report.appendix).partition("<details>")
+    assert not isinstance(report.appendix, Gap)
+    several = [look for look in report.appendix.looks if len(look) > 1]
+    assert several
+    for look in several:
+        assert shown.count(f"<code>{escape(look[0].command)}</code>") == 1
+    for one in report.appendix.evidence:
+        assert shown.count(f'<tr id="{evidence_anchor(one.id)}">') == 1
+        assert escape(one.command) not in coverage, "a command is told once"
+    assert [run.command for run in report.appendix.runs if escape(run.command) in coverage], "what failed is there"
+
+
+def test_a_picture_whose_table_stands_beside_it_folds_no_second(report: Report) -> None:
+    assert "<figure>" in html(report.milestones)
+    assert "<details>" not in html(report.milestones)
+    assert "<summary>Incident strip as a table</summary>" in html(report.impact)
 
 
 def test_hostile_evidence_is_text(page: str) -> None:

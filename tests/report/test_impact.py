@@ -15,7 +15,7 @@ from irkit.charts import BarLane, IncidentStrip, MarkLane
 from irkit.diagnose import Diagnosis
 from irkit.model import Incident, Status
 from irkit.report.facts import View
-from irkit.report.impact import impact
+from irkit.report.impact import impact, share_of
 from irkit.report.material import Material
 from irkit.report.sections import Impact
 from tests.type_evidence import BEGAN, COLLECTED, START, Row, at, container, probe, request, sealed
@@ -72,6 +72,13 @@ def test_the_strip_draws_every_probe_that_is_counted_as_marks_or_in_intervals(tm
     assert number(many, "Failed health probes") == "542 of 542"
     assert failed(many.strip) == 543, "and one that came after the mitigation"
     assert any(isinstance(lane, BarLane) and lane.name == "Health probes" for lane in many.strip.lanes)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("failed", "said"), [(0, "none of 1\u202f200"), (1200, "all of 1\u202f200"), (3, "0.2 % of 1\u202f200")]
+)
+def test_a_share_is_told_in_words_where_it_is_none_or_all(failed: int, said: str) -> None:
+    assert share_of(failed, 1200) == said
 
 
 def test_what_lies_outside_the_picture_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Memory and processor time: what rises is drawn with its trend and limit, what is calm or unknown is told."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -167,6 +168,15 @@ def test_on_a_phone_what_is_said_of_a_lane_stands_below_its_name(tmp_path: Path)
         assert said - at["jarvis-api, memory"] == apart
 
 
+def test_what_is_too_long_for_a_phone_goes_on_in_the_next_line(tmp_path: Path) -> None:
+    found = shown(tmp_path, history("jarvis-api", [10.0 + index for index in range(60)], limit=256)).chart
+    assert found
+    lane = replace(found.lanes[0], said="rose until it was killed, 4.5 GiB an hour; limit 256 MiB dashed")
+    drawn = replace(found, lanes=(lane,)).svg(360)
+    assert ">rose until it was killed, 4.5 GiB an hour<" in drawn
+    assert ">limit 256 MiB dashed<" in drawn
+
+
 def test_a_limit_far_above_is_neither_drawn_nor_said_to_be(tmp_path: Path) -> None:
     near, far = (
         shown(tmp_path / name, history("jarvis-api", [10.0 + index for index in range(60)], limit=limit)).chart
@@ -177,4 +187,5 @@ def test_a_limit_far_above_is_neither_drawn_nor_said_to_be(tmp_path: Path) -> No
     assert "limit 256 MiB dashed" in near.lanes[0].said
     assert 'class="limit"' in near.svg()
     assert "limit" not in far.lanes[0].said
+    assert far.lanes[0].said.endswith("; at most 69 MiB"), "a scale is there where no limit gives one"
     assert 'class="limit"' not in far.svg()

@@ -1,0 +1,46 @@
+"""What is drawn for a terminal: told once, and whole on a narrow one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from irkit import terminal
+from irkit.model import Event
+from tests.example_report import TIMELINE
+
+FILED = TIMELINE[-1].at + timedelta(days=1)
+AT_ONCE = tuple(replace(event, recorded_at=FILED) for event in TIMELINE)
+
+
+def drawn(events: Iterable[Event], width: int = 100) -> str:
+    written = io.StringIO()
+    Console(file=written, width=width).print(terminal.timeline_table(events))
+    return written.getvalue()
+
+
+def test_what_was_entered_at_once_is_told_in_one_line() -> None:
+    said = drawn(AT_ONCE)
+    assert said.count("entered") == 1
+    assert f"All that happened before was entered at {FILED:%Y-%m-%d %H:%M:%S} UTC." in said
+
+
+def test_what_was_entered_late_among_others_is_told_beside_it() -> None:
+    assert "entered" not in drawn(TIMELINE)
+    for events in ((*TIMELINE[:-1], AT_ONCE[-1]), (replace(AT_ONCE[0], recorded_at=TIMELINE[1].at), *AT_ONCE[1:])):
+        said = " ".join(drawn(events).split())
+        assert "(entered" in said
+        assert "All that happened before" not in said
+
+
+@pytest.mark.parametrize("width", [100, 60, 44])
+def test_a_narrow_terminal_gets_whole_words(width: int) -> None:
+    said = drawn(TIMELINE, width)
+    assert max(map(len, said.splitlines())) <= width
+    for words in ("no 5xx for 20 minutes", "acknowledged", "jon"):
+        assert words in said
