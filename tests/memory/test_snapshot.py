@@ -164,15 +164,14 @@ def test_whoever_asked_and_left_ends_the_walk(busy: tuple[int, Callable[[], byte
 
 
 def test_a_target_that_dies_in_the_dump_leaves_no_file_and_no_clone(walker: str, tmp_path: Path) -> None:
-    with target(20_000, 1, walker) as (pid, _):
-        with under_way(pid) as (_, stream):
-            clone = os.pidfd_open(int(children(pid)))
-            os.kill(pid, signal.SIGKILL)
-            # its end comes first: with the pipe read meanwhile it might get to the end of its walk
-            assert select.select([clone], [], [], 10)[0], "the clone outlived the process"
-            os.close(clone)
-            with pytest.raises(SnapshotError, match="cut short"):
-                store(stream, tmp_path / "a.irkheap")
+    with target(20_000, 1, walker) as (pid, _), under_way(pid) as (_, stream):
+        clone = os.pidfd_open(int(children(pid)))
+        os.kill(pid, signal.SIGKILL)
+        # its end comes first: with the pipe read meanwhile it might get to the end of its walk
+        assert select.select([clone], [], [], 10)[0], "the clone outlived the process"
+        os.close(clone)
+        with pytest.raises(SnapshotError, match="cut short"):
+            store(stream, tmp_path / "a.irkheap")
     assert list(tmp_path.iterdir()) == []
 
 
