@@ -275,7 +275,8 @@ def _weigh(incident_type: IncidentType, findings: Sequence[Finding], over: Mappi
                 f"{item.title} counts 1/{len(item.incident_types)}, found or not: "
                 f"{len(item.incident_types)} types share it"
             )
-        discounts = [f"its evidence blames {item.verdict.explained_by}"] * (item.verdict.explained_by not in {"", slug})
+        blamed = item.verdict.explained_by
+        discounts = [f"its evidence blames {blamed.replace('-', ' ')}"] if blamed not in {"", slug} else []
         if (later := over.get(item.symptom)) and item.verdict.until and later.verdict.onset:
             ended, began = clock(item.verdict.until), clock(later.verdict.onset)
             discounts.append(f"it was over at {ended}, before {later.title} began at {began}")

@@ -379,7 +379,7 @@ def test_a_discount_is_printed_with_its_reason() -> None:
     (first, *_) = rank((finding,), RUNBOOK)
     plain = rank((replace(finding, verdict=replace(verdict, explained_by="")),), RUNBOOK)[0]
     assert first.score == pytest.approx(plain.score / 4)
-    assert first.reasons == ("Health check failing counts a quarter: its evidence blames provider-failures",)
+    assert first.reasons == ("Health check failing counts a quarter: its evidence blames provider failures",)
 
 
 def test_a_bundle_of_a_crash_is_diagnosed_from_the_bundle_alone(tmp_path: Path) -> None:
