@@ -183,8 +183,14 @@ def step_of(action: Action, ask: Ask) -> int | None:
 
 
 def refusal(action: Action, ask: Ask) -> dict[str, object]:
-    """Return what a note holds that tells of an action nothing of which was done: its step was tried, and in vain."""
-    number = step_of(action, ask)
+    """Return what a note holds that tells of an action nothing of which was done: its step was tried, and in vain.
+
+    A step that is done already stays so.
+    """
+    number, kind = step_of(action, ask), ask.runbook.known_type(ask.incident.type)
+    tried = steps.tries(ask.timeline, kind.resolution).get(number, ()) if kind and number else ()
+    if tried and tried[-1].outcome == steps.DONE:
+        number = None
     return {"refused": action.name} | ({"step": number, "outcome": steps.BLOCKED} if number else {})
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from irkit.model import Finding, VerdictState
-from irkit.onset import APART
+
+# What was over was followed by service that was well, so what began a minute later is no part of it.
+_APART = timedelta(minutes=1)
 
 
 def past(findings: Sequence[Finding]) -> Mapping[str, Finding]:
-    """Return for each symptom that was over minutes before another began, which goes on now, the first of those.
+    """Return for each symptom that was over a minute before another began, which goes on now, the first of those.
 
     It is past only where nothing else that was found of one of its types goes on, and what does is of none of them.
     """
@@ -21,6 +24,6 @@ def past(findings: Sequence[Finding]) -> Mapping[str, Finding]:
         if end is None or any({*item.incident_types} & {*other.incident_types} for other in lasting):
             continue
         begun = [(other.verdict.onset, at) for at, other in enumerate(lasting) if other.verdict.onset]
-        if later := min((one for one in begun if one[0] - end > APART), default=None):
+        if later := min((one for one in begun if one[0] - end > _APART), default=None):
             told[item.symptom] = lasting[later[1]]
     return told

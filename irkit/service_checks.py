@@ -22,6 +22,8 @@ _ASKED = timedelta(seconds=30)
 # how far apart the clocks may be of who asks and who logs the answer
 _CLOCKS = timedelta(seconds=0.5)
 _LONGEST_S = 60.0
+_SERVER_ERROR = 500
+_GIVEN_UP = frozenset({408, 499})  # by who asked: request timeout, and a closed connection in the words of nginx
 _SILENT = timedelta(minutes=1)
 # what a restart by hand may take: to let go of its port, to come back, and to be well again
 _STOPPING, _RESTART, _STARTING = timedelta(seconds=15), timedelta(seconds=60), timedelta(seconds=60)
@@ -99,8 +101,10 @@ def _engines(row: Row) -> _Look:
 
 def _logged(requests: pd.DataFrame) -> Iterator[tuple[datetime, bool]]:
     for row in rows_of(requests):
-        if (at := time_of(row, "at")) and HEALTH_PATH.search(text_of(row, "path")):
-            yield at, (integer_of(row, "status_code") or 0) < 500  # noqa: PLR2004
+        status = integer_of(row, "status_code") or 0
+        # who gave up waiting did not see it pass, and has its own record of that
+        if (at := time_of(row, "at")) and HEALTH_PATH.search(text_of(row, "path")) and status not in _GIVEN_UP:
+            yield at, status < _SERVER_ERROR
 
 
 def _unmatched(logged: Iterable[tuple[datetime, bool]], looks: Iterable[_Look]) -> list[tuple[datetime, bool]]:

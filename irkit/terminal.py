@@ -14,6 +14,7 @@ from rich.text import Text
 from irkit.metrics import Response, ResponseState, phases, response
 from irkit.model import CollectorRun, Event, EventKind, Incident, IncidentType, Outcome, VerdictState, is_configured
 from irkit.notes import in_force
+from irkit.phrase import listing
 from irkit.runbook import Runbook, outcome_words, who_to_tell
 from irkit.terminal_parts import LINE_CHARS as _LINE_CHARS
 from irkit.terminal_parts import plain as _plain
@@ -235,8 +236,7 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     if incident.resolved_at is None and incident.mitigated_at is None:
         lines += _in_vain(incident, stands)
     if stands.broken is False and (incident.mitigated_at or any(stands.tries.values())):
-        holds = "It holds in this evidence: when it was collected the service answered, and no container was unwell."
-        lines.append(Text(holds, "green"))
+        lines.append(_holds(diagnosis))
     onset = diagnosis.first_sign
     if onset and incident.started_at is None and onset < incident.noticed_at:
         lines.append(Text(f"The evidence shows it since {format_time(onset)}; to record that:"))
@@ -244,6 +244,17 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     lines.extend(_to_start(incident, idle))
     lines.extend(_due(incident, stands, commands(stands.kind) if stands.kind else {}))
     return Group(*lines)
+
+
+def _holds(diagnosis: Diagnosis) -> Text:
+    """Say of a service that answers whether what was found is seen to be over: health alone is no proof of that."""
+    found = [item for item in diagnosis.present if item.verdict.state is VerdictState.FOUND]
+    if goes_on := [item.title for item in found if item.verdict.until is None]:
+        said = "The service answered, and no container was unwell; but nothing shows that this is over: "
+        return Text(f"{said}{visible(listing(goes_on))}.", "bold yellow")
+    return Text(
+        "It holds in this evidence: when it was collected the service answered, and no container was unwell.", "green"
+    )
 
 
 def _to_start(incident: Incident, idle: Sequence[Idle]) -> list[RenderableType]:

@@ -198,5 +198,8 @@ def test_what_was_refused_was_tried_and_its_step_says_so_with_the_reason(store: 
     assert [(one.outcome, one.note) for one in known[1]] == [("blocked", "turn the-knob is refused: it is hot")]
     assert act.lines(BOOK.incident_type("api-unresponsive"), ask(store))[0].state == "blocked"
     assert not any(map(steps.is_attempt, store.timeline(42))), "nothing was changed: the evidence is as good as before"
+    # what is done stays done, whatever is refused later
+    store.append(42, EventKind.NOTE, actor="ana", text="done by hand", data={"step": 1, "outcome": "done"})
+    assert act.refusal(action(), ask(store)) == {"refused": "turn"}
     # an action that is none of the runbook's steps is told on the timeline alone
     assert act.refusal(action(answers=""), asked) == {"refused": "turn"}

@@ -82,3 +82,6 @@ def test_the_same_type_still_going_on_keeps_its_earlier_signs() -> None:
     assert not past(findings({"sqlite-errors": over, "5xx-error-spike": now, "data-inconsistency": still}))
     assert not past(findings({"sqlite-errors": over, "oom-kills": still})), "since when it goes on is not known"
     assert not past(findings({"sqlite-errors": over}))
+    soon, later = (Verdict(VerdictState.FOUND, "Now.", onset=minute(10 + more)) for more in (0.9, 1.1))
+    assert not past(findings({"sqlite-errors": over, "gradual-memory-increase": soon}))
+    assert past(findings({"sqlite-errors": over, "gradual-memory-increase": later}))

@@ -68,12 +68,13 @@ def test_the_container_in_question_serves_the_probed_port_or_is_worst_off() -> N
 def test_what_a_service_logged_of_a_check_is_no_second_one() -> None:
     probes: list[Row] = [{"at": at(10), "verdict": "healthy", "total_s": 0.9}, {"at": at(15), "verdict": "unhealthy"}]
     engines: list[Row] = [{"service": "api", "started_at": at(20), "ended_at": at(22.6), "exit_code": 0}]
-    logged = [(10.8, 200), (15.1, 503), (20.9, 503), (22.5, 200), (24, 200)]
+    logged = [(10.8, 200), (15.1, 503), (20.9, 503), (22.5, 200), (24, 200), (26, 499), (27, 408)]
     rows = [
         {"at": pd.Timestamp(at(second)), "service": "api", "path": "/api/health", "status_code": code}
         for second, code in logged
     ]
     told = sorted(checks_of(API, probes, engines, pd.DataFrame(rows)))
-    # those at 20.9 and 24 are of others; what the Engine asked passed when it was answered
+    # those at 20.9 and 24 are of others; whoever gave up at 26 and 27 saw nothing pass; what the Engine asked passed
+    # when it was answered
     expected = [(10, True), (15, False), (20.9, False), (22.6, True), (24, True)]
     assert told == [(at(second), passed) for second, passed in expected]

@@ -61,7 +61,7 @@ def plan(ask: Ask) -> Plan:
         return Plan(
             name,
             (),
-            refusal=f"no key of {ask.settings.redis.ratelimit_pattern} is of {name}: nothing limits it now",
+            refusal=f"no key of {ask.settings.redis.ratelimit_pattern} is of {name}: Redis limits it no more",
             instead="`irkit collect` lists the keys there are",
         )
     limit = _limit(ask) or state.limit

@@ -28,7 +28,7 @@ _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 def detect(window: Window, requests: pd.DataFrame | None = None, errors: pd.DataFrame | None = None) -> Verdict:
     """Found when a stretch of AI requests failed (5xx, 429), or the log tells of three failed provider calls."""
     said = bearing(errors, Sign.PROVIDER, Sign.RATE_LIMIT)
-    asked = _of_ai(requests)
+    asked = _of_one(_of_ai(requests))
     numbers: dict[str, object] = {"requests": len(asked) if asked is not None else 0, "errors": len(said)}
     stretch = None
     if asked is not None and len(asked):
@@ -99,6 +99,22 @@ def _of_ai(requests: pd.DataFrame | None) -> pd.DataFrame | None:
         return None
     on_ai = requests["path"].map(lambda path: AI_PATH.search(path) is not None).astype(bool)
     return requests[on_ai & requests["at"].notna()].sort_values("at", kind="stable")
+
+
+def _of_one(asked: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Return the requests to the service that surest fails, else to the one asked most.
+
+    Each service that a request passes through logs it: together they would be counted more than once.
+    """
+    if asked is None or not len(asked):
+        return asked
+
+    def place(rows: pd.DataFrame) -> tuple[float, int]:
+        worst = telling_stretch(_failed(rows), rows["at"], _USUAL_SHARE, _FAILING_SHARE)
+        sure = worst is not None and worst.expected_by_chance < _HARDLY_CHANCE
+        return -worst.expected_by_chance if worst and sure else -1.0, len(rows)
+
+    return max((rows for _, rows in asked.groupby("service", sort=True)), key=place)
 
 
 def _failed(requests: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -235,4 +235,4 @@ def test_a_key_that_never_expires_is_not_waited_for(irkit: Run, stack: Stack) ->
     assert said.code == 8
     assert "never expires by itself" in said.err
     assert "had not reset after 1 s" in long.err
-    assert "nothing limits it now" in irkit("act", "42", "wait-ratelimit", "made-up", "--apply").err
+    assert "Redis limits it no more" in irkit("act", "42", "wait-ratelimit", "made-up", "--apply").err

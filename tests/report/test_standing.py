@@ -8,7 +8,7 @@ import pytest
 
 from irkit import runbook, terminal
 from irkit.diagnose import Diagnosis
-from irkit.model import Event, EventKind, Incident, Status
+from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
 from irkit.report import facts
 from irkit.report.facts import View
 from irkit.report.standing import Standing, standing
@@ -96,6 +96,19 @@ def test_a_restart_that_helped_leads_to_the_mitigation(tmp_path: Path) -> None:
     assert "It holds in this evidence" in told(stands)
     # a service that is well before anybody did anything has not been mended
     assert "It holds" not in told(replace(stands, tries={}))
+
+
+def test_a_service_that_answers_is_not_said_to_hold_where_what_was_found_goes_on(tmp_path: Path) -> None:
+    stands = replace(standing([did(5, 1)], KIND, View(example_bundle(tmp_path))), broken=False, relapse="")
+    spike = Finding("5xx-error-spike", (KIND.slug,), "5xx error spike", Verdict(VerdictState.FOUND, "It fails."), ())
+    over = replace(spike, verdict=replace(spike.verdict, until=CRASH))
+
+    def said(*findings: Finding) -> str:
+        return drawn(terminal.next_steps(OPEN, Diagnosis(findings, ()), BOOK, stands))
+
+    assert "nothing shows that this is over: 5xx error spike." in said(spike)
+    assert "It holds" not in said(spike)
+    assert "It holds in this evidence" in said(over)
 
 
 def test_where_nothing_tells_how_it_is_nothing_is_claimed(tmp_path: Path) -> None:

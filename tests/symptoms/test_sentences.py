@@ -395,3 +395,13 @@ def test_a_request_served_just_before_the_end_is_no_last_word() -> None:
     sentence = told("health-check-failing", {"containers": [gone], "logs": rows}).sentence
     assert "connection pool drained" in sentence
     assert "/history" not in sentence
+
+
+def test_an_ai_request_that_passes_through_several_services_counts_once() -> None:
+    rows = [
+        request(second, 503 if second >= 60 else 200, service=service)
+        for second in range(90)
+        for service in ("nginx", "api", "provider")
+    ]
+    found = told("ai-responses-failing", {"requests": rows})
+    assert found.sentence.startswith("30 of 30 AI requests failed since 03:01:00 UTC")
