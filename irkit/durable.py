@@ -97,7 +97,7 @@ def require_space(folder: Path, needed_bytes: int) -> None:
     free = shutil.disk_usage(there).free
     if free < needed_bytes + _SPARE_BYTES:
         reason = f"{there} has {size(free)} free, and {size(needed_bytes + _SPARE_BYTES)} are needed"
-        raise Refused(reason, hint="free some space there, or name another folder; nothing was changed")
+        raise Refused(reason, hint="free some space there; nothing was changed")
 
 
 def same_owner(path: Path, like: os.stat_result) -> str:

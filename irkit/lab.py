@@ -47,7 +47,9 @@ def new(name: str, incident_id: int, output: Path) -> Path:
             cell.source = _PARAMETER.sub(rf"incident_id\g<type> = {incident_id}\g<rest>", cell.source, count=1)
     text = nbformat.writes(made)
     if output.exists():
-        raise InputError(f"{output} is there already, and is not overwritten", hint="open it, or name another")
+        raise InputError(
+            f"{output} is there already, and is not overwritten", hint="open it, or give another folder: --to"
+        )
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with output.open("x", encoding="utf-8") as file:

@@ -21,7 +21,7 @@ _DEFAULT = "{} is the address in the runbook: no health_url is configured, so it
     target="http",
     provides=("health", "health_body", "providers"),
     cost=1,
-    command="curl -w @curl-format.txt {target}",
+    command="curl -sS -w '\\n%{{time_total}} s, HTTP %{{http_code}}\\n' {target}",
 )
 def collect(target: HttpTarget, _window: Window) -> Iterator[Piece]:
     """Whether the API answers and how fast, and what it says of its providers; one that is down is evidence too."""
