@@ -21,8 +21,6 @@ from tests.http_servers import free_port
 
 PASSWORD = "s3cret-word"  # noqa: S105 (of servers that live for one test)
 _START_S = 60.0
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108 (folders of random names in it)
-_ROOM_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,8 @@ def postgresql() -> Iterator[SqlServer]:
         def answers() -> None:
             psycopg.connect(host="127.0.0.1", port=port, user="ana", password=PASSWORD, dbname="postgres").close()
 
-        with _running(argv, folder, answers, psycopg.OperationalError) as process:
+        # its fast shutdown: the usual one waits a minute for whoever connected and did not log in
+        with _running(argv, folder, answers, psycopg.OperationalError, signal.SIGINT) as process:
             yield SqlServer(f"postgresql://ana:{PASSWORD}@127.0.0.1:{port}/postgres", process)
 
 
@@ -90,13 +89,8 @@ def mariadb() -> Iterator[SqlServer]:
 
 @contextmanager
 def _folder(user: str) -> Iterator[Path]:
-    """Give a folder in a place that every user may enter, which those of pytest are not.
-
-    In memory where there is room: on a disk that is still busy with all that was just installed, making a database of
-    MariaDB waits for a minute.
-    """
-    roomy = _IN_MEMORY.is_dir() and shutil.disk_usage(_IN_MEMORY).free > _ROOM_BYTES
-    folder = Path(tempfile.mkdtemp(prefix=f"irkit-{user}-", dir=_IN_MEMORY if roomy else None))
+    """Give a folder in a place that every user may enter, which those of pytest are not."""
+    folder = Path(tempfile.mkdtemp(prefix=f"irkit-{user}-"))
     if os.getuid() == 0:
         shutil.chown(folder, pwd.getpwnam(user).pw_uid)
     try:
@@ -112,7 +106,11 @@ def _as(user: str) -> list[str]:
 
 @contextmanager
 def _running(
-    argv: list[str], folder: Path, answers: Callable[[], None], refusal: type[Exception]
+    argv: list[str],
+    folder: Path,
+    answers: Callable[[], None],
+    refusal: type[Exception],
+    ends: signal.Signals = signal.SIGTERM,
 ) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log, cwd=folder) as process:
         try:
@@ -127,5 +125,5 @@ def _running(
                     time.sleep(0.05)
             yield process
         finally:
-            process.terminate()
+            process.send_signal(ends)
             process.wait()
