@@ -38,7 +38,9 @@ def remind(incident: Incident, settings: Settings) -> None:
     store = workspace.store(settings)
     held = action_items.overdue_of_similar(store, incident, utc_now())
     for number, late in held.items():
-        for item in () if drill_of(store.timeline(number)) else late:
+        if drill_of(store.timeline(number)):
+            continue
+        for item in late:
             days = count(action_items.days_overdue(item, utc_now()), "day")
             console.say(f"Promised after INC-{number} and {days} overdue: {visible(item.text)} ({visible(item.owner)})")
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from irkit.runbook import Runbook
 
 DetectFunction = Callable[..., Verdict]
-DISCOUNT = 0.25
+_DISCOUNT = 0.25
 _CONTEXT = ("window", "threshold", "cut", "missing")
 
 
@@ -281,7 +281,7 @@ def _weigh(incident_type: IncidentType, findings: Sequence[Finding], over: Mappi
             ended, began = clock(item.verdict.until), clock(later.verdict.onset)
             discounts.append(f"it was over at {ended}, before {later.title} began at {began}")
         if discounts:
-            weight *= DISCOUNT
+            weight *= _DISCOUNT
             reasons.append(f"{item.title} counts a quarter: {listing(discounts)}")
         reached += weight
         weights[item.symptom] = weight / reachable

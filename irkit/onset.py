@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-# A cause may end with the breakage that it brings about: a leak does with the kill. Minutes later it is another story.
-APART = timedelta(minutes=5)
+# What fails now and then has quiet minutes; after so many without one failure, another trouble begins.
+_APART = timedelta(minutes=5)
 # So many good ones in a row are no pause of what fails now and then: it is over.
 ENDS_IT = 10
 _HARDLY_CHANCE = 0.01
@@ -68,10 +68,13 @@ def telling_stretch(
     worst = worst_stretch(bad, usual, broken)
     if worst is None:
         return None
-    parts = [(begin, worst_stretch(bad[begin:end], usual, broken)) for begin, end in _apart(bad, at, worst)]
+    bounds = list(_apart(bad, at, worst))
+    if len(bounds) == 1:
+        return worst
+    parts = [(begin, worst_stretch(bad[begin:end], usual, broken)) for begin, end in bounds]
     known = [replace(one, first=begin + one.first, last=begin + one.last) for begin, one in parts if one]
     sure = [one for one in known if one.expected_by_chance < _HARDLY_CHANCE]
-    if len(known) == 1 or not sure:
+    if not sure:
         return worst
     goes_on = len(bad) - 1 - sure[-1].last < ENDS_IT
     return sure[-1] if goes_on else min(sure, key=lambda one: (one.expected_by_chance, -one.bad))
@@ -89,7 +92,7 @@ def _apart(
         last, following = int(places[one]), int(places[one + 1])
         good = following - last - 1
         rate = worst.bad / max(worst.total - good, worst.bad)
-        if (1 - rate) ** good < _HARDLY_CHANCE and at.iloc[following] - at.iloc[last] > APART:
+        if (1 - rate) ** good < _HARDLY_CHANCE and at.iloc[following] - at.iloc[last] > _APART:
             yield begin, last + 1
             begin = following
     yield begin, len(bad)

@@ -12,7 +12,7 @@ _APART = timedelta(minutes=1)
 
 
 def past(findings: Sequence[Finding]) -> Mapping[str, Finding]:
-    """Return for each symptom that was over a minute before another began, which goes on now, the first of those.
+    """Return for each symptom that was over a minute or more before another began that goes on now the first such.
 
     It is past only where nothing else that was found of one of its types goes on, and what does is of none of them.
     """
@@ -23,7 +23,7 @@ def past(findings: Sequence[Finding]) -> Mapping[str, Finding]:
         end = item.verdict.until
         if end is None or any({*item.incident_types} & {*other.incident_types} for other in lasting):
             continue
-        begun = [(other.verdict.onset, at) for at, other in enumerate(lasting) if other.verdict.onset]
-        if later := min((one for one in begun if one[0] - end > _APART), default=None):
-            told[item.symptom] = lasting[later[1]]
+        later = [one for one in lasting if one.verdict.onset and one.verdict.onset - end > _APART]
+        if later:
+            told[item.symptom] = min(later, key=lambda one: one.verdict.onset or end)
     return told

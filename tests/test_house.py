@@ -101,6 +101,7 @@ ROOMS = (
     "recorder_service",
     "recorder",
     "records",
+    "heap_places",
     "signs",
     "health_words",
     "service_checks",

@@ -62,7 +62,7 @@ def test_what_was_over_half_an_hour_before_is_not_what_goes_on_now() -> None:
     "source",
     [
         evidence(DAMAGE),
-        evidence((range(3000, 3200), MALFORMED), CRASH),  # over for less than two minutes
+        evidence((range(3000, 3200), MALFORMED), CRASH),  # one spike of 500s: less than five minutes apart
         evidence(DAMAGE, (range(3300, 3600), MALFORMED)),
         evidence((range(300, 3500, 50), MALFORMED), (range(3570, 3600), "KeyError: 'basket'")),  # one in fifty, still
     ],

@@ -135,6 +135,6 @@ def test_failures_are_over_where_so_many_were_served_since_that_it_is_no_chance(
     rows = [{"at": START + timedelta(seconds=second), **common, "status_code": 200} for second in served]
     refused = [{"at": START + timedelta(seconds=9000), **common, "status_code": 503}] * 50
     checks = [{"at": START + timedelta(seconds=9000), **common, "path": "/health", "status_code": 200}] * 50
-    requests = frame("requests", [*rows, *refused, *checks] if len(rows) >= 10 else [*rows, *refused])
+    requests = frame("requests", [*rows, *refused, *checks])
     assert over_at(at, requests) == (max(at) if over else None)
     assert over_at(at, None) is over_at([], requests) is None

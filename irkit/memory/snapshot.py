@@ -136,11 +136,10 @@ def has_agent(pid: int, proc: Path = PROC) -> bool:
 
 def _identity(pid: int, proc: Path) -> dict[str, Any]:
     """Return what tells a process from a later one of the same number, and the container that it runs in."""
-    within = {"container": container_of(pid, proc)}
-    try:
-        return {"process_started_s": started_s(pid, proc), **within}
-    except OSError:
-        return within
+    told: dict[str, Any] = {"container": container_of(pid, proc)}
+    with suppress(OSError):
+        told["process_started_s"] = started_s(pid, proc)
+    return told
 
 
 def candidates(pid: int, proc: Path) -> list[Path]:

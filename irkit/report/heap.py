@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from irkit.charts import Cell, Part, RetainingPath, StackedBar, StackedBars, Step, Treemap
+from irkit.heap_places import places
 from irkit.model import VerdictState
 from irkit.phrase import count, grouped, percent, seconds, size
-from irkit.records import text_of
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
 from irkit.signs import STOPPED
@@ -25,9 +25,8 @@ _PAUSES = {
     VerdictState.CLEAR: "Not slow.",
     VerdictState.UNKNOWN: "Whether it is slow cannot be told.",
 }
-# the name of a process's container, beside what was filed of it; ids of containers are told apart by so much
+# the name of a process's container, beside what was filed of it
 _IN = "in"
-_SHORT_ID = 12
 _MOST_SUSPECTS = 3
 _MOST_GROWN = 8
 _MOST_ROWS = 8
@@ -227,16 +226,10 @@ def _processes(of: Material) -> list[Row]:
     told = of.document(KIND)
     listed = told.get("processes") if told else None
     rows = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-    known = [row for row in of.view.records("containers") if text_of(row, "container_id")]
-    names = {text_of(row, "container_id")[:_SHORT_ID]: text_of(row, "name") for row in known}
-    placed = [{**one, _IN: names.get(_container(one)[:_SHORT_ID], "")} for one in rows]
+    at = places(rows, of.view.records("containers"))
+    placed = [{**one, _IN: name} for one, name in zip(rows, at, strict=True)]
     grows = _growing(of)
     return sorted(placed, key=lambda one: not grows or one[_IN] != grows)
-
-
-def _container(told: Row) -> str:
-    process = told.get("process")
-    return str(process.get("container") or "") if isinstance(process, Mapping) else ""
 
 
 def _growing(of: Material) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from irkit.diagnose import Example, symptom
 from irkit.estimate import share_interval
@@ -28,12 +28,9 @@ _TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 def detect(window: Window, requests: pd.DataFrame | None = None, errors: pd.DataFrame | None = None) -> Verdict:
     """Found when a stretch of AI requests failed (5xx, 429), or the log tells of three failed provider calls."""
     said = bearing(errors, Sign.PROVIDER, Sign.RATE_LIMIT)
-    asked = _of_one(_of_ai(requests))
+    asked, stretch = _of_one(_of_ai(requests))
     numbers: dict[str, object] = {"requests": len(asked) if asked is not None else 0, "errors": len(said)}
-    stretch = None
-    if asked is not None and len(asked):
-        stretch = telling_stretch(_failed(asked), asked["at"], _USUAL_SHARE, _FAILING_SHARE)
-    if asked is not None and stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE:
+    if asked is not None and _is_sure(stretch):
         return _found(asked, stretch, errors, requests, numbers, window.end)
     if len(said) >= _FEWEST_ERRORS:
         onset = next(iter(said["at"].dropna().tolist()), None)
@@ -101,20 +98,26 @@ def _of_ai(requests: pd.DataFrame | None) -> pd.DataFrame | None:
     return requests[on_ai & requests["at"].notna()].sort_values("at", kind="stable")
 
 
-def _of_one(asked: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Return the requests to the service that surest fails, else to the one asked most.
+def _of_one(asked: pd.DataFrame | None) -> tuple[pd.DataFrame | None, Stretch | None]:
+    """Return the requests to the service that surest fails, else to the one asked most, and their worst stretch.
 
     Each service that a request passes through logs it: together they would be counted more than once.
     """
     if asked is None or not len(asked):
-        return asked
+        return asked, None
 
-    def place(rows: pd.DataFrame) -> tuple[float, int]:
-        worst = telling_stretch(_failed(rows), rows["at"], _USUAL_SHARE, _FAILING_SHARE)
-        sure = worst is not None and worst.expected_by_chance < _HARDLY_CHANCE
-        return -worst.expected_by_chance if worst and sure else -1.0, len(rows)
+    def place(found: tuple[pd.DataFrame, Stretch | None]) -> tuple[float, int]:
+        rows, stretch = found
+        return -stretch.expected_by_chance if _is_sure(stretch) else -1.0, len(rows)
 
-    return max((rows for _, rows in asked.groupby("service", sort=True)), key=place)
+    # a log without the names of services is one service's
+    services = (rows for _, rows in asked.groupby("service", sort=True, dropna=False))
+    judged = ((rows, telling_stretch(_failed(rows), rows["at"], _USUAL_SHARE, _FAILING_SHARE)) for rows in services)
+    return max(judged, key=place)
+
+
+def _is_sure(stretch: Stretch | None) -> TypeGuard[Stretch]:
+    return stretch is not None and stretch.expected_by_chance < _HARDLY_CHANCE
 
 
 def _failed(requests: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

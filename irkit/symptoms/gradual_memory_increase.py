@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose import Example, symptom
+from irkit.heap_places import places
 from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import clock, count, listing, percent, size
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _TRAFFIC_ROSE = 1.5
 _FEWEST_REQUESTS = 30
-_SHORT_ID = 12
 _LONGEST_S = 10 * 365 * 86_400.0
 _QUIET = {
     Course.SAW_TOOTH: "rises in each run and restarts bring it back, its peaks no higher than before",
@@ -117,13 +117,11 @@ def _rises(rising: list[Growth], requests: pd.DataFrame | None, heap: Any) -> Ve
 
 def _within(heap: Any, name: str, containers: list[Row]) -> Any:  # noqa: ANN401 (a JSON document)
     """Return what snapshots say without the processes that are known to run in another container than this one."""
-    known = [row for row in containers if text_of(row, "container_id")]
-    names = {text_of(row, "container_id")[:_SHORT_ID]: text_of(row, "name") for row in known}
-    try:
-        places = [names.get(str(one["process"].get("container") or "")[:_SHORT_ID], name) for one in heap["processes"]]
-        return {"processes": [one for one, at in zip(heap["processes"], places, strict=True) if at == name]}
-    except (LookupError, TypeError, AttributeError):
+    told = heap.get("processes") if isinstance(heap, Mapping) else None
+    if not isinstance(told, list):
         return heap
+    at = places(told, containers)
+    return {"processes": [one for one, place in zip(told, at, strict=True) if place in {"", name}]}
 
 
 def _kept_alive(heap: Any) -> Verdict | None:  # noqa: ANN401 (a JSON document)

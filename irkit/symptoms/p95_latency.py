@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
@@ -46,15 +45,19 @@ def detect(
     span = lasting(found.onset, found.last or found.onset, later=found.later, end=window.end) if found.onset else ""
     if found.over and found.onset:
         sentence = f"{counted} is {p95}{span} ({seconds_between(found.interval)}); {limit}"
-        told = Verdict(VerdictState.FOUND, "", "", found.onset, found.confidence, numbers, until=found.until)
+        explained_by = ""
         if found.silence_s >= max(_HANG_S, 2 * limit_s):
             sentence += f". For {seconds(found.silence_s)} it answered nothing at all and then everything at once."
             advice = "It hung rather than being slow: see what it waited for."
             numbers["silence_s"] = found.silence_s
-            return replace(told, sentence=sentence, advice=advice, explained_by="api-unresponsive")
-        sentence += "."
-        advice = "See which routes are slow, and whether their time goes to the database or to a provider."
-        return replace(told, sentence=sentence, advice=advice)
+            explained_by = "api-unresponsive"
+        else:
+            sentence += "."
+            advice = "See which routes are slow, and whether their time goes to the database or to a provider."
+        confidence, until = found.confidence, found.until
+        return Verdict(
+            VerdictState.FOUND, sentence, advice, found.onset, confidence, numbers, explained_by, until=until
+        )
     if found.total < FEWEST or found.confidence < _EVEN:
         sentence = (
             f"{counted} is {p95}{span}, {found.slow} over the limit: too few to tell "
