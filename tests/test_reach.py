@@ -103,6 +103,7 @@ def test_the_next_incident_of_the_day_is_not_blamed_on_the_one_before(
 
 def test_a_drill_cuts_nothing_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "irkit.toml").write_text('home = "home"\n')  # without one it would be filed in the user's own folder
     practised, _ = drill.file("memory-leak", workspace.load_settings(), 5)
     assert practised.resolved_at
     opened = workspace.store().open_incident(
