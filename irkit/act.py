@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from irkit.store import Store
 
 # steps that another command of irkit does
-_ELSEWHERE = {"leaking objects": "irkit memory snapshot --pid PID --incident {incident}"}
+_ELSEWHERE = {"leaking objects": "irkit memory snapshot {whose} --incident {incident}"}
 _HAD = (Outcome.COLLECTED, Outcome.PARTIAL, Outcome.ABSENT)
 
 
@@ -201,14 +201,21 @@ def unfinished(timeline: Sequence[Event]) -> tuple[Event, ...]:
     return tuple(event for event in acting if event.data["run"] not in over)
 
 
-def lines(kind: IncidentType, ask: Ask) -> tuple[StepLine, ...]:
-    """Return the runbook's steps for a type, what became of each, and the command that does it."""
+def lines(kind: IncidentType, ask: Ask, subject: str = "") -> tuple[StepLine, ...]:
+    """Return the runbook's steps for a type, what became of each, and the command that does it.
+
+    `subject` is the service that the evidence says is unwell in this way; a command that takes a service takes that
+    one, and where it is "" the one of the settings.
+    """
+    if subject:
+        ask = replace(ask, settings=replace(ask.settings, service=subject))
+    whose = f"--container {subject}" if subject else "--pid PID"
     tried, actions = steps.tries(ask.timeline, kind.resolution), known()
     made = []
     for step in steps.asked_of(ask.incident, kind.resolution):
         last = tried.get(step.number, ())
         action = next((one for one in actions if one.does(step)), None)
-        other = _ELSEWHERE.get(_elsewhere(step), "").format(incident=ask.incident.id)
+        other = _ELSEWHERE.get(_elsewhere(step), "").format(incident=ask.incident.id, whose=whose)
         command = _command(action, step, ask) if action else other
         made.append(StepLine(step, last[-1].outcome if last else "pending", command, action))
     return tuple(made)

@@ -114,7 +114,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     with host_process() as host:  # at once: it takes as long to get ready as the store to open
         from irkit import light, terminal, workspace
         from irkit.collect import Stopped
-        from irkit.service_names import idle_of, meant_here, placeholder_hint
+        from irkit.service_names import idle_of, meant_here, placeholder_hint, unwell
 
         settings = workspace.load_settings()
         incident = workspace.incident(incident_id, settings=settings)
@@ -143,7 +143,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     typed: list[str] = []
 
     def commands(kind: IncidentType) -> dict[int, str]:
-        made = cli_act.commands_for(kind, ask, meant)
+        made = cli_act.commands_for(kind, ask, meant, unwell(kind.slug, found.present, bundle))
         typed.extend(made.values())
         return made
 

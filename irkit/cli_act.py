@@ -16,6 +16,7 @@ from irkit.model import EventKind, parse_incident_id
 if TYPE_CHECKING:
     from irkit.act import StepLine
     from irkit.act_contract import ActError, Action, Ask, Plan
+    from irkit.bundle import Bundle
     from irkit.model import IncidentType
     from irkit.service_names import Meant
     from irkit.settings import Settings
@@ -136,26 +137,29 @@ def asked(
     return Ask(incident, settings, workspace.load_runbook(settings), known, arguments, options or {}, console.say)
 
 
-def commands_for(kind: IncidentType, ask: Ask, meant: Meant | None = None) -> dict[int, str]:
+def commands_for(kind: IncidentType, ask: Ask, meant: Meant | None = None, subject: str = "") -> dict[int, str]:
     """Return the commands that do the steps of an incident type, ours where there is one, by the steps' numbers.
 
-    `meant` says which service of here stands for one of the runbook's that was not seen.
+    `meant` says which service of here stands for one of the runbook's that was not seen, `subject` which one is unwell
+    in the way of this type.
     """
     from irkit import act as engine
 
-    made = {line.step.number: line.command or line.step.command or "" for line in engine.lines(kind, ask)}
+    made = {line.step.number: line.command or line.step.command or "" for line in engine.lines(kind, ask, subject)}
     return {number: meant.in_command(one) if meant else one for number, one in made.items() if one}
 
 
 def _list(ask: Ask, *, everything: bool) -> None:
     from irkit import act as engine
     from irkit import terminal_act
-    from irkit.service_names import placeholder_hint
+    from irkit.service_names import meant_here, placeholder_hint
 
     kind = ask.runbook.known_type(ask.incident.type)
-    begun = engine.unfinished(ask.timeline)
-    title, lines = (kind.title, engine.lines(kind, ask)) if kind else (ask.incident.type, ())
-    if meant := _meant(ask):
+    begun, evidence = engine.unfinished(ask.timeline), _newest(ask)
+    title: str = kind.title if kind else ask.incident.type
+    lines = engine.lines(kind, ask, _unwell(ask, evidence) if evidence else "") if kind else ()
+    meant = meant_here(ask.runbook, ask.settings, evidence) if evidence else None
+    if meant:
         lines = tuple(_of_here(line, meant) for line in lines)
     console.show(terminal_act.steps_view(ask.incident, title, lines, begun))
     if hint := placeholder_hint(meant, tuple(line.command for line in lines)):
@@ -166,16 +170,22 @@ def _list(ask: Ask, *, everything: bool) -> None:
         console.say(f"Each only shows its plan until --apply is added. All actions: irkit act {ask.incident.id} --list")
 
 
-def _meant(ask: Ask) -> Meant | None:
-    """Return what stands for the runbook's service by the newest evidence, None where there is none to be trusted."""
+def _newest(ask: Ask) -> Bundle | None:
+    """Return the newest evidence, None where there is none to be trusted."""
     from irkit.bundle import bundles_of, open_bundle
-    from irkit.service_names import meant_here
 
     folders = bundles_of(ask.settings.home, ask.incident.id)
     try:
-        return meant_here(ask.runbook, ask.settings, open_bundle(folders[-1])) if folders else None
+        return open_bundle(folders[-1]) if folders else None
     except BundleError:
         return None
+
+
+def _unwell(ask: Ask, evidence: Bundle) -> str:
+    from irkit import workspace
+    from irkit.service_names import unwell
+
+    return unwell(ask.incident.type, workspace.diagnosis(evidence, settings=ask.settings).present, evidence)
 
 
 def _of_here(line: StepLine, meant: Meant) -> StepLine:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from irkit.model import VerdictState
 from irkit.phrase import listing
 from irkit.records import Row, integer_of, rows_of, text_of, time_of
 from irkit.signs import STOPPED
@@ -17,6 +18,7 @@ from irkit.times import format_time
 
 if TYPE_CHECKING:
     from irkit.loaded import EvidenceSource
+    from irkit.model import Finding
     from irkit.runbook import Runbook
     from irkit.settings import Settings
 
@@ -95,6 +97,32 @@ def meant_here(runbook: Runbook, settings: Settings, evidence: EvidenceSource) -
     """Return what stands here for the service of the runbook's commands, None where that is seen or configured."""
     named = targets(runbook).service
     return meant(named, settings.http.health_url, evidence) if settings.service in {"", named} else None
+
+
+def unwell(slug: str, findings: Iterable[Finding], evidence: EvidenceSource) -> str:
+    """Return the service that what was found of an incident type, and goes on, is about; "" where it names several.
+
+    Of the services that are named the one that does not run comes first: another fails for want of it. What names no
+    container that was seen, as a log may, names none.
+    """
+    known = {name: _name(row) for row in _containers(evidence) for name in (text_of(row, "name"), _name(row))}
+    down = {one.name for one in idle_of(evidence)}
+    named: set[str] = set()
+    for item in findings:
+        verdict = item.verdict
+        if slug in item.incident_types and verdict.state is VerdictState.FOUND and verdict.until is None:
+            said = [verdict.numbers.get("name") or verdict.numbers.get("service"), *_listed(verdict.numbers)]
+            named |= {known[str(name)] for name in said if str(name) in known}
+    for group in (named & down, named):
+        if len(group) == 1:
+            return group.pop()
+    return ""
+
+
+def _listed(numbers: Mapping[str, object]) -> tuple[object, ...]:
+    """Return the containers that do not run beside the one a verdict is about."""
+    also = numbers.get("also_down")
+    return tuple(also) if isinstance(also, list) else ()
 
 
 def places_of(runbook: Runbook, settings: Settings, evidence: EvidenceSource) -> dict[str, str]:

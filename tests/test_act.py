@@ -172,6 +172,11 @@ def test_the_steps_of_a_type_have_their_commands(store: Store) -> None:
     assert {line.state for lines in kinds.values() for line in lines} == {"pending"}
 
 
+def test_a_command_names_the_service_that_is_unwell(store: Store) -> None:
+    leak = [line.command for line in act.lines(BOOK.incident_type("memory-leak"), ask(store), "worker")]
+    assert leak == ["irkit memory snapshot --container worker --incident 42", "irkit act 42 restart worker", ""]
+
+
 def test_a_step_in_a_persons_words_is_done_by_no_action() -> None:
     assert act.find("restart").does(Step(1, "Restart the service", 1))
     assert not act.find("restart").does(Step(4, "What helped in INC-1: cleared it, then restart the service", 9))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from irkit.service_names import PLACEHOLDER, idle_of, meant, placeholder_hint
+from irkit.model import Finding, Verdict, VerdictState
+from irkit.service_names import PLACEHOLDER, idle_of, meant, placeholder_hint, unwell
 from tests.symptoms.evidence import InMemory
 
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HEALTH = "http://localhost:9321/healthz"
 TILL = {"service": "till", "name": "shop_till_1", "state": "running", "ports": "127.0.0.1:9321->8080/tcp"}
 KV = {"service": "kv", "name": "shop_kv_1", "state": "running", "ports": "127.0.0.1:7380->6379/tcp"}
@@ -73,3 +77,29 @@ def test_what_was_done_before_the_window_is_not_missed() -> None:
     migration = {**GONE, "service": "migrate", "finished_at": "2026-11-20T00:00:00Z"}
     assert idle_of(seen(migration)) == ()
     assert [one.name for one in idle_of(seen({**migration, "exit_code": 1}))] == ["migrate"]
+
+
+def of(slug: str, numbers: dict[str, object], *, over: bool = False) -> Finding:
+    verdict = Verdict(VerdictState.FOUND, "", numbers=numbers, until=NOON if over else None)
+    return Finding("some-symptom", (slug,), "Some symptom", verdict, ())
+
+
+def test_the_unwell_service_is_the_one_that_a_type_s_symptoms_are_of() -> None:
+    leak, slow = of("memory-leak", {"name": "shop_kv_1"}), of("high-latency", {"service": "till"})
+    assert unwell("memory-leak", [leak, slow], seen(TILL, KV)) == "kv"
+    assert unwell("high-latency", [leak, slow], seen(TILL, KV)) == "till"
+    assert unwell("database-corruption", [leak, slow], seen(TILL, KV)) == ""
+
+
+def test_of_several_the_one_that_does_not_run_is_unwell() -> None:
+    behind = of("api-unresponsive", {"name": "shop_till_1", "service": "till", "also_down": ["shop_kv_1"]})
+    assert unwell("api-unresponsive", [behind], seen(TILL, GONE)) == "kv"
+    errors = of("api-unresponsive", {"service": "kv"})
+    assert unwell("api-unresponsive", [errors, of("api-unresponsive", {"service": "till"})], seen(TILL, KV)) == ""
+
+
+def test_what_is_over_or_was_never_seen_as_a_container_is_not_unwell() -> None:
+    leak = {"name": "shop_kv_1"}
+    assert unwell("memory-leak", [of("memory-leak", leak, over=True)], seen(TILL, KV)) == ""
+    assert unwell("memory-leak", [of("memory-leak", {"service": "worker.log"})], seen(TILL, KV)) == ""
+    assert unwell("memory-leak", [of("memory-leak", leak)], InMemory({})) == ""

@@ -160,6 +160,8 @@ def _found(
     exact = [*ended, *(row["at"] for row in reported)]
     onset = min([*exact, *(kill.last for kill in counted)], default=None)
     whose = {_name(row) for row in [*flagged, *reported]} | {kill.name for kill in counted}
+    if len(whose) == 1:
+        numbers["name"] = next(iter(whose))
     limits = [limit for row in rows if _name(row) in whose and (limit := number_of(row, "memory_limit_bytes"))]
     exits = {integer_of(row, "exit_code") for row in flagged} - {None}
     numbers |= {"exit_code": max(exits, default=None), "oom_killed": bool(flagged)}  # type: ignore[type-var]
