@@ -114,6 +114,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     with host_process() as host:  # at once: it takes as long to get ready as the store to open
         from irkit import light, terminal, workspace
         from irkit.collect import Stopped
+        from irkit.exhausted import exhausted
         from irkit.service_names import idle_of, meant_here, placeholder_hint, unwell
 
         settings = workspace.load_settings()
@@ -130,7 +131,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
             console.complain("stopped", hint)
             sys.exit(_INTERRUPTED)
     idle = idle_of(bundle)
-    for line in terminal.idle_lines(idle):
+    for line in (*terminal.idle_lines(idle), *terminal.exhausted_lines(exhausted(bundle))):
         console.show(line)
     console.show(terminal.coverage_table(bundle.runs))
     _say_reach(bundle, incident, settings)
@@ -211,6 +212,7 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
     Without ID: the incident opened last that is not over. Exits with 6 where nothing could be looked at.
     """
     from irkit import terminal, terminal_triage, triage_json, workspace
+    from irkit.exhausted import exhausted
     from irkit.service_names import idle_of
     from irkit.triage import Conclusion
 
@@ -227,7 +229,7 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
         console.say(json.dumps(triage_json.to_json(chosen, evidence, found, told, ahead), indent=2))
     else:
         _say_reach(evidence, chosen, settings)
-        head = terminal.idle_lines(idle_of(evidence))
+        head = [*terminal.idle_lines(idle_of(evidence)), *terminal.exhausted_lines(exhausted(evidence))]
         console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings), head))
         console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
     if told.conclusion is Conclusion.BLIND:

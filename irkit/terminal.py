@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from irkit.collect import Look
     from irkit.diagnose import Diagnosis
     from irkit.doctor import Check
+    from irkit.exhausted import Exhausted
     from irkit.report.standing import Standing
     from irkit.runbook_reader import Problem
     from irkit.service_names import Idle
@@ -269,6 +270,11 @@ def _to_start(incident: Incident, idle: Sequence[Idle]) -> list[RenderableType]:
 def idle_lines(idle: Sequence[Idle]) -> list[RenderableType]:
     """Return one line for each container that does not run, for the head of what is shown."""
     return [_plain(f"{one.sentence}.", "bold red") for one in idle]
+
+
+def exhausted_lines(told: Sequence[Exhausted]) -> list[RenderableType]:
+    """Return one line for each resource that ran out, with what to do, for the head of what is shown."""
+    return [_plain(visible(f"{one.sentence}. {one.advice}"), "bold red") for one in told]
 
 
 def _steps(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from irkit.exhausted import exhausted
 from irkit.service_names import idle_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Tr
             }
             for one in idle_of(evidence)
         ],
+        "exhausted": [asdict(one) for one in exhausted(evidence)],
         "onset": {
             "earliest": interval.earliest.isoformat() if interval else None,
             "latest": interval.latest.isoformat() if interval else None,

@@ -119,10 +119,11 @@ def example_bundle(
     incident_id: int = 42,
     leave_out: tuple[str, ...] = (),
     instead: Mapping[str, list[Row]] = MappingProxyType({}),
+    documents: Mapping[str, object] = MappingProxyType({}),
 ) -> Bundle:
     """Seal the example under `folder`; the collectors of kinds in `leave_out` failed.
 
-    `instead` gives other rows for some kinds.
+    `instead` gives other rows for some kinds, `documents` more kinds of evidence.
     """
     staging = folder / "staging"
     evidence: list[Evidence] = []
@@ -154,6 +155,9 @@ def example_bundle(
         runs[collector] = _run(collector, outcome, reason, command, kinds, hint=hint)
     if "health" not in leave_out:
         evidence.append(_document(staging, "http-health", "health_body", {"text": "", "truncated": False}))
+    for kind, value in documents.items():
+        (staging / "more").mkdir(parents=True, exist_ok=True)
+        evidence.append(_document(staging, "more", kind, value))
     manifest = Manifest(
         1, "0.1.0", "20261123T032130Z-7c1e", incident_id, Window(START, COLLECTED), COLLECTED, tuple(runs.values()),
         tuple(evidence),

@@ -136,6 +136,7 @@ ROOMS = (
     "wholeness",
     "loaded",
     "service_names",
+    "exhausted",
     "diagnose",
     "symptoms",
     "triage",

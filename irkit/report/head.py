@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from irkit import metrics
 from irkit.charts import DurationBar, MilestoneBars
+from irkit.exhausted import exhausted
 from irkit.message_text import fit
 from irkit.model import CollectorRun, EventKind, Finding, Outcome, Status, VerdictState
 from irkit.notes import drill_of
@@ -133,8 +134,9 @@ def likely(of: Material) -> Likely:
     ended, out = facts.halted(of.view, of.onset), facts.first_exit(of.view, of.onset)
     found = ranking[0].supporting if ranking else ()
     claims = [_with_first_sign(ended, out.at if out else None, found, of)] if ended else []
+    claims += [Claim(one.sentence, of.view.ids(one.kind)) for one in exhausted(of.view.source)]
     surest = sorted(found, key=lambda item: -item.verdict.confidence)
-    most = _MAX_CLAIMS
+    most = max(_MAX_CLAIMS, len(claims) + 1)  # what ran out explains a symptom, and hides none
     if ranking and ranking[0].incident_type == heap.TYPE:
         # a leak is what grows: that first, then whose it is; that it was killed for it is told by its exit
         grows = [item for item in surest if item.symptom == heap.GROWTH]
