@@ -83,7 +83,18 @@ _LEVEL_KEYS = ("level", "levelname", "severity", "log.level", "lvl", "loglevel",
 _MESSAGE_KEYS = ("message", "msg", "event", "record.message", "text", "error", "error.message", "err.message")
 _LOGGER_KEYS = ("logger", "logger_name", "log.logger", "record.name", "name", "component", "module")
 _STACK_KEYS = ("exc_info", "exception", "traceback", "stack_trace", "error.stack_trace", "err.stack", "stack",
-               "exc_text", "stacktrace")  # fmt: skip
+               "exc_text", "stacktrace", "exception.stacktrace", "exc")  # fmt: skip
+# what was raised in fields of its own: its type, and what it says. OpenTelemetry's, ECS's, bunyan's, and homemade ones
+_RAISED_KEYS = (
+    ("exc_type", ("exc_value", "exc_message", "exc_msg", "exc")),
+    ("exception_type", ("exception_message", "exception_value", "exception")),
+    ("exception_class", ("exception_message",)),
+    ("exception.type", ("exception.message",)),
+    ("error_type", ("error_message", "error")),
+    ("error_class", ("error_message",)),
+    ("error.type", ("error.message",)),
+    ("err.type", ("err.message",)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +294,7 @@ def _level_of_fields(fields: Mapping[str, object]) -> LevelLine | None:
     if not level and not stack:
         return None
     logger, message = _first(fields, _LOGGER_KEYS), _first(fields, _MESSAGE_KEYS)
-    said = _last_of_stack(stack) or str(message if message is not None else "")
+    said = _raised(fields) or _last_of_stack(stack) or str(message if message is not None else "")
     return LevelLine(level or "error", logger if isinstance(logger, str) else "", said)
 
 
@@ -298,6 +309,17 @@ def _last_of_stack(stack: object) -> str:
     if isinstance(stack, Mapping):
         kind = stack.get("exc_type") or stack.get("type")
         return f"{kind}: {stack.get('exc_value', stack.get('value', ''))}" if kind else ""
+    return ""
+
+
+def _raised(fields: Mapping[str, object]) -> str:
+    """Return the type and the words of what was raised where a line has fields for them, "" where it has none."""
+    for kind, words in _RAISED_KEYS:
+        if isinstance(name := fields.get(kind), str) and name:
+            said = next((text for word in words if isinstance(text := fields.get(word), str) and text), "")
+            if "\n" in said:  # a traceback, of which the last line says it all
+                return ""
+            return said if said.startswith(name) else f"{name}: {said}".removesuffix(": ")
     return ""
 
 

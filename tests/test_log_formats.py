@@ -101,6 +101,17 @@ def test_a_duration_that_cannot_be_is_missing(duration: str) -> None:
         ('{"log.level":"error","message":"m"}', "error", "", "m"),
         ('{"event":"x","level":"error","exception":[{"exc_type":"KeyError","exc_value":"a"}]}',
          "error", "", "KeyError: a"),
+        ('{"event":"request_finished","level":"error","status":500,"exc_type":"OutOfMemoryError","exc":"not allowed"}',
+         "error", "", "OutOfMemoryError: not allowed"),
+        ('{"event":"request_finished","level":"error","exc":"KeyError: a"}', "error", "", "KeyError: a"),
+        ('{"msg":"failed","level":"error","exc_type":"KeyError"}', "error", "", "KeyError"),
+        ('{"msg":"failed","level":"error","exception.type":"app.E","exception.message":"no","exception.stacktrace":"x"}',
+         "error", "", "app.E: no"),
+        ('{"msg":"failed","level":50,"err":{"type":"Error","message":"no such table","stack":"Error: no\\n    at f"}}',
+         "error", "", "Error: no such table"),
+        ('{"msg":"failed","level":"error","exception_type":"KeyError","exception":"Traceback\\n  File\\nKeyError: a"}',
+         "error", "", "KeyError: a"),
+        ('{"msg":"failed","level":"error","exc_type":7,"exc":["no"]}', "error", "", "failed"),
     ],
 )  # fmt: skip
 def test_errors(line: str, level: str, logger: str, message: str) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from math import isnan
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from irkit import logs
@@ -14,7 +13,7 @@ from irkit.loaded import loaded
 from irkit.log_formats import says_answered
 from irkit.model import Window
 from irkit.phrase import count
-from irkit.records import values_of
+from irkit.report.cells import plain_records, whole
 from irkit.report.excerpt import quoted
 from irkit.report.parts import Claim
 from irkit.report.working_sections import ContainerRow, PhaseRow
@@ -144,15 +143,6 @@ class View:
         return f"{run.collector} {run.outcome.replace('_', ' ')}" + (f": {run.reason}" if run.reason else ""), run.hint
 
 
-def plain_records(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
-    """Return the rows as plain values: None for what is missing, aware datetimes, int for whole numbers."""
-    if frame is None:
-        return []
-    names = [str(name) for name in frame.columns]
-    columns = [_plain_column(frame[name]) for name in frame.columns]
-    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
 def containers(view: View) -> tuple[ContainerRow, ...]:
     """Return the containers, those that stopped badly first."""
     rows = [
@@ -258,28 +248,43 @@ def last_words(view: View, service: str, until: datetime | None, *, oom_killed: 
     Whom the kernel kills for its memory has no time to say why: of that only what it said in distress is worth a quote.
     """
     severe: list[dict[str, Any]] = []
-    errors = _last_of(view.table("errors"), service, until)
+    again = _next_start(view, service, until)
+    errors = _last_of(view.table("errors"), service, until, again)
     if errors is not None and len(errors):
         severe = plain_records(errors[errors["level"].astype(str).str.upper().isin(_SEVERE)].tail(1))
     chosen = severe or plain_records(None if errors is None else errors.tail(1))
     if not chosen and not oom_killed:
-        lines = _last_of(view.table("logs"), service, until)
+        lines = _last_of(view.table("logs"), service, until, again)
         # what it answered well just before its end says nothing of why
         chosen = [] if lines is None else plain_records(lines[~lines["line"].map(says_answered).astype(bool)].tail(1))
     if not chosen:
         return None
     [entry] = chosen
-    quote, full = quoted(str(entry["line"]))
+    line = str(entry["line"])
+    # of fields for machines what they say is quoted; all of them stand in full beside it
+    said = str(entry.get("message") or "") if line.lstrip()[:1] == "{" else ""
+    quote, full = quoted(said or line)
+    full = full or (line if said else "")
     return Claim(f"{service} logged at {entry['at']:%H:%M:%S} UTC", view.ids("logs"), quote, full)
 
 
-def _last_of(frame: pd.DataFrame | None, service: str, until: datetime | None) -> pd.DataFrame | None:
+def _next_start(view: View, service: str, until: datetime | None) -> datetime | None:
+    """Return when a service that ended was started again: what it says from then on is of another run."""
+    starts = (row for row in view.records("container_events") if row.get("action") == "start" and row.get("at"))
+    own = [row["at"] for row in starts if row.get("service") == service and until and row["at"] > until]
+    return min(own, default=None)
+
+
+def _last_of(
+    frame: pd.DataFrame | None, service: str, until: datetime | None, again: datetime | None
+) -> pd.DataFrame | None:
     if frame is None:
         return None
     own = frame[frame["service"] == service]
     if until is None:
         return own
-    return own[(own["at"] <= until + LATE_LINE) & (own["at"] >= until - _BEFORE_EXIT)]
+    own = own[(own["at"] <= until + LATE_LINE) & (own["at"] >= until - _BEFORE_EXIT)]
+    return own if again is None else own[own["at"] < again]
 
 
 def are_failed(requests: pd.DataFrame) -> pd.Series[bool]:
@@ -367,28 +372,3 @@ def _signal_name(code: int) -> str:
         return signal.Signals(code - _SIGNAL_BASE).name if code > _SIGNAL_BASE else ""
     except ValueError:
         return ""
-
-
-def whole(value: object) -> int | None:
-    """Return a number as an int: a column of integers with gaps may come as floats."""
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _plain_column(column: pd.Series) -> list[Any]:
-    import pandas as pd
-
-    return values_of(column) if pd.api.types.is_datetime64_any_dtype(column) else [_plain(value) for value in column]
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 (a cell of a table can be anything)
-    import pandas as pd
-
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and isnan(value)):
-        return None
-    if isinstance(value, pd.Timestamp):
-        return value.to_pydatetime().astimezone(UTC) if value.tzinfo else value.to_pydatetime().replace(tzinfo=UTC)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    if hasattr(value, "item") and not isinstance(value, str):
-        return _plain(value.item())
-    return value

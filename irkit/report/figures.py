@@ -11,7 +11,8 @@ from irkit.charts import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark
 from irkit.charts.svg import step_s
 from irkit.model import Threshold, Window
 from irkit.phrase import count
-from irkit.report.facts import LATE_LOOK, View, are_failed, counted_probes, plain_records, probes, whole
+from irkit.report.cells import plain_records, whole
+from irkit.report.facts import LATE_LOOK, View, are_failed, counted_probes, probes
 from irkit.report.working_sections import PhaseRow
 from irkit.times import format_duration
 

@@ -34,9 +34,9 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One sentence with the evidence it rests on; `quote` is an entry of the log, verbatim.
+    """One sentence with the evidence it rests on; `quote` is an entry of the log, verbatim, or what its fields say.
 
-    Where the quote leaves lines out, `full` is the whole entry.
+    Where the quote leaves out any of it, `full` is the whole entry.
     `command` is what to type to settle what the sentence leaves open.
     """
 

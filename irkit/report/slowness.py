@@ -18,6 +18,7 @@ from irkit.percentiles import Route, Spread
 from irkit.phrase import clock, count, seconds
 from irkit.records import text_of
 from irkit.report import facts
+from irkit.report.cells import plain_records
 from irkit.report.excerpt import quoted
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
@@ -227,7 +228,7 @@ def queries(of: Material) -> Queries | Gap:
     lines = None
     if logs is not None and not statements:  # which say it better than the lines that they were read from
         lines = logs[[_SLOW_QUERY.search(str(line)[:2000]) is not None for line in logs["line"]]]
-    slow = facts.plain_records(lines.tail(_MAX_SLOW_LINES)) if lines is not None else []
+    slow = plain_records(lines.tail(_MAX_SLOW_LINES)) if lines is not None else []
     claims = [
         Claim(f"{row['service']} at {clock(row['at'])}", of.view.ids("logs"), *quoted(str(row["line"]))) for row in slow
     ]

@@ -11,6 +11,7 @@ from irkit import steps
 from irkit.action_items import items as action_items_of
 from irkit.model import Event, EventKind, Finding, Incident, Status, Step
 from irkit.report import facts
+from irkit.report.cells import plain_records, whole
 from irkit.report.excerpt import quoted, said_last
 from irkit.report.material import Material, part_of, start_command
 from irkit.report.parts import Answer, Claim
@@ -217,7 +218,7 @@ def _containers(of: Material) -> Iterator[TimelineRow]:
         text, evidence = _became(action, row), cited
         words: Claim | None = None
         if action == "die":
-            code = facts.whole(row.get("exit_code"))
+            code = whole(row.get("exit_code"))
             text = f"{_exited(code)}{_soon_after(row['at'], started.get(service))}"
             named.add((service, code))
             killed_here = any(service == who and abs(at - row["at"]) <= facts.LATE_LINE for who, at in killed)
@@ -289,23 +290,23 @@ def _traffic(of: Material) -> Iterator[TimelineRow]:
     cited = of.view.ids("logs")
     checks = of.view.failed_checks()
     if checks is not None and len(checks):
-        first = facts.plain_records(checks.head(1))[0]
+        first = plain_records(checks.head(1))[0]
         text = f"First health check answered with {first['status_code']}"
         yield TimelineRow(first["at"], "", str(first["service"]), text, cited, str(first["line"]))
     requests = of.view.traffic()
     if requests is not None and len(requests):
         failed = requests[facts.are_failed(requests)]
         if len(failed):
-            first = facts.plain_records(failed.head(1))[0]
+            first = plain_records(failed.head(1))[0]
             text = f"First answer with status {first['status_code']}: {first['method']} {first['path']}"
             yield TimelineRow(first["at"], "", str(first["service"]), text, cited, str(first["line"]))
-        last = facts.plain_records(requests.tail(1))[0]
+        last = plain_records(requests.tail(1))[0]
         if of.bundle.window.end - last["at"] > timedelta(minutes=1):
             text = "Last request in the log; none is answered after it"
             yield TimelineRow(last["at"], "", str(last["service"]), text, cited)
     errors = of.view.table("errors")
     if errors is not None and len(errors):
-        first = facts.plain_records(errors.head(1))[0]
+        first = plain_records(errors.head(1))[0]
         yield TimelineRow(
             first["at"], "", str(first["service"]), "First error in the log", cited, *quoted(str(first["line"]))
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from irkit.model import VerdictState
 from irkit.report import facts
+from irkit.report.cells import plain_records
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap
 from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, LogPart, LogRow, NextSteps
@@ -51,12 +52,12 @@ def log(of: Material) -> LogExcerpt | Gap:
 
 def _lines(of: Material, frame: pd.DataFrame) -> tuple[LogRow, ...]:
     tells = facts.telling(of.view, of.onset)
-    quoted = tells.quote.partition("\n")[0] if tells and tells.quote else None
+    quoted = {text.partition("\n")[0] for text in (tells.quote, tells.full) if text} if tells else set()
     made = []
-    for row in facts.plain_records(frame):
+    for row in plain_records(frame):
         line = str(row.get("line") or "")
         service, stream = str(row.get("service") or ""), str(row.get("stream") or "")
-        made.append(LogRow(row["at"], service, stream, line, marked=line == quoted))
+        made.append(LogRow(row["at"], service, stream, line, marked=line in quoted))
     return tuple(made)
 
 

@@ -1,5 +1,6 @@
 """What the report reads out of a bundle, whichever way a container ended and however odd the tables are."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from irkit.report import facts
 from irkit.report.facts import View
-from tests.example_bundle import CRASH, START, Row, containers, example_bundle, logs
+from tests.example_bundle import CRASH, START, TABLES, Row, containers, example_bundle, logs
 
 NOTHING: list[Row] = []
 
@@ -87,6 +88,26 @@ def test_without_an_error_the_last_line_is_quoted_and_without_a_line_none(tmp_pa
     silent = facts.telling(view(tmp_path / "none", logs=NOTHING))
     assert silent is not None
     assert silent.quote == ""
+
+
+def test_what_the_next_run_says_is_not_quoted_as_the_end_of_this_one(tmp_path: Path) -> None:
+    shared: Row = {"service": "jarvis-api", "name": "x", "stream": "stdout"}
+    lines: list[Row] = [{**shared, "at": CRASH, "line": "bye"}]
+    lines += [{**shared, "at": CRASH + timedelta(seconds=1), "line": "starting up"}]
+    event = {"at": CRASH + timedelta(milliseconds=400), "service": "jarvis-api", "action": "start"}
+    usual = TABLES["container_events"][2]
+    told = facts.telling(view(tmp_path, logs=lines, container_events=[*usual, usual[0] | event]))
+    assert told is not None
+    assert told.quote == "bye"
+
+
+def test_of_a_line_of_fields_what_it_says_is_quoted(tmp_path: Path) -> None:
+    said = {"level": "critical", "event": "request_finished", "exc_type": "OutOfMemoryError", "exc": "not allowed"}
+    line = {"at": CRASH, "service": "jarvis-api", "name": "x", "stream": "stdout", "line": json.dumps(said)}
+    told = facts.telling(view(tmp_path, logs=[line]))
+    assert told is not None
+    assert told.quote == "OutOfMemoryError: not allowed"
+    assert told.full == json.dumps(said)
 
 
 def test_a_request_served_just_before_the_end_is_not_quoted(tmp_path: Path) -> None:
