@@ -130,15 +130,14 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
             hint = f"what had come by then is kept; `irkit triage {incident_id}` reads it, `irkit collect` looks again"
             console.complain("stopped", hint)
             sys.exit(_INTERRUPTED)
-    idle = idle_of(bundle)
-    for line in (*terminal.idle_lines(idle), *terminal.exhausted_lines(exhausted(bundle))):
+    idle, ask = idle_of(bundle), cli_act.asked(incident_id, settings)
+    for line in (*terminal.idle_lines(idle, ask.timeline), *terminal.exhausted_lines(exhausted(bundle))):
         console.show(line)
     console.show(terminal.coverage_table(bundle.runs))
     _say_reach(bundle, incident, settings)
     found, known = workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
     console.show(terminal.diagnosis_view(found, known, brief=True))
     console.say(f"\n{bundle.path}\nsealed, sha256 {bundle.manifest.seal}")
-    ask = cli_act.asked(incident_id, settings)
     stands = workspace.standing(ask.incident, bundle, settings=settings)
     meant = meant_here(known, settings, bundle)
     typed: list[str] = []
@@ -229,7 +228,8 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
         console.say(json.dumps(triage_json.to_json(chosen, evidence, found, told, ahead), indent=2))
     else:
         _say_reach(evidence, chosen, settings)
-        head = [*terminal.idle_lines(idle_of(evidence)), *terminal.exhausted_lines(exhausted(evidence))]
+        known = workspace.timeline(chosen, settings=settings)
+        head = [*terminal.idle_lines(idle_of(evidence), known), *terminal.exhausted_lines(exhausted(evidence))]
         console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings), head))
         console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
     if told.conclusion is Conclusion.BLIND:

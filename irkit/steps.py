@@ -86,6 +86,21 @@ def is_begun(event: Event) -> bool:
     return event.kind is EventKind.ACTION and event.data.get("outcome") == BEGUN
 
 
+def acting_at(timeline: Iterable[Event], at: datetime) -> Event | None:
+    """Return the record of an action's begin that was under way at a moment and changes the system, None without one.
+
+    One without an end on record is taken for under way since.
+    """
+    acting = [event for event in timeline if event.kind is EventKind.ACTION and "run" in event.data]
+    ends = {event.data["run"]: event.at for event in acting if not is_begun(event)}
+    for event in acting:
+        if is_begun(event) and event.data.get("changes", True):
+            end = ends.get(event.data["run"])
+            if event.at <= at and (end is None or at <= end):
+                return event
+    return None
+
+
 def is_attempt(event: Event) -> bool:
     """Say whether an event tells of an attempt to mend the service: an action that changes it, a step, a repair."""
     if event.kind is EventKind.ACTION:

@@ -16,6 +16,7 @@ from irkit.model import CollectorRun, Event, EventKind, Incident, IncidentType, 
 from irkit.notes import in_force
 from irkit.phrase import listing
 from irkit.runbook import Runbook, outcome_words, who_to_tell
+from irkit.steps import acting_at
 from irkit.terminal_parts import LINE_CHARS as _LINE_CHARS
 from irkit.terminal_parts import plain as _plain
 from irkit.terminal_parts import table as _table
@@ -267,9 +268,17 @@ def _to_start(incident: Incident, idle: Sequence[Idle]) -> list[RenderableType]:
     return lines
 
 
-def idle_lines(idle: Sequence[Idle]) -> list[RenderableType]:
-    """Return one line for each container that does not run, for the head of what is shown."""
-    return [_plain(f"{one.sentence}.", "bold red") for one in idle]
+def idle_lines(idle: Sequence[Idle], timeline: Sequence[Event]) -> list[RenderableType]:
+    """Return one line for each container that does not run, for the head of what is shown.
+
+    Of one that ended while irkit itself changed the system it is said by which action: that is no new trouble.
+    """
+    lines: list[RenderableType] = []
+    for one in idle:
+        ours = acting_at(timeline, one.since) if one.since else None
+        during = f", during {ours.data.get('action')} by {ours.actor} at {ours.at:%H:%M:%S} UTC" if ours else ""
+        lines.append(_plain(visible(f"{one.sentence}{during}."), "bold yellow" if ours else "bold red"))
+    return lines
 
 
 def exhausted_lines(told: Sequence[Exhausted]) -> list[RenderableType]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from irkit import runbook
 from irkit.model import Event, EventKind, Incident, Status, Step
-from irkit.steps import asked_of, last_in_vain, learned_from, tries
+from irkit.steps import acting_at, asked_of, last_in_vain, learned_from, tries
 
 AT = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 STEPS = runbook.load().incident_type("api-unresponsive").resolution
@@ -62,3 +62,12 @@ def test_an_attempt_that_was_the_last_and_did_not_help_is_named_until_another_is
     assert last_in_vain([vain, event(4, "Swapped the disk", repair=True)]) is None
     assert last_in_vain([vain, event(4, "Scaled", EventKind.ACTION, outcome="done", verified=True)]) is None
     assert last_in_vain([event(1, "a note")]) is None
+
+
+def test_what_irkit_itself_was_doing_at_a_moment() -> None:
+    def act(number: int, run: str, outcome: str, *, changes: bool = True) -> Event:
+        return event(number, "Stopped", EventKind.ACTION, run=run, outcome=outcome, changes=changes)
+
+    told = (act(1, "a", "begun"), act(3, "a", "done"), act(4, "b", "begun", changes=False), act(5, "c", "begun"))
+    minutes = [acting_at(told, AT + timedelta(minutes=each)) for each in (0.5, 2, 3.5, 4.5, 9)]
+    assert [each.data["run"] if each else None for each in minutes] == [None, "a", None, None, "c"]

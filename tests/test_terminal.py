@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from irkit import terminal
-from irkit.model import Event
+from irkit.model import Event, EventKind
+from irkit.service_names import Idle
 from tests.example_report import TIMELINE
 
 FILED = TIMELINE[-1].at + timedelta(days=1)
@@ -44,3 +45,17 @@ def test_a_narrow_terminal_gets_whole_words(width: int) -> None:
     assert max(map(len, said.splitlines())) <= width
     for words in ("no 5xx for 20 minutes", "acknowledged", "jon"):
         assert words in said
+
+
+def test_of_what_irkit_itself_stopped_it_is_said_by_which_action() -> None:
+    at = TIMELINE[-1].at
+    data = {"run": "1", "action": "stop-all", "outcome": "begun", "changes": True}
+    begun = replace(TIMELINE[-1], kind=EventKind.ACTION, actor="ana", data=data)
+    over = replace(begun, at=at + timedelta(seconds=9), data=data | {"outcome": "done"})
+    ended = [Idle("api", "exited", at + timedelta(seconds=each), 143, oom_killed=False) for each in (2, 60)]
+    written = io.StringIO()
+    for line in terminal.idle_lines(ended, (begun, over)):
+        Console(file=written, width=200).print(line)
+    ours, other = written.getvalue().splitlines()
+    assert ours.endswith(f"with exit code 143, during stop-all by ana at {at:%H:%M:%S} UTC.")
+    assert other.endswith("with exit code 143.")
