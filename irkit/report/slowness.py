@@ -16,13 +16,14 @@ from irkit.latency import FEWEST, slowest_service
 from irkit.model import Threshold, VerdictState
 from irkit.percentiles import Route, Spread
 from irkit.phrase import clock, count, seconds
-from irkit.records import text_of
+from irkit.records import rows_where, text_of
 from irkit.report import facts
 from irkit.report.cells import plain_records
 from irkit.report.excerpt import quoted
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
 from irkit.report.working_sections import PhaseRow
+from irkit.signs import HEALTH_PATH
 from irkit.slow_queries import SlowQuery, slow_queries
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class Queries(Shown):
 def latency(of: Material) -> Latency | Gap:
     """Return the percentiles of the requests, or of the probes where no service logs its durations."""
     limit = _limit(of)
-    requests = of.view.traffic()
+    requests = _timing(of.view)
     known = percentiles.timed(requests) if requests is not None else None
     if known is None or known.empty:
         known = _probes_as_requests(of)
@@ -160,9 +161,17 @@ def latency(of: Material) -> Latency | Gap:
     return Latency(subject, limit, told, chart, step, rows, unmeasured, of.view.ids("logs", "health", "health_history"))
 
 
+def _timing(view: facts.View) -> pd.DataFrame | None:
+    """Return the requests from outside; where what is reached from there tells no durations, those behind it."""
+    outside, every = view.traffic(), view.table("requests")
+    if outside is None or every is None or outside["duration_s"].notna().any():
+        return outside
+    return rows_where(every, (HEALTH_PATH.search(str(path)) is None for path in every["path"]))
+
+
 def routes(of: Material) -> Routes | Gap:
     """Return the routes with a known duration, the slowest since it began first."""
-    requests = of.view.traffic()
+    requests = _timing(of.view)
     if requests is None:
         return _gap(of, Routes.heading, "logs")
     known = percentiles.timed(requests)

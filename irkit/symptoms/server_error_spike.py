@@ -120,7 +120,8 @@ def _afterwards(spike: _Spike) -> str:
     if not spike.later:
         return ""
     told = f"{spike.later_failed} of them failed" if spike.later_failed else "did not fail"
-    return f"; {count(spike.later, 'request')} came later and {told}"
+    told = f"; {count(spike.later, 'request')} came later and {told}"
+    return told if spike.until else f"{told}, too few to say that it is over"
 
 
 def _errors_of(spike: _Spike, errors: pd.DataFrame | None) -> pd.DataFrame | None:

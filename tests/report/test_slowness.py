@@ -11,7 +11,7 @@ from irkit.report.html import html, text
 from irkit.report.parts import Gap
 from irkit.report.slowness import Latency, ProbePhases, Queries, Routes
 from tests.report.closer import HOSTILE, closer_report
-from tests.type_evidence import BEGAN, healthy, line, slow
+from tests.type_evidence import BEGAN, container, healthy, line, slow
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,21 @@ def test_the_slowest_routes_come_first_with_before_and_since(report: Report) -> 
     assert dashboard.before_p95_s == pytest.approx(0.01)
     assert dashboard.since_p95_s == pytest.approx(3.3)
     assert chat.since_p95_s == pytest.approx(chat.before_p95_s or 0.0, abs=0.01)
+
+
+def test_where_the_front_tells_no_durations_those_behind_it_are_judged(tmp_path: Path) -> None:
+    made = slow()
+    front = container("front", "8000->80/tcp")
+    made["containers"] = [front, container("jarvis-api"), *made["containers"][1:]]
+    served = '10.0.0.7 - - [24/Nov/2026:03:05:00 +0000] "GET /api/dashboard HTTP/1.1" 200 612 "-" "x"'
+    made["logs"] = sorted(
+        [*made["logs"], *(line(each, served, "front") for each in range(600))], key=lambda row: row["at"]
+    )
+    report = closer_report(tmp_path, "high-latency", made)
+    assert isinstance(report.latency, Latency)
+    assert report.latency.subject == "jarvis-api"
+    assert isinstance(report.routes, Routes)
+    assert report.routes.rows[0].path == "/api/dashboard"
 
 
 def test_a_probes_time_is_split_into_phases_before_and_since(report: Report) -> None:
