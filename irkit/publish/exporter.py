@@ -18,7 +18,7 @@ from nbconvert.exporters.templateexporter import TemplateExporter
 from traitlets import default
 from traitlets.config import Config
 
-import irkit.report.html
+import irkit.report.styling
 from irkit.compiled_templates import CompiledTemplates
 from irkit.errors import InputError, NotFoundError
 from irkit.publish import safe
@@ -129,7 +129,7 @@ def to_html(executed_notebook: Path, html: Path) -> Path:
 def stylesheet() -> str:
     """Return the whole style of a page: its frame's and its sections'."""
     frame = re.sub(r"\s*\n\s*", "", (_HERE / "page.css").read_text(encoding="utf-8"))
-    return frame + irkit.report.html.stylesheet()
+    return frame + irkit.report.styling.stylesheet()
 
 
 def policy(style: str, script: str = "") -> str:

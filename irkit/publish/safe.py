@@ -13,7 +13,8 @@ import nh3
 from markupsafe import Markup, escape
 
 from irkit.charts.svg import data_uri
-from irkit.report.html import STATIC_KIND, stylesheet
+from irkit.report.html import STATIC_KIND
+from irkit.report.styling import stylesheet
 from irkit.visible import cut, visible, without_ansi
 
 MAX_LINES = 400

@@ -21,6 +21,7 @@ from irkit.phrase import size as in_bytes
 from irkit.report.parts import Shown
 from irkit.report.plain import plain_text
 from irkit.report.sections import Narrative
+from irkit.report.styling import style_for
 from irkit.times import format_duration
 from irkit.visible import cut, visible
 
@@ -48,9 +49,8 @@ _SIGNS = {
 def mimebundle(section: Shown) -> dict[str, str]:
     """Return what a notebook shows for a section: HTML with its style, and plain text."""
     made = html(section)
-    # the class twice: a notebook's own rules for tables and lists are as specific as ours, and must not win
-    style = stylesheet().replace(".irkit ", ".irkit.irkit ")
-    return {"text/html": f"<style>{style}</style>{made}" if made else "", "text/plain": plain_text(made)}
+    shown = f"<style>{style_for(made)}</style>{made}" if made else ""
+    return {"text/html": shown, "text/plain": plain_text(made)}
 
 
 def text(section: Shown) -> str:
@@ -70,12 +70,6 @@ def html(section: Shown) -> str:
     if isinstance(section, Narrative):
         heading, anchor = section.title, section.slug
     return _environment().get_template(f"{name}.html").render(it=section, heading=heading, anchor=anchor).strip()
-
-
-@cache
-def stylesheet() -> str:
-    """Return the style of the sections, every rule below the class `irkit`."""
-    return re.sub(r"\s*\n\s*", "", (_HERE / "report.css").read_text(encoding="utf-8"))
 
 
 def load_templates() -> None:

@@ -168,7 +168,7 @@ def test_plain_text_tells_the_same(report: Report) -> None:
 def test_a_notebook_gets_html_with_its_style_and_plain_text(report: Report) -> None:
     bundle = report.summary._repr_mimebundle_()
     assert set(bundle) == {"text/html", "text/plain"}
-    assert bundle["text/html"].startswith("<style>.irkit.irkit {")
+    assert bundle["text/html"].startswith("<style>.irkit.irkit{")
     assert bundle["text/plain"].startswith("Summary\n-------")
 
 
