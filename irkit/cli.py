@@ -112,10 +112,11 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         _dry_run(only)
         return
     with host_process() as host:  # at once: it takes as long to get ready as the store to open
-        from irkit import light, terminal, workspace
+        from irkit import light, terminal, terminal_head, workspace
         from irkit.collect import Stopped
         from irkit.exhausted import exhausted
         from irkit.service_names import idle_of, meant_here, placeholder_hint, unwell
+        from irkit.what_changed import changes_before
 
         settings = workspace.load_settings()
         incident = workspace.incident(incident_id, settings=settings)
@@ -131,7 +132,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
             console.complain("stopped", hint)
             sys.exit(_INTERRUPTED)
     idle, ask = idle_of(bundle), cli_act.asked(incident_id, settings)
-    for line in (*terminal.idle_lines(idle, ask.timeline), *terminal.exhausted_lines(exhausted(bundle))):
+    for line in (*terminal_head.idle_lines(idle, ask.timeline), *terminal_head.exhausted_lines(exhausted(bundle))):
         console.show(line)
     console.show(terminal.coverage_table(bundle.runs))
     _say_reach(bundle, incident, settings)
@@ -147,6 +148,8 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         typed.extend(made.values())
         return made
 
+    if found.first_sign:
+        console.show(terminal_head.changed_lines(changes_before(bundle, found.first_sign), found.first_sign))
     console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle))
     if hint := placeholder_hint(meant, tuple(typed)):
         console.say(hint)
@@ -210,10 +213,11 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
 
     Without ID: the incident opened last that is not over. Exits with 6 where nothing could be looked at.
     """
-    from irkit import terminal, terminal_triage, triage_json, workspace
+    from irkit import terminal_head, terminal_triage, triage_json, workspace
     from irkit.exhausted import exhausted
     from irkit.service_names import idle_of
     from irkit.triage import Conclusion
+    from irkit.what_changed import changes_before
 
     settings = workspace.load_settings()
     chosen = (
@@ -229,7 +233,12 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
     else:
         _say_reach(evidence, chosen, settings)
         known = workspace.timeline(chosen, settings=settings)
-        head = [*terminal.idle_lines(idle_of(evidence), known), *terminal.exhausted_lines(exhausted(evidence))]
+        head = [
+            *terminal_head.idle_lines(idle_of(evidence), known),
+            *terminal_head.exhausted_lines(exhausted(evidence)),
+        ]
+        if found.first_sign:
+            head.append(terminal_head.changed_lines(changes_before(evidence, found.first_sign), found.first_sign))
         console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings), head))
         console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
     if told.conclusion is Conclusion.BLIND:

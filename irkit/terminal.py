@@ -16,7 +16,6 @@ from irkit.model import CollectorRun, Event, EventKind, Incident, IncidentType, 
 from irkit.notes import in_force
 from irkit.phrase import listing
 from irkit.runbook import Runbook, outcome_words, who_to_tell
-from irkit.steps import acting_at
 from irkit.terminal_parts import LINE_CHARS as _LINE_CHARS
 from irkit.terminal_parts import plain as _plain
 from irkit.terminal_parts import table as _table
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from irkit.collect import Look
     from irkit.diagnose import Diagnosis
     from irkit.doctor import Check
-    from irkit.exhausted import Exhausted
     from irkit.report.standing import Standing
     from irkit.runbook_reader import Problem
     from irkit.service_names import Idle
@@ -266,24 +264,6 @@ def _to_start(incident: Incident, idle: Sequence[Idle]) -> list[RenderableType]:
             lines.append(_plain(f"{name} is not running; see its last lines, then start it:"))
             lines.append(_typed(visible(f"irkit act {incident.id} restart {name}")))
     return lines
-
-
-def idle_lines(idle: Sequence[Idle], timeline: Sequence[Event]) -> list[RenderableType]:
-    """Return one line for each container that does not run, for the head of what is shown.
-
-    Of one that ended while irkit itself changed the system it is said by which action: that is no new trouble.
-    """
-    lines: list[RenderableType] = []
-    for one in idle:
-        ours = acting_at(timeline, one.since) if one.since else None
-        during = f", during {ours.data.get('action')} by {ours.actor} at {ours.at:%H:%M:%S} UTC" if ours else ""
-        lines.append(_plain(visible(f"{one.sentence}{during}."), "bold yellow" if ours else "bold red"))
-    return lines
-
-
-def exhausted_lines(told: Sequence[Exhausted]) -> list[RenderableType]:
-    """Return one line for each resource that ran out, with what to do, for the head of what is shown."""
-    return [_plain(visible(f"{one.sentence}. {one.advice}"), "bold red") for one in told]
 
 
 def _steps(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from irkit.exhausted import exhausted
 from irkit.service_names import idle_of
+from irkit.what_changed import Change, changes_before
 
 if TYPE_CHECKING:
     from irkit.bundle import Bundle
@@ -22,6 +23,7 @@ VERSION = 1
 def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Triage, ahead: Outlook) -> dict[str, Any]:
     """Return what `irkit triage --json` prints; `version` changes where a name or a meaning does."""
     interval = diagnosis.onset
+    since = diagnosis.first_sign
     return {
         "version": VERSION,
         "incident": incident.id,
@@ -42,6 +44,7 @@ def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Tr
             for one in idle_of(evidence)
         ],
         "exhausted": [asdict(one) for one in exhausted(evidence)],
+        "changed_before": [_change(one) for one in changes_before(evidence, since)] if since else [],
         "onset": {
             "earliest": interval.earliest.isoformat() if interval else None,
             "latest": interval.latest.isoformat() if interval else None,
@@ -65,6 +68,10 @@ def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Tr
             for item in ahead.checks
         ],
     }
+
+
+def _change(one: Change) -> dict[str, Any]:
+    return {"at": one.at.isoformat(), "services": list(one.services), "what": one.what}
 
 
 def _contender(item: Hypothesis) -> dict[str, Any]:

@@ -73,6 +73,7 @@ def test_the_json_holds_what_the_words_say(irkit: Run) -> None:
     assert first["score"] == pytest.approx(sum(item["weight"] for item in first["for"]), abs=0.01)
     assert all(item["evidence"] for item in first["for"])
     assert {item["type"] for item in told["contenders"]} >= {"memory-leak", "none-of-these"}
+    assert (told["exhausted"], told["changed_before"]) == ([], []), "neither in this one"
     [ended] = told["not_running"]
     assert (ended["name"], ended["state"], ended["exit_code"]) == ("jarvis-api", "exited", 1)
     assert datetime.fromisoformat(ended["since"]).tzinfo is not None

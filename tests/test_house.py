@@ -137,6 +137,7 @@ ROOMS = (
     "loaded",
     "service_names",
     "exhausted",
+    "what_changed",
     "diagnose",
     "symptoms",
     "triage",
@@ -192,6 +193,7 @@ ROOMS = (
     "site",
     "doctor",
     "terminal_parts",
+    "terminal_head",
     "terminal",
     "terminal_bundle",
     "terminal_triage",
@@ -217,6 +219,7 @@ PLUGINS = {"collectors", "symptoms", "actions", "channels"}
 # Who may use which library of the terminal's: `terminal` draws, `console` alone writes, commands read arguments.
 DRAWS = {
     "terminal_parts": {"rich"},
+    "terminal_head": {"rich"},
     "terminal_escalation": {"rich"},
     "terminal_followup": {"rich"},
     "terminal": {"rich"},

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from irkit import terminal
+from irkit import terminal, terminal_head
 from irkit.model import Event, EventKind
 from irkit.service_names import Idle
 from tests.example_report import TIMELINE
@@ -54,7 +54,7 @@ def test_of_what_irkit_itself_stopped_it_is_said_by_which_action() -> None:
     over = replace(begun, at=at + timedelta(seconds=9), data=data | {"outcome": "done"})
     ended = [Idle("api", "exited", at + timedelta(seconds=each), 143, oom_killed=False) for each in (2, 60)]
     written = io.StringIO()
-    for line in terminal.idle_lines(ended, (begun, over)):
+    for line in terminal_head.idle_lines(ended, (begun, over)):
         Console(file=written, width=200).print(line)
     ours, other = written.getvalue().splitlines()
     assert ours.endswith(f"with exit code 143, during stop-all by ana at {at:%H:%M:%S} UTC.")

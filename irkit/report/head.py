@@ -19,6 +19,7 @@ from irkit.report.material import LOOKED_AT, PARTS, Material
 from irkit.report.parts import Claim, Gap
 from irkit.report.sections import Header, Lack, Likely, MilestoneRow, Milestones, Response, Summary
 from irkit.times import between, format_duration
+from irkit.what_changed import changes_before
 
 _ENDED = (Status.RESOLVED, Status.CLOSED)
 _OVER = (Status.MITIGATED, *_ENDED)
@@ -149,6 +150,7 @@ def likely(of: Material) -> Likely:
     claims += [_claim(item) for item in surest]
     # that a service ails says less of the type than its symptoms do
     claims += [claim] if (claim := facts.ailing(of.view)) else []
+    shown = (*claims[:most], *_changed(of))
     others = tuple((of.type_title(item.incident_type), item.score) for item in ranking[1:] if item.score > 0)
     if not ranking or ranking[0].score <= 0:
         unknown = sum(item.verdict.state is VerdictState.UNKNOWN for item in of.diagnosis.findings)
@@ -158,11 +160,18 @@ def likely(of: Material) -> Likely:
             if unknown
             else " in the evidence."
         )
-        return Likely(None, 0.0, tuple(claims[:most]), note, others)
+        return Likely(None, 0.0, shown, note, others)
     slug = ranking[0].incident_type
     filed = of.type_title(of.incident.type)
     note = "" if slug == of.incident.type else f"It was filed as {filed}; the evidence says otherwise."
-    return Likely(of.type_title(slug), ranking[0].score, tuple(claims[:most]), note, others)
+    return Likely(of.type_title(slug), ranking[0].score, shown, note, others)
+
+
+def _changed(of: Material) -> Iterator[Claim]:
+    """Yield what was changed shortly before the first sign of the likeliest type."""
+    if since := of.diagnosis.first_sign:
+        for one in changes_before(of.view.source, since):
+            yield Claim(f"Changed before: {one.sentence(since)}", of.view.ids(one.kind))
 
 
 def _with_first_sign(ended: Claim, at: datetime | None, found: Sequence[Finding], of: Material) -> Claim:

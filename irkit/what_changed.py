@@ -1,0 +1,101 @@
+"""What was changed shortly before it began: containers replaced, created or restarted on request, by what Docker tells.
+
+Most outages follow a change, so it is the first question of who is called; but what came before is no proof of a cause,
+and nothing here says so.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from irkit.phrase import clock, listing, were
+from irkit.records import Row, rows_of, text_of, time_of
+from irkit.service_checks import crashed
+from irkit.times import format_duration
+
+if TYPE_CHECKING:
+    from irkit.loaded import EvidenceSource
+
+# what was changed longer ago has been well since
+_BEFORE = timedelta(hours=1)
+# Compose stops the old container, which may be the first sign, before it makes the new one
+_AS_IT_BEGAN = timedelta(seconds=30)
+_TOGETHER = timedelta(minutes=2)
+_MOST = 3
+_CREATED = "created"
+_REPLACED = "replaced by a new container"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """When which services were changed, what was done ("replaced by a new container of jarvis:2"), in which kind."""
+
+    at: datetime
+    services: tuple[str, ...]
+    what: str
+    kind: str
+
+    def sentence(self, onset: datetime) -> str:
+        """Tell it against the onset, without a full stop."""
+        early = onset - self.at
+        when = f"{format_duration(early)} before the first sign" if early >= timedelta(seconds=1) else "as it began"
+        return f"{listing(self.services)} {were(len(self.services))} {self.what} at {clock(self.at)}, {when}"
+
+
+def changes_before(evidence: EvidenceSource, onset: datetime) -> tuple[Change, ...]:
+    """Return what was changed in the hour before `onset`, or as it began, the latest first and three at most.
+
+    What Compose did at once to several services is one change. That all of them were created is none: before that there
+    was nothing to be changed.
+    """
+    events = [row for row in _rows(evidence, "container_events") if time_of(row, "at")]
+    containers = _rows(evidence, "containers")
+    found = [*_made(containers, events), *_restarted(events)]
+    near = [one for one in found if onset - _BEFORE <= one.at <= onset + _AS_IT_BEGAN]
+    grouped: dict[str, list[Change]] = defaultdict(list)
+    for one in sorted(near, key=lambda one: one.at):
+        alike = grouped[one.what]
+        if alike and one.at - alike[-1].at <= _TOGETHER:
+            services = tuple(dict.fromkeys([*alike[-1].services, *one.services]))
+            alike[-1] = Change(one.at, services, one.what, one.kind)
+        else:
+            alike.append(one)
+    every = [one for alike in grouped.values() for one in alike]
+    replaced = {name for one in every if one.what.startswith(_REPLACED) for name in one.services}
+    others = {_whose(row) for row in containers} - replaced
+    every = [one for one in every if not (one.what.startswith(_CREATED) and others.issubset(one.services))]
+    return tuple(sorted(every, key=lambda one: one.at, reverse=True)[:_MOST])
+
+
+def _made(containers: list[Row], events: list[Row]) -> Iterator[Change]:
+    """Yield the containers that are there and when each was created; one of the service went before a replacement."""
+    for row in containers:
+        at, service = time_of(row, "created_at"), _whose(row)
+        if at is None:
+            continue
+        gone = [event for event in events if event.get("action") == "destroy" and _whose(event) == service]
+        replaced = any(abs(event["at"] - at) <= _TOGETHER for event in gone)
+        image = f" of {name}" if (name := text_of(row, "image")) else ""
+        what = f"{_REPLACED}{image}" if replaced else f"{_CREATED}{image}"
+        yield Change(at, (service,), what, "containers")
+
+
+def _restarted(events: list[Row]) -> Iterator[Change]:
+    """Yield the ends that somebody asked for and a start followed; a container that was removed since was replaced."""
+    for end in (row for row in events if row.get("action") == "die" and not crashed(row, events)):
+        own = [row for row in events if row.get("name") == end.get("name") and row["at"] > end["at"]]
+        following = next((row["action"] for row in own if row.get("action") in {"start", "create", "destroy"}), "")
+        if following == "start":
+            yield Change(end["at"], (_whose(end),), "restarted on request", "container_events")
+
+
+def _whose(row: Row) -> str:
+    return text_of(row, "service") or text_of(row, "name")
+
+
+def _rows(evidence: EvidenceSource, kind: str) -> list[Row]:
+    return rows_of(evidence.load(kind)) if evidence.has(kind) else []

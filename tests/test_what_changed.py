@@ -1,0 +1,91 @@
+"""What somebody changed before it began is told with how long before; what began by itself, or long ago, is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from irkit import workspace
+from irkit.bundle_file import opened
+from irkit.settings import Settings
+from irkit.what_changed import changes_before
+from tests.stack.recordings import RECORDINGS, bundle_of
+from tests.symptoms.evidence import InMemory
+
+Row = dict[str, object]
+ONSET = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)
+
+
+def ago(seconds: float) -> str:
+    return f"{ONSET - timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def container(service: str, created_s: float, image: str = "jarvis:2") -> Row:
+    return {"service": service, "name": f"{service}-1", "image": image, "created_at": ago(created_s)}
+
+
+def event(action: str, before_s: float, service: str = "api", **more: object) -> Row:
+    return {"at": ago(before_s), "service": service, "name": f"{service}-1", "action": action, **more}
+
+
+def told(containers: list[Row], *events: Row) -> list[str]:
+    evidence = InMemory({"containers": containers, "container_events": list(events)})
+    return [one.sentence(ONSET) for one in changes_before(evidence, ONSET)]
+
+
+OLD = container("redis", 9 * 3600)
+STOPPED = (event("kill", 41, signal="SIGTERM"), event("die", 40, exit_code=143))
+
+
+def test_a_new_container_in_the_place_of_another_is_a_replacement() -> None:
+    said = told([OLD, container("api", 39)], *STOPPED, event("create", 39), event("destroy", 38))
+    assert said == ["api was replaced by a new container of jarvis:2 at 03:04:21 UTC, 39 s before the first sign"]
+
+
+def test_what_was_added_and_what_was_restarted_is_told_the_latest_first() -> None:
+    said = told([OLD, container("worker", 600)], *STOPPED, event("start", 39))
+    assert said == [
+        "api was restarted on request at 03:04:20 UTC, 40 s before the first sign",
+        "worker was created of jarvis:2 at 02:55:00 UTC, 10 min before the first sign",
+    ]
+
+
+def test_what_was_done_at_once_is_one_change() -> None:
+    gone = (event("destroy", 60, "api"), event("destroy", 58, "worker"))
+    (said,) = told([OLD, container("api", 60), container("worker", 58)], *gone)
+    assert said.startswith("api and worker were replaced by a new container of jarvis:2 at 03:04:02 UTC, 58 s before")
+
+
+def test_a_change_that_was_the_first_sign_is_told_as_it_began() -> None:
+    (said,) = told([OLD, container("api", -0.4)], event("destroy", -0.8))
+    assert said.endswith(", as it began")
+
+
+@pytest.mark.parametrize(
+    ("containers", "events"),
+    [
+        ([OLD, container("api", 2 * 3600)], ()),
+        ([container("redis", 50), container("api", 49)], ()),  # the first start of all of it
+        ([OLD, container("api", -300)], (event("destroy", -299),)),  # what was done about it
+        ([OLD], (event("die", 40, exit_code=1), event("start", 39))),  # it ended by itself
+        ([OLD], STOPPED),  # it was stopped, and that is the outage
+        ([], ()),
+        ([{"service": "api", "name": "api-1"}], (event("destroy", 30),)),
+    ],
+)
+def test_what_nobody_changed_before_is_not_told(containers: list[Row], events: tuple[Row, ...]) -> None:
+    assert told(containers, *events) == []
+
+
+def test_without_a_look_at_containers_nothing_is_said() -> None:
+    assert changes_before(InMemory({}), ONSET) == ()
+
+
+def test_a_real_release_that_broke_the_service_is_named() -> None:
+    with opened(bundle_of("broken-release", RECORDINGS)) as bundle:
+        since = workspace.diagnosis(bundle, settings=Settings(home=RECORDINGS)).first_sign
+        assert since
+        (one,) = changes_before(bundle, since)
+    assert one.services == ("jarvis-api",)
+    assert one.what.startswith("replaced by a new container of ")
