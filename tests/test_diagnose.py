@@ -288,17 +288,19 @@ class Young(InMemory):
 
 @pytest.mark.usefixtures("registry")
 @pytest.mark.parametrize(
-    ("before_s", "told", "state"),
+    ("before_s", "told", "reach"),
     [
-        (31, "onset", CLEAR),
-        (29, "onset", UNKNOWN),
-        (-60, "onset", UNKNOWN),
-        (None, "onset", UNKNOWN),
-        (600, "", UNKNOWN),
+        (31, "onset", "this evidence reaches back to 02:59:29 UTC, before the first symptom"),
+        (29, "onset", "that is since 02:59:31 UTC, when it began: of what was before a part is missing"),
+        (-1, "onset", "that is since 03:00:01 UTC, when it began: of what was before a part is missing"),
+        (-3, "onset", ""),
+        (-60, "onset", ""),
+        (None, "onset", ""),
+        (600, "", ""),
     ],
 )
-def test_what_is_missing_from_long_before_the_first_symptom_withholds_no_clear(
-    before_s: float | None, told: str, state: VerdictState
+def test_what_is_missing_from_before_the_first_symptom_withholds_no_clear(
+    before_s: float | None, told: str, reach: str
 ) -> None:
     began = WINDOW.start + timedelta(minutes=30)
 
@@ -312,11 +314,9 @@ def test_what_is_missing_from_long_before_the_first_symptom_withholds_no_clear(
 
     source = Young(None if before_s is None else began - timedelta(seconds=before_s))
     verdict = of(diagnose(source, RUNBOOK), "timeout-errors").verdict
-    assert verdict.state is state
-    if state is CLEAR:
-        assert verdict.sentence == (
-            "No request timed out; this evidence reaches back to 02:59:29 UTC, before the first symptom."
-        )
+    assert verdict.state is (CLEAR if reach else UNKNOWN)
+    if reach:
+        assert verdict.sentence == f"No request timed out; {reach}."
         assert verdict.confidence < 0.95
     else:
         assert "Nothing found in the part that was collected" in verdict.sentence

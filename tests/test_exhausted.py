@@ -119,6 +119,6 @@ def test_the_first_screen_says_what_ran_out(tmp_path: Path) -> None:
     memory = {"used_memory": 64 * 2**20, "maxmemory": 64 * 2**20, "maxmemory_policy": "noeviction"}
     made = report_of(example_bundle(tmp_path, documents={"redis_info": {"memory": memory}}))
     texts = [claim.text for claim in header_of(made).likely.claims]
-    assert "Redis is full: it holds 64 MiB of 64 MiB (maxmemory, noeviction)" in texts
+    assert "Redis is full: it holds 64 MiB of 64 MiB (maxmemory, noeviction)." in texts
     assert texts[0].startswith("jarvis-api exited"), "what stopped comes first"
     assert len(texts) == 3, "and it hides no symptom"

@@ -135,7 +135,7 @@ def likely(of: Material) -> Likely:
     ended, out = facts.halted(of.view, of.onset), facts.first_exit(of.view, of.onset)
     found = ranking[0].supporting if ranking else ()
     claims = [_with_first_sign(ended, out.at if out else None, found, of)] if ended else []
-    claims += [Claim(one.sentence, of.view.ids(one.kind)) for one in exhausted(of.view.source)]
+    claims += [Claim(f"{one.sentence}.", of.view.ids(one.kind)) for one in exhausted(of.view.source)]
     surest = sorted(found, key=lambda item: -item.verdict.confidence)
     most = max(_MAX_CLAIMS, len(claims) + 1)  # what ran out explains a symptom, and hides none
     if ranking and ranking[0].incident_type == heap.TYPE:
@@ -171,7 +171,7 @@ def _changed(of: Material) -> Iterator[Claim]:
     """Yield what was changed shortly before the first sign of the likeliest type."""
     if since := of.diagnosis.first_sign:
         for one in changes_before(of.view.source, since):
-            yield Claim(f"Changed before: {one.sentence(since)}", of.view.ids(one.kind))
+            yield Claim(f"Changed before: {one.sentence(since)}.", of.view.ids(one.kind))
 
 
 def _with_first_sign(ended: Claim, at: datetime | None, found: Sequence[Finding], of: Material) -> Claim:
