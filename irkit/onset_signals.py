@@ -11,6 +11,7 @@ from irkit.changepoint import LEAST_RISE_BYTES, LEAST_SAMPLES, MEMORY_NOISE_BYTE
 from irkit.event_onset import LEAST_EVENTS
 from irkit.pattern_changes import LEAST_BASELINE_S
 from irkit.phrase import quoted
+from irkit.request_lines import route_of
 from irkit.trial_onset import LEAST_BAD
 
 if TYPE_CHECKING:
@@ -171,7 +172,8 @@ def _of_requests(requests: pd.DataFrame, span: tuple[float, float]) -> Iterator[
         yield from _trials(f"failed requests to {service}", rows, failed.to_numpy(dtype=bool), span)
         if bins is not None and len(rows) >= LEAST_SAMPLES:
             yield _in_bins(f"requests to {service}", seconds_of(rows["at"]), bins)
-        routes = rows[rows["duration_s"].notna()].groupby(["method", "path"], sort=True)
+        known = rows[rows["duration_s"].notna()]
+        routes = known.groupby(["method", known["path"].astype(str).map(route_of)], sort=True)
         frequent = sorted(routes, key=lambda item: -len(item[1]))[:_MOST_ROUTES]
         for (method, path), own in frequent:
             if len(own) >= LEAST_SAMPLES:
@@ -188,7 +190,7 @@ def _trials(name: str, rows: pd.DataFrame, bad: Flags, span: tuple[float, float]
 
     if int(bad.sum()) < LEAST_BAD:
         return
-    route = rows["method"].astype(str) + " " + rows["path"].astype(str)
+    route = rows["method"].astype(str) + " " + rows["path"].astype(str).map(route_of)
     route = route.where(route.map(route.value_counts()) >= LEAST_EVENTS, "")
     ours = route.isin(route[bad].unique()).to_numpy(dtype=bool)
     done_s = seconds_of(rows["at"])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from irkit.estimate import Interval, quantile, quantile_interval
+from irkit.request_lines import route_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,10 +19,6 @@ _ENOUGH = 20
 _FEWEST_INTERVALS = 12
 _SERVER_ERROR = 500
 _LONGEST_S = 86_400.0
-# what stands for one thing of many in a path: numbers, UUIDs, long hexadecimal names
-_VARIABLE = re.compile(
-    r"(?<=/)(?:\d+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,64})(?=/|$)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +103,6 @@ def by_route(requests: pd.DataFrame, since: datetime) -> tuple[Route, ...]:
             )
         )
     return tuple(sorted(found, key=lambda item: (-(item.since_p95_s or 0.0), -item.spread.p95_s)))
-
-
-def route_of(path: str) -> str:
-    """Return a path without its query, and what names one thing of many in it as `{id}`."""
-    return _VARIABLE.sub("{id}", path.partition("?")[0])
 
 
 def _p95(rows: pd.DataFrame) -> float | None:

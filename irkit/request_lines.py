@@ -58,6 +58,10 @@ _TOLD = frozenset((
 ))  # fmt: skip
 _WORD = re.compile(r"[a-z][a-z0-9]*")
 _BRACKETED = re.compile(r"\[[^\]]{0,120}\]|\([^)]{0,120}\)")
+# what stands for one thing of many in a path: numbers, UUIDs, long hexadecimal names
+_VARIABLE = re.compile(
+    r"(?<=/)(?:\d+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,64})(?=/|$)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +104,8 @@ def _is_head(text: str) -> bool:
     if not _TOLD.isdisjoint(_WORD.findall(text.lower())):
         return False
     return len(_NAME.findall(_BRACKETED.sub(" ", text))) <= _MOST_NAMES
+
+
+def route_of(path: str) -> str:
+    """Return a path without its query, and what names one thing of many in it as `{id}`."""
+    return _VARIABLE.sub("{id}", path.partition("?")[0])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irkit.log_formats import clean, parse_request
+from irkit.request_lines import route_of
 
 
 @pytest.mark.parametrize(
@@ -108,3 +109,9 @@ def test_no_line_is_slow_to_read(piece: str) -> None:
     few = (piece * 400)[:390]
     for line in (f"GET /a {piece * 3000}!", f"{piece * 3000}! GET /a 200", f"GET /a 200{few}!", f"!{few} GET /a 200 ="):
         assert parse_request(clean(line)) is None
+
+
+def test_routes_are_told_apart_by_what_they_are_not_by_whom_they_serve() -> None:
+    assert route_of("/users/42/posts/7?page=2") == "/users/{id}/posts/{id}"
+    assert route_of("/v1/files/3fa85f64-5717-4562-b3fc-2c963f66afa6") == "/v1/files/{id}"
+    assert route_of("/api/v2/dashboard") == "/api/v2/dashboard"

@@ -13,6 +13,7 @@ from irkit.model import Verdict, VerdictState, Window
 from irkit.onset import ENDS_IT, telling_stretch
 from irkit.phrase import count, lasting, listing, quoted, share_between, were
 from irkit.records import rows_of
+from irkit.request_lines import route_of
 from irkit.signs import incident_of_most, near, telling_message, users_requests
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _worst(service: str, rows: pd.DataFrame) -> _Spike | None:
 def _found(spikes: list[_Spike], errors: pd.DataFrame | None, aside: str, end: datetime) -> Verdict:
     worst = spikes[0]
     failed = worst.rows[worst.rows["status_code"] >= _SERVER_ERROR]
-    routes = dict(Counter(f"{row['method']} {row['path']}" for row in rows_of(failed)).most_common(5))
+    routes = dict(Counter(f"{row['method']} {route_of(row['path'])}" for row in rows_of(failed)).most_common(5))
     codes = sorted({int(code) for code in failed["status_code"]})
     numbers: dict[str, object] = {
         "service": worst.service,

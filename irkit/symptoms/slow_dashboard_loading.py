@@ -9,6 +9,7 @@ from irkit.estimate import quantile
 from irkit.latency import FEWEST, doubt, slowest_service
 from irkit.model import Threshold, Verdict, VerdictState, Window
 from irkit.phrase import count, lasting, listing, seconds, seconds_between
+from irkit.request_lines import route_of
 from irkit.signs import DASHBOARD_PATH
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ def detect(requests: pd.DataFrame, threshold: Threshold | None, window: Window) 
 
 def _slowest_routes(loads: pd.DataFrame) -> dict[str, float]:
     timed = loads[loads["duration_s"].notna()]
-    routes = {str(path): quantile(sorted(rows["duration_s"]), 0.95) for path, rows in timed.groupby("path")}
+    routes = {
+        str(path): quantile(sorted(rows["duration_s"]), 0.95)
+        for path, rows in timed.groupby(timed["path"].map(route_of))
+    }
     return dict(sorted(routes.items(), key=lambda item: -item[1])[:5])
 
 

@@ -405,3 +405,8 @@ def test_an_ai_request_that_passes_through_several_services_counts_once() -> Non
     ]
     found = told("ai-responses-failing", {"requests": rows})
     assert found.sentence.startswith("30 of 30 AI requests failed since 03:01:00 UTC")
+
+
+def test_of_many_things_asked_for_the_route_is_named() -> None:
+    rows = [request(second, 500 if second > 20 else 200, f"/api/orders/{second}") for second in range(60)]
+    assert "most on GET /api/orders/{id}" in told("5xx-error-spike", {"requests": rows}).sentence
