@@ -127,11 +127,23 @@ def _step_back() -> None:
 
 
 def has_agent(pid: int, proc: Path = PROC) -> bool:
-    """Say whether the socket of an agent is where a process would have it."""
+    """Say whether an agent listens where a process would have it: of one that was killed, the socket's file stays."""
     try:
-        return any(place.is_socket() for place in candidates(pid, proc))
+        return any(map(_is_listened_at, candidates(pid, proc)))
     except (NotFoundError, SnapshotError, OSError):
         return False
+
+
+def _is_listened_at(place: Path) -> bool:
+    # one of the wrong kind is never connected, and yet told apart from one that nobody listens at
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wrong:
+        try:
+            wrong.connect(str(place))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError:
+            return place.is_socket()
+    return False
 
 
 def _identity(pid: int, proc: Path) -> dict[str, Any]:

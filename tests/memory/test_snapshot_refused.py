@@ -153,6 +153,17 @@ def test_whatever_an_agent_does_no_socket_and_no_pipe_is_left_open(
             assert told in str(caught.value)
 
 
+def test_what_an_agent_left_behind_that_was_killed_is_none() -> None:
+    with acting(REFUSES) as (pid, _):
+        assert snapshot.has_agent(pid)
+        [place] = (each for each in snapshot.candidates(pid, snapshot.PROC) if each.is_socket())
+        place.unlink()
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(place))
+        assert place.is_socket()
+        assert not snapshot.has_agent(pid)
+
+
 def test_an_agent_that_gets_no_thread_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_ends()
     with tempfile.TemporaryDirectory(prefix="irkit-") as short:
