@@ -185,7 +185,7 @@ def connect(connection: socket.socket, pid: int, proc: Path = PROC, place: Path 
 
     Raises:
         NotFoundError: there is no such process.
-        SnapshotError: it has no agent, or the agent cannot be reached.
+        SnapshotError: it has no agent, or none can walk its heap, or the agent cannot be reached.
     """
     for one in [place] if place else candidates(pid, proc):
         try:
@@ -196,6 +196,9 @@ def connect(connection: socket.socket, pid: int, proc: Path = PROC, place: Path 
             sentence = f"the agent of process {pid} cannot be reached: {error.strerror or error}"
             raise SnapshotError(sentence, hint="run irkit as its user, or as root") from error
         return
+    from irkit.memory.attach_target import refuse_unwalkable
+
+    refuse_unwalkable([pid], proc)
     hint = f"irkit memory attach --pid {pid} puts one in for as long as a snapshot takes, and asks first; or {START}"
     raise SnapshotError(f"process {pid} has no memory agent", hint=hint)
 
