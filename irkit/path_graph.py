@@ -260,7 +260,8 @@ def _drawn_box(group: Element, link: _Link) -> Iterator[str]:
     Raises:
         ValueError: its place is none.
     """
-    corners = _sound(group.find(f"{_SVG}polygon").get("points", ""))  # type: ignore[union-attr]
+    shape = group.find(f"{_SVG}polygon")
+    corners = _sound(shape.get("points", "") if shape is not None else "")
     xs, ys = zip(*((float(x), float(y)) for x, y in (corner.split(",") for corner in corners.split())), strict=True)
     left, top, wide = min(xs), min(ys), max(xs) - min(xs)
     if link.look:
@@ -268,10 +269,10 @@ def _drawn_box(group: Element, link: _Link) -> Iterator[str]:
     if link.share:
         look = "alarm" if link.look == "hot" else "calm"
         yield svg.rect(left, max(ys) - _BAR_PX, wide * link.share, _BAR_PX, look)
-    looks = {"hot": "alarmed", "ring": "name"}
+    looks = {"hot": "alarmed bare", "ring": "name bare"}
     for at, line in enumerate(link.lines):
         y = top + _AROUND_PX / 2 + (at + 0.75) * _LINE_PX - (_BAR_PX / 2 if link.share else 0)
-        yield svg.text(left + wide / 2, y, line, "" if at else looks.get(link.look, ""), "middle")
+        yield svg.text(left + wide / 2, y, line, "bare" if at else looks.get(link.look, "bare"), "middle")
 
 
 def _sound(coordinates: str) -> str:

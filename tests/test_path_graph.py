@@ -124,9 +124,10 @@ def test_on_a_phone_and_where_there_is_no_graphviz_chains_are_drawn(monkeypatch:
         "sed 's/^/;/' | /usr/bin/dot -Tsvg",
         "/usr/bin/dot -Tsvg | sed 's/points=\"/points=\"url(javascript:1) /'",
         "/usr/bin/dot -Tsvg | sed 's/viewBox=\"0.00 0.00 /viewBox=\"0 0 1/'",
+        "/usr/bin/dot -Tsvg | sed s/polygon/polyline/",
         "exec sleep 60",
     ],
-    ids=["fails", "garbage", "echoes", "empty", "misread", "no places", "wide", "hangs"],
+    ids=["fails", "garbage", "echoes", "empty", "misread", "no places", "wide", "no boxes", "hangs"],
 )
 def test_a_graphviz_that_cannot_do_it_changes_nothing_but_the_picture(
     script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
