@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from irkit.errors import InputError
 from irkit.model import EventKind, Incident, utc_now
 
 if TYPE_CHECKING:
+    from irkit.memory.heap import Heap
     from irkit.memory.outside import Watched
     from irkit.sections import DockerTarget
 
@@ -217,16 +219,43 @@ def _filed(files: tuple[Path, ...], incident: Incident, actor: str | None) -> st
 
 @memory.command("report")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def report(files: tuple[Path, ...]) -> None:
+@click.option("--picture", type=click.Path(path_type=Path), metavar="OUT.svg", help="Draw the retaining paths, too.")
+def report(files: tuple[Path, ...], picture: Path | None) -> None:
     """Name what keeps the heap alive: leak suspects with their retaining paths, from one snapshot or several.
 
     Give snapshots of one process, in any order: of two or more, what grew is suspected rather than what is large.
     """
     from irkit.memory import heap, heap_report
 
+    if picture is not None and picture.suffix.lower() != ".svg":
+        raise InputError(f"{picture} would not be a picture that can be drawn", hint="name it with .svg at its end")
     with console.status("Finding what keeps what alive"):
-        told = heap_report.report([heap.open(path) for path in files])
-    console.say(told)
+        heaps = [heap.open(path) for path in files]
+        told = heap_report.report(heaps)
+        drawn = f"\n\n{_drawn(heaps, picture)}" if picture is not None else ""
+    console.say(f"{told}{drawn}")
+
+
+def _drawn(heaps: Sequence[Heap], picture: Path) -> str:
+    """Draw the paths to the suspects into a file and say so; nothing is written where there is none.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    from irkit.memory.heap_findings import suspect_rows
+    from irkit.memory.heap_suspects import in_order
+    from irkit.report.heap import paths
+    from irkit.whole_file import write_whole
+
+    ordered = in_order(heaps)
+    graph = paths(suspect_rows(ordered), float(ordered[-1].total_bytes))
+    if graph is None:
+        return f"No leak suspect, so there is nothing to draw: {picture} is not written."
+    try:
+        write_whole(picture, graph.svg().encode("utf-8"))
+    except OSError as error:
+        raise InputError(f"{picture} cannot be written: {error.strerror or error}", hint="name another file") from error
+    return f"The retaining paths are drawn in {picture}"
 
 
 @memory.command("diff")

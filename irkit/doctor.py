@@ -24,6 +24,7 @@ from irkit.collect import Progress, collect, plan
 from irkit.errors import IrkitError, NotFoundError
 from irkit.escalation_policy import lacks_of, meant_by
 from irkit.model import CollectorRun, Outcome, Window
+from irkit.path_graph import PROGRAM as GRAPHVIZ
 from irkit.records import rows_of, text_of
 from irkit.redact import KEY_BYTES, KEY_NAME
 from irkit.registry import BrokenPlugin, load_plugins
@@ -255,6 +256,7 @@ def _installation() -> Iterator[Check]:
     yield _compose()
     yield _walker()
     yield _injector()
+    yield _graphs()
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if browser:
         yield Check("installation", "browser", State.OK, browser)
@@ -329,6 +331,13 @@ def _injector() -> Check:
         hint = "pip install 'irkit[attach]': it stops a process for milliseconds, gdb for seconds"
         return Check("installation", "heap injector", State.LIMITED, "gdb", hint)
     return Check("installation", "heap injector", State.OK, way)
+
+
+def _graphs() -> Check:
+    if found := shutil.which(GRAPHVIZ):
+        return Check("installation", "graph of suspects", State.OK, found)
+    hint = "only needed to draw leak suspects as a graph, and not as chains: install graphviz"
+    return Check("installation", "graph of suspects", State.ABSENT, "no Graphviz", hint)
 
 
 def _version(command: tuple[str, ...]) -> str:

@@ -162,6 +162,14 @@ def test_the_command_says_it_and_its_exit_code_too(irkit: Run, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["irkit.toml"]
 
 
+def test_how_leak_suspects_are_drawn_is_told(examined: Examined, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert examined()["graph of suspects"] == Check("installation", "graph of suspects", State.OK, "/usr/bin/dot")
+    monkeypatch.setenv("PATH", "/nowhere")
+    without = examined()["graph of suspects"]
+    assert (without.state, without.sentence) == (State.ABSENT, "no Graphviz")
+    assert "install graphviz" in without.hint
+
+
 def test_each_setting_that_cannot_be_used_is_told_and_the_rest_is_checked(examined: Examined) -> None:
     text = "[pagerduty]\nrouting_key = 'env:NO_SUCH_KEY'\n[slack]\nwebhook_url = 7\n[collect]\ndeadline_s = 'x'\n"
     checks = examined(text + "[http]\nhealth_url = 80\n[redis]\nurl = 'redis://127.0.0.1:9/0'\n")

@@ -167,6 +167,7 @@ ROOMS = (
     "invitation",
     "followup",
     "charts",
+    "path_graph",
     "report",
     "collector_costs",
     "entries",

@@ -3,7 +3,7 @@
 from irkit.charts.bars import DurationBar, MilestoneBars
 from irkit.charts.levels import LevelLane, Levels, Turn
 from irkit.charts.quantiles import QuantileChart, QuantilePoint
-from irkit.charts.retaining import RetainingPath, Step
+from irkit.charts.retaining import RetainingPath, Step, below_each_other
 from irkit.charts.stacked import Part, StackedBar, StackedBars
 from irkit.charts.strip import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
 from irkit.charts.treemap import Cell, Treemap
@@ -33,4 +33,5 @@ __all__ = [
     "Step",
     "Treemap",
     "Turn",
+    "below_each_other",
 ]

@@ -32,6 +32,9 @@ from types import FrameType, ModuleType
 from typing import Any
 
 VARIABLE = "IRKIT_MEMORY_AGENT"
+# whose objects lie as the walkers know them; a new one moves its collector's lists, frames and dicts
+OLDEST, NEWEST = (3, 11), (3, 13)
+INSTEAD = "run the service on one of these to see its heap; `irkit memory monitor` watches the memory of any process"
 _ALL_CHILDREN = 0x40000000  # __WALL: the clone has no exit signal, so that no handler of the service reaps it
 _LONGEST_S = 600.0
 _PATIENCE_S = 5.0
@@ -48,6 +51,11 @@ class AgentError(RuntimeError):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+
+def walked() -> str:
+    """Say whose heaps can be walked."""
+    return f"heaps can be walked of Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
 
 
 def native() -> ModuleType | None:
@@ -257,6 +265,9 @@ def _snapshot(connection: socket.socket, descriptors: list[int], deadline_s: flo
 
 
 def _clone(connection: socket.socket, descriptors: list[int], deadline_s: float) -> None:
+    own = sys.version_info[:2]
+    if not OLDEST <= own <= NEWEST:
+        raise AgentError(f"it runs Python {own[0]}.{own[1]}, and {walked()}", hint=INSTEAD)
     walker = native() or pure()
     if walker is None:
         hint = "install irkit there from a wheel with the extension, or with a C compiler and Python's headers"

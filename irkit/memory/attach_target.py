@@ -11,16 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from irkit.errors import NotFoundError, SnapshotError
+from irkit.memory.agent import INSTEAD, NEWEST, OLDEST, walked
 from irkit.memory.elf import Exports, exports
 from irkit.procfs import PROC, command, started_s
 from irkit.visible import visible
 
-OLDEST, NEWEST = (3, 11), (3, 13)
 _NEEDED = ("PyGILState_Ensure", "PyGILState_Release", "PyRun_SimpleString", "Py_IsInitialized")
 _VERSION = "Py_Version"
 _SYS_PTRACE = 1 << 19
 _PYTHON = re.compile(r"^(lib)?python\d?")
 _AS_ROOT = "run irkit as root"
+
+
+class UnwalkableError(SnapshotError):
+    """The process is a Python whose heap cannot be walked, with an agent or without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,26 @@ def examine(pid: int, proc: Path = PROC) -> Target:
     uid, gid = (int(status[key].split()[1]) for key in ("Uid", "Gid"))
     _permitted(pid, name, uid, proc)
     return Target(pid, name, began_s, uid, gid, _version(pid, name, proc))
+
+
+def refuse_unwalkable(pids: Sequence[int], proc: Path = PROC) -> None:
+    """Refuse processes of which none can be attached to, where it is for their Python: no agent of theirs would help.
+
+    Raises:
+        UnwalkableError: one of them is a Python of a version that no walker knows.
+    """
+    refused = None
+    for pid in pids:
+        try:
+            examine(pid, proc)
+        except UnwalkableError as error:
+            refused = refused or error
+        except (NotFoundError, SnapshotError):
+            continue
+        else:
+            return
+    if refused is not None:
+        raise refused
 
 
 def python_of(container: str, pids: Sequence[int], proc: Path = PROC) -> int:
@@ -157,9 +181,7 @@ def _told(pid: int, name: str, found: Exports) -> tuple[int, int, int]:
     version = (packed >> 24, packed >> 16 & 255, packed >> 8 & 255)
     if not OLDEST <= version[:2] <= NEWEST:
         which = f"Python {version[0]}.{version[1]}" if packed else "a Python older than 3.11"
-        fits = " to ".join(".".join(map(str, each)) for each in (OLDEST, NEWEST))
-        sentence = f"process {pid} ({name}) runs {which}, and heaps can be walked of {fits}"
-        raise SnapshotError(sentence, hint=f"`irkit memory monitor --pid {pid}` watches any process")
+        raise UnwalkableError(f"process {pid} ({name}) runs {which}, and {walked()}", hint=INSTEAD)
     return version
 
 

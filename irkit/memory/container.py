@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from irkit.errors import SnapshotError
+from irkit.memory.attach_target import refuse_unwalkable
 from irkit.memory.snapshot import PROC, START, candidates, has_agent
 from irkit.procfs import family
 from irkit.settings import DockerTarget
@@ -30,6 +31,7 @@ def pid_with_agent(name: str, target: DockerTarget, proc: Path = PROC) -> int:
         raise SnapshotError(f"{len(having)} processes of container {name} have a memory agent: {told}", hint=hint)
     if not having:
         candidates(found[0], proc)  # says so where it is but that we may not look
+        refuse_unwalkable(found, proc)
         hint = f"irkit memory attach --container {name} puts one in for as long as a snapshot takes, and asks first"
         raise SnapshotError(f"no process of container {name} has a memory agent", hint=f"{hint}; or {START}")
     return having[0]

@@ -28,7 +28,7 @@ def findings(heaps: Sequence[Heap], sums: Mapping[Path, str]) -> Row:
         "process": {key: last.file.meta.get(key) for key in ("pid", "program", "python", "walker", "container")},
         "snapshots": [_snapshot(heap, sums) for heap in heaps],
         "explained": last.explained,
-        "suspects": [_suspect(last, one) for one in suspects(heaps)],
+        "suspects": suspect_rows(heaps),
         "owners": last.owner_rows()[:_ROWS],
         "types": last.type_rows()[:_ROWS],
         "tree": tree(last),
@@ -37,6 +37,11 @@ def findings(heaps: Sequence[Heap], sums: Mapping[Path, str]) -> Row:
         "collections": _collections(heaps),
         "stacks": _stacks(last),
     }
+
+
+def suspect_rows(heaps: Sequence[Heap]) -> list[Row]:
+    """Return the suspects of snapshots of one process, the earliest first, each with its retaining path."""
+    return [_suspect(heaps[-1], one) for one in suspects(heaps)]
 
 
 def chosen(paths: Sequence[Path], at_most: int = 4) -> list[Path]:

@@ -127,11 +127,23 @@ def _step_back() -> None:
 
 
 def has_agent(pid: int, proc: Path = PROC) -> bool:
-    """Say whether the socket of an agent is where a process would have it."""
+    """Say whether an agent listens where a process would have it: of one that was killed, the socket's file stays."""
     try:
-        return any(place.is_socket() for place in candidates(pid, proc))
+        return any(map(_is_listened_at, candidates(pid, proc)))
     except (NotFoundError, SnapshotError, OSError):
         return False
+
+
+def _is_listened_at(place: Path) -> bool:
+    # one of the wrong kind is never connected, and yet told apart from one that nobody listens at
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as wrong:
+        try:
+            wrong.connect(str(place))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError:
+            return place.is_socket()
+    return False
 
 
 def _identity(pid: int, proc: Path) -> dict[str, Any]:
@@ -173,7 +185,7 @@ def connect(connection: socket.socket, pid: int, proc: Path = PROC, place: Path 
 
     Raises:
         NotFoundError: there is no such process.
-        SnapshotError: it has no agent, or the agent cannot be reached.
+        SnapshotError: it has no agent, or none can walk its heap, or the agent cannot be reached.
     """
     for one in [place] if place else candidates(pid, proc):
         try:
@@ -184,6 +196,9 @@ def connect(connection: socket.socket, pid: int, proc: Path = PROC, place: Path 
             sentence = f"the agent of process {pid} cannot be reached: {error.strerror or error}"
             raise SnapshotError(sentence, hint="run irkit as its user, or as root") from error
         return
+    from irkit.memory.attach_target import refuse_unwalkable
+
+    refuse_unwalkable([pid], proc)
     hint = f"irkit memory attach --pid {pid} puts one in for as long as a snapshot takes, and asks first; or {START}"
     raise SnapshotError(f"process {pid} has no memory agent", hint=hint)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 from irkit.charts import Cell, Part, RetainingPath, StackedBar, StackedBars, Step, Treemap
 from irkit.heap_places import places
 from irkit.model import VerdictState
+from irkit.path_graph import PathGraph
 from irkit.phrase import count, grouped, percent, seconds, size
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
 from irkit.signs import STOPPED
+from irkit.visible import cut
 
 KIND = "heap"
 TYPE = "memory-leak"
@@ -28,6 +30,7 @@ _PAUSES = {
 # the name of a process's container, beside what was filed of it
 _IN = "in"
 _MOST_SUSPECTS = 3
+_MOST_STEPS = 20
 _MOST_GROWN = 8
 _MOST_ROWS = 8
 _LEAST_SHARE = 0.01
@@ -53,11 +56,11 @@ class HeapHead:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LeakSuspects(Shown):
-    """The suspects of each process in sentences, the likeliest first, with the path to the first; few, or none."""
+    """The suspects of each process in sentences, the likeliest first, with the paths to them; few, or none."""
 
     heading: ClassVar[str] = "Leak suspects"
     anchor: ClassVar[str] = "leak-suspects"
-    processes: tuple[tuple[HeapHead, tuple[Claim, ...], RetainingPath | None, str], ...]
+    processes: tuple[tuple[HeapHead, tuple[Claim, ...], PathGraph | None, str], ...]
     evidence: tuple[str, ...]
 
     @property
@@ -123,7 +126,7 @@ def suspects(of: Material) -> LeakSuspects | Gap:
     for each in told:
         claims = tuple(Claim(f"{one['sentence']}.", cited) for one in each["suspects"][:_MOST_SUSPECTS])
         note = _NO_SECOND if len(each["snapshots"]) == 1 else ""
-        made.append((_head(each), claims, _path(each), note))
+        made.append((_head(each), claims, paths(each["suspects"], _whole(each)), note))
     return LeakSuspects(tuple(made), cited)
 
 
@@ -221,6 +224,12 @@ def collections(of: Material) -> Collections | Gap:
     return Collections(claims, rows, since, of.view.ids(KIND))
 
 
+def paths(suspects: Sequence[Row], heap_bytes: float) -> PathGraph | None:
+    """Return what is drawn of the first suspects, as `irkit.memory.heap_findings` tells of them; None of none."""
+    found = tuple(_path(one, heap_bytes) for one in suspects[:_MOST_SUSPECTS] if one["path"])
+    return PathGraph(found) if found else None
+
+
 def _processes(of: Material) -> list[Row]:
     """Return what is told of each process, with the name of its container where known; first of the one that grows."""
     told = of.document(KIND)
@@ -282,16 +291,14 @@ def _head(told: Row) -> HeapHead:
     return HeapHead(_who(told), tuple(_times(told)), int(last["objects"]), int(last["size_bytes"]), explained)
 
 
-def _path(told: Row) -> RetainingPath | None:
-    first = next(iter(told["suspects"]), None)
-    if first is None:
-        return None
+def _path(suspect: Row, heap_bytes: float) -> RetainingPath:
     steps = tuple(
-        Step(str(one["name"]), str(one["type"]), float(one["retained_bytes"]), int(one["times"]))
-        for one in first["path"]
+        Step(cut(str(one["name"])), cut(str(one["type"])), float(one["retained_bytes"]), int(one["times"]))
+        for one in suspect["path"][-_MOST_STEPS:]
     )
-    many = f"{count(int(first['kept']), first['kept_type'] + ' object')}" if first["kept"] else "its own content"
-    return RetainingPath(steps, many, _whole(told)) if steps else None
+    kind = f"{cut(str(suspect['kept_type']))} object"
+    many = count(int(suspect["kept"]), kind) if suspect["kept"] else "its own content"
+    return RetainingPath(steps, many, heap_bytes)
 
 
 def _cell(branch: Row, suspected: frozenset[str], above: str = "") -> Cell:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irkit.charts import Cell, RetainingPath, Step, Treemap
+from irkit.charts import Cell, RetainingPath, Step, Treemap, below_each_other
 from irkit.charts.svg import fitted, text_px
 from irkit.charts.treemap import squarified
 
@@ -100,6 +100,16 @@ def test_the_path_is_drawn_from_the_root_down() -> None:
     assert PATH.rows()[1][1] == ("…", "", "3", "")
     assert PATH.matplotlib().axes
     assert MAP.matplotlib().axes
+
+
+def test_of_several_paths_the_links_in_common_are_drawn_once() -> None:
+    other = RetainingPath((*PATH.steps[:2], Step("app.LOG", "list", 5 * MIB)), "7 Row objects", 100 * MIB)
+    told = [node.text for node in drawn(below_each_other((PATH, other, PATH), "Two", 960), "text")]
+    assert told[-6:] == [
+        *("below 3 more links", "app.LOG (list)", "5.0 MiB, 5.0 %", "7 Row objects"),
+        *("below app.CACHE", "9 Row objects"),
+    ]
+    assert told.count("app (module)") == 1
 
 
 def test_a_name_is_cut_in_its_middle_or_left_out() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory import agent, heap_file
 from irkit.memory.attach import LIBRARY, Attached, attach, planned
 from irkit.memory.attach_inject import is_resting, rehearsed
-from irkit.memory.snapshot import Taken
+from irkit.memory.attach_target import python_of, refuse_unwalkable
+from irkit.memory.snapshot import Taken, snapshot
 from tests.stack.engine import wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -52,6 +54,13 @@ for line in sys.stdin:
         print(json.dumps([line.strip(), ours, frames, sorted(sys.modules["__main__"].__dict__)]), flush=True)
 """
 NAMES = ["LOCK", "SESSIONS", "Session", "frames", "json", "line", "ours", "sys", "threading", "work"]
+# all that is looked for in a program before it is taken for a Python
+LOOKS_LIKE_PYTHON = """
+void PyGILState_Ensure(void) {} void PyGILState_Release(void) {} void PyRun_SimpleString(void) {}
+void Py_IsInitialized(void) {}
+int pause(void);
+int main(void) { for (;;) pause(); }
+"""
 KEEPS_THE_LOCK = "import ctypes; print('up', flush=True); ctypes.PyDLL(None).pause()"
 NEVER_RESTS = "print('up', flush=True)\nwhile True: pass"
 
@@ -132,6 +141,36 @@ def test_what_cannot_be_attached_to_is_a_sentence() -> None:
             planned(one.pid)
     with pytest.raises(NotFoundError, match=f"there is no process {one.pid} here"):
         planned(one.pid)
+
+
+@pytest.mark.parametrize(
+    ("version", "which"),
+    [("0x030e01f0", "Python 3.14"), ("0x030f00a1", "Python 3.15"), ("", "a Python older than 3.11")],
+)
+def test_a_python_that_no_walker_knows_is_refused_before_anything_is_done(
+    version: str, which: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "python"
+    says = f"const unsigned long Py_Version = {version};" if version else ""
+    code = f"{says}{LOOKS_LIKE_PYTHON}"
+    command = ["cc", "-x", "c", "-", "-rdynamic", "-o", str(program)]
+    subprocess.run(command, input=code, text=True, check=True)
+    with subprocess.Popen([program]) as one:
+        try:
+            wait_until(lambda: Path(f"/proc/{one.pid}/exe").resolve() == program, "the program runs")
+            sentence = f"process {one.pid} (python) runs {which}, and heaps can be walked of Python 3.11 to 3.13"
+            for asked in (planned, lambda pid: snapshot(pid, tmp_path / "a.irkheap")):
+                with pytest.raises(SnapshotError, match=f"^{re.escape(sentence)}$") as caught:
+                    asked(one.pid)
+                assert "run the service on one of these" in caught.value.hint
+                assert "irkit memory monitor" in caught.value.hint
+            with pytest.raises(SnapshotError, match=re.escape(sentence)):
+                python_of("api", [one.pid])
+            with process(SERVICE, "0") as other:
+                refuse_unwalkable([one.pid, other.pid])  # as one of them can be attached to
+        finally:
+            one.kill()
+    assert not (tmp_path / "a.irkheap").exists()
 
 
 def test_one_that_never_rests_is_left_alone(tmp_path: Path) -> None:

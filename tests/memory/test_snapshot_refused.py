@@ -153,6 +153,38 @@ def test_whatever_an_agent_does_no_socket_and_no_pipe_is_left_open(
             assert told in str(caught.value)
 
 
+def test_what_an_agent_left_behind_that_was_killed_is_none() -> None:
+    with acting(REFUSES) as (pid, _):
+        assert snapshot.has_agent(pid)
+        [place] = (each for each in snapshot.candidates(pid, snapshot.PROC) if each.is_socket())
+        place.unlink()
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(place))
+        assert place.is_socket()
+        assert not snapshot.has_agent(pid)
+
+
+def test_an_agent_in_a_python_that_no_walker_knows_refuses(tmp_path: Path) -> None:
+    code = "import sys; from irkit.memory import agent; agent.start(); sys.version_info = (3, 14, 0)"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{code}; print('up', flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as one:
+        try:
+            assert one.stdout is not None
+            assert one.stdout.readline() == "up\n"
+            with pytest.raises(SnapshotError) as caught:
+                snapshot.snapshot(one.pid, tmp_path / "a.irkheap")
+        finally:
+            one.kill()
+    told = "it runs Python 3.14, and heaps can be walked of Python 3.11 to 3.13"
+    assert str(caught.value) == f"no snapshot of process {one.pid}: {told}"
+    assert "run the service on one of these" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_agent_that_gets_no_thread_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_ends()
     with tempfile.TemporaryDirectory(prefix="irkit-") as short:

@@ -30,11 +30,11 @@ def test_the_suspect_is_told_with_its_path_and_its_evidence(tmp_path: Path) -> N
     text = str(found)
     assert "app.sessions.CACHE (dict) keeps 10 000 app.Session alive, 40 MiB, 80 % of the heap" in text
     assert "71 % of the process’s memory" in text
-    [(head, [claim], path, note)] = found.processes
+    [(head, [claim], drawn, note)] = found.processes
     assert (head.who, len(head.taken), note) == ("api.py (pid 7, Python 3.11.7)", 2, "")
     assert claim.evidence == ("heap-snapshots/heap",)
-    assert path is not None
-    assert [step.name for step in path.steps] == ["app.sessions", "app.sessions.CACHE"]
+    assert drawn is not None
+    assert [step.name for path in drawn.paths for step in path.steps] == ["app.sessions", "app.sessions.CACHE"]
 
 
 def test_the_container_that_grows_comes_first_and_another_ones_suspect_is_said_to_be_elsewhere(tmp_path: Path) -> None:
