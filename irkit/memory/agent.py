@@ -15,6 +15,7 @@ import atexit
 import gc
 import json
 import os
+import resource  # noqa: F401 (`os.wait4` loads it; after the first snapshot it would be something that grew)
 import select
 import signal
 import socket
@@ -107,6 +108,7 @@ def start() -> Path:
                 _State.timed_since_s = time.monotonic()
                 gc.callbacks.append(_collecting)
             atexit.register(_gone, path, os.getpid())
+            native()  # loaded now, so that it is there before the first snapshot and not what grew after it
     return path
 
 

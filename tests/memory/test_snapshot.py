@@ -214,3 +214,21 @@ def test_a_health_check_is_none_of_the_services_processes() -> None:
     """What the Engine runs in a container, seen from here, is a child of the Engine's."""
     parents = {100: 90, 101: 100, 103: 101, 102: 100, 110: 90, 111: 110}
     assert family(100, parents) == [100, 101, 102, 103]
+
+
+def test_the_first_snapshot_leaves_nothing_in_the_process_that_the_second_would_show(tmp_path: Path) -> None:
+    if agent.native() is None:
+        pytest.skip("the heap walker is not built")
+    code = (
+        "import sys; from irkit.memory import agent; agent.start(); known = set(sys.modules);"
+        "print('up', flush=True); sys.stdin.readline(); print(sorted(set(sys.modules) - known))"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "up\n"
+        snapshot(process.pid, tmp_path / "first.irkheap")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.read() == "[]\n"
