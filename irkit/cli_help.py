@@ -8,7 +8,7 @@ import click
 _MOMENTS = (
     ("Something is broken", ("open", "collect", "ack", "escalate", "note", "list", "show")),
     ("What is wrong", ("triage", "diagnose", "investigate", "lab", "new", "memory", "bundle")),
-    ("Put it right", ("act", "step", "mitigate", "resolve", "reopen", "amend")),
+    ("Put it right", ("act", "step", "mitigate", "resolve", "dismiss", "reopen", "amend")),
     (
         "Afterwards",
         (

@@ -200,6 +200,31 @@ close = _milestone(
     before=_warn_of_unwritten,
     after=_say_how_complete,
 )
+
+
+@click.command()
+@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.argument("text", metavar="WHY")
+@at_option
+@by_option
+def dismiss(incident_id: int, text: str, at: datetime | None, actor: str | None) -> None:
+    """Say that it was a false alarm, and why there was one; resolves and closes the incident.
+
+    It then wants no postmortem, and counts in no trend but that of false alarms. `irkit reopen` takes it back.
+    """
+    from irkit import workspace
+    from irkit.model import utc_now
+    from irkit.notes import FALSE_ALARM
+
+    store, by, when = workspace.store(workspace.load_settings()), actor or console.user(), at or utc_now()
+    store.append(incident_id, EventKind.RESOLVED, at=when, actor=by, text=text, data={FALSE_ALARM: True})
+    store.append(incident_id, EventKind.CLOSED, at=when, actor=by, text="a false alarm")
+    incident = store.incident(incident_id)
+    show_card(incident)
+    cli_escalate.follow(incident, Purpose.RESOLVE)
+    console.say(f'What would keep it from coming again: irkit action-item add {incident_id} "…" --owner NAME')
+
+
 reopen = _milestone(
     EventKind.REOPENED, "reopen", "Take a resolved or closed incident up again, and say why.", needs_text=True
 )
@@ -347,4 +372,4 @@ def show(incident_id: int) -> None:
         console.say(f"Also collected: {', '.join(others)}; choose one with irkit postmortem {incident_id} --bundle ID")
 
 
-commands = (open_, ack, mitigate, resolve, close, reopen, note, step, amend, list_, show)
+commands = (open_, ack, mitigate, resolve, dismiss, close, reopen, note, step, amend, list_, show)

@@ -1,4 +1,4 @@
-"""What notes on a timeline mean: which of a report's part hold, and whether the incident was but a drill.
+"""What a timeline means: which notes of a report's part hold, and whether it was but a drill, or a false alarm.
 
 One written instead of those before it leaves them on the timeline alone.
 """
@@ -12,6 +12,7 @@ from irkit.model import Event, EventKind, Incident
 
 INSTEAD = "instead"
 DRILL = "drill"
+FALSE_ALARM = "false_alarm"
 
 
 def in_force(timeline: Iterable[Event]) -> tuple[Event, ...]:
@@ -33,6 +34,13 @@ def in_force(timeline: Iterable[Event]) -> tuple[Event, ...]:
 def drill_of(timeline: Iterable[Event]) -> str:
     """Return the name of the drill an incident was filed from, "" where it happened."""
     return next((str(event.data[DRILL]) for event in timeline if event.data.get(DRILL)), "")
+
+
+def is_false_alarm(timeline: Iterable[Event]) -> bool:
+    """Say whether an incident was dismissed as a false alarm, and not taken up again since."""
+    ends = [event for event in timeline if event.kind in {EventKind.RESOLVED, EventKind.REOPENED}]
+    last = max(ends, key=lambda event: event.id, default=None)
+    return last is not None and last.kind is EventKind.RESOLVED and bool(last.data.get(FALSE_ALARM))
 
 
 def impact_of(incident: Incident, timeline: Iterable[Event]) -> str:

@@ -17,7 +17,7 @@ from irkit.errors import InputError, IrkitError
 from irkit.lifecycle import check_order
 from irkit.message_text import fit, one_line
 from irkit.model import Event, EventKind, Incident
-from irkit.notes import in_force
+from irkit.notes import in_force, is_false_alarm
 from irkit.times import format_time
 
 _SHOWN_CHARS = 60
@@ -62,11 +62,13 @@ def lint(  # noqa: PLR0913 (what is known of an incident beside its timeline)
     damage: Sequence[IrkitError] = (),
     first_sign: datetime | None = None,
 ) -> tuple[Lack, ...]:
-    """Return what the postmortem of an incident lacks, in the report's order of reading.
+    """Return what the postmortem of an incident lacks, in the report's order of reading; a false alarm lacks nothing.
 
     `unwritten` names the parts only people can write and nobody has; `has_evidence` says whether any was collected,
     `damage` which of it is gone or cannot be trusted, and `first_sign` since when it shows the symptoms.
     """
+    if is_false_alarm(timeline):
+        return ()
     timeline = in_force(timeline)
     found = [
         *_impact(incident, timeline),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from irkit import workspace
 from irkit.errors import InputError
 from irkit.model import parse_incident_id, utc_now
-from irkit.notes import drill_of
+from irkit.notes import drill_of, is_false_alarm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ def review(
 ) -> Review:
     """Return the trends over all incidents, over those of one type of the runbook, of the last `days`, or of `ids`.
 
-    Drills are left out, and counted apart, unless there is nothing else.
+    Drills are left out, and counted apart, unless there is nothing else; so are false alarms.
 
     Raises:
         NotFoundError: there is no incident store.
@@ -46,7 +46,8 @@ def review(
     store = workspace.store(settings)
     timelines = {one.id: store.timeline(one.id) for one in chosen}
     happened = [one for one in chosen if not drill_of(timelines[one.id])]
-    counted = happened or chosen
+    told = happened or chosen
+    counted = [one for one in told if not is_false_alarm(timelines[one.id])]
     items = of_timelines({one.id: timelines[one.id] for one in counted})
-    left_out = len(chosen) - len(counted)
-    return made.review(counted, runbook, items, now, drills_left_out=left_out, are_drills=not happened)
+    beside = made.Beside(drills=len(chosen) - len(told), false_alarms=len(told) - len(counted))
+    return made.review(counted, runbook, items, now, beside=beside, are_drills=not happened)

@@ -16,7 +16,7 @@ from irkit.collector_costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.manifest import read_manifest
 from irkit.model import Event, EventKind, Incident, Status, is_configured, parse_incident_id, utc_now
-from irkit.notes import drill_of
+from irkit.notes import drill_of, is_false_alarm
 from irkit.reach import over_before as before
 from irkit.reach import window_of
 from irkit.runbook import Runbook
@@ -186,12 +186,14 @@ def alike(
 ) -> tuple[tuple[Incident, Sequence[Event]], ...]:
     """Return those of `everyone` that are of the incident's type, with their timelines; `told` is its own.
 
-    Practice goes with practice alone: it says nothing of how often it happens, nor what happened of practice.
+    Practice goes with practice alone: it says nothing of how often it happens, nor what happened of practice. In a
+    false alarm nothing happened.
     """
     practised = bool(drill_of(told))
     same = [one for one in everyone if one.type == incident.type and one.id != incident.id]
     found = [(one, held.timeline(one.id)) for one in same]
-    return tuple((one, events) for one, events in found if bool(drill_of(events)) == practised)
+    real = [(one, events) for one, events in found if not is_false_alarm(events)]
+    return tuple((one, events) for one, events in real if bool(drill_of(events)) == practised)
 
 
 def import_bundle(file: Path, incident_id: int | None = None, *, settings: Settings, actor: str) -> tuple[Bundle, bool]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from icalendar import Calendar
 
-from irkit import action_items, runbook, workspace
+from irkit import action_items, reviewing, runbook, workspace
 from tests.channel_servers import Mailbox
 from tests.support.command_line import Run, runner
 
@@ -177,3 +177,29 @@ def test_evidence_that_is_damaged_or_gone_is_a_lack(irkit: Run, tmp_path: Path) 
     assert f"tells of bundle {first.name}" in irkit("show", "42").err
     shutil.move(tmp_path / first.name, first.with_name(f"{first.name}-redacted"))
     assert "is gone" not in irkit("lint", "42").out
+
+
+def test_a_false_alarm_is_over_at_once_and_wants_no_postmortem(irkit: Run, tmp_path: Path) -> None:
+    resolved(irkit)
+    irkit("open", "Probe says down", "--type", "api-unresponsive", "--id", "43", "--no-escalation")
+    refused = irkit("dismiss", "43")
+    assert (refused.code, refused.out) == (2, "")
+    said = irkit("dismiss", "43", "the probe had yesterday's address")
+    assert said.code == 0
+    assert "closed" in said.out
+    assert "INC-43" not in irkit("lint", "43").out
+    assert irkit("lint", "43").code == 0
+    store = workspace.store()
+    alike = workspace.alike(store.incident(42), store.timeline(42), store.incidents(), store)
+    assert alike == (), "of a false alarm nothing happened that could happen again"
+    figures = {one.name: one.value for one in reviewing.review().overview.figures}
+    assert (figures["Incidents"], figures["False alarms"]) == ("1", "1")
+    made = irkit("postmortem", "43", "--collect", "never")
+    page = (tmp_path / "postmortem-43.html").read_text(encoding="utf-8")
+    assert made.code == 0
+    assert "False alarm" in page
+    assert "To be written" not in page
+    assert "parts written" not in page
+    irkit("reopen", "43", "it was none")
+    assert irkit("lint", "43").code != 0
+    assert irkit("dismiss", "42", "no").code == 2, "it is resolved already"

@@ -64,6 +64,7 @@ def header(of: Material) -> Header:
         urgent=of.severity is not None and of.severity.rank == 0,
         told=tuple(_told(of)),
         drill=drill_of(of.timeline),
+        false_alarm=of.false_alarm,
         earlier=of.earlier.label if of.earlier and begins_after(of.bundle.window, of.earlier) else "",
     )
 

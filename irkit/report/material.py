@@ -25,7 +25,7 @@ from irkit.model import (
     Severity,
     is_configured,
 )
-from irkit.notes import in_force
+from irkit.notes import in_force, is_false_alarm
 from irkit.report.continued import Continued
 from irkit.report.facts import View
 from irkit.report.parts import Answer, Written
@@ -149,6 +149,11 @@ class Material:
         found = _or_none(self.runbook.incident_type, slug)
         return found.title if found else slug
 
+    @property
+    def false_alarm(self) -> bool:
+        """Whether it was dismissed: nothing was wrong."""
+        return is_false_alarm(self.timeline)
+
     def written(self, slug: str) -> Written:
         """Return a part that people write, with what the timeline's notes hold for it."""
         title, question = PARTS[slug]
@@ -161,7 +166,7 @@ class Material:
             by = next(iter([*reversed(told), *opened]), None)
             signed = (by.actor, by.at) if by else (self.incident.owner or "", self.incident.opened_at)
             answers = [Answer(self.incident.impact, *signed)]
-        return Written(slug, title, question, tuple(answers))
+        return Written(slug, title, question, tuple(answers), wanted=not self.false_alarm)
 
 
 def start_command(of: Material) -> str:
@@ -184,7 +189,12 @@ def check_part(slug: str) -> str:
 
 
 def unwritten(incident: Incident, timeline: tuple[Event, ...]) -> tuple[str, ...]:
-    """Return the parts that only people can write and nobody has written yet, in the report's order."""
+    """Return the parts that only people can write and nobody has written yet, in the report's order.
+
+    A false alarm wants none.
+    """
+    if is_false_alarm(timeline):
+        return ()
     told = {part_of(event) for event in timeline} | ({"impact"} if incident.impact else set())
     return tuple(slug for slug in PARTS if slug not in told)
 

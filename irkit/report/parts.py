@@ -58,12 +58,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A part that only a person can write: the question it answers, and the answers so far."""
+    """A part that only a person can write: the question it answers, the answers so far, whether any are `wanted`."""
 
     slug: str
     title: str
     question: str
     answers: tuple[Answer, ...] = ()
+    wanted: bool = True
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to read, and nothing to write."""
+        return not self.answers and not self.wanted
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -25,6 +25,14 @@ _FEWEST_REPEATS = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """How many incidents were left out, as drills and as false alarms."""
+
+    drills: int = 0
+    false_alarms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """One number of the overview, as text with its unit, and how it was counted."""
 
@@ -172,20 +180,22 @@ def review(  # noqa: PLR0913 (what is reviewed, by what, when, and what of it wa
     items: Mapping[int, Sequence[ActionItem]],
     now: datetime,
     *,
-    drills_left_out: int = 0,
+    beside: Beside = Beside(),
     are_drills: bool = False,
 ) -> Review:
     """Return what the incidents show together; `items` are their action items by incident, in their numbers' order.
 
-    Beside them there were `drills_left_out`, or they `are_drills`, all of them.
+    What was left out is counted by `beside`; or they `are_drills`, all of them.
     """
     kept = tuple(_kept(incidents, runbook, now))
-    drills = f"; {count(drills_left_out, 'drill')} left out" if drills_left_out else ""
+    drills = f"; {count(beside.drills, 'drill')} left out" if beside.drills else ""
     drills = "; drills, all of them" if are_drills and incidents else drills
     promises = _promises(incidents, items, now)
     open_ = sorted((one for one in incidents if one.status not in _OVER), key=attrgetter("noticed_at"))
     return Review(
-        Overview(tuple(_figures(incidents, kept, promises, drills)), _months(incidents, runbook)),
+        Overview(
+            (*_figures(incidents, kept, promises, drills), *_false(beside, incidents)), _months(incidents, runbook)
+        ),
         Phases(metrics.summarise(incidents)),
         ResponseTimes(kept, metrics.RESPONSE_DEFINITION),
         Repeats(tuple(_repeats(incidents, runbook))),
@@ -202,6 +212,12 @@ def _kept(incidents: Sequence[Incident], runbook: Runbook, now: datetime) -> Ite
         if states:
             counts = (states[state] for state in metrics.ResponseState)
             yield KeptRow(severity.name, severity.response_time, *counts)
+
+
+def _false(beside: Beside, incidents: Sequence[Incident]) -> Iterator[Figure]:
+    if beside.false_alarms:
+        total = beside.false_alarms + len(incidents)
+        yield Figure("False alarms", f"{beside.false_alarms}", f"of {total} alarms; in no other number here")
 
 
 def _figures(

@@ -79,6 +79,7 @@ class Header(Shown):
     not_configured: tuple[str, ...] = ()
     told: tuple[tuple[str, str], ...] = ()
     drill: str = ""
+    false_alarm: bool = False
     looked_to: datetime | None = None
     earlier: str = ""
 
@@ -226,7 +227,7 @@ class Narrative(Shown):
 
     @property
     def empty(self) -> bool:
-        return not self.parts
+        return all(part.empty for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +294,10 @@ class ActionItems(Shown):
     items: tuple[ActionItem, ...]
     missing: Written
     made_at: datetime
+
+    @property
+    def empty(self) -> bool:
+        return not self.items and self.missing.empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from irkit import runbook
 from irkit.action_items import NO_DATE
 from irkit.model import ActionItem, Incident, Status
 from irkit.report.html import html
-from irkit.report.review import Review, review
+from irkit.report.review import Beside, Review, review
 
 NOW = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 BOOK = runbook.load()
@@ -67,8 +67,17 @@ def test_drills_are_told_apart_from_what_happened() -> None:
         return figure.note
 
     assert "drill" not in incidents_note(*SEVERAL)
-    assert incidents_note(*SEVERAL, drills_left_out=5).endswith("; 5 drills left out")
+    assert incidents_note(*SEVERAL, beside=Beside(drills=5)).endswith("; 5 drills left out")
     assert incidents_note(*SEVERAL, are_drills=True).endswith("; drills, all of them")
+
+
+def test_false_alarms_are_a_number_of_their_own() -> None:
+    beside = Beside(false_alarms=3)
+    figures = {one.name: one for one in review(SEVERAL, BOOK, {}, NOW, beside=beside).overview.figures}
+    told = figures["False alarms"]
+    assert (told.value, told.note) == ("3", "of 8 alarms; in no other number here")
+    assert figures["Incidents"].value == "5"
+    assert "False alarms" not in {one.name for one in made().overview.figures}
 
 
 def test_phases_are_those_of_incidents_that_are_over_with_n_beside() -> None:
