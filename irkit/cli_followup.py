@@ -155,6 +155,7 @@ def lint(context: click.Context, incident_id: int) -> None:
 def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None, text: str, actor: str | None) -> None:
     """Say which of the runbook's post-incident steps are done, and what does the others."""
     from irkit import followup, mail, terminal_followup, workspace
+    from irkit.notes import is_false_alarm
 
     settings = workspace.load_settings()
     runbook, store = workspace.load_runbook(settings), workspace.store(settings)
@@ -165,6 +166,10 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
             said, data = followup.record(runbook, number, outcome, text)
             store.append(incident_id, EventKind.NOTE, actor=actor or console.user(), text=said, data=data)
     incident = store.incident(incident_id)
+    if is_false_alarm(store.timeline(incident_id)):
+        again = f'irkit action-item add {incident_id} "…" --owner NAME'
+        console.say(f"{incident.label} was a false alarm: nothing follows but what keeps it from coming again: {again}")
+        return
     left, ideas = _lacks(incident_id), _proposals(incident_id)
     notes = {
         followup.Task.REPORT: f"{count(len(left), 'thing')} to mend" if left else "nothing to mend that can be checked",

@@ -11,12 +11,14 @@ import click
 from irkit import cli_escalate, cli_followup, console
 from irkit.channel_contract import Purpose
 from irkit.cli_options import at_option, by_option, moment, tell_of_yesterday
-from irkit.errors import InputError
+from irkit.errors import BundleError, InputError
 from irkit.message_text import one_line
-from irkit.model import EventKind, Incident, Status, parse_incident_id, utc_now
+from irkit.model import EventKind, Incident, Status, VerdictState, parse_incident_id, utc_now
+from irkit.phrase import listing
 from irkit.visible import visible
 
 if TYPE_CHECKING:
+    from irkit.settings import Settings
     from irkit.store import Store
 
 
@@ -213,16 +215,34 @@ def dismiss(incident_id: int, text: str, at: datetime | None, actor: str | None)
     It then wants no postmortem, and counts in no trend but that of false alarms. `irkit reopen` takes it back.
     """
     from irkit import workspace
-    from irkit.model import utc_now
     from irkit.notes import FALSE_ALARM
 
-    store, by, when = workspace.store(workspace.load_settings()), actor or console.user(), at or utc_now()
+    settings, by, when = workspace.load_settings(), actor or console.user(), at or utc_now()
+    store = workspace.store(settings)
+    _warn_of_what_was_found(store.incident(incident_id), settings)
     store.append(incident_id, EventKind.RESOLVED, at=when, actor=by, text=text, data={FALSE_ALARM: True})
     store.append(incident_id, EventKind.CLOSED, at=when, actor=by, text="a false alarm")
     incident = store.incident(incident_id)
     show_card(incident)
     cli_escalate.follow(incident, Purpose.RESOLVE)
     console.say(f'What would keep it from coming again: irkit action-item add {incident_id} "…" --owner NAME')
+
+
+def _warn_of_what_was_found(incident: Incident, settings: Settings) -> None:
+    """Say what the newest evidence shows to be wrong; it is the person who knows better."""
+    from irkit import workspace
+    from irkit.bundle import bundles_of, open_bundle
+
+    if not (folders := bundles_of(settings.home, incident.id)):
+        return
+    try:
+        shown = workspace.diagnosis(open_bundle(folders[-1]), settings=settings).present
+    except BundleError as error:
+        console.complain(f"{error}; what it shows is not known", error.hint)
+        return
+    if found := [f"“{one.title}”" for one in shown if one.verdict.state is VerdictState.FOUND]:
+        hint = f"where it was none after all: `irkit reopen {incident.id} WHY`"
+        console.complain(f"the evidence of {incident.label} shows {listing(found)}; dismissed all the same", hint)
 
 
 reopen = _milestone(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 from icalendar import Calendar
 
 from irkit import action_items, reviewing, runbook, workspace
@@ -197,9 +198,17 @@ def test_a_false_alarm_is_over_at_once_and_wants_no_postmortem(irkit: Run, tmp_p
     made = irkit("postmortem", "43", "--collect", "never")
     page = (tmp_path / "postmortem-43.html").read_text(encoding="utf-8")
     assert made.code == 0
-    assert "False alarm" in page
+    told = BeautifulSoup(page, "html.parser").find("dl", class_="told")
+    assert told is not None
+    assert told.get_text(" ", strip=True) == "False alarm the probe had yesterday's address"
+    assert "nothing follows but what keeps it from coming again" in irkit("follow-up", "43").out
     assert "To be written" not in page
     assert "parts written" not in page
     irkit("reopen", "43", "it was none")
+    irkit("drill", "api-unresponsive", "--id", "44")
+    irkit("reopen", "44", "to be dismissed")
+    said = irkit("dismiss", "44", "we thought so")
+    assert said.code == 0, "the person knows better"
+    assert "the evidence of INC-44 shows “Health check failing”" in said.err
     assert irkit("lint", "43").code != 0
     assert irkit("dismiss", "42", "no").code == 2, "it is resolved already"

@@ -70,10 +70,15 @@ def header(of: Material) -> Header:
 
 
 def _told(of: Material) -> Iterator[tuple[str, str]]:
-    """Yield what people wrote that a reader asks first: what users could not do, why it happened, what ended it."""
+    """Yield what people wrote that a reader asks first: what users could not do, why it happened, what ended it.
+
+    Of a false alarm that is why there was one.
+    """
     for name, slug in (("Impact", "impact"), ("Trigger", "trigger")):
         if answers := [one.text for one in of.written(slug).answers]:
             yield name, _joined(answers)
+    if of.false_alarm:
+        yield "False alarm", next(one.text for one in reversed(of.timeline) if one.kind is EventKind.RESOLVED)
     if helped := [event for event in of.timeline if event.kind is EventKind.MITIGATED and event.text.strip()]:
         yield "What helped", helped[-1].text
 
