@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # one look that failed amid others that passed: what is written in steps is at odds with itself for a moment
 _FEWEST_LOOKS = 2
+# no look of the recorder's takes that long
+_LONGEST_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,6 @@ def _history(check: str, looks: Sequence[Row]) -> CheckHistory:
         before = stretches[place - 1][1][-1]["at"] if place else None
         after = None if lasting else stretches[place + 1][1][0]["at"]
         # the damage was there when the look ended, which is what is known of its time
-        first = rows[0]["at"] + timedelta(seconds=number_of(rows[0], "duration_s") or 0.0)
+        first = rows[0]["at"] + timedelta(seconds=min(max(number_of(rows[0], "duration_s") or 0.0, 0.0), _LONGEST_S))
         run = FailedRun(check, before, first, rows[-1]["at"], after, text_of(rows[0], "message"))
     return CheckHistory(max(passed, default=None), run)
