@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _FEWEST_LOOKS = 2
 # no look of the recorder's takes that long
 _LONGEST_S = 60.0
+# what fails is checked a second time before it is believed
+_TIMES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,13 @@ def check_histories(history: pd.DataFrame | None) -> Mapping[str, CheckHistory]:
     """
     known = [row for row in in_order(rows_of(history)) if row.get("ok") in (True, False)]
     names = dict.fromkeys(text_of(row, "check") for row in known)
-    return {name: _history(name, [row for row in known if row["check"] == name]) for name in names}
+    took_s: dict[datetime, float] = defaultdict(float)
+    for row in known:
+        took_s[row["at"]] += min(max(number_of(row, "duration_s") or 0.0, 0.0), _LONGEST_S)
+    return {name: _history(name, [row for row in known if row["check"] == name], took_s) for name in names}
 
 
-def _history(check: str, looks: Sequence[Row]) -> CheckHistory:
+def _history(check: str, looks: Sequence[Row], took_s: Mapping[datetime, float]) -> CheckHistory:
     stretches = [(bool(ok), list(rows)) for ok, rows in groupby(looks, key=lambda row: row["ok"])]
     passed = [row["at"] for row in looks if row["ok"]]
     run = None
@@ -63,6 +69,6 @@ def _history(check: str, looks: Sequence[Row]) -> CheckHistory:
         before = stretches[place - 1][1][-1]["at"] if place else None
         after = None if lasting else stretches[place + 1][1][0]["at"]
         # the damage was there when the look ended, which is what is known of its time
-        first = rows[0]["at"] + timedelta(seconds=min(max(number_of(rows[0], "duration_s") or 0.0, 0.0), _LONGEST_S))
+        first = rows[0]["at"] + timedelta(seconds=min(_TIMES * took_s[rows[0]["at"]], _LONGEST_S))
         run = FailedRun(check, before, first, rows[-1]["at"], after, text_of(rows[0], "message"))
     return CheckHistory(max(passed, default=None), run)

@@ -20,7 +20,7 @@ from irkit.wal_watch import WalWatch
 
 # twice what both checks may take: damage is looked at again before it is believed
 DEADLINE_S = 2.0
-_BUDGET_S = 0.25
+_BUDGET_S = 0.4
 # before 3.43 SQLite checks all trees in one step that nothing interrupts: this much takes about as long
 MAX_INTEGRITY_BYTES = 64 * 1024 * 1024
 # for some hundred new frames, which a log seldom gets between two looks
@@ -29,8 +29,6 @@ _LOG_BUDGET_S = 0.05
 _TRY_AGAIN_S = 3600.0
 # a file that is being replaced is empty for a moment
 _MOMENT_S = 0.05
-
-
 _FULL = "integrity_check"
 
 
@@ -94,9 +92,8 @@ class DatabaseSampler:
             time.sleep(_MOMENT_S)
             file = find(self._target.path)
         if file.fault:
-            unknown = _Verdict(None, "the file cannot be opened")
-            return {name: _Verdict(ok=False, message=file.fault) if place == 0 else unknown
-                    for place, name in enumerate(_CHECKS)}  # fmt: skip
+            unknown = dict.fromkeys(_CHECKS, _Verdict(None, "the file cannot be opened"))
+            return unknown | {_FULL: _Verdict(ok=False, message=file.fault)}
         now_s = time.monotonic()
         resting = {name: verdict for name, (verdict, until_s) in self._given_up.items() if now_s < until_s}
         due = [name for name in _CHECKS if name not in resting]
@@ -129,7 +126,8 @@ def _checked(path: str, names: Sequence[str]) -> Mapping[str, _Verdict]:
     with open_readonly(path, lightly=True) as opened:
         found = {name: _run(name, opened) for name in names}
         if opened.disturbed():
-            return dict.fromkeys(names, _Verdict(None, "it was written to while it was checked"))
+            torn = _Verdict(None, "it was written to while it was checked")
+            return {name: one if one.unfinished else torn for name, one in found.items()}
         return found
 
 

@@ -46,6 +46,8 @@ _BAD = frozenset({"warning", "error", "critical"})
 _LEAST_FACTOR = 1.5
 _OF_ENDS = ["at", "name", "memory_usage_bytes", "oom_kill_count", "oom_killed", "restart_count", "exit_code"]
 _FAR, _LEAST_SLOW_S = 4.0, 0.2
+# a large database is looked at every ten minutes
+_WIDEST_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,10 +349,13 @@ def _of_redis(history: pd.DataFrame) -> Iterator[Signal]:
 
 
 def _of_checks(history: pd.DataFrame) -> Iterator[Fact]:
-    """Yield for each check of the database that fails to the last look since when: after it had passed."""
+    """Yield for each check of the database that fails to the last look since when: after it had passed.
+
+    Of looks with a long hole between them nothing is said: all that changed meanwhile would seem to agree.
+    """
     for check, seen in check_histories(history).items():
         run = seen.run
-        if run and run.passed and not run.passes:
+        if run and run.passed and not run.passes and (run.failed - run.passed).total_seconds() <= _WIDEST_S:
             yield Fact(f"{check} of the database", run.passed.timestamp(), run.failed.timestamp())
 
 
