@@ -185,6 +185,30 @@ def test_damage_of_the_log_is_seen_in_frames_new_and_old(tmp_path: Path) -> None
         assert watch.look(1.0) == ""
 
 
+def test_without_a_log_heavy_writing_is_neither_held_up_nor_called_damage(tmp_path: Path) -> None:
+    path = files.create(tmp_path / "x.db")
+    with files.connected(path) as service:
+        service.execute("PRAGMA busy_timeout = 0")  # who waits for nobody fails at once where anybody holds a lock
+        done, written = threading.Event(), []
+
+        def write() -> None:
+            while not done.wait(0.005):
+                files.commit(service, len(written))
+                written.append(utc_now())
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            watching = sampler(path)
+            seen = [told(watching.look()) for _ in range(150)]
+        finally:
+            done.set()
+            writer.join()
+        assert service.execute("SELECT count(*) FROM conversations WHERE title LIKE 'logged %'") == [[len(written)]]
+    assert False not in {ok for one in seen for ok, _ in one.values()}
+    assert True in {ok for one in seen for ok, _ in one.values()}
+
+
 def test_a_log_that_begins_anew_is_another_one(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     with files.service(path) as service:

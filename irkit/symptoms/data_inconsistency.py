@@ -26,7 +26,10 @@ _ADVICE = "Stop what writes to it, keep the damaged file, and check the backup b
 
 @symptom("data-inconsistency", incident="database-corruption")
 def detect(
-    database_integrity: pd.DataFrame, cut: Mapping[str, str], database_history: pd.DataFrame | None = None
+    cut: Mapping[str, str],
+    missing: Mapping[str, str],
+    database_integrity: pd.DataFrame | None = None,
+    database_history: pd.DataFrame | None = None,
 ) -> Verdict:
     """Found when a check failed; clear only after a full integrity check, since quick_check skips the indexes.
 
@@ -47,6 +50,8 @@ def detect(
     lasting = [run for run in recorded if run.passes is None and run.check not in passed]
     if lasting:
         return _recorded(lasting, passed, numbers)
+    if database_integrity is None:
+        return _not_looked_at(missing.get("database_integrity", ""), histories, numbers)
     if _FULL not in passed:
         sentence = (
             f"The full integrity check did not finish ({listing(passed)} passed), and less does not rule damage out."
@@ -102,6 +107,14 @@ def _recorded(runs: list[FailedRun], passed: list[str], numbers: dict[str, objec
         f"{now}."
     )
     return _found(sentence, runs, 0.9, numbers)
+
+
+def _not_looked_at(why: str, histories: Mapping[str, CheckHistory], numbers: dict[str, object]) -> Verdict:
+    """Say that nobody looked when evidence was collected: that a check passed before rules no damage out."""
+    last = max((one.last_passed for one in histories.values() if one.last_passed), default=None)
+    before = f" The flight recorder's last look that passed was at {clock(last)}." if last else ""
+    sentence = f"Not looked at: {why}.{before}"
+    return Verdict(VerdictState.UNKNOWN, sentence, "Run integrity_check on a copy of the file.", numbers=numbers)
 
 
 def _over(runs: list[FailedRun], passed: list[str], numbers: dict[str, object]) -> Verdict:

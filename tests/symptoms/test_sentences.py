@@ -318,6 +318,16 @@ def test_a_check_that_could_not_be_made_is_not_one_that_passed() -> None:
     assert unknown.state is VerdictState.UNKNOWN
 
 
+def test_where_nobody_could_look_the_recorder_tells_of_damage_and_never_of_its_absence() -> None:
+    looks = [seen_check(20, FULL, ok=True), seen_check(30, FULL, ok=False, message="gone")]
+    found = told("data-inconsistency", {"database_history": looks})
+    assert (found.state, found.onset) == (VerdictState.FOUND, moment(30))
+    assert found.sentence.endswith("; of the checks made since, none was finished.")
+    whole = told("data-inconsistency", {"database_history": looks[:1]})
+    assert whole.state is VerdictState.UNKNOWN
+    assert whole.sentence.endswith("The flight recorder's last look that passed was at 03:00:20 UTC.")
+
+
 def test_a_recording_with_holes_keeps_no_whole_database_from_being_clear() -> None:
     """The recorder tells when; whether the file is damaged now, the check of the whole file tells."""
 
