@@ -180,7 +180,7 @@ def _dry_run(only: tuple[str, ...]) -> None:
 @click.option("--unit", "show", flag_value="unit", help="Print a systemd unit that keeps it running.")
 @click.option("--compose", "show", flag_value="compose", help="Print a service for the compose file.")
 def record(show: str | None) -> None:
-    """Keep what an incident's "before" is made of: health, containers, Redis, processes, every few seconds."""
+    """Keep what an incident's "before" is made of: health, containers, Redis, processes, the database."""
     from irkit import recorder, recorder_service, workspace
 
     settings = workspace.load_settings()

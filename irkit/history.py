@@ -59,12 +59,23 @@ PROCESSES: Mapping[str, ColumnType] = {
     "threads": "int",
     "open_files": "int",
 }
+# a row for each check at each look; `ok` is missing where the check could not be made, and `message` says why
+DATABASE: Mapping[str, ColumnType] = {
+    "at": "time",
+    "check": "string",
+    "ok": "bool",
+    "message": "string",
+    "duration_s": "float",
+    "size_bytes": "int",
+    "wal_size_bytes": "int",
+}
 # by source: the kind of evidence and its columns
 HISTORIES: Mapping[str, tuple[str, Mapping[str, ColumnType]]] = {
     "health": ("health_history", HEALTH),
     "containers": ("container_history", CONTAINERS),
     "redis": ("redis_history", REDIS),
     "processes": ("process_history", PROCESSES),
+    "database": ("database_history", DATABASE),
 }
 # under this name the recorder writes of itself
 RECORDER = "recorder"

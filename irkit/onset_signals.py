@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from irkit import patterns
 from irkit.changepoint import LEAST_RISE_BYTES, LEAST_SAMPLES, MEMORY_NOISE_BYTES
+from irkit.check_history import check_histories
 from irkit.event_onset import LEAST_EVENTS
 from irkit.pattern_changes import LEAST_BASELINE_S
 from irkit.phrase import quoted
@@ -33,6 +34,7 @@ KINDS = (
     "container_stats",
     "process_history",
     "redis_history",
+    "database_history",
 )
 _BINS = 240
 _LEAST_BIN_S = 1.0
@@ -45,6 +47,8 @@ _BAD = frozenset({"warning", "error", "critical"})
 _LEAST_FACTOR = 1.5
 _OF_ENDS = ["at", "name", "memory_usage_bytes", "oom_kill_count", "oom_killed", "restart_count", "exit_code"]
 _FAR, _LEAST_SLOW_S = 4.0, 0.2
+# a large database is looked at every ten minutes
+_WIDEST_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,7 @@ def signals(
         (("container_history",), _of_ends),
         (("process_history",), _of_processes),
         (("redis_history",), _of_redis),
+        (("database_history",), _of_checks),
     ):
         table = next((found for kind in kinds if (found := tables.get(kind)) is not None and len(found)), None)
         if table is not None:
@@ -343,6 +348,17 @@ def _of_redis(history: pd.DataFrame) -> Iterator[Signal]:
     yield _sampled("answer time of Redis", timed["at"], np.log(np.where(took > 0, took, np.nan)), least=1.0)
     blocked = timed["blocked_clients"].to_numpy(dtype="float64", na_value=np.nan)
     yield _sampled("blocked clients of Redis", timed["at"], blocked)
+
+
+def _of_checks(history: pd.DataFrame) -> Iterator[Fact]:
+    """Yield for each check of the database that fails to the last look since when: after it had passed.
+
+    Of looks with a long hole between them nothing is said: all that changed meanwhile would seem to agree.
+    """
+    for check, seen in check_histories(history).items():
+        run = seen.run
+        if run and run.passed and not run.passes and (run.failed - run.passed).total_seconds() <= _WIDEST_S:
+            yield Fact(f"{check} of the database", run.passed.timestamp(), run.failed.timestamp())
 
 
 def _sampled(name: str, at: pd.Series[Any], values: Values, *, trouble: bool = True, least: float = 0.0) -> Signal:

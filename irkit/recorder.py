@@ -24,6 +24,7 @@ from irkit import redaction_rules, samples
 from irkit import runbook as runbooks
 from irkit.collect_contract import Refused, Unreachable
 from irkit.container_samples import ENGINE_DEADLINE_S, ContainerSampler
+from irkit.database_samples import DEADLINE_S, DatabaseSampler
 from irkit.errors import InputError, StoreError
 from irkit.history import RECORDER, Missed, Sample, encode
 from irkit.model import utc_now
@@ -40,6 +41,26 @@ _SHORTEST_INTERVAL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a source is looked at that costs by its size: not before `least_s`, nor `times` its last look's time.
+
+    So one that takes long takes no more of a core than one that is quick. `most_s` ends the wait after one that hung.
+    """
+
+    least_s: float
+    times: float
+    most_s: float
+
+    def wait_s(self, took_s: float) -> float:
+        """Return how long after a look began the next may."""
+        return max(self.least_s, min(self.times * took_s, self.most_s))
+
+
+# 0.2 % of a core at most
+DATABASE_PACE = Pace(least_s=10.0, times=500.0, most_s=600.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """What is looked at: `look` ends itself within `deadline_s`; one not `configured` may well not exist."""
 
@@ -48,11 +69,12 @@ class Source:
     look: Callable[[], Sample]
     deadline_s: float
     configured: bool
+    pace: Pace | None = None
 
 
 def sources(settings: Settings, clock: Callable[[], datetime] = utc_now) -> tuple[Source, ...]:
     """Return what the settings name, but for what they name in a way that cannot be used; nothing is touched yet."""
-    docker, http, redis = settings.docker, settings.http, settings.redis
+    docker, http, redis, sqlite = settings.docker, settings.http, settings.redis, settings.sqlite
     containers = ContainerSampler(docker, clock)
     found = (
         []
@@ -68,6 +90,9 @@ def sources(settings: Settings, clock: Callable[[], datetime] = utc_now) -> tupl
     if str(redis) and not settings.problem_of("redis"):
         ask = partial(samples.redis, redis, clock)
         found.append(Source("redis", str(redis), ask, redis.timeout_s, redis.configured))
+    if str(sqlite) and not settings.problem_of("sqlite"):
+        checks = DatabaseSampler(sqlite, clock).look
+        found.append(Source("database", str(sqlite), checks, DEADLINE_S, sqlite.configured, DATABASE_PACE))
     return tuple(found)
 
 
@@ -132,7 +157,9 @@ class _Lane:
         self.began_s: float | None = None
         self.due_s = 0.0
         self.late_s = 0.0
+        self.took_s = 0.0
         self.trouble = ""
+        self.unseen: tuple[str, ...] = ()
         self._results = results
         self._asked: SimpleQueue[None] = SimpleQueue()
         # a daemon, since a look that hangs for good must not keep the recorder from ending
@@ -143,10 +170,19 @@ class _Lane:
         self.late_s = now_s + self.source.deadline_s + _GRACE_S
         self._asked.put(None)
 
+    def rest(self, interval_s: float) -> None:
+        """Let the next look wait for as long as the pace wants, once one has ended."""
+        if self.source.pace and self.began_s is not None:
+            self.due_s = self.began_s + max(interval_s, self.source.pace.wait_s(self.took_s))
+        self.began_s = None
+
     def _work(self) -> None:
         while True:
             self._asked.get()
-            self._results.put((self, self._looked()))
+            begun_s = time.monotonic()
+            found = self._looked()
+            self.took_s = time.monotonic() - begun_s
+            self._results.put((self, found))
 
     def _looked(self) -> Sample | Missed:
         try:
@@ -206,7 +242,7 @@ class Recording:
             if item is None:
                 break
             lane, found = item
-            lane.began_s = None
+            lane.rest(self._interval_s)
             self._keep(lane, found)
         self._note("stopped")
         self._sync()
@@ -227,6 +263,11 @@ class Recording:
             told = f"is missed: {self._redactor.text(trouble)[0]}" if trouble else "is seen again"
             self._complain(f"{format_time(self._clock())} {source} {told}")
         lane.trouble = trouble
+        if isinstance(found, Sample) and lane.source.pace:
+            for gap in found.gaps:
+                if gap not in lane.unseen:
+                    self._complain(f"{format_time(self._clock())} {source}: {self._redactor.text(gap)[0]}")
+            lane.unseen = found.gaps
         if self._watch and isinstance(found, Sample) and source == "health":
             for row in found.rows:
                 at = row["at"]

@@ -183,6 +183,28 @@ def foreign_key_findings(connection: sqlite3.Connection) -> Iterator[Finding | s
         yield Finding(name, ok=True, message="ok")
 
 
+@contextmanager
+def stopped_after(connection: sqlite3.Connection, budget_s: float) -> Iterator[threading.Event]:
+    """Interrupt what the connection does in the block when its time is up; the event tells that it was.
+
+    A timer, since older SQLite checks a whole tree in one step that no progress handler sees into. An interrupted check
+    may still end in "ok", about the part it saw.
+    """
+    stopped = threading.Event()
+
+    def stop() -> None:
+        stopped.set()
+        connection.interrupt()
+
+    timer = threading.Timer(budget_s, stop)
+    timer.start()
+    try:
+        yield stopped
+    finally:
+        timer.cancel()
+        timer.join()
+
+
 def owners_of(connection: sqlite3.Connection) -> dict[str, str]:
     """Return the table of each index by its name, and of each tree by its root page, as far as they can be read."""
     found: dict[str, str] = {}

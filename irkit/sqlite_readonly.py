@@ -25,6 +25,7 @@ MAX_COPY_BYTES = 128 * 1024 * 1024
 COMPANIONS = ("-wal", "-shm", "-journal")
 FILES = ("", *COMPANIONS)
 _BUSY_S = 2.0
+_LIGHTLY_BUSY_S = 0.05
 _TRIES = 5
 # longer than a step of the clock that a file's time of change is taken from
 _TICK_S = 0.02
@@ -113,7 +114,7 @@ class Changing(Refused):
 
 
 @contextmanager
-def open_readonly(path: str, *, snapshot: bool = False) -> Iterator[Opened]:
+def open_readonly(path: str, *, snapshot: bool = False, lightly: bool = False) -> Iterator[Opened]:
     """Open a database so that not one byte of it or beside it changes, whatever state it was left in.
 
     A live WAL database is read through the wal-index of its service, mapped read-only. Without a WAL there is nothing
@@ -122,6 +123,9 @@ def open_readonly(path: str, *, snapshot: bool = False) -> Iterator[Opened]:
     locks is copied to memory first, as it was at one moment, where that is not too large: whose writers come and go
     leaves no log to share, and changes the file while it is read.
 
+    `lightly` is for who looks again and again: it takes no lock that makes a writer wait or fail, waits for none, and
+    copies nothing. A database without a WAL is then read as it lies, and `disturbed` tells whether that held.
+
     Raises:
         Unreachable: there is no such file.
         Changing: it was written to each time it was copied.
@@ -129,7 +133,7 @@ def open_readonly(path: str, *, snapshot: bool = False) -> Iterator[Opened]:
     """
     file = find(path)
     signature = _signature(file.path)
-    connection, how = _open(file, snapshot=snapshot)
+    connection, how = _open_lightly(file) if lightly else _open(file, snapshot=snapshot)
     try:
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         for setting in ("query_only = ON", "trusted_schema = OFF", "temp_store = MEMORY", "mmap_size = 0"):
@@ -161,13 +165,40 @@ def _open(file: SqliteFile, *, snapshot: bool) -> tuple[sqlite3.Connection, str]
     return _copy(file), "memory copy"
 
 
+def _open_lightly(file: SqliteFile) -> tuple[sqlite3.Connection, str]:
+    if file.header is None or not file.header.wal:
+        if _in_transaction(file.path):
+            raise Refused(f"{file.path} is in the middle of a transaction", hint="look again when it is over")
+        return _connect(file, "immutable=1", _LIGHTLY_BUSY_S), "immutable"
+    if not file.wal_size_bytes and not (file.wal_size_bytes == 0 and file.has_shm):
+        return _connect(file, "immutable=1", _LIGHTLY_BUSY_S), "immutable"
+    if file.has_shm:
+        try:
+            return _connect(file, "mode=ro&readonly_shm=1", _LIGHTLY_BUSY_S), "read-only"
+        except _IndexUnusable:
+            pass
+    reason = f"{file.path} has a -wal without a -shm that can be used: it can only be read from a copy in memory"
+    raise Refused(reason, hint="`irkit collect` makes one; the next start of the service folds the log in")
+
+
+def _in_transaction(path: Path) -> bool:
+    """Say whether a rollback journal counts; of one that is kept for the next transaction the head is zeroed."""
+    try:
+        with path.with_name(f"{path.name}-journal").open("rb") as stream:
+            return any(stream.read(8))
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
 class _IndexUnusable(Exception):  # noqa: N818 (a turn of the way, not a fault)
     pass
 
 
-def _connect(file: SqliteFile, how: str) -> sqlite3.Connection:
+def _connect(file: SqliteFile, how: str, busy_s: float = _BUSY_S) -> sqlite3.Connection:
     uri = f"file:{quote(os.fsencode(file.path))}?{how}"
-    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None)
     try:
         connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.DatabaseError as error:
@@ -248,9 +279,9 @@ def _size(path: Path, suffix: str) -> int | None:
 
 
 def _signature(path: Path) -> tuple[object, ...]:
-    """Return what changes whenever somebody writes to the database or its WAL."""
+    """Return what changes whenever somebody writes to the database, its WAL or its rollback journal."""
     found: list[object] = []
-    for suffix in ("", "-wal"):
+    for suffix in ("", "-wal", "-journal"):
         try:
             status = path.with_name(path.name + suffix).stat()
         except OSError:

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_HEADER = struct.Struct(">8I")  # magic, version, page size, checkpoint number, salts, checksum of the first 24 bytes
-_FRAME = struct.Struct(">6I")  # page number, database pages after a commit or 0, salts, running checksum
-_MAGIC = {0x377F0682: "<u4", 0x377F0683: ">u4"}  # the last bit names the byte order that checksums are computed in
-_MASK = 0xFFFFFFFF
-_SALTS = slice(16, 24)
+HEADER = struct.Struct(">8I")  # magic, version, page size, checkpoint number, salts, checksum of the first 24 bytes
+FRAME = struct.Struct(">6I")  # page number, database pages after a commit or 0, salts, running checksum
+MAGIC = {0x377F0682: "<u4", 0x377F0683: ">u4"}  # the last bit names the byte order that checksums are computed in
+MASK = 0xFFFFFFFF
+SALTS = slice(16, 24)
 _INDEX_BYTES = 48
 _COUNT_BYTES = 4
 _TRIES = 3
@@ -71,10 +71,10 @@ class _Log:
     def frames(self) -> Iterator[_Frame]:
         """Yield the frames up to the first that SQLite would not believe."""
         running = self.seed
-        self.stream.seek(_HEADER.size)
-        while len(frame := self.stream.read(_FRAME.size + self.page_size_bytes)) == _FRAME.size + self.page_size_bytes:
-            page_number, size_pages, _, _, *expected = _FRAME.unpack_from(frame)
-            page = frame[_FRAME.size :]
+        self.stream.seek(HEADER.size)
+        while len(frame := self.stream.read(FRAME.size + self.page_size_bytes)) == FRAME.size + self.page_size_bytes:
+            page_number, size_pages, _, _, *expected = FRAME.unpack_from(frame)
+            page = frame[FRAME.size :]
             running = checksum(frame[:8] + page, running, self.order)
             if frame[8:16] != self.salts or list(running) != expected or not page_number:
                 return
@@ -87,14 +87,14 @@ class _Log:
         Frames of a transaction that was rolled back keep the salts too, but no commit is among them.
         """
         commits, followed, position = 0, False, number
-        step = _FRAME.size + self.page_size_bytes
+        step = FRAME.size + self.page_size_bytes
         while True:
-            self.stream.seek(_HEADER.size + position * step)
-            head = self.stream.read(_FRAME.size)
-            if len(head) < _FRAME.size:
+            self.stream.seek(HEADER.size + position * step)
+            head = self.stream.read(FRAME.size)
+            if len(head) < FRAME.size:
                 return commits, followed
             if head[8:16] == self.salts:
-                commits += bool(_FRAME.unpack(head)[1])
+                commits += bool(FRAME.unpack(head)[1])
                 followed = followed or position > number
             position += 1
 
@@ -111,7 +111,7 @@ def checksum(data: bytes, seed: Checksum = (0, 0), order: str = "<u4") -> Checks
     words = np.frombuffer(data, dtype=order).astype(np.uint32)
     sums = (int(np.dot(weight, words)) for weight in weights)
     first, second = (
-        (total + row[0] * seed[0] + row[1] * seed[1]) & _MASK for total, row in zip(sums, power, strict=True)
+        (total + row[0] * seed[0] + row[1] * seed[1]) & MASK for total, row in zip(sums, power, strict=True)
     )
     return first, second
 
@@ -127,9 +127,9 @@ def _weights(pairs: int) -> tuple[tuple[npt.NDArray[np.uint32], npt.NDArray[np.u
     first, second = np.empty(2 * pairs, np.uint32), np.empty(2 * pairs, np.uint32)
     a, b, c, d = 1, 0, 0, 1
     for pair in reversed(range(pairs)):
-        first[2 * pair : 2 * pair + 2] = (a + b) & _MASK, b
-        second[2 * pair : 2 * pair + 2] = (c + d) & _MASK, d
-        a, b, c, d = (a + b) & _MASK, (a + 2 * b) & _MASK, (c + d) & _MASK, (c + 2 * d) & _MASK
+        first[2 * pair : 2 * pair + 2] = (a + b) & MASK, b
+        second[2 * pair : 2 * pair + 2] = (c + d) & MASK, d
+        a, b, c, d = (a + b) & MASK, (a + 2 * b) & MASK, (c + d) & MASK, (c + 2 * d) & MASK
     return (first, second), ((a, b), (c, d))
 
 
@@ -163,7 +163,7 @@ def committed_pages(database: Path) -> tuple[dict[int, bytes], int]:
     pending: dict[int, bytes] = {}
     size_pages = 0
     try:
-        with _beside(database, "-wal").open("rb") as stream:
+        with beside(database, "-wal").open("rb") as stream:
             log = _open_log(stream)
             for frame in log.frames() if isinstance(log, _Log) else ():
                 pending[frame.page_number] = frame.page
@@ -178,9 +178,9 @@ def committed_pages(database: Path) -> tuple[dict[int, bytes], int]:
 
 def _read_once(database: Path, until: float) -> Wal | None:
     # before the log: frames the index counts now must be in a log that is read later
-    index = _read_index(database)
+    index = read_index(database)
     try:
-        stream = _beside(database, "-wal").open("rb")
+        stream = beside(database, "-wal").open("rb")
     except FileNotFoundError:
         return None
     with stream:
@@ -206,25 +206,25 @@ def _read_once(database: Path, until: float) -> Wal | None:
 
 def _open_log(stream: BinaryIO) -> _Log | str:
     """Return the log, or what is wrong with its header: nothing where it is too short to have one."""
-    head = stream.read(_HEADER.size)
-    if len(head) < _HEADER.size:
+    head = stream.read(HEADER.size)
+    if len(head) < HEADER.size:
         return ""
-    magic, _, page_size_bytes, _, _, _, *expected = _HEADER.unpack(head)
-    order = _MAGIC.get(magic, "<u4")
+    magic, _, page_size_bytes, _, _, _, *expected = HEADER.unpack(head)
+    order = MAGIC.get(magic, "<u4")
     seed = checksum(head[:24], order=order)
-    if magic not in _MAGIC or list(seed) != expected:
+    if magic not in MAGIC or list(seed) != expected:
         return "its header is damaged, so SQLite ignores all of it"
-    return _Log(stream, page_size_bytes, order, head[_SALTS], seed)
+    return _Log(stream, page_size_bytes, order, head[SALTS], seed)
 
 
-def _read_index(database: Path) -> tuple[int, bytes] | None:
+def read_index(database: Path) -> tuple[int, bytes] | None:
     """Return how many frames the wal-index counts and their salts, or None where the log is not needed for any.
 
     The index is the header of the `-shm` file, twice, then the count of frames already copied into the database:
     section 2.1 of SQLite's "WAL-mode File Format".
     """
     try:
-        with _beside(database, "-shm").open("rb") as stream:
+        with beside(database, "-shm").open("rb") as stream:
             head = stream.read(2 * _INDEX_BYTES + _COUNT_BYTES)
     except OSError:
         return None
@@ -235,5 +235,6 @@ def _read_index(database: Path) -> tuple[int, bytes] | None:
     return (counted, first[32:40]) if int.from_bytes(copied, sys.byteorder) < counted else None
 
 
-def _beside(database: Path, suffix: str) -> Path:
+def beside(database: Path, suffix: str) -> Path:
+    """Return the path of what lies beside a database under its name."""
     return database.with_name(database.name + suffix)

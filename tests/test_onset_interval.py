@@ -115,6 +115,25 @@ def test_a_history_is_asked_before_a_single_look() -> None:
     assert named == ["memory of api-1", "CPU of api-1"]
 
 
+def test_a_check_of_the_database_that_fails_to_the_end_is_a_fact_and_one_that_passes_again_is_none() -> None:
+    def seen(looks: str) -> list[Fact]:
+        rows = [{"at": at(10 * place), "check": "integrity_check", "ok": {"+": True, "-": False}.get(ok),
+                 "duration_s": 0.25} for place, ok in enumerate(looks)]  # fmt: skip
+        return [fact for fact in signals({"database_history": table(rows)}) if isinstance(fact, Fact)]
+
+    (fact,) = seen("+?--")
+    assert (fact.name, fact.sure) == ("integrity_check of the database", True)
+    assert (fact.earliest_s, fact.latest_s) == (at(0).timestamp(), at(20.5).timestamp())
+    assert seen("+--+") == seen("--") == seen("+?") == []
+    assert seen("+" + 100 * "?" + "-") == [], "the recorder was blind for too long"
+    (began,) = (began_of(fact) for fact in seen("+-"))
+    assert began is not None
+    assert agree([began]) is None, "by itself no signal makes an incident"
+    found = agree([began], [at(10.5)])
+    assert found is not None
+    assert (found.earliest, found.latest) == (at(0), at(10.5))
+
+
 def test_probes_that_fail_since_a_moment_are_a_signal() -> None:
     random = np.random.default_rng(3)
     health = table([

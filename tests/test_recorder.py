@@ -9,10 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,27 @@ import pytest
 
 from irkit.collect import collect
 from irkit.collect_contract import Refused
+from irkit.diagnose import diagnose
 from irkit.errors import InputError
 from irkit.history import Missed, Sample, decode
 from irkit.model import EventKind, Status, Window, utc_now
-from irkit.recorder import Recording, Source, check, sources
+from irkit.recorder import DATABASE_PACE, Pace, Recording, Source, check, sources
 from irkit.redact import Redactor
+from irkit.registry import load_plugins
 from irkit.ring import Record, Ring, read
-from irkit.settings import DockerTarget, HttpTarget, RecorderSettings, RedisTarget, Secret, Settings, load
+from irkit.runbook import load as load_runbook
+from irkit.settings import (
+    DockerTarget,
+    HttpTarget,
+    RecorderSettings,
+    RedisTarget,
+    Secret,
+    Settings,
+    SqliteTarget,
+    load,
+)
 from irkit.store import open_store
+from tests import sqlite_files as files
 from tests.collectors.faulty_engine import FaultyEngine
 from tests.collectors.lab import SLEEP, Lab
 from tests.http_servers import Behaviour, answer, drip, free_port, hang, serving
@@ -390,6 +405,79 @@ def test_a_breakdown_is_in_the_evidence_with_its_before(stack: Stack, tmp_path: 
     lost = gaps[gaps["source"] == "redis"]
     assert lost["missed"].sum() > 3
     assert lost["started_at"].iloc[0] > health["at"].iloc[0]
+
+
+def checks(ring: Path, name: str) -> list[bool | None]:
+    return [row["ok"] for rows in samples(ring, "database") for row in rows if row["check"] == name]
+
+
+def quickly(settings: Settings) -> tuple[Source, ...]:
+    """The sources, the database looked at as often as the others."""
+    return tuple(replace(one, pace=None) for one in sources(settings))
+
+
+def test_rows_that_are_deleted_in_silence_have_a_time(tmp_path: Path) -> None:
+    settings = Settings(
+        tmp_path, docker=nowhere(tmp_path), sqlite=SqliteTarget(str(tmp_path / "x.db"), configured=True)
+    )
+    ring = Path(settings.recording.path)
+    with files.service(tmp_path / "x.db") as service, recording(quickly(settings), ring):
+        wait_until(lambda: checks(ring, "foreign_key_check").count(True) > 1, "it is whole")
+        before = utc_now()
+        service.execute("DELETE FROM conversations WHERE id = 7")
+        after = utc_now()
+        wait_until(lambda: checks(ring, "foreign_key_check").count(False) > 1, "orphans are seen")
+        now = utc_now()
+        window = Window(now - timedelta(minutes=1), now)
+        bundle = collect(settings, 7, window, bundle_id="one", now=now, only=["recorder-history", "sqlite-integrity"])
+    assert set(checks(ring, "integrity_check")) == set(checks(ring, "wal")) == {True}
+    load_plugins("irkit.symptoms", "irkit.symptoms")
+    (found,) = (one for one in diagnose(bundle, load_runbook()).findings if one.symptom == "data-inconsistency")
+    assert found.verdict.onset is not None
+    earliest = found.verdict.numbers["onset_earliest"]
+    assert isinstance(earliest, datetime)
+    assert earliest <= after
+    assert before <= found.verdict.onset
+    assert found.verdict.onset - earliest < timedelta(seconds=2)
+    assert "foreign_key_check passed at" in found.verdict.sentence
+
+
+def test_a_database_on_a_disk_that_hangs_stops_nothing_else(tmp_path: Path) -> None:
+    """A pipe that nobody writes to: to open it takes for ever, as any look at a file of a dead server does."""
+    os.mkfifo(tmp_path / "x.db")
+    with serving(HEALTHY) as port:
+        http = HttpTarget(f"http://127.0.0.1:{port}/", configured=True)
+        settings = Settings(tmp_path, docker=nowhere(tmp_path), http=http)
+
+        def hangs() -> Sample:
+            (tmp_path / "x.db").read_bytes()
+            return Sample(())
+
+        stuck = Source("database", "x.db", hangs, 0.1, configured=True, pace=DATABASE_PACE)
+        ring = tmp_path / "ring"
+        with recording((*sources(settings), stuck), ring):
+            wait_until(lambda: len(misses(ring, "database")) > 1, "it is missed", 20)
+            wait_until(count(ring, "health", len(samples(ring, "health")) + 3), "probes go on")
+            (tmp_path / "x.db").write_bytes(b"")
+    assert all("the look has not ended" in reason for reason in misses(ring, "database"))
+
+
+def test_a_dear_look_is_made_the_more_seldom_the_longer_it_takes(tmp_path: Path) -> None:
+    assert DATABASE_PACE.wait_s(0.002) == 10
+    assert DATABASE_PACE.wait_s(0.1) == 50
+    assert DATABASE_PACE.wait_s(60) == 600
+    looks: list[float] = []
+
+    def look() -> Sample:
+        looks.append(time.monotonic())
+        time.sleep(0.05)
+        return Sample((), ("it is too large",))
+
+    slow = Source("database", "x.db", look, 1.0, configured=True, pace=Pace(0.2, 10, 5))
+    with recording((slow,), tmp_path / "ring", 0.05) as said:
+        wait_until(lambda: len(looks) > 2, "three looks")
+    assert min(later - earlier for earlier, later in pairwise(looks)) >= 0.5
+    assert [line.partition(" UTC ")[2] for line in said] == ["database: it is too large"]
 
 
 def nowhere(folder: Path) -> DockerTarget:

@@ -45,12 +45,12 @@ class _Tally:
 @collector(
     "recorder-history",
     target="recording",
-    provides=("health_history", "container_history", "redis_history", "process_history", "history_gaps"),
+    provides=(*(kind for kind, _ in HISTORIES.values()), "history_gaps"),
     cost=1,
     command="irkit record; ls {target}",
 )
 def collect(target: RecordingTarget, window: Window) -> Iterator[Piece]:
-    """Shows health, containers, Redis and processes from before the incident on, every few seconds.
+    """Shows health, containers, Redis, processes and checks of the database from before the incident on.
 
     Yields the rows of the samples as they were recorded, oldest first, and one row of `history_gaps` for each span in
     which a source was missed, or the recorder was not running; `source` is then `recorder`, and `missed` the number of

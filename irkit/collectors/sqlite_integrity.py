@@ -6,7 +6,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from threading import Event, Timer
 
 from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Refused, Table, collector
 from irkit.model import Window
@@ -17,6 +16,7 @@ from irkit.sqlite_check import (
     foreign_key_findings,
     owners_of,
     pragma_findings,
+    stopped_after,
     wal_findings,
 )
 from irkit.sqlite_parts import findings_of, parts_of
@@ -127,29 +127,17 @@ def _attempt(
     if budget_s < _WORTH_STARTING_S:
         findings.gaps.append(unfinished)
         return
-    stopped = Event()
-
-    def stop() -> None:
-        stopped.set()
-        opened.connection.interrupt()
-
-    # a timer, since older SQLite checks a whole tree in one step that no progress handler sees into
-    timer = Timer(budget_s, stop)
-    timer.start()
     earlier = len(findings.rows)
-    try:
-        run(check, opened, findings)
-    except FAILURES as error:
-        code, message = fault_of(error)
-        if code in DAMAGE:
-            findings.add(check, message, ok=False)
-        elif code != sqlite3.SQLITE_INTERRUPT:
-            findings.gaps.append(f"{check} could not be run: {message}")
-    finally:
-        timer.cancel()
-        timer.join()
+    with stopped_after(opened.connection, budget_s) as stopped:
+        try:
+            run(check, opened, findings)
+        except FAILURES as error:
+            code, message = fault_of(error)
+            if code in DAMAGE:
+                findings.add(check, message, ok=False)
+            elif code != sqlite3.SQLITE_INTERRUPT:
+                findings.gaps.append(f"{check} could not be run: {message}")
     if stopped.is_set():
-        # an interrupted check may still end in "ok", about the part it saw
         findings.rows[earlier:] = [row for row in findings.rows[earlier:] if not row["ok"]]
         findings.gaps.append(unfinished)
 

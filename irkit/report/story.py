@@ -9,7 +9,9 @@ from types import MappingProxyType
 
 from irkit import steps
 from irkit.action_items import items as action_items_of
+from irkit.check_history import check_histories
 from irkit.model import Event, EventKind, Finding, Incident, Status, Step
+from irkit.phrase import clock
 from irkit.report import facts
 from irkit.report.cells import plain_records, whole
 from irkit.report.excerpt import quoted, said_last
@@ -51,7 +53,7 @@ _RESOLVING = (EventKind.ACTION, EventKind.MITIGATED, EventKind.RESOLVED)
 
 def timeline(of: Material) -> Timeline:
     """Merge the people's timeline with what the evidence shows, from before the incident on."""
-    rows = [*_told(of), *_onset(of), *_containers(of), *_checks(of), *_traffic(of)]
+    rows = [*_told(of), *_onset(of), *_containers(of), *_checks(of), *_damage(of), *_traffic(of)]
     first = of.bundle.window.start
     if rows and of.bundle.manifest.evidence and first < min(row.at for row in rows):
         rows.append(
@@ -277,6 +279,17 @@ def _checks(of: Material) -> Iterator[TimelineRow]:
             text += "; what it said breaks off in a traceback" if failed and whole and not said else ""
             yield TimelineRow(at, "", service, text, of.view.ids("container_health"), said, full)
         last[service] = failed
+
+
+def _damage(of: Material) -> Iterator[TimelineRow]:
+    """Yield when the flight recorder first saw a check of the database fail, and when it passed again."""
+    cited = of.view.ids("database_history")
+    for check, seen in check_histories(of.view.table("database_history")).items():
+        if run := seen.run:
+            before = f"it passed at {clock(run.passed)}" if run.passed else "no look before is on record"
+            yield TimelineRow(run.failed, "", "database", f"First {check} that fails; {before}", cited, run.message)
+            if run.passes:
+                yield TimelineRow(run.passes, "", "database", f"{check} passes again", cited)
 
 
 def _for_how_long(service: str, at: datetime, of: Material) -> str:

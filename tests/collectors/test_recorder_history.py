@@ -79,6 +79,20 @@ def test_an_unbroken_hour_comes_back_as_it_was_and_nothing_is_doubted(recorded: 
     assert made.tables["redis_history"][5]["ratelimit_keys"] == 0
 
 
+def test_checks_of_the_database_come_back_with_what_was_not_known(recorded: Recorded) -> None:
+    for second, ok, message in ((0, True, None), (10, None, "it was written to"), (20, False, "row 7 is missing")):
+        row = {"check": "integrity_check", "ok": ok, "message": message, "duration_s": 0.01, "size_bytes": 4096}
+        recorded.sample(AT + timedelta(seconds=second), "database", row)
+    made = recorded.collected(Window(AT, AT + timedelta(seconds=30)))
+    rows = made.tables["database_history"]
+    assert [(row["ok"], row["message"]) for row in rows] == [
+        (True, None),
+        (None, "it was written to"),
+        (False, "row 7 is missing"),
+    ]
+    assert made.gaps == [], "what the database could not tell is no gap of the other histories"
+
+
 def test_what_was_missed_is_a_span_with_its_reason(recorded: Recorded) -> None:
     recorded.healthy(AT, AT + timedelta(minutes=20))
     for number in range(3):

@@ -45,6 +45,26 @@ def test_tables_are_damaged_or_not_and_the_log_beside_the_file_is_told(report: R
     assert "SQLite drops what stands after a wrong checksum" in shown
 
 
+def test_when_a_check_first_failed_and_passed_again_is_on_the_timeline(tmp_path: Path) -> None:
+    def told(*passed: bool) -> list[tuple[str, str, str]]:
+        looks = [
+            {"at": at(300 + 10 * place), "check": "integrity_check", "ok": ok, "message": HOSTILE, "duration_s": 0.01}
+            for place, ok in enumerate(passed)
+        ]
+        evidence = damaged() | {"database_history": looks}
+        rows = closer_report(tmp_path / str(len(looks)), "database-corruption", evidence).timeline
+        assert not isinstance(rows, Gap)
+        assert "<script>" not in html(rows)
+        return [(f"{row.at:%H:%M:%S}", row.text, row.quote) for row in rows.rows if row.who == "database"]
+
+    passes, fails = True, False
+    assert told(passes, fails) == [("03:05:10", "First integrity_check that fails; it passed at 03:05:00 UTC", HOSTILE)]
+    assert [text for _, text, _ in told(fails, fails, passes)] == [
+        "First integrity_check that fails; no look before is on record",
+        "integrity_check passes again",
+    ]
+
+
 def test_errors_of_damage_come_before_locks_and_date_it(tmp_path: Path) -> None:
     made = damaged()
     locked = [line(second, "ERROR sqlite3.OperationalError: database is locked") for second in range(200)]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from irkit.diagnose import run_detector
-from irkit.model import Outcome, Verdict, VerdictState
+from irkit.model import CollectorRun, Outcome, Verdict, VerdictState
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 from tests.symptoms.test_symptoms import LIMIT
 from tests.type_evidence import heap_findings
 
 DETECTORS = detectors()
+CLEAR = VerdictState.CLEAR
 URL = "http://localhost:8000/api/health"
 API = {"service": "jarvis-api", "name": "jarvis-api-1", "state": "running", "health": "healthy", "oom_killed": False}
 
@@ -28,6 +31,10 @@ def at(second: int) -> str:
 def request(second: int, status_code: int, path: str = "/api/chat", service: str = "jarvis-api") -> dict[str, object]:
     row = {"at": at(second), "service": service, "method": "GET", "path": path, "status_code": status_code}
     return row | {"duration_s": 0.1}
+
+
+def moment(second: int) -> datetime:
+    return datetime.fromisoformat(at(second))
 
 
 def check(second: int, exit_code: int) -> dict[str, object]:
@@ -239,6 +246,100 @@ def test_what_each_part_by_itself_showed_is_told_after_the_checks() -> None:
     assert found.sentence.startswith("SQLite's integrity_check (1 message) failed, the first message is ")
     assert found.sentence.endswith("not since when. By itself, on a copy: damaged: the index i of t.")
     assert (found.numbers["failed"], found.numbers["passed"]) == (["integrity_check"], [])
+
+
+def seen_check(second: int, check: str, *, ok: bool | None, message: str | None = None) -> dict[str, object]:
+    return {"at": at(second), "check": check, "ok": ok, "message": message, "duration_s": 0.0}
+
+
+FULL, KEYS = "integrity_check", "foreign_key_check"
+
+
+def present(*failing: str) -> list[dict[str, object]]:
+    return [{"check": name, "ok": name not in failing, "message": "wrong", "table": "t"} for name in (FULL, KEYS)]
+
+
+def test_since_when_a_check_fails_is_between_two_looks_of_the_recorder() -> None:
+    looks = [seen_check(second, KEYS, ok=second < 30) for second in range(0, 60, 10)]
+    looks += [seen_check(second, FULL, ok=True) for second in range(0, 60, 10)]
+    looks += [seen_check(25, KEYS, ok=None, message="it was written to while it was checked")]
+    found = told("data-inconsistency", {"database_integrity": present(KEYS), "database_history": looks})
+    assert "; foreign_key_check passed at 03:00:20 UTC and failed from 03:00:30 UTC on." in found.sentence
+    assert "not since when" not in found.sentence
+    assert (found.onset, found.numbers["onset_earliest"]) == (moment(30), moment(20))
+
+
+def test_of_two_checks_that_failed_at_the_same_look_both_are_named_and_the_first_to_fail_is_the_onset() -> None:
+    looks = [seen_check(second, name, ok=second < 30) for second in (20, 30, 40) for name in (FULL, KEYS)]
+    found = told("data-inconsistency", {"database_integrity": present(FULL, KEYS), "database_history": looks})
+    assert (
+        "; integrity_check and foreign_key_check passed at 03:00:20 UTC and failed from 03:00:30 UTC" in found.sentence
+    )
+    looks += [seen_check(50, KEYS, ok=True), seen_check(60, KEYS, ok=False)]
+    found = told("data-inconsistency", {"database_integrity": present(FULL, KEYS), "database_history": looks})
+    assert "; foreign_key_check passed at 03:00:50 UTC and failed from 03:01:00 UTC on" in found.sentence
+    assert found.onset == moment(30)
+
+
+def test_what_failed_at_the_first_look_has_no_onset() -> None:
+    looks = [seen_check(second, FULL, ok=False) for second in (20, 30)]
+    found = told("data-inconsistency", {"database_integrity": present(FULL), "database_history": looks})
+    assert "; integrity_check failed already at the flight recorder's first look, at 03:00:20 UTC." in found.sentence
+    assert found.onset is None
+    assert "onset_earliest" not in found.numbers
+
+
+def test_damage_after_the_last_look_is_bounded_on_one_side() -> None:
+    looks = [seen_check(second, FULL, ok=True) for second in (20, 30)]
+    found = told("data-inconsistency", {"database_integrity": present(FULL), "database_history": looks})
+    assert "; the flight recorder's last look, at 03:00:30 UTC, passed." in found.sentence
+    assert (found.onset, found.numbers["onset_earliest"]) == (None, moment(30))
+
+
+def test_a_check_that_passes_again_is_told_with_its_end() -> None:
+    looks = [seen_check(second, FULL, ok=second not in (30, 40), message="gone") for second in range(0, 70, 10)]
+    found = told("data-inconsistency", {"database_integrity": present(), "database_history": looks})
+    assert (found.state, found.onset, found.until) == (VerdictState.FOUND, moment(30), moment(50))
+    assert found.sentence == (
+        "By the flight recorder, integrity_check failed from 03:00:30 UTC to 03:00:40 UTC, first with “gone”, and "
+        "passes again since 03:00:50 UTC; SQLite's integrity_check and foreign_key_check pass now."
+    )
+    once = [row | {"ok": row["at"] != at(30)} for row in looks]
+    assert told("data-inconsistency", {"database_integrity": present(), "database_history": once}).state is CLEAR
+
+
+def test_a_check_that_could_not_be_made_is_not_one_that_passed() -> None:
+    quick = [{"check": "quick_check", "ok": True, "message": "ok"}]
+    looks = [seen_check(20, FULL, ok=True), seen_check(30, FULL, ok=None), seen_check(40, FULL, ok=False)]
+    found = told("data-inconsistency", {"database_integrity": quick, "database_history": looks})
+    assert (found.state, found.onset) == (VerdictState.FOUND, moment(40))
+    assert found.sentence.endswith("; of the checks made since, quick_check passed.")
+    unknown = told("data-inconsistency", {"database_integrity": quick, "database_history": looks[:2]})
+    assert unknown.state is VerdictState.UNKNOWN
+
+
+def test_where_nobody_could_look_the_recorder_tells_of_damage_and_never_of_its_absence() -> None:
+    looks = [seen_check(20, FULL, ok=True), seen_check(30, FULL, ok=False, message="gone")]
+    found = told("data-inconsistency", {"database_history": looks})
+    assert (found.state, found.onset) == (VerdictState.FOUND, moment(30))
+    assert found.sentence.endswith("; of the checks made since, none was finished.")
+    whole = told("data-inconsistency", {"database_history": looks[:1]})
+    assert whole.state is VerdictState.UNKNOWN
+    assert whole.sentence.endswith("The flight recorder's last look that passed was at 03:00:20 UTC.")
+
+
+def test_a_recording_with_holes_keeps_no_whole_database_from_being_clear() -> None:
+    """The recorder tells when; whether the file is damaged now, the check of the whole file tells."""
+
+    class Holes(InMemory):
+        def run_for(self, kind: str) -> CollectorRun | None:
+            run = super().run_for(kind)
+            partial = kind == "database_history" and run is not None
+            return replace(run, outcome=Outcome.PARTIAL) if run and partial else run
+
+    looks = [seen_check(20, FULL, ok=True)]
+    source = Holes({"database_integrity": present(), "database_history": looks})
+    assert run_detector(DETECTORS["data-inconsistency"], source).verdict.state is CLEAR
 
 
 def test_of_a_file_that_nobody_opened_nothing_is_said() -> None:
