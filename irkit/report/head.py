@@ -53,6 +53,7 @@ def header(of: Material) -> Header:
         response=response(of),
         likely=likely(of),
         coverage=of.runs,
+        looked_at=(sum(run.outcome in LOOKED_AT for run in of.runs), len(_counted(of.runs))),
         not_configured=tuple(run.collector for run in of.bundle.runs if run not in of.runs),
         lacks=lacks(of.runs),
         bundle_id=of.bundle.id,
@@ -94,6 +95,10 @@ def _joined(texts: Sequence[str]) -> str:
 def _was_never_there(run: CollectorRun) -> bool:
     """Say whether there was nothing to look at that would have been made by itself: no snapshot of a heap was taken."""
     return run.outcome is Outcome.ABSENT and run.provides == ("heap",)
+
+
+def _counted(runs: Sequence[CollectorRun]) -> list[CollectorRun]:
+    return [run for run in runs if not _was_never_there(run)]
 
 
 def lacks(runs: Sequence[CollectorRun]) -> tuple[Lack, ...]:
@@ -226,16 +231,17 @@ def summary(of: Material) -> Summary:
         )
     else:
         claims.append(Claim(guess.note))
-    missing = [run for run in of.runs if run.outcome not in LOOKED_AT and not _was_never_there(run)]
-    if missing and len(missing) == len(of.runs):
+    counted = _counted(of.runs)
+    missing = [run for run in counted if run.outcome not in LOOKED_AT]
+    if missing and len(missing) == len(counted):
         claims.append(Claim("None of the sources could be looked at."))
     elif missing:
         names = ", ".join(run.collector for run in missing)
-        claims.append(Claim(f"{len(missing)} of {len(of.runs)} sources could not be looked at ({names})."))
-    elif of.runs:
+        claims.append(Claim(f"{len(missing)} of {len(counted)} sources could not be looked at ({names})."))
+    elif counted:
         partly = sum(run.outcome is Outcome.PARTIAL for run in of.runs)
         told = f", {partly} only in part" if partly else ""
-        claims.append(Claim(f"All {len(of.runs)} sources were looked at{told}."))
+        claims.append(Claim(f"All {len(counted)} sources were looked at{told}."))
     else:
         claims.append(Claim("No evidence was collected."))
     return Summary(tuple(claims))

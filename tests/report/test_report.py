@@ -112,6 +112,8 @@ def test_a_source_that_is_not_configured_is_no_gap(tmp_path: Path) -> None:
     made = report_of(replace(whole, manifest=replace(whole.manifest, runs=(*whole.manifest.runs, untaken))))
     assert not isinstance(made.summary, Gap)
     assert "heap-snapshots" not in made.summary.claims[2].text, "nobody took one: there was nothing to look at"
+    assert made.summary.claims[2].text.startswith("3 of 7 sources could not")
+    assert "4 of 7 sources looked at" in html(made.header), "as many as the summary says"
 
 
 def test_the_summary_is_three_sentences(report: Report) -> None:
