@@ -49,11 +49,11 @@ class Response:
 class Header(Shown):
     """What broke, how bad, since when, the likely type, and which sources were and were not looked at.
 
-    Sources in `not_configured` are none of the service's: they are in neither `coverage` nor `lacks`. `looked_at` is how
-    many were, of how many: a heap of which nobody took a snapshot is none. `told` is what
-    people found, a name and their words: the impact, the trigger, what helped. `drill` names the recording that
-    this was filed from, "" for what happened. Looks went on to `looked_to`, after the end of the `window`; it begins
-    where the incident `earlier` was over, where there is one.
+    Sources in `not_configured` are none of the service's: they are in neither `coverage` nor `lacks`. `looked_at` is
+    how many were, of how many: a heap of which nobody took a snapshot is none. `told` is what people found, a name and
+    their words: the impact, the trigger, what helped. `drill` names the recording that this was filed from, "" for what
+    happened. Looks went on to `looked_to`, after the end of the `window`; it begins where the incident `earlier` was
+    over, where there is one.
     """
 
     label: str
