@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from irkit.act import StepLine
     from irkit.act_contract import ActError, Action, Ask, Plan
     from irkit.bundle import Bundle
+    from irkit.diagnose import Diagnosis
     from irkit.model import IncidentType
     from irkit.service_names import Meant
     from irkit.settings import Settings
@@ -151,19 +152,27 @@ def commands_for(kind: IncidentType, ask: Ask, meant: Meant | None = None, subje
 
 def _list(ask: Ask, *, everything: bool) -> None:
     from irkit import act as engine
-    from irkit import terminal_act
-    from irkit.service_names import meant_here, placeholder_hint
+    from irkit import terminal, terminal_act, workspace
+    from irkit.service_names import meant_here, placeholder_hint, unwell
+    from irkit.steps import stopped_by_us
 
     kind = ask.runbook.known_type(ask.incident.type)
-    begun, evidence = engine.unfinished(ask.timeline), _newest(ask)
+    begun, evidence, stop = engine.unfinished(ask.timeline), _newest(ask), stopped_by_us(ask.timeline)
+    found = workspace.diagnosis(evidence, settings=ask.settings) if evidence else None
     title: str = kind.title if kind else ask.incident.type
-    lines = engine.lines(kind, ask, _unwell(ask, evidence) if evidence else "") if kind else ()
+    subject = unwell(ask.incident.type, found.present, evidence) if found and evidence else ""
+    lines = engine.lines(kind, ask, subject) if kind else ()
     meant = meant_here(ask.runbook, ask.settings, evidence) if evidence else None
     if meant:
         lines = tuple(_of_here(line, meant) for line in lines)
     console.show(terminal_act.steps_view(ask.incident, title, lines, begun))
     if hint := placeholder_hint(meant, tuple(line.command for line in lines)):
         console.say(hint)
+    if stop:
+        console.show(terminal.all_stopped(ask.incident, stop))
+    elif found and (other := _another_type(found, ask)):
+        hint = f"irkit amend {ask.incident.id} type {other.slug}"
+        console.complain(f"the evidence says {other.title}, and it is filed as {title}", hint)
     if everything:
         console.show(terminal_act.actions_view(engine.known()))
     else:
@@ -181,11 +190,13 @@ def _newest(ask: Ask) -> Bundle | None:
         return None
 
 
-def _unwell(ask: Ask, evidence: Bundle) -> str:
-    from irkit import workspace
-    from irkit.service_names import unwell
+def _another_type(found: Diagnosis, ask: Ask) -> IncidentType | None:
+    """Return the one type that a triage settles on, where it is another than the incident is filed as."""
+    from irkit.triage import Conclusion, triage
 
-    return unwell(ask.incident.type, workspace.diagnosis(evidence, settings=ask.settings).present, evidence)
+    told = triage(found.findings, ask.runbook)
+    settled = told.named[0] if told.conclusion is Conclusion.ONE else ask.incident.type
+    return ask.runbook.known_type(settled) if settled != ask.incident.type else None
 
 
 def _of_here(line: StepLine, meant: Meant) -> StepLine:

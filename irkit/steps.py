@@ -17,6 +17,7 @@ SKIPPED = "skipped"
 BEGUN = "begun"
 # how a note is marked that tells of a repair which is no step of the runbook
 REPAIR = "repair"
+STOP_ALL, START_ALL = "stop-all", "start-all"
 OUTCOMES = (DONE, FAILED, BLOCKED, SKIPPED, "deviated")
 _CHANGED_NOTHING = frozenset({BLOCKED, SKIPPED})
 # how a step begins that looks and mends nothing, behind a condition such as "If persists, "
@@ -99,6 +100,16 @@ def acting_at(timeline: Iterable[Event], at: datetime) -> Event | None:
             if event.at <= at and (end is None or at <= end):
                 return event
     return None
+
+
+def stopped_by_us(timeline: Iterable[Event], until: datetime | None = None) -> Event | None:
+    """Return the record of irkit's last stop of all services that no start of them followed, by `until` if given."""
+    stop = None
+    for event in sorted(timeline, key=lambda one: one.id):
+        name = event.data.get("action") if event.kind is EventKind.ACTION else None
+        if name in {STOP_ALL, START_ALL} and event.data.get("outcome") == DONE and (until is None or event.at <= until):
+            stop = event if name == STOP_ALL else None
+    return stop
 
 
 def is_attempt(event: Event) -> bool:

@@ -16,6 +16,7 @@ from irkit.model import CollectorRun, Event, EventKind, Incident, IncidentType, 
 from irkit.notes import in_force
 from irkit.phrase import listing
 from irkit.runbook import Runbook, outcome_words, who_to_tell
+from irkit.steps import START_ALL
 from irkit.terminal_parts import LINE_CHARS as _LINE_CHARS
 from irkit.terminal_parts import plain as _plain
 from irkit.terminal_parts import table as _table
@@ -228,7 +229,8 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     `commands` names those that do a type's steps, by the steps' numbers; `idle` are the containers that do not run.
     """
     found = [item for item in diagnosis.ranking if item.supporting]
-    slug = found[0].incident_type if found else incident.type
+    # what is down for irkit's own stop says nothing of the type
+    slug = found[0].incident_type if found and not stands.stopped else incident.type
     kind = runbook.known_type(slug)
     lines: list[RenderableType] = []
     if kind and kind.resolution and incident.resolved_at is None:
@@ -237,11 +239,11 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
         lines += _in_vain(incident, stands)
     if stands.broken is False and (incident.mitigated_at or any(stands.tries.values())):
         lines.append(_holds(diagnosis))
-    onset = diagnosis.first_sign
+    onset = None if stands.stopped else diagnosis.first_sign
     if onset and incident.started_at is None and onset < incident.noticed_at:
         lines.append(Text(f"The evidence shows it since {format_time(onset)}; to record that:"))
         lines.append(_typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"))
-    lines.extend(_to_start(incident, idle))
+    lines.extend([all_stopped(incident, stands.stopped)] if stands.stopped else _to_start(incident, idle))
     lines.extend(_due(incident, stands, commands(stands.kind) if stands.kind else {}))
     return Group(*lines)
 
@@ -254,6 +256,15 @@ def _holds(diagnosis: Diagnosis) -> Text:
         return Text(f"{said}{visible(listing(goes_on))}.", "bold yellow")
     return Text(
         "It holds in this evidence: when it was collected the service answered, and no container was unwell.", "green"
+    )
+
+
+def all_stopped(incident: Incident, stop: Event) -> RenderableType:
+    """Say that irkit itself stopped all services, and what starts them again."""
+    when = f"All services are stopped since {stop.at:%H:%M:%S} UTC, by stop-all of {stop.actor}"
+    return Group(
+        _plain(visible(f"{when}: that they do not run is no failure. To start them again:"), "bold yellow"),
+        _typed(f"irkit act {incident.id} {START_ALL}"),
     )
 
 
@@ -308,7 +319,9 @@ def _due(incident: Incident, stands: Standing, commands: Mapping[int, str]) -> l
     if incident.acknowledged_at is None and incident.resolved_at is None:
         typed = f"irkit ack {one}"
     elif incident.mitigated_at is None and incident.resolved_at is None:
-        if not stands.broken:
+        if stands.stopped and not stands.pending:
+            said, typed = "start what was stopped:", f"irkit act {one} {START_ALL}"
+        elif not stands.broken and not stands.stopped:
             said, typed = "once users are well:", f'irkit mitigate {one} "what made it well again"'
         elif not stands.pending:
             said, typed = "no step is left, and the service is broken; get help:", f"irkit escalate {one} --again"

@@ -94,3 +94,13 @@ def test_an_investigation_runs_the_notebook_of_the_incidents_own_type(irkit: Run
     page = tmp_path / "api-unresponsive-42.html"
     assert said.out.splitlines() == [str(page.with_suffix(".ipynb")), str(page)]
     assert "The evidence points at: API Unresponsive" in page.read_text(encoding="utf-8")
+
+
+def test_the_steps_of_another_type_than_the_evidence_says_are_shown_with_that(irkit: Run) -> None:
+    irkit("drill", "api-unresponsive", "--id", "42")
+    assert "the evidence says" not in irkit("act", "42").err
+    irkit("reopen", "42", "filed wrongly")
+    irkit("amend", "42", "type", "memory-leak")
+    said = irkit("act", "42")
+    assert "the evidence says API Unresponsive, and it is filed as Memory Leak" in said.err
+    assert "irkit amend 42 type api-unresponsive" in said.err

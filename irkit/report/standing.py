@@ -16,13 +16,15 @@ class Standing:
     """What became of each step of `kind`, the type the incident is filed as, and what the evidence says of the repair.
 
     `broken` is how the service was when the evidence was collected, None where nothing tells; `relapse` a sentence on
-    a container that was started again and ended badly again, "" where none did.
+    a container that was started again and ended badly again, "" where none did. `stopped` is the record of irkit's own
+    stop of all services, which still held then: what is down for that tells nothing of the repair.
     """
 
     kind: IncidentType | None
     tries: dict[int, tuple[steps.Try, ...]]
     broken: bool | None
     relapse: str
+    stopped: Event | None = None
 
     def state(self, step: Step) -> str:
         """Return the last outcome recorded for a step, "" for none."""
@@ -52,6 +54,8 @@ class Standing:
 def standing(timeline: Sequence[Event], kind: IncidentType | None, view: facts.View) -> Standing:
     """Return where an incident stands by its timeline and by one bundle; `kind` is the type it is filed as."""
     tries = steps.tries(timeline, kind.resolution if kind else ())
+    if held := steps.stopped_by_us(timeline, view.window.end):
+        return Standing(kind, tries, None, "", held)
     return Standing(kind, tries, facts.broken(view), _told(view))
 
 

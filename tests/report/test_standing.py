@@ -160,3 +160,30 @@ def test_what_counts_is_the_order_of_what_was_done_not_of_what_was_entered(tmp_p
     )
     stands = standing([did(5, 1), late], KIND, seen(tmp_path))
     assert [one.outcome for one in stands.tries[1]] == ["failed", "done"]
+
+
+def test_what_irkit_itself_stopped_is_no_failed_repair(tmp_path: Path) -> None:
+    """Stopped for a restore, everything is down: what comes next is the start, and nobody is paged for it."""
+    view = seen(tmp_path, (0, "die", 143))
+
+    def action(minutes: float, name: str) -> Event:
+        at = view.window.end - timedelta(minutes=minutes)
+        data = {"action": name, "outcome": "done", "changes": True}
+        return Event(round(90 - minutes), 42, at, at, EventKind.ACTION, "ana", name, (), data)
+
+    taken = [did(5, step.number) for step in KIND.resolution]
+    held = standing([*taken, action(5, "stop-all")], KIND, view)
+    said = told(held)
+    assert (
+        "All services are stopped since 03:16:30 UTC, by stop-all of ana: that they do not run is no failure." in said
+    )
+    assert "Next: start what was stopped:\n  irkit act 42 start-all" in said
+    assert "still broken" not in said
+    assert "escalate" not in said
+    left = told(standing([taken[0], action(5, "stop-all")], KIND, view))
+    assert "Next: step 2 of the runbook" in left, "what is to be done meanwhile comes first"
+    again = told(standing([*taken, action(5, "stop-all"), action(4, "start-all")], KIND, view))
+    assert "All services are stopped" not in again
+    assert "still broken" in again
+    before = standing([*taken, action(-1, "stop-all")], KIND, view)
+    assert before.stopped is None, "this evidence was collected before"
