@@ -161,6 +161,16 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         raise CollectError(sentence, hint=hint)
 
 
+def _say_which(evidence: Bundle, incident: Incident, settings: Settings) -> None:
+    """Say by which evidence, where there is newer: what was collected after a repair shows how that went."""
+    from irkit.bundle import bundles_of
+
+    newer = [folder.name for folder in bundles_of(settings.home, incident.id) if folder.name > evidence.id]
+    if newer:
+        when = f"{evidence.manifest.created_at:%Y-%m-%d %H:%M:%S} UTC, the last before the repair"
+        console.say(f"By the evidence of {when}; what came later: irkit triage {incident.id} --bundle {newer[-1]}\n")
+
+
 def _say_reach(evidence: Bundle, incident: Incident, settings: Settings) -> None:
     from irkit import reach, workspace
 
@@ -231,6 +241,8 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
     if as_json:
         console.say(json.dumps(triage_json.to_json(chosen, evidence, found, told, ahead), indent=2))
     else:
+        if not bundle:
+            _say_which(evidence, chosen, settings)
         _say_reach(evidence, chosen, settings)
         known = workspace.timeline(chosen, settings=settings)
         head = [

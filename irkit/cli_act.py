@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -153,7 +154,7 @@ def commands_for(kind: IncidentType, ask: Ask, meant: Meant | None = None, subje
 def _list(ask: Ask, *, everything: bool) -> None:
     from irkit import act as engine
     from irkit import terminal, terminal_act, workspace
-    from irkit.service_names import meant_here, placeholder_hint, unwell
+    from irkit.service_names import meant_here, placeholder_hint, places_of, unwell
     from irkit.steps import stopped_by_us
 
     kind = ask.runbook.known_type(ask.incident.type)
@@ -163,8 +164,8 @@ def _list(ask: Ask, *, everything: bool) -> None:
     subject = unwell(ask.incident.type, found.present, evidence) if found and evidence else ""
     lines = engine.lines(kind, ask, subject) if kind else ()
     meant = meant_here(ask.runbook, ask.settings, evidence) if evidence else None
-    if meant:
-        lines = tuple(_of_here(line, meant) for line in lines)
+    places = places_of(ask.runbook, ask.settings, evidence) if evidence else {}
+    lines = tuple(_of_here(line, meant, places) for line in lines)
     console.show(terminal_act.steps_view(ask.incident, title, lines, begun))
     if hint := placeholder_hint(meant, tuple(line.command for line in lines)):
         console.say(hint)
@@ -199,10 +200,15 @@ def _another_type(found: Diagnosis, ask: Ask) -> IncidentType | None:
     return ask.runbook.known_type(settled) if settled != ask.incident.type else None
 
 
-def _of_here(line: StepLine, meant: Meant) -> StepLine:
+def _of_here(line: StepLine, meant: Meant | None, places: Mapping[str, str]) -> StepLine:
+    """Return a step with the service, addresses and paths of here in place of those that the runbook names."""
+    from irkit.service_names import of_here
+
     typed = line.step.command
-    step = replace(line.step, command=meant.in_command(typed)) if typed else line.step
-    return replace(line, step=step, command=meant.in_command(line.command))
+    if typed and meant:
+        typed = meant.in_command(typed)
+    step = replace(line.step, command=of_here(typed, places) if typed else typed)
+    return replace(line, step=step, command=meant.in_command(line.command) if meant else line.command)
 
 
 def _set_aside(error: BundleError) -> None:

@@ -104,3 +104,13 @@ def test_the_steps_of_another_type_than_the_evidence_says_are_shown_with_that(ir
     said = irkit("act", "42")
     assert "the evidence says API Unresponsive, and it is filed as Memory Leak" in said.err
     assert "irkit amend 42 type api-unresponsive" in said.err
+
+
+def test_a_triage_says_where_it_rests_on_other_evidence_than_was_collected_last(irkit: Run) -> None:
+    irkit("drill", "api-unresponsive", "--id", "42")
+    assert "By the evidence of" not in irkit("triage", "42").out
+    irkit("collect", "42")
+    said = irkit("triage", "42").out
+    assert said.startswith("By the evidence of 2026-")
+    newest = said.partition("--bundle ")[2].split()[0]
+    assert "By the evidence of" not in irkit("triage", "42", "--bundle", newest).out, "that is what was asked for"
