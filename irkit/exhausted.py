@@ -43,6 +43,8 @@ def exhausted(evidence: EvidenceSource) -> tuple[Exhausted, ...]:
 
 def _redis(evidence: EvidenceSource) -> Iterator[Exhausted]:
     info = evidence.load("redis_info") if evidence.has("redis_info") else {}
+    source = evidence.evidence_for("redis_info")
+    ask = f"redis-cli -u {source.subject}" if source and source.subject else "redis-cli"
     memory, clients, stats, errors = (_section(info, name) for name in ("memory", "clients", "stats", "errorstats"))
     used, most = number_of(memory, "used_memory"), number_of(memory, "maxmemory")
     policy, refused = text_of(memory, "maxmemory_policy"), integer_of(_section(errors, "errorstat_OOM"), "count") or 0
@@ -51,14 +53,14 @@ def _redis(evidence: EvidenceSource) -> Iterator[Exhausted]:
         told = f"Redis is full: it holds {size(used)} of {size(most)} ({limit})"
         told += f", and has refused {count(refused, 'command')} for that since it started" if refused else ""
         if refused or policy == _KEEPS_ALL:
-            advice = "See what fills it: redis-cli --bigkeys. FLUSHDB forgets the rate limits, too."
+            advice = f"See what fills it: {ask} --bigkeys. FLUSHDB forgets the rate limits, too."
             yield Exhausted(told, advice, "redis_info")
     open_now, allowed = integer_of(clients, "connected_clients"), integer_of(clients, "maxclients")
     turned_away = integer_of(stats, "rejected_connections") or 0
     if open_now and allowed and open_now >= allowed and turned_away:
         told = f"Redis takes no more clients: {grouped(open_now)} of {grouped(allowed)} are connected (maxclients)"
         told += f", and it has turned away {grouped(turned_away)} since it started"
-        yield Exhausted(told, "See who holds them: redis-cli CLIENT LIST.", "redis_info")
+        yield Exhausted(told, f"See who holds them: {ask} CLIENT LIST.", "redis_info")
 
 
 def _section(info: object, name: str) -> Row:

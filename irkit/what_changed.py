@@ -1,4 +1,4 @@
-"""What was changed shortly before it began: containers replaced, created or restarted on request, by what Docker tells.
+"""What was changed shortly before it began: containers replaced, created or restarted on request, limits of memory.
 
 Most outages follow a change, so it is the first question of who is called; but what came before is no proof of a cause,
 and nothing here says so.
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from irkit.phrase import clock, listing, were
-from irkit.records import Row, rows_of, text_of, time_of
+from irkit.phrase import clock, listing, size, were
+from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
 from irkit.service_checks import crashed
 from irkit.times import format_duration
 
@@ -25,6 +25,8 @@ _BEFORE = timedelta(hours=1)
 # Compose stops the old container, which may be the first sign, before it makes the new one
 _AS_IT_BEGAN = timedelta(seconds=30)
 _TOGETHER = timedelta(minutes=2)
+# a container's own word on when it was created, and that of its event
+_SAME = timedelta(seconds=2)
 _MOST = 3
 _CREATED = "created"
 _REPLACED = "replaced by a new container"
@@ -54,8 +56,10 @@ def changes_before(evidence: EvidenceSource, onset: datetime) -> tuple[Change, .
     """
     events = [row for row in _rows(evidence, "container_events") if time_of(row, "at")]
     containers = _rows(evidence, "containers")
-    found = [*_made(containers, events), *_restarted(events)]
-    near = [one for one in found if onset - _BEFORE <= one.at <= onset + _AS_IT_BEGAN]
+    found = [*_made(containers, events), *_restarted(events), *_limited(evidence)]
+    # what was before the window is another incident's, and its events are not here
+    begin = max(onset - _BEFORE, evidence.window.start)
+    near = [one for one in found if begin <= one.at <= onset + _AS_IT_BEGAN]
     grouped: dict[str, list[Change]] = defaultdict(list)
     for one in sorted(near, key=lambda one: one.at):
         alike = grouped[one.what]
@@ -72,16 +76,39 @@ def changes_before(evidence: EvidenceSource, onset: datetime) -> tuple[Change, .
 
 
 def _made(containers: list[Row], events: list[Row]) -> Iterator[Change]:
-    """Yield the containers that are there and when each was created; one of the service went before a replacement."""
-    for row in containers:
-        at, service = time_of(row, "created_at"), _whose(row)
-        if at is None:
-            continue
-        gone = [event for event in events if event.get("action") == "destroy" and _whose(event) == service]
+    """Yield when each container was created, those that are gone since, too; one of its service went: a replacement."""
+    made = [(at, row) for row in containers if (at := time_of(row, "created_at"))]
+    # what was rolled back since is known by its event alone, which has no image
+    for event in (row for row in events if row.get("action") == "create"):
+        if not any(_whose(row) == _whose(event) and abs(event["at"] - at) <= _SAME for at, row in made):
+            made.append((event["at"], event))
+    for at, row in made:
+        gone = [event for event in events if event.get("action") == "destroy" and _whose(event) == _whose(row)]
         replaced = any(abs(event["at"] - at) <= _TOGETHER for event in gone)
         image = f" of {name}" if (name := text_of(row, "image")) else ""
-        what = f"{_REPLACED}{image}" if replaced else f"{_CREATED}{image}"
-        yield Change(at, (service,), what, "containers")
+        what = f"{_REPLACED}{image}" if replaced else _CREATED
+        yield Change(at, (_whose(row),), what, "container_events" if "action" in row else "containers")
+
+
+def _limited(evidence: EvidenceSource) -> Iterator[Change]:
+    """Yield where the flight recorder saw a limit of memory change: of Redis' own, and of a container."""
+    for kind, column, limit in (
+        ("redis_history", "max_memory_bytes", "maxmemory"),
+        ("container_history", "memory_limit_bytes", "memory limit"),
+    ):
+        before: dict[tuple[str, object], Row] = {}
+        for row in in_order(_rows(evidence, kind)):
+            # of a container that does not run yet none is known; Redis says so where it has none
+            if row.get(column) is None and kind == "container_history":
+                continue
+            name = _whose(row) or "Redis"
+            # another run of it is a replacement, which is told as such
+            key = (name, row.get("started_at"))
+            known = before.get(key)
+            if known is not None and known.get(column) != row.get(column):
+                was, now = (size(value) if (value := number_of(one, column)) else "none" for one in (known, row))
+                yield Change(row["at"], (name,), f"given a {limit} of {now} (before: {was})", kind)
+            before[key] = row
 
 
 def _restarted(events: list[Row]) -> Iterator[Change]:

@@ -45,6 +45,15 @@ def test_a_redis_that_refuses_writes_is_full(tmp_path: Path) -> None:
     assert one.sentence.startswith("Redis is full: it holds 4.0 MiB of 4.0 MiB (maxmemory, noeviction)")
     assert one.sentence.endswith(", and has refused 1 command for that since it started")
     assert one.kind == "redis_info"
+    assert one.advice.startswith("See what fills it: redis-cli --bigkeys.")
+
+
+def test_the_command_goes_to_the_redis_that_was_asked(tmp_path: Path) -> None:
+    memory = {"used_memory": 64 * 2**20, "maxmemory": 64 * 2**20, "maxmemory_policy": "noeviction"}
+    bundle = example_bundle(tmp_path, documents={"redis_info": {"memory": memory}})
+    source = bundle.evidence_for("redis_info")
+    assert source is not None
+    assert f"redis-cli -u {source.subject} --bigkeys" in exhausted(bundle)[0].advice
 
 
 def test_a_cache_that_evicts_is_not_full(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_what_was_added_and_what_was_restarted_is_told_the_latest_first() -> Non
     said = told([OLD, container("worker", 600)], *STOPPED, event("start", 39))
     assert said == [
         "api was restarted on request at 03:04:20 UTC, 40 s before the first sign",
-        "worker was created of jarvis:2 at 02:55:00 UTC, 10 min before the first sign",
+        "worker was created at 02:55:00 UTC, 10 min before the first sign",
     ]
 
 
@@ -55,6 +55,25 @@ def test_what_was_done_at_once_is_one_change() -> None:
     gone = (event("destroy", 60, "api"), event("destroy", 58, "worker"))
     (said,) = told([OLD, container("api", 60), container("worker", 58)], *gone)
     assert said.startswith("api and worker were replaced by a new container of jarvis:2 at 03:04:02 UTC, 58 s before")
+
+
+def test_a_release_that_was_rolled_back_since_is_known_by_its_events() -> None:
+    events = (event("create", 39), event("destroy", 38), event("create", -300), event("destroy", -301))
+    (said,) = told([OLD, container("api", -300, "jarvis:1")], *events)
+    assert said == "api was replaced by a new container at 03:04:21 UTC, 39 s before the first sign"
+
+
+def test_a_limit_of_memory_that_was_changed_is_told_with_both() -> None:
+    redis = [{"at": ago(120), "max_memory_bytes": 200 * 2**20}, {"at": ago(60), "max_memory_bytes": 4 * 2**20}]
+    run: Row = {"service": "api", "name": "api-1", "started_at": ago(900)}
+    limits = ((120, 2**29), (90, None), (50, 2**28))
+    api = [run | {"at": ago(before), "memory_limit_bytes": limit} for before, limit in limits]
+    other = [run | {"at": ago(40), "memory_limit_bytes": 2**29, "started_at": ago(41)}]
+    evidence = InMemory({"redis_history": redis, "container_history": [*api, *other]})
+    assert [one.sentence(ONSET) for one in changes_before(evidence, ONSET)] == [
+        "api was given a memory limit of 256 MiB (before: 512 MiB) at 03:04:10 UTC, 50 s before the first sign",
+        "Redis was given a maxmemory of 4.0 MiB (before: 200 MiB) at 03:04:00 UTC, 1 min before the first sign",
+    ]
 
 
 def test_a_change_that_was_the_first_sign_is_told_as_it_began() -> None:
