@@ -53,7 +53,8 @@ class Done:
         head = f"{self.action.name} {self.plan.target}".strip()
         if self.verified is None:
             return f"{head}: failed. {_stop(self.applied.sentence)}"
-        state = "done and verified" if self.well else self.action.in_vain
+        seen = "done and verified" if self.verified.proves else "done; whether it helped is not seen"
+        state = seen if self.well else self.action.in_vain
         return f"{head}: {state}. {_stop(self.applied.sentence)} {_stop(self.verified.sentence)}"
 
 
@@ -151,7 +152,8 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
         done = Done(action, plan, applied, verified, (ask.now() - started).total_seconds())
         found = {**applied.data, **(verified.data if verified else {})}
         helped = verified is not None and (verified.well or not action.changes)
-        told: dict[str, object] = {"outcome": done.outcome, "verified": helped, "well": done.well}
+        proven = helped if verified is None or verified.proves or not verified.well else None
+        told: dict[str, object] = {"outcome": done.outcome, "verified": proven, "well": done.well}
         told |= {"duration_s": round(done.duration_s, 3), "found": found}
         told |= {"step": number} if number else {}
         store.append(where, EventKind.ACTION, actor=actor, text=done.sentence, data={**about, **told})

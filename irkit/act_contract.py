@@ -73,12 +73,14 @@ class Plan:
 class Result:
     """How applying or verifying ended: whether `well`, in one sentence, with JSON to be recorded.
 
-    Of an action that only looks `well` says that it found nothing wrong; where it could not look it raises.
+    Of an action that only looks `well` says that it found nothing wrong; where it could not look it raises. `proves` is
+    False where what was seen to be well was so before the change, and so is no proof that it helped.
     """
 
     well: bool
     sentence: str
     data: Mapping[str, object] = field(default_factory=lambda: _NONE)
+    proves: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,3 +208,14 @@ def test_what_was_refused_was_tried_and_its_step_says_so_with_the_reason(store: 
     assert act.refusal(action(), ask(store)) == {"refused": "turn"}
     # an action that is none of the runbook's steps is told on the timeline alone
     assert act.refusal(action(answers=""), asked) == {"refused": "turn"}
+
+
+def test_what_was_well_before_proves_nothing_and_counts_as_done(store: Store) -> None:
+    done, (_, ended) = performed(
+        action(verify=lambda *_: Result(well=True, sentence="it was well before, too", proves=False)), store
+    )
+    assert done.well
+    assert done.sentence.startswith("turn the-knob: done; whether it helped is not seen.")
+    assert (ended["outcome"], ended["verified"]) == ("done", None)
+    known = steps.tries(store.timeline(42), BOOK.incident_type("api-unresponsive").resolution)
+    assert [one.outcome for one in known[1]] == ["done"]

@@ -33,6 +33,7 @@ def plan(ask: Ask) -> Plan:
             "grace_s": {one.listed.id: one.grace_s for one in found},
             "before": before,
             "health": now.words,
+            "well_before": now.well,
         },
     )
 
@@ -63,7 +64,11 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
         # well is what its health says; that it leaks on shows only after a while
         watch = f"`irkit memory monitor --container {found[0].name} --for 10m --incident {ask.incident.id}`"
         said += f". A restart gives memory back and mends no leak: {watch} tells whether it grows again"
-    return Result(well, said, {"after": after})
+    # what was well before the change is no proof that it helped
+    proves = not (well and plan.data.get("well_before"))
+    if not proves:
+        said += f". It was well before, too, so look at what was wrong: `irkit collect {ask.incident.id}`"
+    return Result(well, said, {"after": after}, proves)
 
 
 def changes_of(found: Sequence[compose.Member], grace_s: int) -> tuple[str, ...]:

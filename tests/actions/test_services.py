@@ -62,7 +62,12 @@ def test_a_restart_that_helps_is_verified_by_health_and_does_the_runbooks_step(i
 
 @pytest.mark.usefixtures("stack")
 def test_a_restart_for_a_leak_is_said_to_mend_none(irkit: Run) -> None:
-    assert "mends no leak" not in irkit("act", "42", "restart", *DO, *QUICK).out
+    said = irkit("act", "42", "restart", *DO, *QUICK)
+    assert "mends no leak" not in said.out
+    assert "done; whether it helped is not seen" in said.out, "it was well before"
+    assert "It was well before, too, so look at what was wrong: `irkit collect 42`" in " ".join(said.out.split())
+    assert (acts()[-1].data["verified"], acts()[-1].data["step"]) == (None, 1)
+    assert "1. Restart the service  done" in irkit("act", "42").out
     irkit("amend", "42", "type", "memory-leak")
     said = irkit("act", "42", "restart", *DO, *QUICK)
     assert said.code == 0, said.err
