@@ -124,6 +124,8 @@ def _warn_of_unwritten(incident: Incident, store: Store) -> None:
     """Say beforehand what closing leaves undone; it is the person's to decide."""
     from irkit.report.material import PARTS, unwritten
 
+    if incident.status is not Status.RESOLVED:
+        return  # it is not closed, and that is said
     if left := unwritten(incident, tuple(store.timeline(incident.id))):
         lacking = f"{len(left)} of {len(PARTS)} parts of its postmortem"
         console.complain(f"closing {incident.label} with {lacking} not written: until they are, it stays a draft")

@@ -57,12 +57,14 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
     if result.data["mended_by"] == _REINDEX:
         statement = "; ".join(f"REINDEX {quoted_name(name)}" for name in indexes)
         by_hand = f"`{act} stop-all` and `{act} backup-database`, then `sqlite3 {path} '{statement}'`"
-        return Result(well=False, sentence=f"what can follow: {by_hand}")
+        return Result(well=False, sentence=f"What can follow: {by_hand}")
     if result.data["mended_by"] == _REMADE:
         follows = f"`{act} salvage-database`, which takes the rows and makes the indexes anew"
-        return Result(well=False, sentence=f"what can follow: `{act} backup-database`, then {follows}")
-    tables = f"of its tables {listing(damaged)} {'is' if len(damaged) == 1 else 'are'} damaged; " if damaged else ""
-    follows = f"what can follow: `{act} backup-database`, then {ways_back(ask, path)}"
+        return Result(well=False, sentence=f"What can follow: `{act} backup-database`, then {follows}")
+    # told already where each part was looked at by itself
+    named = damaged and listing(damaged) not in result.sentence
+    tables = f"Of its tables {listing(damaged)} {'is' if len(damaged) == 1 else 'are'} damaged. " if named else ""
+    follows = f"What can follow: `{act} backup-database`, then {ways_back(ask, path)}"
     return Result(well=False, sentence=f"{tables}{follows}")
 
 

@@ -130,6 +130,7 @@ def test_a_damaged_table_is_told_with_what_can_be_put_in_its_place(desk: Run, tm
     files.zero_a_table_page(tmp_path / "data" / "x.db")
     words = " ".join(desk("act", "42", "integrity-check", *YES).err.split())
     assert "damaged: the table messages" in words
+    assert words.count("messages") == words.lower().count("the table messages"), "each of them once"
     assert f"restore-database {backup}`, the newest whole backup" in words
 
 
