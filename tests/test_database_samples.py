@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -185,25 +185,32 @@ def test_damage_of_the_log_is_seen_in_frames_new_and_old(tmp_path: Path) -> None
         assert watch.look(1.0) == ""
 
 
+@contextmanager
+def written_to(service: files.Service, pause_s: float) -> Iterator[list[int]]:
+    """Commit in another thread as often as it goes, and hand over what was written so far; it has ended afterwards."""
+    done, written = threading.Event(), list[int]()
+
+    def write() -> None:
+        while not done.wait(pause_s):
+            files.commit(service, len(written))
+            written.append(len(written))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield written
+    finally:
+        done.set()
+        writer.join()
+
+
 def test_without_a_log_heavy_writing_is_neither_held_up_nor_called_damage(tmp_path: Path) -> None:
     path = files.create(tmp_path / "x.db")
     with files.connected(path) as service:
         service.execute("PRAGMA busy_timeout = 0")  # who waits for nobody fails at once where anybody holds a lock
-        done, written = threading.Event(), []
-
-        def write() -> None:
-            while not done.wait(0.005):
-                files.commit(service, len(written))
-                written.append(utc_now())
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        try:
+        with written_to(service, pause_s=0.005) as written:
             watching = sampler(path)
             seen = [told(watching.look()) for _ in range(150)]
-        finally:
-            done.set()
-            writer.join()
         assert service.execute("SELECT count(*) FROM conversations WHERE title LIKE 'logged %'") == [[len(written)]]
     assert False not in {ok for one in seen for ok, _ in one.values()}
     assert True in {ok for one in seen for ok, _ in one.values()}
@@ -225,21 +232,9 @@ def test_a_log_under_heavy_writing_is_never_called_damaged(tmp_path: Path) -> No
     path = tmp_path / "x.db"
     with files.service(path) as service:
         service.execute("PRAGMA wal_autocheckpoint = 8")
-        done = threading.Event()
-
-        def write() -> None:
-            number = 0
-            while not done.is_set():
-                files.commit(service, number := number + 1)
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        try:
+        with written_to(service, pause_s=0):
             watching = sampler(path)
             seen = [told(watching.look()) for _ in range(150)]
-        finally:
-            done.set()
-            writer.join()
     assert False not in {ok for one in seen for ok, _ in one.values()}
     assert {one["integrity_check"][0] for one in seen} == {True}
 
