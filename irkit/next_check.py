@@ -18,7 +18,7 @@ from irkit.model import Finding, Outcome, Verdict, VerdictState
 from irkit.phrase import count
 from irkit.runbook import command_for
 from irkit.service_names import of_here
-from irkit.triage import contenders
+from irkit.triage import Conclusion, contenders, triage
 
 if TYPE_CHECKING:
     from irkit.diagnose import Hypothesis
@@ -142,7 +142,13 @@ def outlook(  # noqa: PLR0913 (what was found, in which evidence, and all that s
 
 
 def _rival(findings: Sequence[Finding], runbook: Runbook, ranked: Sequence[Hypothesis]) -> Hypothesis:
-    """Return the contender to tell the first from: the one that could come closest, or past it, else the second."""
+    """Return the contender to tell the first from: the one that could come closest, or past it, else the second.
+
+    Where a triage cannot decide, it is the one that it names beside the first.
+    """
+    told = triage(findings, runbook)
+    if told.conclusion is Conclusion.UNDECIDED and told.named:
+        return next(item for item in ranked if item.incident_type == told.named[1])
     unknown = [item.symptom for item in findings if item.verdict.state is VerdictState.UNKNOWN]
     first, second = ranked[0].incident_type, ranked[1]
     lowest = {

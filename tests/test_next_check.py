@@ -24,7 +24,7 @@ from irkit.next_check import (
     outlook,
     possible_checks,
 )
-from irkit.triage import NONE_OF_THESE, contenders
+from irkit.triage import NONE_OF_THESE, Conclusion, contenders, triage
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 from tests.test_triage import CLEAR, DOWN, FOUND, RUNBOOK, TYPES, UNKNOWN, VERDICTS, findings, found
 
@@ -198,6 +198,16 @@ def test_the_first_is_told_from_the_one_that_could_still_pass_it() -> None:
     assert not ahead.settled
     assert ahead.second == "high-latency"
     assert outlook(findings(DOWN), InMemory({}), RUNBOOK, DETECTORS, COSTS).second != ahead.second
+
+
+def test_two_that_a_triage_cannot_decide_between_are_the_two_to_be_told_apart() -> None:
+    close = {"5xx-error-spike": found(0.95), "gradual-memory-increase": found(0.75)}
+    others = unknown("provider-health-check-failing", "rate-limit-errors", "p95-latency", "slow-dashboard-loading")
+    made = findings(close | others)
+    told = triage(made, RUNBOOK)
+    assert told.conclusion is Conclusion.UNDECIDED
+    ahead = outlook(made, InMemory({}), RUNBOOK, DETECTORS, COSTS)
+    assert (ahead.first, ahead.second) == told.named == ("api-unresponsive", "memory-leak")
 
 
 def test_nothing_unknown_leaves_no_check() -> None:
