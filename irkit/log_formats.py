@@ -66,7 +66,7 @@ _HINTS = ("err", "crit", "fatal", "sever", "emerg", "alert", "panic", "traceback
 
 _METHOD_KEYS = ("method", "http_method", "http.method", "request_method", "requestmethod", "http.request.method",
                 "request.method", "req.method", "httprequest.requestmethod", "verb")  # fmt: skip
-_PATH_KEYS = ("path", "request_path", "requestpath", "uri", "request_uri", "url", "url.path", "url_path", "uri_path",
+PATH_KEYS = ("path", "request_path", "requestpath", "uri", "request_uri", "url", "url.path", "url_path", "uri_path",
               "http.target", "http.url", "http.path", "http_path", "request.path", "request.uri", "request.url",
               "request.url.path", "req.url", "httprequest.requesturl", "raw_path", "path_info", "http.route", "route",
               "endpoint")  # fmt: skip
@@ -142,6 +142,17 @@ def parse_request(text: str) -> RequestLine | None:
     if "=" in text and "status" in text and "method=" in text:
         return _from_fields(logfmt_fields(text), _PAIR.sub(" ", text))
     return _plain(text)
+
+
+def lacks_a_path(text: str) -> bool:
+    """Say whether a cleaned line is JSON with a method and a status, and a path under none of `PATH_KEYS`."""
+    if text[:1] != "{" or ("ethod" not in text and "verb" not in text):
+        return False
+    fields = json_fields(text)
+    method, status = _worded(fields, _METHOD_KEYS), _first(fields, _STATUS_KEYS)
+    if method is None or _worded(fields, PATH_KEYS) is not None or parse_request(text) is not None:
+        return False
+    return _request(method, "/", status, None, structured=True) is not None
 
 
 def says_answered(line: object) -> bool:
@@ -221,7 +232,7 @@ def _plain(text: str) -> RequestLine | None:
 
 def _from_fields(fields: Mapping[str, object], beside: str = "") -> RequestLine | None:
     """Read a request from a line's fields; `beside` is the text around them, which may tell a duration."""
-    method, path, status = _worded(fields, _METHOD_KEYS), _worded(fields, _PATH_KEYS), _first(fields, _STATUS_KEYS)
+    method, path, status = _worded(fields, _METHOD_KEYS), _worded(fields, PATH_KEYS), _first(fields, _STATUS_KEYS)
     if method is None or path is None:
         message = _first(fields, _MESSAGE_KEYS)
         if not isinstance(message, str):

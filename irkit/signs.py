@@ -183,7 +183,7 @@ def incident_of_most(errors: pd.DataFrame) -> str:
 def telling_message(errors: pd.DataFrame) -> str:
     """Return the message that most of the errors share, the latest of equals; "" where there is none.
 
-    Of errors that say no more than that they are about a request, those are left out as soon as one says what was raised.
+    Those that say no more than that there was a request are left out as soon as one says what was raised.
     """
     messages = [message for message in errors["message"].tolist() if isinstance(message, str) and message]
     told = [message for message in messages if not _ONLY_A_REQUEST.fullmatch(message)]

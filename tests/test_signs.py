@@ -89,7 +89,12 @@ def test_an_exception_tells_more_than_that_there_was_a_request() -> None:
         return telling_message(frame("errors", [{"message": message} for message in messages]))
 
     for label in ("request", "request_finished", "HTTP request failed", "access", "Response completed."):
-        for raised in ("PriceError: no tariff", "app.db.DoesNotExist: 7", "ValueError", "java.lang.IllegalStateException"):
+        for raised in (
+            "PriceError: no tariff",
+            "app.db.DoesNotExist: 7",
+            "ValueError",
+            "java.lang.IllegalStateException",
+        ):
             assert told(label, label, raised) == raised
     assert told("request", "request", "shutting down") == "request"  # one stray line is not what most fail of
     assert told("connection refused", "connection refused", "ValueError: x") == "connection refused"

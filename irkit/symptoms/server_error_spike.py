@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.estimate import share_interval
+from irkit.logs import without_path
 from irkit.model import Verdict, VerdictState, Window
 from irkit.onset import ENDS_IT, telling_stretch
 from irkit.phrase import count, lasting, listing, quoted, share_between, were
@@ -27,13 +28,16 @@ _FEWEST = 10
 
 
 @symptom("5xx-error-spike", incident="api-unresponsive")
-def detect(requests: pd.DataFrame, window: Window, errors: pd.DataFrame | None = None) -> Verdict:
+def detect(
+    requests: pd.DataFrame, window: Window, errors: pd.DataFrame | None = None, logs: pd.DataFrame | None = None
+) -> Verdict:
     """Found where a usual share of 1 % would bring so thick a stretch of server errors in one of 100 windows."""
     timed = requests[requests["at"].notna()]
     if timed.empty:
         sentence = "No line of the logs is read as a request with its status, so no server error can be counted."
         advice = "Have the API log method, path, status and duration of each request, as in: GET /buy 200 12 ms."
-        return Verdict(VerdictState.UNKNOWN, sentence, advice)
+        unnamed, rename = without_path(logs)
+        return Verdict(VerdictState.UNKNOWN, f"{sentence} {unnamed}".rstrip(), rename or advice)
     asked, aside = users_requests(timed)
     spikes = [spike for service, rows in asked.groupby("service", sort=True) if (spike := _worst(str(service), rows))]
     found = sorted(spikes, key=lambda spike: (spike.expected_by_chance, -spike.failed))
