@@ -76,7 +76,8 @@ _ONLY_A_REQUEST = re.compile(
 )
 # a class as exceptions are named, with the words after it or alone
 _RAISED = re.compile(
-    r"(?:[A-Za-z_][\w$]{0,80}\.){0,8}+(?:[A-Z][\w$]{0,80}: \S|[A-Z]?[\w$]{0,80}?(?:Error|Exception)(?::|$))"
+    r"(?:[A-Za-z_][\w$]{0,80}\.){0,8}+"
+    r"(?:[A-Z](?=[A-Z\d_]{0,80}[a-z])[\w$]{0,80}: \S|[A-Z]?[\w$]{0,80}?(?:Error|Exception)(?::|$))"
 )
 _MAIN_SHARE = 0.5
 _GRACE = timedelta(seconds=5)
@@ -187,10 +188,15 @@ def telling_message(errors: pd.DataFrame) -> str:
     """
     messages = [message for message in errors["message"].tolist() if isinstance(message, str) and message]
     told = [message for message in messages if not _ONLY_A_REQUEST.fullmatch(message)]
-    if any(_RAISED.match(message) for message in told):
+    if any(map(names_what_was_raised, told)):
         messages = told
     ranked = {message: (messages.count(message), index) for index, message in enumerate(messages[-1000:])}
     return max(ranked, key=lambda message: ranked[message], default="")
+
+
+def names_what_was_raised(message: object) -> bool:
+    """Say whether a message begins with a class as exceptions are named."""
+    return isinstance(message, str) and _RAISED.match(message) is not None
 
 
 def exit_meaning(exit_code: int | None, *, oom_killed: bool | None) -> str:

@@ -98,6 +98,7 @@ def test_an_exception_tells_more_than_that_there_was_a_request() -> None:
             assert told(label, label, raised) == raised
     assert told("request", "request", "shutting down") == "request"  # one stray line is not what most fail of
     assert told("connection refused", "connection refused", "ValueError: x") == "connection refused"
+    assert told("request", "request", "ERROR: relation does not exist") == "request"
     assert told("request timed out", "request timed out", "ValueError: x") == "request timed out"
 
 
