@@ -66,8 +66,9 @@ _HINTS = ("err", "crit", "fatal", "sever", "emerg", "alert", "panic", "traceback
 
 _METHOD_KEYS = ("method", "http_method", "http.method", "request_method", "requestmethod", "http.request.method",
                 "request.method", "req.method", "httprequest.requestmethod", "verb")  # fmt: skip
-_PATH_KEYS = ("path", "request_path", "requestpath", "uri", "request_uri", "url", "url.path", "http.target", "http.url",
-              "http.path", "request.path", "request.uri", "request.url", "req.url", "httprequest.requesturl", "route",
+PATH_KEYS = ("path", "request_path", "requestpath", "uri", "request_uri", "url", "url.path", "url_path", "uri_path",
+              "http.target", "http.url", "http.path", "http_path", "request.path", "request.uri", "request.url",
+              "request.url.path", "req.url", "httprequest.requesturl", "raw_path", "path_info", "http.route", "route",
               "endpoint")  # fmt: skip
 _STATUS_KEYS = ("status", "status_code", "statuscode", "http_status", "http.status_code", "http.response.status_code",
                 "response.status", "response.status_code", "res.statuscode", "response_status", "httprequest.status",
@@ -84,16 +85,19 @@ _MESSAGE_KEYS = ("message", "msg", "event", "record.message", "text", "error", "
 _LOGGER_KEYS = ("logger", "logger_name", "log.logger", "record.name", "name", "component", "module")
 _STACK_KEYS = ("exc_info", "exception", "traceback", "stack_trace", "error.stack_trace", "err.stack", "stack",
                "exc_text", "stacktrace", "exception.stacktrace", "exc")  # fmt: skip
-# what was raised in fields of its own: its type, and what it says. OpenTelemetry's, ECS's, bunyan's, and homemade ones
+# what was raised in fields of its own: its type, and what it says. OpenTelemetry's, ECS's, Datadog's, bunyan's, pino's,
+# and homemade ones
 _RAISED_KEYS = (
     ("exc_type", ("exc_value", "exc_message", "exc_msg", "exc")),
     ("exception_type", ("exception_message", "exception_value", "exception")),
     ("exception_class", ("exception_message",)),
-    ("exception.type", ("exception.message",)),
     ("error_type", ("error_message", "error")),
     ("error_class", ("error_message",)),
-    ("error.type", ("error.message",)),
-    ("err.type", ("err.message",)),
+    *(
+        (f"{what}.{kind}", (f"{what}.message", f"{what}.msg", f"{what}.value"))
+        for what in ("exception", "error", "err", "exc")
+        for kind in ("type", "class", "kind", "name")
+    ),
 )
 
 
@@ -138,6 +142,17 @@ def parse_request(text: str) -> RequestLine | None:
     if "=" in text and "status" in text and "method=" in text:
         return _from_fields(logfmt_fields(text), _PAIR.sub(" ", text))
     return _plain(text)
+
+
+def lacks_a_path(text: str) -> bool:
+    """Say whether a cleaned line is JSON with a method and a status, and a path under none of `PATH_KEYS`."""
+    if text[:1] != "{" or ("ethod" not in text and "verb" not in text):
+        return False
+    fields = json_fields(text)
+    method, status = _worded(fields, _METHOD_KEYS), _first(fields, _STATUS_KEYS)
+    if method is None or _worded(fields, PATH_KEYS) is not None or parse_request(text) is not None:
+        return False
+    return _request(method, "/", status, None, structured=True) is not None
 
 
 def says_answered(line: object) -> bool:
@@ -217,8 +232,8 @@ def _plain(text: str) -> RequestLine | None:
 
 def _from_fields(fields: Mapping[str, object], beside: str = "") -> RequestLine | None:
     """Read a request from a line's fields; `beside` is the text around them, which may tell a duration."""
-    method, path, status = (_first(fields, keys) for keys in (_METHOD_KEYS, _PATH_KEYS, _STATUS_KEYS))
-    if not isinstance(method, str) or not isinstance(path, str):
+    method, path, status = _worded(fields, _METHOD_KEYS), _worded(fields, PATH_KEYS), _first(fields, _STATUS_KEYS)
+    if method is None or path is None:
         message = _first(fields, _MESSAGE_KEYS)
         if not isinstance(message, str):
             return None
@@ -317,7 +332,8 @@ def _raised(fields: Mapping[str, object]) -> str:
     for kind, words in _RAISED_KEYS:
         if isinstance(name := fields.get(kind), str) and name:
             said = next((text for word in words if isinstance(text := fields.get(word), str) and text), "")
-            if "\n" in said:  # a traceback, of which the last line says it all
+            said, *more = said.splitlines() or [""]
+            if any(line[:1] in {" ", "\t"} for line in more):  # a traceback, of which the last line says it all
                 return ""
             return said if said.startswith(name) else f"{name}: {said}".removesuffix(": ")
     return ""
@@ -331,6 +347,11 @@ def _unmarked(text: str) -> LevelLine | None:
     if _BARE_ERROR.match(text):
         return LevelLine("error", "", text)
     return LevelLine("critical", "", text) if _DIED.match(text) else None
+
+
+def _worded(fields: Mapping[str, object], names: tuple[str, ...]) -> str | None:
+    """Return the first of these that is text: beside `url.path`, nested fields hold a `url` that is none."""
+    return next((value for name in names if isinstance(value := fields.get(name), str)), None)
 
 
 def _first(fields: Mapping[str, object], names: tuple[str, ...]) -> object:

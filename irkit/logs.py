@@ -10,8 +10,18 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from irkit.log_formats import LevelLine, RequestLine, clean, may_be_error, parse_level, parse_request
+from irkit.log_formats import (
+    PATH_KEYS,
+    LevelLine,
+    RequestLine,
+    clean,
+    lacks_a_path,
+    may_be_error,
+    parse_level,
+    parse_request,
+)
 from irkit.patterns import mine
+from irkit.phrase import count, listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +86,20 @@ def parse_errors(logs: pd.DataFrame) -> pd.DataFrame:
     table["message"] = pd.Series([draft.message for draft in drafts], dtype=object)
     table["line"] = pd.Series(["\n".join(draft.lines) for draft in drafts], dtype=object)
     return table.sort_values("at", kind="stable", ignore_index=True)[list(ERROR_COLUMNS)]
+
+
+def without_path(logs: pd.DataFrame | None) -> tuple[str, str]:
+    """Say how many lines have a method and a status and no path that is understood, and what to do; "" for none."""
+    if logs is None:
+        return "", ""
+    lines = zip(_column(logs, "service"), _column(logs, "line"), strict=True)
+    services = [service for service, line in lines if lacks_a_path(clean(line))]
+    if not services:
+        return "", ""
+    named = sorted({service for service in services if isinstance(service, str) and service})
+    told = count(len(services), "JSON line") + (f" of {listing(named)}" if named else "")
+    sentence = f"In {told} with a method and a status, no path stands under a name that irkit knows."
+    return sentence, f"Have the path of each request logged under one of these names: {', '.join(PATH_KEYS)}."
 
 
 ORIGIN: Mapping[str, str] = MappingProxyType({"requests": "logs", "errors": "logs", "patterns": "logs"})

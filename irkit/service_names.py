@@ -103,26 +103,28 @@ def unwell(slug: str, findings: Iterable[Finding], evidence: EvidenceSource) -> 
     """Return the service that what was found of an incident type, and goes on, is about; "" where it names several.
 
     Of the services that are named the one that does not run comes first: another fails for want of it. What names no
-    container that was seen, as a log may, names none.
+    container that was seen, as a log may, names none. One that passes on what fails behind it is the last to be named.
     """
     known = {name: _name(row) for row in _containers(evidence) for name in (text_of(row, "name"), _name(row))}
     down = {one.name for one in idle_of(evidence)}
-    named: set[str] = set()
+    named, in_front = set[str](), set[str]()
     for item in findings:
         verdict = item.verdict
         if slug in item.incident_types and verdict.state is VerdictState.FOUND and verdict.until is None:
-            said = [verdict.numbers.get("name") or verdict.numbers.get("service"), *_listed(verdict.numbers)]
+            said = [verdict.numbers.get("name") or verdict.numbers.get("service")]
+            said += _listed(verdict.numbers, "also_down")
             named |= {known[str(name)] for name in said if str(name) in known}
-    for group in (named & down, named):
+            in_front |= {known.get(str(name), "") for name in _listed(verdict.numbers, "passed_on_by")}
+    for group in (named & down, named - in_front, named):
         if len(group) == 1:
             return group.pop()
     return ""
 
 
-def _listed(numbers: Mapping[str, object]) -> tuple[object, ...]:
-    """Return the containers that do not run beside the one a verdict is about."""
-    also = numbers.get("also_down")
-    return tuple(also) if isinstance(also, list) else ()
+def _listed(numbers: Mapping[str, object], name: str) -> list[object]:
+    """Return the containers or services that a verdict names beside the one it is about."""
+    found = numbers.get(name)
+    return found if isinstance(found, list) else []
 
 
 def places_of(runbook: Runbook, settings: Settings, evidence: EvidenceSource) -> dict[str, str]:

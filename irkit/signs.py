@@ -68,6 +68,17 @@ _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7
             11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}  # fmt: skip
 STOPPED = frozenset({"exited", "dead", "restarting"})
 _TRACEBACK = "Traceback (most recent call last)"
+# what a logger calls each request, well or failed
+_ONLY_A_REQUEST = re.compile(
+    r"(?:(?:http|api|access|incoming|web)[ ._-]?)?(?:request|response|access)"
+    r"(?:[ ._-](?:finished|completed|complete|failed|ended|end|handled|served|done|processed|error|log))?\.?",
+    re.IGNORECASE,
+)
+# a class as exceptions are named, with the words after it or alone
+_RAISED = re.compile(
+    r"(?:[A-Za-z_][\w$]{0,80}\.){0,8}+"
+    r"(?:[A-Z](?=[A-Z\d_]{0,80}[a-z])[\w$]{0,80}: \S|[A-Z]?[\w$]{0,80}?(?:Error|Exception)(?::|$))"
+)
 _MAIN_SHARE = 0.5
 _GRACE = timedelta(seconds=5)
 _SEARCHED_CHARS = 2_000
@@ -171,10 +182,21 @@ def incident_of_most(errors: pd.DataFrame) -> str:
 
 
 def telling_message(errors: pd.DataFrame) -> str:
-    """Return the message that most of the errors share, the latest of equals; "" where there is none."""
+    """Return the message that most of the errors share, the latest of equals; "" where there is none.
+
+    Those that say no more than that there was a request are left out as soon as one says what was raised.
+    """
     messages = [message for message in errors["message"].tolist() if isinstance(message, str) and message]
+    told = [message for message in messages if not _ONLY_A_REQUEST.fullmatch(message)]
+    if any(map(names_what_was_raised, told)):
+        messages = told
     ranked = {message: (messages.count(message), index) for index, message in enumerate(messages[-1000:])}
     return max(ranked, key=lambda message: ranked[message], default="")
+
+
+def names_what_was_raised(message: object) -> bool:
+    """Say whether a message begins with a class as exceptions are named."""
+    return isinstance(message, str) and _RAISED.match(message) is not None
 
 
 def exit_meaning(exit_code: int | None, *, oom_killed: bool | None) -> str:

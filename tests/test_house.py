@@ -119,6 +119,7 @@ ROOMS = (
     "pattern_changes",
     "patterns",
     "logs",
+    "innermost",
     "onset",
     "past",
     "ar_fit",

@@ -98,6 +98,15 @@ def test_of_several_the_one_that_does_not_run_is_unwell() -> None:
     assert unwell("api-unresponsive", [errors, of("api-unresponsive", {"service": "till"})], seen(TILL, KV)) == ""
 
 
+def test_a_service_that_passes_on_what_fails_behind_it_is_not_the_one_that_is_unwell() -> None:
+    failing = of("api-unresponsive", {"service": "kv", "passed_on_by": ["till"]})
+    unhealthy = of("api-unresponsive", {"name": "shop_till_1"})
+    assert unwell("api-unresponsive", [unhealthy, failing], seen(TILL, KV)) == "kv"
+    assert unwell("api-unresponsive", [unhealthy], seen(TILL, KV)) == "till"
+    crashed = of("api-unresponsive", {"name": "shop_kv_1"})
+    assert unwell("api-unresponsive", [crashed, failing], seen(TILL, GONE)) == "kv"
+
+
 def test_what_is_over_or_was_never_seen_as_a_container_is_not_unwell() -> None:
     leak = {"name": "shop_kv_1"}
     assert unwell("memory-leak", [of("memory-leak", leak, over=True)], seen(TILL, KV)) == ""

@@ -84,6 +84,24 @@ def test_the_telling_message_is_the_most_frequent_and_of_equals_the_latest() -> 
     assert told() == told(None) == ""
 
 
+def test_an_exception_tells_more_than_that_there_was_a_request() -> None:
+    def told(*messages: str) -> str:
+        return telling_message(frame("errors", [{"message": message} for message in messages]))
+
+    for label in ("request", "request_finished", "HTTP request failed", "access", "Response completed."):
+        for raised in (
+            "PriceError: no tariff",
+            "app.db.DoesNotExist: 7",
+            "ValueError",
+            "java.lang.IllegalStateException",
+        ):
+            assert told(label, label, raised) == raised
+    assert told("request", "request", "shutting down") == "request"  # one stray line is not what most fail of
+    assert told("connection refused", "connection refused", "ValueError: x") == "connection refused"
+    assert told("request", "request", "ERROR: relation does not exist") == "request"
+    assert told("request timed out", "request timed out", "ValueError: x") == "request timed out"
+
+
 @pytest.mark.parametrize(
     ("path", "of_health", "of_ai"),
     [("/api/health", True, False), ("/healthz/", True, False), ("/api/chat", False, True),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.estimate import quantile
 from irkit.latency import FEWEST, Latency, doubt, slowest_service
+from irkit.logs import without_path
 from irkit.model import Threshold, Verdict, VerdictState, Window
 from irkit.phrase import count, lasting, seconds, seconds_between
 from irkit.records import Row, in_order, number_of, rows_of, text_of
@@ -29,6 +31,7 @@ def detect(
     requests: pd.DataFrame | None = None,
     health: pd.DataFrame | None = None,
     health_history: pd.DataFrame | None = None,
+    logs: pd.DataFrame | None = None,
 ) -> Verdict:
     """Found when the requests' p95 is over the runbook's limit; health probes stand in where no duration is logged."""
     if threshold is None or threshold.unit != "s":
@@ -38,7 +41,9 @@ def detect(
     asked, aside = users_requests(requests) if requests is not None else (None, "")
     found = slowest_service(asked, limit_s) if asked is not None else None
     if found is None:
-        return _from_probes(health_history, health, limit_s, limit, window.end)
+        probed = _from_probes(health_history, health, limit_s, limit, window.end)
+        unnamed, rename = without_path(logs)
+        return replace(probed, sentence=f"{probed.sentence} {unnamed}", advice=rename) if unnamed else probed
     numbers = _numbers(found, limit_s)
     counted = f"p95 of {count(found.total, 'request')} to {found.service or 'the service'}{aside}"
     p95 = seconds(found.p95_s)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from irkit.diagnose import Example, symptom
 from irkit.estimate import share_interval
+from irkit.innermost import Failing, innermost, published_ports, silent_source
+from irkit.logs import without_path
 from irkit.model import Verdict, VerdictState, Window
 from irkit.onset import ENDS_IT, telling_stretch
 from irkit.phrase import count, lasting, listing, quoted, share_between, were
 from irkit.records import rows_of
 from irkit.request_lines import route_of
 from irkit.signs import incident_of_most, near, telling_message, users_requests
+from irkit.wholeness import unless_cut
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,18 +31,32 @@ _FEWEST = 10
 
 
 @symptom("5xx-error-spike", incident="api-unresponsive")
-def detect(requests: pd.DataFrame, window: Window, errors: pd.DataFrame | None = None) -> Verdict:
-    """Found where a usual share of 1 % would bring so thick a stretch of server errors in one of 100 windows."""
+def detect(
+    requests: pd.DataFrame,
+    window: Window,
+    cut: Mapping[str, str],
+    errors: pd.DataFrame | None = None,
+    logs: pd.DataFrame | None = None,
+    containers: pd.DataFrame | None = None,
+) -> Verdict:
+    """Found where a usual share of 1 % would bring so thick a stretch of server errors in one of 100 windows.
+
+    Of services that fail together it is told of the innermost; what those in front of it pass on says nothing of them.
+    """
     timed = requests[requests["at"].notna()]
     if timed.empty:
         sentence = "No line of the logs is read as a request with its status, so no server error can be counted."
         advice = "Have the API log method, path, status and duration of each request, as in: GET /buy 200 12 ms."
-        return Verdict(VerdictState.UNKNOWN, sentence, advice)
+        unnamed, rename = without_path(logs)
+        return Verdict(VerdictState.UNKNOWN, f"{sentence} {unnamed}".rstrip(), rename or advice)
     asked, aside = users_requests(timed)
     spikes = [spike for service, rows in asked.groupby("service", sort=True) if (spike := _worst(str(service), rows))]
     found = sorted(spikes, key=lambda spike: (spike.expected_by_chance, -spike.failed))
-    if found and found[0].expected_by_chance < _HARDLY_CHANCE:
-        return _found(found, errors, aside, window.end)
+    sure = [spike for spike in found if spike.expected_by_chance < _HARDLY_CHANCE]
+    if sure:
+        return _found(
+            _blamed(sure, errors, set(timed["service"]), published_ports(containers)), sure, aside, window.end
+        )
     failed, total = int((asked["status_code"] >= _SERVER_ERROR).sum()), len(asked)
     numbers = {"requests": total, "failed": failed}
     if failed and total < _FEWEST:
@@ -47,7 +65,8 @@ def detect(requests: pd.DataFrame, window: Window, errors: pd.DataFrame | None =
         return Verdict(VerdictState.UNKNOWN, sentence, "Look at a longer window.", numbers=numbers)
     share = f"{failed} of {count(total, 'request')}{aside} {were(failed)} answered with a server error"
     sentence = f"{share} ({share_between(share_interval(failed, total))})."
-    return Verdict(VerdictState.CLEAR, sentence, confidence=0.95 if total >= _FEWEST else 0.6, numbers=numbers)
+    clear = Verdict(VerdictState.CLEAR, sentence, confidence=0.95 if total >= _FEWEST else 0.6, numbers=numbers)
+    return unless_cut(clear, [cut.get("requests", ""), cut.get("errors", "")])  # containers only tell whom to blame
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +101,53 @@ def _worst(service: str, rows: pd.DataFrame) -> _Spike | None:
     return _Spike(service, inside, stretch.bad, onset, last, until, len(later), int(later.sum()), chance)
 
 
-def _found(spikes: list[_Spike], errors: pd.DataFrame | None, aside: str, end: datetime) -> Verdict:
-    worst = spikes[0]
+@dataclass(frozen=True, slots=True)
+class _Blamed:
+    """The spike to tell of, the services in front of it that fail for want of it, and the errors of the one to blame.
+
+    That one is another than the spike's where it logs no requests: `silent`, else "".
+    """
+
+    spike: _Spike
+    in_front: tuple[str, ...]
+    related: pd.DataFrame | None
+    silent: str
+
+
+def _blamed(
+    spikes: list[_Spike], errors: pd.DataFrame | None, answering: Collection[str], published: Mapping[str, bool]
+) -> _Blamed:
+    failing = {spike.service: _failing(spike, errors) for spike in spikes}
+    last = {name: innermost(one, [*failing.values()], published).service for name, one in failing.items()}
+    worst = next(spike for spike in spikes if spike.service == last[spikes[0].service])
+    in_front = tuple(name for name, source in last.items() if source == worst.service != name)
+    if errors is None:
+        return _Blamed(worst, in_front, None, "")
+    meanwhile, own = near(errors, None, worst.onset, worst.last), failing[worst.service].errors
+    if behind := silent_source(failing[worst.service], meanwhile, answering, published):
+        return _Blamed(worst, in_front, behind.errors, behind.service)
+    # of a service that logs none, what those that call it say
+    return _Blamed(worst, in_front, own if len(own) else meanwhile, "")
+
+
+def _failing(spike: _Spike, errors: pd.DataFrame | None) -> Failing:
+    failed = spike.rows[spike.rows["status_code"] >= _SERVER_ERROR]
+    logged = failed[:0] if errors is None else near(errors, spike.service, spike.onset, spike.last)
+    return Failing(spike.service, failed, logged, over=spike.until is not None)
+
+
+def _found(blamed: _Blamed, spikes: list[_Spike], aside: str, end: datetime) -> Verdict:
+    worst, related = blamed.spike, blamed.related
     failed = worst.rows[worst.rows["status_code"] >= _SERVER_ERROR]
     routes = dict(Counter(f"{row['method']} {route_of(row['path'])}" for row in rows_of(failed)).most_common(5))
     codes = sorted({int(code) for code in failed["status_code"]})
     numbers: dict[str, object] = {
-        "service": worst.service,
+        "service": blamed.silent or worst.service,
         "requests": len(worst.rows),
         "failed": worst.failed,
         "routes": routes,
         "status_codes": codes,
-        "services": [spike.service for spike in spikes if spike.expected_by_chance < _HARDLY_CHANCE],
+        "services": [spike.service for spike in spikes],
     }
     sentence = (
         f"{worst.failed} of {count(len(worst.rows), 'request')} to {worst.service or 'the service'}{aside} failed "
@@ -102,9 +156,13 @@ def _found(spikes: list[_Spike], errors: pd.DataFrame | None, aside: str, end: d
         f"({share_between(share_interval(worst.failed, len(worst.rows)))}), most on {listing(list(routes)[:3])}"
         f"{_afterwards(worst)}"
     )
+    if blamed.in_front:
+        numbers["passed_on_by"] = list(blamed.in_front)
+        sentence += f"; {listing(blamed.in_front)} passed them on"
     explained_by = ""
-    related = _errors_of(worst, errors)
     if related is not None and len(related):
+        if blamed.silent:
+            sentence += f"; {blamed.silent} behind it logged {count(len(related), 'error')} at the same times"
         explained_by = incident_of_most(related)
         numbers["line"] = line = telling_message(related)
         sentence += f"; the log says {quoted(line)}"
@@ -123,14 +181,6 @@ def _afterwards(spike: _Spike) -> str:
     told = f"{spike.later_failed} of them failed" if spike.later_failed else "did not fail"
     told = f"; {count(spike.later, 'request')} came later and {told}"
     return told if spike.until else f"{told}, too few to say that it is over"
-
-
-def _errors_of(spike: _Spike, errors: pd.DataFrame | None) -> pd.DataFrame | None:
-    """Return the service's errors of that time; of a service that logs none, what those that call it say."""
-    if errors is None:
-        return None
-    own = near(errors, spike.service, spike.onset, spike.last)
-    return own if len(own) else near(errors, None, spike.onset, spike.last)
 
 
 def _requests(*, count: int, failing: range, path: str = "/api/chat") -> list[dict[str, object]]:

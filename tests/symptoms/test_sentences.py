@@ -511,3 +511,20 @@ def test_an_ai_request_that_passes_through_several_services_counts_once() -> Non
 def test_of_many_things_asked_for_the_route_is_named() -> None:
     rows = [request(second, 500 if second > 20 else 200, f"/api/orders/{second}") for second in range(60)]
     assert "most on GET /api/orders/{id}" in told("5xx-error-spike", {"requests": rows}).sentence
+
+
+def test_a_path_under_a_name_of_its_own_is_told_rather_than_that_requests_are_to_be_logged() -> None:
+    line = '{"method":"GET","target_resource":"/item/7","status":200,"duration_ms":3}'
+    logs = [{"at": at(second), "service": "api", "stream": "stdout", "line": line} for second in range(3)]
+    logs += [{"at": at(4), "service": "worker", "stream": "stdout", "line": '{"msg":"method is fine","status":"ok"}'}]
+    slow, failing = told("p95-latency", {"logs": logs}), told("5xx-error-spike", {"logs": logs})
+    for verdict in (slow, failing):
+        assert verdict.state is VerdictState.UNKNOWN
+        assert "In 3 JSON lines of api with a method and a status, no path stands under a name that" in verdict.sentence
+        assert verdict.advice.startswith("Have the path of each request logged under one of these names: path, ")
+    assert slow.sentence.startswith("No line of the logs is read as a request with its duration")
+    edge = [{"at": at(5), "service": "front", "line": '1.2.3.4 - - "GET /item/7 HTTP/1.1" 200 5'}]
+    assert "In 3 JSON lines of api" in told("p95-latency", {"logs": [*logs, *edge]}).sentence  # front logs no duration
+    silent = told("p95-latency", {"logs": edge})
+    assert "JSON" not in silent.sentence
+    assert silent.advice == "Have the API log each request's duration."
