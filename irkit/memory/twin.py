@@ -91,7 +91,7 @@ def clone(work: Callable[[], None], fd: int) -> tuple[int, int, int]:
     for _ in range(_TRIES):
         alive, tell = os.pipe2(os.O_CLOEXEC)
         try:
-            pid, pidfd, pause_ns = _cloned(partial(_run, work, fd, tell))
+            pid, pidfd, pause_ns = _cloned(partial(_run, work, fd, tell, os.getpid()))
             os.close(tell)
             tell = -1
             if select.select([alive], [], [], _ALIVE_S)[0]:
@@ -134,7 +134,7 @@ def _cloned(run: Callable[[], None]) -> tuple[int, int, int]:
     raise OSError("the kernel does not say which process the clone is")
 
 
-def _run(work: Callable[[], None], fd: int, tell: int) -> None:
+def _run(work: Callable[[], None], fd: int, tell: int, parent: int) -> None:
     """The life of the twin; it never returns to what called it."""
     status = 3
     try:
@@ -142,7 +142,7 @@ def _run(work: Callable[[], None], fd: int, tell: int) -> None:
         for size in _SIZES:
             _ = [bytearray(size) for _ in range(8)]
         os.write(tell, b".")
-        _stand_alone(fd)
+        _stand_alone(fd, parent)
         work()
         status = 0
     except TimeoutError:
@@ -153,9 +153,11 @@ def _run(work: Callable[[], None], fd: int, tell: int) -> None:
         os._exit(status)
 
 
-def _stand_alone(fd: int) -> None:
+def _stand_alone(fd: int, parent: int) -> None:
     """Let nothing of the service depend on the twin: it holds no socket, is killed first, and waits for others."""
     ctypes.PyDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:  # who ended before that was asked for is heard of no more
+        os._exit(3)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.closerange(0, fd)
     os.closerange(fd + 1, _MOST_DESCRIPTORS)
