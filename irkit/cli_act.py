@@ -164,6 +164,8 @@ def _list(ask: Ask, *, everything: bool) -> None:
     subject = unwell(ask.incident.type, found.present, evidence) if found and evidence else ""
     lines = engine.lines(kind, ask, subject) if kind else ()
     meant = meant_here(ask.runbook, ask.settings, evidence) if evidence else None
+    if meant and subject:  # what the runbook restarts is here what is unwell
+        meant = replace(meant, down=subject)
     places = places_of(ask.runbook, ask.settings, evidence) if evidence else {}
     lines = tuple(_of_here(line, meant, places) for line in lines)
     console.show(terminal_act.steps_view(ask.incident, title, lines, begun))
