@@ -11,7 +11,7 @@ from irkit.memory.footprint import ContainerMemory
 from irkit.memory.judgement import Judgement
 from irkit.memory.objects import TypeGrowth
 from irkit.memory.pauses import Pauses
-from irkit.memory.trend import LEAST_SAMPLES, Direction, Forecast, Trend
+from irkit.memory.trend import LEAST_SAMPLES, Direction, Forecast, Trend, settling_s
 from irkit.phrase import clock, count, percent, seconds, size
 from irkit.procfs import MemoryShares
 from irkit.times import format_duration
@@ -74,6 +74,11 @@ def verdict_sentences(trend: Trend, what: str = "Memory") -> str:
     if trend.direction is Direction.STABLE:
         told = f"stable: {what} does not go on rising ({_watched(trend)})"
         return f"{told}; it rose and has settled, as after a start" if trend.settled else told
+    if trend.direction is Direction.RISING:
+        return (
+            f"{trend.direction}: {what} rose by {size(trend.gained)} ({_watched(trend)}); that is too short to tell a "
+            f"leak from a start: watch it for {span(settling_s(trend))}"
+        )
     moves = "rises" if trend.direction is Direction.GROWING else "falls"
     return f"{trend.direction}: {what} {moves} by {rate(trend)}"
 

@@ -15,7 +15,7 @@ from irkit.errors import InputError, NotFoundError
 from irkit.memory.footprint import Cgroup, ContainerMemory, memory_cgroups, tightest
 from irkit.memory.monitor_report import limit_sentence, span, verdict_sentences
 from irkit.memory.snapshot import has_agent
-from irkit.memory.trend import Direction, Forecast, Trend, forecast, judge, memory_floor
+from irkit.memory.trend import Direction, Forecast, Trend, forecast, judge, memory_floor, settling_s
 from irkit.phrase import size
 from irkit.procfs import MemoryShares
 from irkit.visible import visible
@@ -186,6 +186,8 @@ def _lines(seen: Watched) -> list[str]:
     if seen.rss.direction is Direction.GROWING and not seen.has_ended:
         how = "snapshot" if seen.has_agent else "attach"
         lines.append(f"Next: irkit memory {how} --pid {seen.pid} names who keeps it; a restart destroys the evidence.")
+    if seen.rss.direction is Direction.RISING and not seen.has_ended:
+        lines.append(f"Next: irkit memory monitor --pid {seen.pid} --for {settling_s(seen.rss):.0f}")
     return lines
 
 

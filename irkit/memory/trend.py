@@ -8,6 +8,9 @@ A series counts as growing where all of this holds of the later half of its last
 - it gains more than a noise floor, still rises in its last third, and is now higher than in the half before;
 - it does not level off: the slopes of its quarters are not a warm-up's geometric series.
 
+What was watched only shortly, or seldom, and rose without coming to rest is not called stable for levelling off: its
+quarters are a few samples each, and a load that ebbs bends a leak just so. It is `RISING`, and neither.
+
 The slope is Theil and Sen's with Sen's interval (1968). Where many series are asked at once the chances are corrected
 by Benjamini and Hochberg (1995).
 """
@@ -24,6 +27,9 @@ from statistics import NormalDist, fmean, median
 from irkit.estimate import Interval, quantile
 
 LEAST_SAMPLES = 16
+# to tell a leak from a start; a quarter of fewer samples bounds no slope
+SETTLING_SAMPLES = 40
+SETTLING_S = 90.0
 ALPHA = 0.01
 _MIB = 1 << 20
 _BLOCKS = 60
@@ -31,6 +37,8 @@ _FEW_BLOCKS = 12
 _LEAST_PIECE = 4
 _PERSISTS = 0.25
 _FADES = 0.45
+# of its rise, what the last quarter of a warm-up that has settled may still bring; of a line it brings a quarter
+_AT_REST = 0.05
 _MOST_RHO = 0.97
 _UNBOUNDED = Interval(None, None)
 _Z95 = NormalDist().inv_cdf(0.975)
@@ -39,9 +47,10 @@ Points = list[tuple[float, float]]
 
 
 class Direction(StrEnum):
-    """What a series does."""
+    """What a series does; `RISING` is one that rose so far, watched too shortly to tell whether it goes on."""
 
     GROWING = "growing"
+    RISING = "rising so far"
     STABLE = "stable"
     SHRINKING = "shrinking"
     TOO_FEW = "too few samples"
@@ -135,6 +144,13 @@ def forecast(trend: Trend, limit: float | None, level: float | None = None) -> F
     )
 
 
+def settling_s(trend: Trend) -> float:
+    """Return how long, in whole minutes, a series must be watched at its pace to tell a leak from a start."""
+    pace_s = trend.span_s / max(trend.samples - 1, 1)
+    # one minute more than just enough: a process is not asked on the dot
+    return 60.0 * (max(SETTLING_S, SETTLING_SAMPLES * pace_s) // 60 + 1)
+
+
 def _decided(trend: Trend) -> Trend:
     wanders = trend.chance > ALPHA and trend.direction in {Direction.GROWING, Direction.SHRINKING}
     return replace(trend, direction=Direction.STABLE) if wanders else trend
@@ -176,7 +192,7 @@ def _measured(
         direction = Direction.SHRINKING if slope < 0 else Direction.GROWING if rises and not settled else direction
     elif alone:
         settled = level - quantile(sorted(value for _, value in runs[-1][:_LEAST_PIECE]), 0.5) >= floor
-    return replace(
+    told = replace(
         told,
         direction=direction,
         slope_per_s=slope,
@@ -187,6 +203,7 @@ def _measured(
         since_s=pieces[0][0][0],
         settled=settled,
     )
+    return _not_yet_settled(told, runs[-1], floor) if alone else told
 
 
 def _runs(points: Points, restarts_s: Iterable[float]) -> list[Points]:
@@ -350,3 +367,20 @@ def _levels_off(run: Points, span_s: float) -> bool:
         return False
     second, third, fourth = (quantile(sorted(_slopes(part)), 0.5) for part in parts)
     return second > 0 and third <= second and fourth <= _FADES * second
+
+
+def _not_yet_settled(told: Trend, run: Points, floor: float) -> Trend:
+    """Return that a run rose so far, where it surely did, has not come to rest, and is too short to say that it will.
+
+    Of one that surely goes on rising, or falls, this changes nothing.
+    """
+    short = len(run) < SETTLING_SAMPLES or run[-1][0] - run[0][0] < SETTLING_S
+    if not short or _decided(told).direction is not Direction.STABLE:
+        return told
+    slope, interval, chance = _kendall([_blocks(run, _BLOCKS)])
+    gained, quarter = slope * (run[-1][0] - run[0][0]), run[-(len(run) // 4) :]
+    late = quantile(sorted(_slopes(quarter)), 0.5) * (quarter[-1][0] - quarter[0][0])
+    if gained < floor or chance > ALPHA or late < _AT_REST * gained or not _is_highest(run):
+        return told
+    rose = replace(told, direction=Direction.RISING, settled=False, gained=gained, since_s=run[0][0])
+    return replace(rose, slope_per_s=slope, interval=interval, chance=chance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 from irkit import procfs
 from irkit.cli import irkit
 from irkit.errors import InputError, NotFoundError
-from irkit.memory.outside import largest, watch
+from irkit.memory.outside import Outside, largest, watch
 from irkit.memory.trend import Direction
 
 GROWS = """
@@ -58,6 +59,29 @@ def test_a_process_that_keeps_still_is_not_called_growing() -> None:
     assert seen.rss.direction is not Direction.GROWING
     assert not seen.has_ended
     assert "Next:" not in str(seen)
+
+
+def test_a_short_rise_says_how_far_and_for_how_long_to_watch() -> None:
+    with process(KEEPS_STILL) as one:
+        seen = watch(one.pid, for_s=20, every_s=1, outside=_slowing())
+    assert seen.rss.direction is Direction.RISING
+    assert "stable" not in str(seen)
+    assert "Verdict: rising so far: RSS rose by 14 MiB (21 samples over 20 s); that is too short" in seen.told
+    assert "to tell a leak from a start: watch it for 2 min." in seen.told
+    assert f"Next: irkit memory monitor --pid {one.pid} --for 120" in str(seen)
+
+
+def _slowing() -> Outside:
+    """A process that has taken 1.7 MiB in its first second and ever less, by a clock that nobody waits for."""
+    passed = [0.0]
+
+    def wait(for_s: float) -> None:
+        passed[0] += for_s
+
+    def rss_bytes(_pid: int) -> int:
+        return int((50 + 18 * (1 - math.exp(-passed[0] / 10))) * (1 << 20))
+
+    return Outside(rss_bytes=rss_bytes, clock_s=lambda: passed[0], wait=wait)
 
 
 def test_a_process_that_ends_ends_the_watch() -> None:

@@ -13,10 +13,17 @@ from irkit.memory.trend import (
     judge,
     judge_many,
     memory_floor,
+    settling_s,
 )
 from tests.support.leaks import HEALTHY, LEAKS, MIB, dice, series
 
 ROUNDS = 30
+# in KiB, a second apart: a worker that keeps all it renders, as the load on it ebbs; two minutes later it was killed
+EBBING = (
+    48840, 49448, 50056, 50664, 51536, 52320, 53016, 53540, 54152, 55200, 55808, 56504,
+    57204, 57636, 58160, 58596, 58944, 59028, 59120, 59384, 59816, 59992, 60340, 60424,
+    60948,
+)  # fmt: skip
 
 
 def told(shape_name: str, seed: int) -> Trend:
@@ -127,6 +134,37 @@ def test_a_warm_up_is_told_from_a_level() -> None:
     assert warm.direction is Direction.STABLE
     assert warm.settled
     assert not judge(times, [100.0 * MIB + at % 3 for at in times], MIB).settled
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 3])
+def test_a_short_rise_that_never_falls_is_not_stable_for_slowing_down(first: int) -> None:
+    values = [1024.0 * each for each in EBBING[first : first + 20]]
+    trend = judge([float(at) for at in range(len(values))], values, memory_floor(values[0]))
+    assert trend.direction is Direction.RISING
+    assert not trend.settled
+    assert trend.gained == pytest.approx(values[-1] - values[0], rel=0.25)
+    assert settling_s(trend) == 120
+
+
+def test_a_short_warm_up_that_has_come_to_rest_has_settled() -> None:
+    times = [float(at) for at in range(20)]
+    chance = dice(5)
+    trend = judge(times, [100 * MIB * (2 - math.exp(-at / 3)) + chance.gauss(0, 20_000) for at in times], MIB)
+    assert trend.direction is Direction.STABLE
+    assert trend.settled
+
+
+def test_a_warm_up_watched_for_long_enough_is_not_left_open() -> None:
+    times = [4.0 * at for at in range(60)]
+    trend = judge(times, [100 * MIB * (2 - math.exp(-at / 80)) for at in times], MIB)
+    assert (trend.direction, trend.settled) == (Direction.STABLE, True)
+
+
+def test_what_is_sampled_seldom_is_watched_for_longer() -> None:
+    values = [1024.0 * each for each in EBBING[:20]]
+    trend = judge([30.0 * at for at in range(20)], values, memory_floor(values[0]))
+    assert trend.direction is Direction.RISING
+    assert settling_s(trend) == 21 * 60
 
 
 def test_runs_too_short_to_judge_alone_are_judged_together() -> None:
