@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from statistics import median
@@ -43,6 +43,11 @@ _FALL = 0.75
 _LEVEL_PEAKS = 1.1
 _FULL = 0.8
 _OF_PROCESSES = 0.5
+# so many times its size, and so much of its limit, is a rise by far, however odd its pace
+_SEVERAL = 3.0
+_NEAR_LIMIT = 0.9
+# a kill is told to the second, a sample is taken within one
+_AT_ONCE = timedelta(seconds=2)
 _KIB = 1024.0
 _UNBOUNDED = Interval(None, None)
 
@@ -64,8 +69,10 @@ class Growth:
     """The course of one container's memory, and its trend in bytes a second with its 95 % interval.
 
     `samples` were taken over `span_s` seconds since `onset`; where it moved so from the first of them on, `all_along`
-    is true and the onset lies before. `until` is when the run ended, None where it goes on. `limit_bytes` is
-    `full_in_s` away at this rate, or as `full_between_s` says; `peaks_bytes` are those of all runs, earliest first.
+    is true and the onset lies before. `until` is when the run ended, None where it goes on; `killed_at` when the kernel
+    ended it so, after it had risen to its limit. `by_far` it rose where it is near its limit and several times what it
+    was, step by step. `limit_bytes` is `full_in_s` away at this rate, or as `full_between_s` says; `peaks_bytes` are
+    those of all runs, earliest first.
     """
 
     name: str
@@ -84,18 +91,26 @@ class Growth:
     full_in_s: float | None = None
     full_between_s: Interval = _UNBOUNDED
     peaks_bytes: tuple[float, ...] = ()
+    killed_at: datetime | None = None
+    by_far: bool = False
+
+    @property
+    def gained_bytes(self) -> float:
+        return self.last_bytes - self.first_bytes
 
 
 def growths(
     table: pd.DataFrame | None,
     starts: Mapping[str, datetime | None] | None = None,
     processes: pd.DataFrame | None = None,
+    kills: Mapping[str, tuple[datetime, ...]] | None = None,
 ) -> tuple[Growth, ...]:
     """Return the course of each container's memory from `container_history` or `container_stats`.
 
     A run ends where `started_at` changes, and where a later row finds the container stopped; where the table does not
     tell that, at `starts` (the latest start by name) and where memory falls by a quarter at once. `processes` is
-    `process_history`: what a container gains and its processes do not is cache, or files held in memory.
+    `process_history`: what a container gains and its processes do not is cache, or files held in memory. `kills` are
+    those of `memory_kills.kills_of`.
     """
     named: dict[str, list[Row]] = {}
     ended: set[str] = set()
@@ -108,13 +123,18 @@ def growths(
             ended.add(name)
     resident = _resident(processes)
     return tuple(
-        _growth(rows, (starts or {}).get(name), resident.get(name, {}), over=name in ended)
+        _growth(rows, (starts or {}).get(name), resident.get(name, {}), (kills or {}).get(name, ()), over=name in ended)
         for name, rows in named.items()
     )
 
 
 def _growth(
-    samples: list[Row], started_at: datetime | None, resident: Mapping[datetime, float], *, over: bool
+    samples: list[Row],
+    started_at: datetime | None,
+    resident: Mapping[datetime, float],
+    kills: tuple[datetime, ...],
+    *,
+    over: bool,
 ) -> Growth:
     """Return the course of one container; `over` where a later look found it ended: of that nothing is forecast."""
     runs = _runs(samples, started_at)
@@ -122,17 +142,44 @@ def _growth(
     if not long:
         most = max(runs, key=len)
         return Growth(text_of(most[0], "name"), text_of(most[0], "service"), Course.SHORT, len(most), _times(most)[-1])
-    looked = [_look(run, resident) for run in long]
+    looked = [(_look(run, resident), run, _killed_at(run, runs, kills)) for run in long]
     ended = [
-        replace(growth, until=run[-1]["at"], full_in_s=None, full_between_s=_UNBOUNDED)
-        if over or run is not runs[-1]
+        replace(
+            growth,
+            until=run[-1]["at"],
+            full_in_s=None,
+            full_between_s=_UNBOUNDED,
+            killed_at=killed_at if _rose_to_its_limit(growth, run) else None,
+        )
+        if over or killed_at or run is not runs[-1]
         else growth
-        for growth, run in zip(looked, long, strict=True)
+        for growth, run, killed_at in looked
     ]
-    rising = [growth for growth in ended if growth.course is Course.RISES]
+    rising = [growth for growth in ended if growth.course is Course.RISES or growth.killed_at]
     # the run that goes on says most, else the last that rose until it ended
     chosen = replace((rising or ended)[-1], peaks_bytes=tuple(max(_levels(run)) for run in runs))
     return replace(chosen, course=Course.SAW_TOOTH) if _comes_down_again(chosen, runs) else chosen
+
+
+def _killed_at(run: list[Row], runs: Sequence[list[Row]], kills: tuple[datetime, ...]) -> datetime | None:
+    """Return when the kernel ended a run, None where it did not: of one look's flag and an event, the earlier."""
+    after = next((one[0]["at"] for one in runs if one[0]["at"] > run[-1]["at"]), None)
+    first = run[-1]["at"] - _AT_ONCE
+    return next((at for at in kills if at >= first and (after is None or at <= after)), None)
+
+
+def _rose_to_its_limit(growth: Growth, run: Sequence[Row]) -> bool:
+    """Say whether a run that the kernel ended had risen there, and was not filled at one stroke."""
+    limit, levels = growth.limit_bytes, _levels(run)
+    full = levels[-1] >= _FULL * limit if limit else levels[-1] >= _SEVERAL * levels[0]
+    rose = growth.course in {Course.RISES, Course.UNSURE} or _climbed(levels, 2.0)
+    return full and rose
+
+
+def _climbed(levels: Sequence[float], times: float) -> bool:
+    """Say whether memory became so many times what it was, no more than half of that at one stroke."""
+    gained, largest = levels[-1] - levels[0], max(after - before for before, after in pairwise(levels))
+    return levels[-1] >= times * levels[0] and gained >= LEAST_RISE_BYTES and largest <= gained / 2
 
 
 def _runs(samples: list[Row], started_at: datetime | None) -> list[list[Row]]:
@@ -175,6 +222,7 @@ def _look(run: list[Row], resident: Mapping[datetime, float]) -> Growth:
         course = Course.SETTLES
     if course is Course.RISES and _is_cache(run[first:], resident, slope):
         course = Course.CACHE
+    limit = number_of(run[-1], "memory_limit_bytes")
     growth = Growth(
         text_of(run[0], "name"),
         text_of(run[0], "service"),
@@ -187,7 +235,8 @@ def _look(run: list[Row], resident: Mapping[datetime, float]) -> Growth:
         all_along,
         first_bytes=moved[0],
         last_bytes=moved[-1],
-        limit_bytes=number_of(run[-1], "memory_limit_bytes"),
+        limit_bytes=limit,
+        by_far=bool(limit) and levels[-1] >= _NEAR_LIMIT * (limit or 0.0) and _climbed(levels, _SEVERAL),
     )
     return _until_full(growth)
 

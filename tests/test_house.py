@@ -135,6 +135,7 @@ ROOMS = (
     "rate_limits",
     "provider_calls",
     "database_state",
+    "memory_kills",
     "memory_growth",
     "bundle_diff",
     "wholeness",

@@ -21,7 +21,14 @@ Levels = np.ndarray
 QUIET = {Course.LEVEL, Course.SETTLES, Course.SAW_TOOTH, Course.SHORT}
 
 
-def look(levels_mib: Levels, restarts: Collection[int] = (), *, gone: bool = False, **changed: object) -> Growth:
+def look(
+    levels_mib: Levels,
+    restarts: Collection[int] = (),
+    *,
+    gone: bool = False,
+    killed: datetime | None = None,
+    **changed: object,
+) -> Growth:
     started_at, rows = START - timedelta(hours=1), []
     for index, level in enumerate(levels_mib):
         at = START + index * STEP
@@ -30,7 +37,7 @@ def look(levels_mib: Levels, restarts: Collection[int] = (), *, gone: bool = Fal
         rows.append(row | {"memory_usage_bytes": int(level * MIB), "memory_limit_bytes": LIMIT_MIB * MIB} | changed)
     if gone:
         rows.append({"at": START + len(levels_mib) * STEP, "service": "api", "name": "api-1", "state": "exited"})
-    [growth] = growths(pd.DataFrame(rows))
+    [growth] = growths(pd.DataFrame(rows), kills={"api-1": (killed,)} if killed else None)
     return growth
 
 
@@ -133,3 +140,33 @@ def test_a_rise_whose_slope_has_no_bound_yet_has_neither_settled_nor_kept_its_le
     assert growth.interval.low is None
     assert growth.course is Course.UNSURE
     assert growth.full_in_s is None
+
+
+def bent() -> Levels:
+    """A leak whose rate triples with the load, until it is at its limit: too odd to bound its slope."""
+    return 9 + 247 / 151 * np.concatenate([85 * np.arange(36) / 36, 85 + 66 * np.arange(1, 10) / 9])
+
+
+def test_a_rise_that_the_kernel_ended_at_the_limit_outweighs_the_run_after_it() -> None:
+    levels = np.concatenate([bent(), 9 + 0.1 * (np.arange(30) % 3)])
+    end = START + 44 * STEP
+    growth = look(levels, {45}, killed=end + timedelta(milliseconds=300))
+    assert (growth.course, growth.until) == (Course.UNSURE, end)
+    assert growth.killed_at == end + timedelta(milliseconds=300)
+    assert (growth.first_bytes, growth.last_bytes) == (9 * MIB, 256 * MIB)
+    assert look(levels, {45}).killed_at is None
+
+
+@pytest.mark.parametrize(
+    "levels", [200 + 0.1 * (np.arange(45) % 3), np.concatenate([9 + 0.1 * (np.arange(44) % 3), [250.0]])]
+)
+def test_what_was_killed_without_a_rise_or_was_filled_at_one_stroke_did_not_rise_to_its_limit(levels: Levels) -> None:
+    growth = look(np.concatenate([levels, 9 + 0.1 * (np.arange(30) % 3)]), {45}, killed=START + 44 * STEP)
+    assert growth.killed_at is None
+    assert growth.course not in {Course.RISES, Course.UNSURE}
+
+
+def test_near_its_limit_and_several_times_its_size_is_a_rise_by_far() -> None:
+    assert look(bent()).by_far
+    assert not look(bent() / 2).by_far
+    assert not look(200 + bent() / 6).by_far

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from irkit.charts import LevelLane, Levels, Milestone, Point, Turn
 from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
+from irkit.memory_kills import kills_of
 from irkit.phrase import count, size
 from irkit.records import Row, number_of, text_of, time_of
 from irkit.report import facts
@@ -74,7 +75,8 @@ def resources(of: Material) -> Resources | Gap:
         reason, hint = of.view.why_missing("container_stats")
         return Gap(Resources.heading, f"{reason}.", hint)
     starts = {text_of(row, "name"): time_of(row, "started_at") for row in of.view.records("containers")}
-    seen = growths(of.view.table(kind), starts, of.view.table("process_history"))
+    kills = kills_of(*map(of.view.table, ("container_history", "containers", "container_events")))
+    seen = growths(of.view.table(kind), starts, of.view.table("process_history"), kills)
     ordered = sorted(seen, key=_gravity, reverse=True)
     by_name: dict[str, list[Row]] = {}
     for row in sorted((row for row in of.view.records(kind) if row.get("at")), key=lambda row: row["at"]):
@@ -126,7 +128,11 @@ def _has(of: Material, kind: str) -> bool:
 
 def _gravity(growth: Growth) -> tuple[bool, float]:
     share = growth.last_bytes / growth.limit_bytes if growth.limit_bytes else 0.0
-    return growth.course is Course.RISES, share
+    return _rose(growth), share
+
+
+def _rose(growth: Growth) -> bool:
+    return growth.course is Course.RISES or growth.killed_at is not None
 
 
 def _row(growth: Growth, samples: Sequence[Row], of: Material) -> MemoryRow:
@@ -134,7 +140,7 @@ def _row(growth: Growth, samples: Sequence[Row], of: Material) -> MemoryRow:
     return MemoryRow(
         growth.service or growth.name,
         _course(growth, samples, of),
-        growth.course is Course.RISES,
+        _rose(growth),
         held[-1] if held else None,
         max(held, default=None),
         growth.limit_bytes or next((number_of(row, "memory_limit_bytes") for row in reversed(samples)), None),
@@ -155,6 +161,8 @@ def _rate(growth: Growth, *, bounds: bool = True) -> str:
 
 def _end(growth: Growth, samples: Sequence[Row], of: Material) -> tuple[datetime, bool] | None:
     """Return when the run that grew ended, and whether the kernel killed it; None where it goes on."""
+    if growth.killed_at is not None:
+        return growth.killed_at, True
     last = growth.until or samples[-1]["at"]
     ended = [one for one in facts.every_exit(of.view) if one.at and one.service == growth.service and one.at >= last]
     if ended and ended[0].at:
@@ -163,14 +171,14 @@ def _end(growth: Growth, samples: Sequence[Row], of: Material) -> tuple[datetime
 
 
 def _course(growth: Growth, samples: Sequence[Row], of: Material) -> str:
-    if growth.course is not Course.RISES or not (end := _end(growth, samples, of)):
+    if not _rose(growth) or not (end := _end(growth, samples, of)):
         return _WORDS[growth.course]
     return "rose until it was killed" if end[1] else "rose until it ended"
 
 
 def _full(growth: Growth, samples: Sequence[Row], of: Material) -> str:
     """Say when the limit is reached, or how the run that grew ended: what is over has no future to foretell."""
-    if growth.course is not Course.RISES or not growth.limit_bytes:
+    if not _rose(growth) or not growth.limit_bytes:
         return ""
     if end := _end(growth, samples, of):
         return f"{'killed at its limit' if end[1] else 'ended before'}, {end[0]:%H:%M:%S} UTC"

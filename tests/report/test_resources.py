@@ -87,6 +87,22 @@ def test_a_restart_is_marked_once_and_cuts_the_line(tmp_path: Path) -> None:
     assert "137" not in found.chart.svg()
 
 
+def test_a_rise_at_an_uneven_pace_that_the_kernel_ended_comes_before_a_steady_one(tmp_path: Path) -> None:
+    bent = [20 + 3.6 * number for number in range(37)] + [153.2 + 11.4 * number for number in range(1, 10)]
+    leak = history("jarvis-api", [*bent, *CALM[:30]], restart_at=46)
+    of = {"service": "jarvis-api", "name": leak[0]["name"]}
+    events: list[Row] = [
+        {"at": leak[45]["at"] + timedelta(seconds=1 + number / 10), **of, "action": action, "exit_code": 137}
+        for number, action in enumerate(("oom", "die"))
+    ]
+    found = shown(tmp_path, history("redis", LEAK[:76], limit=None), leak, events=events)
+    assert isinstance(found, Resources)
+    first, second = found.rows
+    assert (first.name, first.course, first.rises) == ("jarvis-api", "rose until it was killed", True)
+    assert first.full == f"killed at its limit, {events[0]['at']:%H:%M:%S} UTC"
+    assert (second.name, second.course) == ("redis", "rises")
+
+
 def test_what_never_ran_again_was_not_restarted(tmp_path: Path) -> None:
     died: Row = {"at": START + timedelta(seconds=500), "service": "jarvis-api", "action": "die", "exit_code": 1}
     found = shown(tmp_path, history("jarvis-api", LEAK), events=[died])
