@@ -137,6 +137,7 @@ ROOMS = (
     "database_state",
     "memory_kills",
     "memory_growth",
+    "stored_growth",
     "bundle_diff",
     "wholeness",
     "loaded",
