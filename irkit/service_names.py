@@ -102,20 +102,23 @@ def meant_here(runbook: Runbook, settings: Settings, evidence: EvidenceSource) -
 def unwell(slug: str, findings: Iterable[Finding], evidence: EvidenceSource) -> str:
     """Return the service that what was found of an incident type, and goes on, is about; "" where it names several.
 
-    Of the services that are named the one that does not run comes first: another fails for want of it. What names no
-    container that was seen, as a log may, names none. One that passes on what fails behind it is the last to be named.
+    Of the services that are named the one that does not run comes first: another fails for want of it; then the one
+    that the kernel killed for want of memory. What names no container that was seen, as a log may, names none. One that
+    passes on what fails behind it is the last to be named.
     """
     known = {name: _name(row) for row in _containers(evidence) for name in (text_of(row, "name"), _name(row))}
     down = {one.name for one in idle_of(evidence)}
-    named, in_front = set[str](), set[str]()
+    named, killed, in_front = set[str](), set[str](), set[str]()
     for item in findings:
         verdict = item.verdict
         if slug in item.incident_types and verdict.state is VerdictState.FOUND and verdict.until is None:
             said = [verdict.numbers.get("name") or verdict.numbers.get("service")]
             said += _listed(verdict.numbers, "also_down")
-            named |= {known[str(name)] for name in said if str(name) in known}
+            seen = {known[str(name)] for name in said if str(name) in known}
+            named |= seen
+            killed |= seen if verdict.numbers.get("oom_killed") is True else set()
             in_front |= {known.get(str(name), "") for name in _listed(verdict.numbers, "passed_on_by")}
-    for group in (named & down, named - in_front, named):
+    for group in (named & down, killed, named - in_front, named):
         if len(group) == 1:
             return group.pop()
     return ""

@@ -107,6 +107,11 @@ def test_a_service_that_passes_on_what_fails_behind_it_is_not_the_one_that_is_un
     assert unwell("api-unresponsive", [crashed, failing], seen(TILL, GONE)) == "kv"
 
 
+def test_of_several_that_run_the_one_that_the_kernel_killed_is_unwell() -> None:
+    killed = of("memory-leak", {"name": "shop_till_1", "oom_killed": True})
+    assert unwell("memory-leak", [of("memory-leak", {"name": "shop_kv_1"}), killed], seen(TILL, KV)) == "till"
+
+
 def test_what_is_over_or_was_never_seen_as_a_container_is_not_unwell() -> None:
     leak = {"name": "shop_kv_1"}
     assert unwell("memory-leak", [of("memory-leak", leak, over=True)], seen(TILL, KV)) == ""

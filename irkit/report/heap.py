@@ -135,9 +135,9 @@ def first_suspect(of: Material) -> Claim | None:
     found = next(((each, one) for each in _processes(of) for one in each["suspects"]), None)
     if found is None:
         return None
-    (process, suspect), grows = found, _growing(of)
+    process, suspect = found
     place = str(process.get(_IN) or "")
-    elsewhere = f", in {place}, which is not what grows" if place and grows and grows != place else ""
+    elsewhere = f", in {place}, which is not what grows" if place in _steady(of) else ""
     return Claim(f"{suspect['sentence']}{elsewhere}.", of.view.ids(KIND))
 
 
@@ -245,6 +245,13 @@ def _growing(of: Material) -> str:
     """Return the name of the container whose memory grows, "" where none is known to."""
     grown = (one.verdict.numbers for one in of.diagnosis.findings if one.symptom == GROWTH)
     return next((str(numbers["name"]) for numbers in grown if numbers.get("name")), "")
+
+
+def _steady(of: Material) -> tuple[str, ...]:
+    """Return the containers that surely do not grow while another does: what moves oddly or was killed is none."""
+    found = [one.verdict for one in of.diagnosis.findings if one.symptom == GROWTH]
+    listed = next((verdict.numbers.get("steady") for verdict in found if verdict.state is VerdictState.FOUND), None)
+    return tuple(map(str, listed)) if isinstance(listed, list) else ()
 
 
 def _gap(of: Material, title: str) -> Gap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,18 +10,26 @@ from typing import TYPE_CHECKING, Any
 from irkit.diagnose import Example, symptom
 from irkit.heap_places import places
 from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
+from irkit.memory_kills import kills_of
 from irkit.model import Verdict, VerdictState
 from irkit.phrase import clock, count, listing, percent, size
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
+from irkit.stored_growth import Stored, stored
 from irkit.times import format_duration
 from irkit.wholeness import unless_cut
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# what is told of one process's heap, with its container's name beside it
+Told = Mapping[str, Any]
+_IN = "in"
 _TRAFFIC_ROSE = 1.5
 _FEWEST_REQUESTS = 30
 _LONGEST_S = 10 * 365 * 86_400.0
+# gained by one that moves oddly, beside one that surely rises: so many times as much, and it is the one to look at
+_DWARFS = 3.0
+_STEADY = {Course.LEVEL, Course.SETTLES}
 _QUIET = {
     Course.SAW_TOOTH: "rises in each run and restarts bring it back, its peaks no higher than before",
     Course.SETTLES: "rose and has settled, as it does after a start",
@@ -35,6 +44,8 @@ def detect(
     container_stats: pd.DataFrame | None = None,
     containers: pd.DataFrame | None = None,
     process_history: pd.DataFrame | None = None,
+    container_events: pd.DataFrame | None = None,
+    redis_history: pd.DataFrame | None = None,
     requests: pd.DataFrame | None = None,
     heap: Any = None,  # noqa: ANN401 (a JSON document)
 ) -> Verdict:
@@ -45,16 +56,23 @@ def detect(
     kind = "container_history" if container_history is not None and len(container_history) else "container_stats"
     table = container_history if kind == "container_history" else container_stats
     starts = {text_of(row, "name"): time_of(row, "started_at") for row in rows_of(containers)}
-    seen = growths(table, starts, process_history)
+    snapshots = _placed(heap, rows_of(containers))
+    kills = kills_of(container_history, containers, container_events)
+    seen = growths(table, starts, process_history, kills)
     long = [growth for growth in seen if growth.course is not Course.SHORT]
     if not long:
-        return _kept_alive(heap) or _too_few(seen, in_order(rows_of(table)))
-    rising = sorted((each for each in long if each.course is Course.RISES), key=lambda each: -_share(each))
+        return _kept_alive(snapshots) or _too_few(seen, in_order(rows_of(table)))
+    sure = [growth for growth in long if growth.course is Course.RISES]
+    kept = {each.name: told for each in sure if (told := stored(each, redis_history, process_history))}
+    rising = _worst_first([growth for growth in long if growth.name not in kept], snapshots)
     if rising:
-        return _rises(rising, requests, _within(heap, rising[0].name, rows_of(containers)))
-    unsure = [growth for growth in long if growth.course is Course.UNSURE]
-    if unsure:
-        return _kept_alive(heap) or _may_rise(max(unsure, key=_share))
+        steady = [each.name for each in long if each.course in _STEADY and each.name not in kills]
+        return _rises(rising, requests, snapshots, steady)
+    open_yet = [growth for growth in long if growth.course in {Course.UNSURE, Course.RISES}]
+    if open_yet:
+        worst = max(open_yet, key=lambda each: (each.course is Course.UNSURE, _share(each)))
+        uncertain = _may_rise(worst) if worst.course is Course.UNSURE else _is_used(worst, kept[worst.name])
+        return _kept_alive(snapshots) or uncertain
     cached = [growth for growth in long if growth.course is Course.CACHE]
     worst = max(cached or long, key=_share)
     numbers = _numbers(worst)
@@ -70,30 +88,60 @@ def detect(
     sentence = f"No container's memory goes on rising: of {watched}, {how}."
     confidence = 0.6 if any(each.course is Course.SAW_TOOTH for each in long) else 0.85
     clear = Verdict(VerdictState.CLEAR, sentence, confidence=confidence, numbers=numbers)
+    if grows := _kept_alive(snapshots):
+        return Verdict(VerdictState.UNKNOWN, f"{sentence} {grows.sentence}", grows.advice, None, 0.5, numbers)
     # the other kinds only add detail: their gaps hide no rise
     return unless_cut(clear, [cut.get(kind, "")])
 
 
+def _worst_first(long: list[Growth], snapshots: list[Told]) -> list[Growth]:
+    """Return the containers that rose for sure, the worst first: killed at its limit, near it by far, the fastest.
+
+    One that moves too oddly to bound its slope is among them where it was killed, has come near its limit by far,
+    snapshots of its heap grow, or it dwarfs what surely rises.
+    """
+    sure = [each for each in long if each.course is Course.RISES]
+    most, fastest = max((each.gained_bytes for each in sure), default=math.inf), max(map(_share, sure), default=0.0)
+    odd = [
+        each
+        for each in long
+        if each.course is Course.UNSURE
+        and (
+            each.by_far
+            or _kept_alive([one for one in snapshots if one[_IN] == each.name])
+            or (each.gained_bytes >= _DWARFS * most and _share(each) > fastest)
+        )
+    ]
+    killed = [each for each in long if each.killed_at]
+    found = {each.name: each for each in [*killed, *odd, *sure]}.values()
+    return sorted(found, key=lambda each: (not each.killed_at, not _is_far(each), -_share(each)))
+
+
+def _is_far(growth: Growth) -> bool:
+    return growth.by_far and growth.until is None
+
+
 def _may_rise(worst: Growth) -> Verdict:
     sentence = (
-        f"{worst.name} gained {size(worst.last_bytes - worst.first_bytes)} in {_span(worst.span_s)}, but its "
+        f"{worst.name} gained {size(worst.gained_bytes)} in {_span(worst.span_s)}, but its "
         f"{count(worst.samples, 'sample')} move too unevenly to bound the slope: it may go on rising or settle."
     )
     advice = "Record it for longer (irkit record): a leak goes on, a start or a filled cache settles."
     return Verdict(VerdictState.UNKNOWN, sentence, advice, None, 0.5, _numbers(worst))
 
 
-def _rises(rising: list[Growth], requests: pd.DataFrame | None, heap: Any) -> Verdict:  # noqa: ANN401 (a JSON document)
-    worst = rising[0]
-    numbers = _numbers(worst)
-    since = f"since {'before ' if worst.all_along else ''}{clock(worst.onset)}" if worst.onset else "all the time"
+def _is_used(worst: Growth, told: Stored) -> Verdict:
     levels = f"from {size(worst.first_bytes)} to {size(worst.last_bytes)}"
-    if worst.until is not None:
-        sentence = (
-            f"Memory of {worst.name} rose by {_rate(worst)}, {levels}, until that run ended at {clock(worst.until)}"
-        )
-    else:
-        sentence = f"Memory of {worst.name} rises by {_rate(worst)} {since}, {levels}{_full(worst)}"
+    sentence = f"Memory of {worst.name} rises by {_rate(worst)}, {levels}; {told.sentence}: this may well be its use."
+    advice = "See how many of its keys expire (redis-cli info keyspace): those that do not are kept for good."
+    return Verdict(VerdictState.UNKNOWN, sentence, advice, None, 0.5, _numbers(worst))
+
+
+def _rises(rising: list[Growth], requests: pd.DataFrame | None, snapshots: list[Told], steady: list[str]) -> Verdict:
+    worst = rising[0]
+    own = [one for one in snapshots if one[_IN] in {"", worst.name}]
+    numbers = _numbers(worst) | {"steady": steady}
+    sentence = _moved(worst)
     if others := [each.name for each in rising[1:]]:
         sentence += f"; that of {listing(others)} rises as well"
     if times := _traffic(worst, requests):
@@ -101,42 +149,56 @@ def _rises(rising: list[Growth], requests: pd.DataFrame | None, heap: Any) -> Ve
         sentence += f"; requests to it rose {times:.1f} times meanwhile, which alone may be why."
         advice = "Watch it until the traffic is back to normal: a leak goes on, a busy service gives it back."
         return Verdict(VerdictState.UNKNOWN, sentence, advice, worst.onset, 0.5, numbers)
-    if kept := _kept_alive(heap) or _named(heap):
-        confidence = 0.9 if worst.until is None else 0.8
-        return Verdict(
-            VerdictState.FOUND, f"{sentence}. {kept.sentence}", kept.advice, worst.onset, confidence, numbers
-        )
+    sure = 0.9 if worst.killed_at or (worst.until is None and worst.course is Course.RISES) else 0.8
+    confidence = sure if worst.course is Course.RISES or worst.killed_at else 0.7
+    if kept := _kept_alive(own) or _named(own):
+        return Verdict(VerdictState.FOUND, f"{sentence}. {kept.sentence}", kept.advice, worst.onset, sure, numbers)
+    if grows := _kept_alive(snapshots):
+        sentence += f". In {grows.numbers['name']}: {grows.sentence.rstrip('.')}"
     if worst.until is None:
         advice = "Take a memory snapshot now and one later, and compare; a restart destroys the evidence."
-        confidence = 0.9
     else:
         advice = "Once it runs again and grows, take a memory snapshot and one later, and compare."
-        confidence = 0.8
     return Verdict(VerdictState.FOUND, f"{sentence}.", advice, worst.onset, confidence, numbers)
 
 
-def _within(heap: Any, name: str, containers: list[Row]) -> Any:  # noqa: ANN401 (a JSON document)
-    """Return what snapshots say without the processes that are known to run in another container than this one."""
-    told = heap.get("processes") if isinstance(heap, Mapping) else None
-    if not isinstance(told, list):
-        return heap
-    at = places(told, containers)
-    return {"processes": [one for one, place in zip(told, at, strict=True) if place in {"", name}]}
+def _moved(worst: Growth) -> str:
+    """Say how the memory of the worst container moved, without the full stop."""
+    levels = f"from {size(worst.first_bytes)} to {size(worst.last_bytes)}"
+    if worst.killed_at is not None:
+        pace = f"by {_rate(worst)}, {levels}" if worst.course is Course.RISES else f"{levels} in {_span(worst.span_s)}"
+        limit = f" at its limit of {size(worst.limit_bytes)}" if worst.limit_bytes else ""
+        return f"Memory of {worst.name} rose {pace}, until the kernel killed it{limit} at {clock(worst.killed_at)}"
+    if worst.course is not Course.RISES:
+        limit = f", {percent(worst.last_bytes / worst.limit_bytes)} of its limit," if worst.limit_bytes else ""
+        within = f" in {_span(worst.span_s)}, too unevenly to bound its slope"
+        return f"Memory of {worst.name} rose {levels}{limit}{within}"
+    if worst.until is not None:
+        return f"Memory of {worst.name} rose by {_rate(worst)}, {levels}, until that run ended at {clock(worst.until)}"
+    since = f"since {'before ' if worst.all_along else ''}{clock(worst.onset)}" if worst.onset else "all the time"
+    return f"Memory of {worst.name} rises by {_rate(worst)} {since}, {levels}{_full(worst)}"
 
 
-def _kept_alive(heap: Any) -> Verdict | None:  # noqa: ANN401 (a JSON document)
+def _placed(heap: Any, containers: list[Row]) -> list[Told]:  # noqa: ANN401 (a JSON document)
+    """Return what snapshots say of each process, with its container's name, none where it is not what we file."""
+    listed = heap.get("processes") if isinstance(heap, Mapping) else None
+    told = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    return [{**one, _IN: place} for one, place in zip(told, places(told, containers), strict=True)]
+
+
+def _kept_alive(snapshots: list[Told]) -> Verdict | None:
     """Return that a heap grows by what its snapshots say, None where they do not, or it is not what we file."""
     try:
-        found = [_growing(told) for told in heap["processes"]]
+        found = [_growing(told) for told in snapshots]
     except (LookupError, TypeError, ValueError, AttributeError):
         return None
     return next((verdict for verdict in found if verdict), None)
 
 
-def _named(heap: Any) -> Verdict | None:  # noqa: ANN401 (a JSON document)
+def _named(snapshots: list[Told]) -> Verdict | None:
     """Return what one snapshot says of who keeps the memory, None where none does, or it is not what we file."""
     try:
-        told = heap["processes"][0]
+        told = snapshots[0]
         process = f"{told['process']['program'] or 'process'} ({told['process']['pid']})"
         owner = told["suspects"][0]["sentence"].replace("`", "")
     except (LookupError, TypeError, AttributeError):
@@ -146,7 +208,7 @@ def _named(heap: Any) -> Verdict | None:  # noqa: ANN401 (a JSON document)
     return Verdict(VerdictState.FOUND, sentence, advice)
 
 
-def _growing(told: Mapping[str, Any]) -> Verdict | None:
+def _growing(told: Told) -> Verdict | None:
     first = next((one for one in told["suspects"] if one["growth_bytes"]), None)
     if first is None or len(told["snapshots"]) == 1:
         return None
@@ -155,7 +217,7 @@ def _growing(told: Mapping[str, Any]) -> Verdict | None:
     apart, owner = format_duration(times[-1] - times[0]), first["sentence"].replace("`", "")
     sentence = f"By {count(len(times), 'snapshot')} of the heap of {process}, {apart} apart, it grows: {owner}."
     advice = "Look at the path that keeps it alive; a restart gives the memory back, and the growth begins anew."
-    numbers = {"growth_bytes": first["growth_bytes"], "snapshots": len(times)}
+    numbers = {"name": told[_IN], "growth_bytes": first["growth_bytes"], "snapshots": len(times)}
     return Verdict(VerdictState.FOUND, sentence, advice, None, 0.8, numbers)
 
 
@@ -222,6 +284,7 @@ def _numbers(growth: Growth) -> dict[str, object]:
         "full_in_s": growth.full_in_s,
         "runs": len(growth.peaks_bytes),
         "until": growth.until,
+        "killed_at": growth.killed_at,
     }
 
 

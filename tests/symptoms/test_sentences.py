@@ -478,7 +478,9 @@ def test_a_suspect_in_another_container_than_the_one_that_grows_is_not_blamed(wh
     rows = [{"name": name, "container_id": each * 64} for name, each in (("jarvis-api-1", "a"), ("worker-1", "b"))]
     found = told("gradual-memory-increase", {"container_history": _rising(), "heap": heap, "containers": rows})
     assert "Memory of jarvis-api-1 rises by" in found.sentence
-    assert ("app.CACHE" in found.sentence) is named
+    assert found.numbers["name"] == "jarvis-api-1"
+    assert ("In worker-1: By 2 snapshots" in found.sentence) is not named
+    assert found.advice.startswith("Take a memory snapshot now") is not named
 
 
 def test_that_nobody_was_refused_claims_nothing_of_requests_that_are_not_logged() -> None:

@@ -1,0 +1,152 @@
+"""Which container is named where the memory of several moves: a small, steady rise hides no larger one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+
+from irkit.diagnose import run_detector
+from irkit.model import Verdict, VerdictState
+from tests.symptoms.evidence import InMemory, detectors
+
+DETECTOR = detectors()["gradual-memory-increase"]
+START = datetime(2026, 11, 24, 2, 30, tzinfo=UTC)
+STEP = timedelta(seconds=5)
+MIB = 1 << 20
+COUNT = 60
+KILLED_AT = 45
+# of a worker whose rate triples with the load: too odd to bound its slope
+BENT = np.concatenate([85 * np.arange(36) / 36, 85 + 66 * np.arange(1, 10) / 9])
+LEVEL = 40 + 0.1 * (np.arange(COUNT) % 3)
+SLOW = 7 + 2.6 * np.arange(COUNT) / COUNT
+SHOP = [{"name": f"shop_{name}_1", "service": name, "container_id": name[0] * 64} for name in ("worker", "api", "kv")]
+
+
+def samples(
+    service: str, levels: Iterable[float], limit_mib: float | None = None, killed_at: int = 0
+) -> list[dict[str, Any]]:
+    rows = []
+    for index, level in enumerate(levels):
+        again = bool(killed_at) and index >= killed_at
+        began = START + killed_at * STEP - timedelta(seconds=4) if again else START - timedelta(hours=1)
+        row = {"at": START + index * STEP, "service": service, "name": f"shop_{service}_1", "started_at": began}
+        row |= {"oom_killed": again, "memory_usage_bytes": int(level * MIB)}
+        rows.append(row | {"memory_limit_bytes": limit_mib and int(limit_mib * MIB)})
+    return rows
+
+
+def worker(base: float = 9.0, limit_mib: float | None = 160.0, *, killed: bool = False) -> list[dict[str, Any]]:
+    after = 16 + 2.0 * np.arange(COUNT - KILLED_AT) if killed else ()
+    return samples("worker", np.concatenate([base + BENT, after]), limit_mib, KILLED_AT if killed else 0)
+
+
+def snapshots(of: str, growth_bytes: int | None = 81 * MIB) -> dict[str, Any]:
+    at = ("2026-11-24T02:31:00+00:00", "2026-11-24T02:32:00+00:00")
+    process = {"pid": 7, "program": "worker.py", "container": of[0] * 64}
+    suspect = {"sentence": "`app.HISTORY` (dict) keeps 970 `app.Rendered` alive, 81 MiB", "growth_bytes": growth_bytes}
+    told = {"process": process, "snapshots": [{"taken_at": one} for one in at], "suspects": [suspect]}
+    return {"processes": [told]}
+
+
+def told(*sampled: list[dict[str, Any]], **other: object) -> Verdict:
+    rows = sorted((row for each in sampled for row in each), key=lambda row: row["at"])
+    return run_detector(DETECTOR, InMemory({"container_history": rows, "containers": SHOP, **other})).verdict
+
+
+def test_a_rise_that_ended_in_a_kill_is_not_hidden_by_a_small_one_that_goes_on() -> None:
+    found = told(worker(killed=True), samples("kv", SLOW), samples("api", LEVEL))
+    assert found.state is VerdictState.FOUND
+    assert found.sentence == (
+        "Memory of shop_worker_1 rose from 9.0 MiB to 160 MiB in 3 min 40 s, until the kernel killed it at its limit "
+        "of 160 MiB at 02:33:45 UTC; that of shop_kv_1 rises as well."
+    )
+    assert found.numbers["name"] == "shop_worker_1"
+    assert found.numbers["steady"] == ["shop_api_1"]
+    assert found.onset == START
+
+
+def test_what_was_killed_is_not_said_to_keep_its_level() -> None:
+    calm = np.concatenate([LEVEL[:KILLED_AT], LEVEL[:15]])
+    found = told(samples("worker", calm, 160.0, KILLED_AT), samples("kv", SLOW), samples("api", LEVEL))
+    assert (found.numbers["name"], found.numbers["steady"]) == ("shop_kv_1", ["shop_api_1"])
+
+
+def test_what_is_near_its_limit_by_far_comes_first_however_odd_its_pace() -> None:
+    found = told(worker(), samples("kv", SLOW))
+    assert (found.state, found.numbers["name"]) == (VerdictState.FOUND, "shop_worker_1")
+    assert found.sentence == (
+        "Memory of shop_worker_1 rose from 9.0 MiB to 160 MiB, 100 % of its limit, in 3 min 40 s, too unevenly to "
+        "bound its slope; that of shop_kv_1 rises as well."
+    )
+    alone = told(worker())
+    assert (alone.state, alone.numbers["name"]) == (VerdictState.FOUND, "shop_worker_1")
+
+
+def test_of_an_odd_rise_that_dwarfs_the_sure_one_both_are_told() -> None:
+    found = told(worker(limit_mib=None), samples("kv", SLOW))
+    assert (found.state, found.numbers["name"]) == (VerdictState.FOUND, "shop_worker_1")
+    assert "that of shop_kv_1 rises as well" in found.sentence
+    assert told(worker(limit_mib=None)).state is VerdictState.UNKNOWN
+
+
+def test_a_sure_rise_that_is_no_small_one_stays_first_beside_an_odd_one() -> None:
+    found = told(worker(limit_mib=None), samples("kv", 7 + 80 * np.arange(COUNT) / COUNT))
+    assert (found.state, found.numbers["name"]) == (VerdictState.FOUND, "shop_kv_1")
+    assert "shop_worker_1" not in found.sentence
+
+
+def test_snapshots_that_grow_are_kept_whatever_the_trend() -> None:
+    steep = samples("kv", 7 + 80 * np.arange(COUNT) / COUNT)
+    odd = told(worker(limit_mib=None), steep, heap=snapshots("worker"))
+    assert (odd.state, odd.numbers["name"]) == (VerdictState.FOUND, "shop_worker_1")
+    assert "By 2 snapshots of the heap of worker.py (7), 1 min apart, it grows: app.HISTORY" in odd.sentence
+    alone = told(worker(limit_mib=None), heap=snapshots("worker"))
+    assert (alone.state, alone.numbers["name"]) == (VerdictState.FOUND, "shop_worker_1")
+    calm = told(samples("worker", LEVEL), steep, heap=snapshots("worker"))
+    assert calm.numbers["name"] == "shop_kv_1"
+    assert ". In shop_worker_1: By 2 snapshots of the heap of worker.py (7)" in calm.sentence
+    still = told(samples("worker", LEVEL), heap=snapshots("worker"))
+    assert still.state is VerdictState.UNKNOWN
+    assert "keeps its level" in still.sentence
+    assert "By 2 snapshots of the heap of worker.py (7)" in still.sentence
+    assert told(samples("worker", LEVEL), heap=snapshots("worker", None)).state is VerdictState.CLEAR
+
+
+def redis(most_mib: float | None) -> dict[str, Any]:
+    account = [
+        {
+            "at": START + index * STEP,
+            "used_memory_bytes": int((level - 3) * MIB),
+            "keys": 5 + 20 * index,
+            "max_memory_bytes": most_mib and int(most_mib * MIB),
+        }
+        for index, level in enumerate(SLOW)
+    ]
+    runs = {"at": START, "service": "kv", "name": "shop_kv_1", "pid": 9, "command": "redis-server"}
+    return {"redis_history": account, "process_history": [runs]}
+
+
+@pytest.mark.parametrize("most_mib", [200.0, None])
+def test_a_redis_that_keeps_what_it_is_given_is_no_leak_that_was_found(most_mib: float | None) -> None:
+    found = told(samples("kv", SLOW), samples("api", LEVEL), **redis(most_mib))
+    assert found.state is VerdictState.UNKNOWN
+    assert found.numbers["name"] == "shop_kv_1"
+    assert "Redis accounts for it by what it was given, 4.0 MiB to 6.6 MiB in 5 to 1\u202f185 keys" in found.sentence
+    assert found.sentence.endswith(": this may well be its use.")
+    assert "expire" in found.advice
+
+
+def test_a_redis_that_nears_its_limit_is_found() -> None:
+    found = told(samples("kv", SLOW), **redis(8.0))
+    assert (found.state, found.numbers["name"]) == (VerdictState.FOUND, "shop_kv_1")
+
+
+def test_a_redis_in_use_hides_no_leak_of_another() -> None:
+    found = told(samples("kv", SLOW), samples("api", 80 + 30 * np.arange(COUNT) / COUNT), **redis(200.0))
+    assert (found.state, found.numbers["name"]) == (VerdictState.FOUND, "shop_api_1")
+    assert "shop_kv_1" not in found.sentence
+    assert told(worker(limit_mib=None), samples("kv", SLOW), **redis(200.0)).numbers["name"] == "shop_worker_1"
