@@ -51,7 +51,8 @@ def detect(
 ) -> Verdict:
     """Found when a container's memory goes on rising in a run of at least ninety seconds and twenty samples.
 
-    Where there are fewer, when the snapshots of one process's heap name who keeps more each time.
+    So it is of one that rose in such a run until the kernel killed it at its limit, or is near it by far. Where there
+    are fewer samples, when the snapshots of one process's heap name who keeps more each time.
     """
     kind = "container_history" if container_history is not None and len(container_history) else "container_stats"
     table = container_history if kind == "container_history" else container_stats
@@ -171,8 +172,9 @@ def _moved(worst: Growth) -> str:
         return f"Memory of {worst.name} rose {pace}, until the kernel killed it{limit} at {clock(worst.killed_at)}"
     if worst.course is not Course.RISES:
         limit = f", {percent(worst.last_bytes / worst.limit_bytes)} of its limit," if worst.limit_bytes else ""
+        until = f", until that run ended at {clock(worst.until)}" if worst.until else ""
         within = f" in {_span(worst.span_s)}, too unevenly to bound its slope"
-        return f"Memory of {worst.name} rose {levels}{limit}{within}"
+        return f"Memory of {worst.name} rose {levels}{limit}{within}{until}"
     if worst.until is not None:
         return f"Memory of {worst.name} rose by {_rate(worst)}, {levels}, until that run ended at {clock(worst.until)}"
     since = f"since {'before ' if worst.all_along else ''}{clock(worst.onset)}" if worst.onset else "all the time"

@@ -93,6 +93,14 @@ def test_of_an_odd_rise_that_dwarfs_the_sure_one_both_are_told() -> None:
     assert told(worker(limit_mib=None)).state is VerdictState.UNKNOWN
 
 
+def test_an_odd_rise_that_a_restart_ended_is_told_with_its_end() -> None:
+    restarted = [{**row, "oom_killed": False} for row in worker(killed=True)]
+    found = told(restarted, samples("kv", SLOW))
+    assert found.sentence.startswith("Memory of shop_worker_1 rose from 9.0 MiB to 160 MiB, 100 % of its limit, in")
+    assert "too unevenly to bound its slope, until that run ended at 02:33:40 UTC; that of shop_kv_1" in found.sentence
+    assert "Once it runs again and grows" in found.advice
+
+
 def test_a_sure_rise_that_is_no_small_one_stays_first_beside_an_odd_one() -> None:
     found = told(worker(limit_mib=None), samples("kv", 7 + 80 * np.arange(COUNT) / COUNT))
     assert (found.state, found.numbers["name"]) == (VerdictState.FOUND, "shop_kv_1")
