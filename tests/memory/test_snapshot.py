@@ -59,7 +59,7 @@ def busy(walker: str) -> Iterator[tuple[int, Callable[[], bytes]]]:
 
 
 def children(pid: int) -> str:
-    """The children of all threads; a thread that ends meanwhile, as one for a request does, leaves none of a snapshot."""
+    """The children of all threads; one that ends meanwhile, as that of a request does, had none by a snapshot."""
     found = ""
     for each in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(FileNotFoundError, ProcessLookupError):
