@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from irkit import logs
 from irkit.loaded import loaded
 from irkit.log_formats import says_answered
+from irkit.memory_kills import kills_of
 from irkit.model import Window
 from irkit.phrase import count
 from irkit.report.cells import plain_records, whole
@@ -176,12 +177,15 @@ def exits(view: View) -> tuple[Exit, ...]:
 def every_exit(view: View) -> tuple[Exit, ...]:
     """Return each bad exit within the window in order of time, from the events and the state of containers."""
     found: list[Exit] = []
+    kills = kills_of(view.table("container_history"), view.table("containers"), view.table("container_events"))
     for row in view.records("container_events"):
         code = whole(row.get("exit_code"))
         if row.get("action") == "die" and code not in (0, None):
             service = str(row.get("service") or row.get("name"))
             [cited] = view.ids("container_events")
-            found.append(Exit(service, row.get("at"), code, oom_killed=False, evidence=cited))
+            # by the engine's event: a start since then has cleared the flag
+            killed = any(abs(at - row["at"]) <= LATE_LINE for at in kills.get(str(row.get("name")), ()) if row["at"])
+            found.append(Exit(service, row.get("at"), code, oom_killed=killed, evidence=cited))
     for item in containers(view):
         if _bad(item):
             [cited] = view.ids("containers")

@@ -171,3 +171,22 @@ def test_why_something_is_missing_is_the_collectors_own_reason(tmp_path: Path) -
         "raise [collect] deadline_s",
     )
     assert seen.why_missing("heap")[0] == "no collector was asked for heap"
+
+
+def test_one_that_the_kernel_killed_and_was_started_again_is_told_as_killed(tmp_path: Path) -> None:
+    shared: Row = {"service": "jarvis-api", "name": "jarvis-jarvis-api-1", "image": "jarvis-api"}
+    rows: list[Row] = [
+        shared | {"at": CRASH - timedelta(milliseconds=60), "action": "oom", "exit_code": None},
+        shared | {"at": CRASH, "action": "die", "exit_code": 137},
+        shared | {"at": CRASH + timedelta(milliseconds=500), "action": "start", "exit_code": None},
+    ]
+    running = api(state="running", health="healthy", exit_code=None, finished_at=None)
+    line = {"at": CRASH, "service": "jarvis-api", "name": "x", "stream": "stdout", "line": "rendered"}
+    made = view(tmp_path / "killed", containers=running, container_events=rows, logs=[line])
+    told = facts.telling(made)
+    assert told is not None
+    assert told.text.endswith("exited with code 137 (killed for its use of memory) at 03:12:09 UTC")
+    assert told.quote == "", "whom the kernel kills has no time to say why"
+    lived_on = [rows[0] | {"at": CRASH - timedelta(minutes=1)}, *rows[1:]]
+    (other,) = facts.exits(view(tmp_path / "lived", containers=running, container_events=lived_on))
+    assert not other.oom_killed, "a process within was, a minute before"
