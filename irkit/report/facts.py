@@ -82,6 +82,7 @@ class View:
         self.source = loaded(source)
         self._tables: dict[str, pd.DataFrame | None] = {}
         self._records: dict[str, list[dict[str, Any]]] = {}
+        self._kills: Mapping[str, tuple[datetime, ...]] | None = None
 
     @property
     def window(self) -> Window:
@@ -118,6 +119,14 @@ class View:
             return None
         failed = requests[(requests["status_code"].fillna(0) >= _SERVER_ERROR) & requests["service"].isin(self.reached)]
         return failed[[HEALTH_PATH.search(str(path)) is not None for path in failed["path"]]]
+
+    @property
+    def kills(self) -> Mapping[str, tuple[datetime, ...]]:
+        """When the kernel ended containers, by their names; read once, as each look for an exit asks."""
+        if self._kills is None:
+            kinds = ("container_history", "containers", "container_events")
+            self._kills = kills_of(*map(self.table, kinds))
+        return self._kills
 
     @property
     def reached(self) -> frozenset[str]:
@@ -177,7 +186,7 @@ def exits(view: View) -> tuple[Exit, ...]:
 def every_exit(view: View) -> tuple[Exit, ...]:
     """Return each bad exit within the window in order of time, from the events and the state of containers."""
     found: list[Exit] = []
-    kills = kills_of(view.table("container_history"), view.table("containers"), view.table("container_events"))
+    kills = view.kills
     for row in view.records("container_events"):
         code = whole(row.get("exit_code"))
         if row.get("action") == "die" and code not in (0, None):
