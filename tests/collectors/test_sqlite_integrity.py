@@ -230,7 +230,9 @@ def test_a_file_written_to_meanwhile_is_not_judged(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setitem(sqlite_integrity._CHECKS, "foreign_key_check", amid)
     monkeypatch.setattr(sqlite_readonly, "MAX_COPY_BYTES", 0)
-    target, limits = SqliteTarget(str(path), configured=True), Limits(deadline_s=0.5)
+    # far more than one check takes: one that its deadline cuts is told of as that, and not as disturbed
+    monkeypatch.setattr(sqlite_integrity, "_WORTH_STARTING_S", 2.0)
+    target, limits = SqliteTarget(str(path), configured=True), Limits(deadline_s=4.0)
     made = materialise(partial(sqlite_integrity.collect, limits=limits), target)
     assert isinstance(made.raised, Refused)
     assert "was written to each time it was checked" in str(made.raised)
