@@ -82,8 +82,9 @@ def _descriptors(evidence: EvidenceSource) -> Iterator[Exhausted]:
 def _disks(evidence: EvidenceSource) -> Iterator[Exhausted]:
     told: set[tuple[object, ...]] = set()
     rows = {text_of(row, "holds"): row for row in _rows(evidence, "disk_usage")}
-    for holds, place in ((holds, place) for holds, place in _HOLDS.items() if holds in rows):
-        row = rows[holds]
+    for holds, place in _HOLDS.items():
+        if (row := rows.get(holds)) is None:
+            continue
         free, inodes = integer_of(row, "free_bytes"), integer_of(row, "inodes_free")
         total, used = integer_of(row, "total_bytes"), number_of(row, "used_percent")
         alike = (total, free, inodes)  # one disk may hold several of them

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from irkit.charts import LevelLane, Levels, Milestone, Point, Turn
 from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
-from irkit.memory_kills import kills_of
 from irkit.phrase import count, size
 from irkit.records import Row, number_of, text_of, time_of
 from irkit.report import facts
@@ -75,8 +74,7 @@ def resources(of: Material) -> Resources | Gap:
         reason, hint = of.view.why_missing("container_stats")
         return Gap(Resources.heading, f"{reason}.", hint)
     starts = {text_of(row, "name"): time_of(row, "started_at") for row in of.view.records("containers")}
-    kills = kills_of(*map(of.view.table, ("container_history", "containers", "container_events")))
-    seen = growths(of.view.table(kind), starts, of.view.table("process_history"), kills)
+    seen = growths(of.view.table(kind), starts, of.view.table("process_history"), of.view.kills)
     ordered = sorted(seen, key=_gravity, reverse=True)
     by_name: dict[str, list[Row]] = {}
     for row in sorted((row for row in of.view.records(kind) if row.get("at")), key=lambda row: row["at"]):
