@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from irkit.loaded import rows_in
 from irkit.phrase import count, grouped, percent, size
-from irkit.records import Row, integer_of, number_of, rows_of, text_of
+from irkit.records import Row, integer_of, number_of, text_of
 
 if TYPE_CHECKING:
     from irkit.loaded import EvidenceSource
@@ -69,7 +70,7 @@ def _section(info: object, name: str) -> Row:
 
 
 def _descriptors(evidence: EvidenceSource) -> Iterator[Exhausted]:
-    for row in _rows(evidence, "container_processes"):
+    for row in rows_in(evidence, "container_processes"):
         used, allowed = integer_of(row, "open_files"), integer_of(row, "open_files_limit")
         if used and allowed and used >= allowed * _DESCRIPTORS:
             whose = f"{text_of(row, 'command') or 'a process'} in {text_of(row, 'service') or text_of(row, 'name')}"
@@ -81,7 +82,7 @@ def _descriptors(evidence: EvidenceSource) -> Iterator[Exhausted]:
 
 def _disks(evidence: EvidenceSource) -> Iterator[Exhausted]:
     told: set[tuple[object, ...]] = set()
-    rows = {text_of(row, "holds"): row for row in _rows(evidence, "disk_usage")}
+    rows = {text_of(row, "holds"): row for row in rows_in(evidence, "disk_usage")}
     for holds, place in _HOLDS.items():
         if (row := rows.get(holds)) is None:
             continue
@@ -101,7 +102,3 @@ def _disks(evidence: EvidenceSource) -> Iterator[Exhausted]:
         told.add(alike)
         advice = "Make room, or have it mounted for writing, before anything is restarted: much fails without."
         yield Exhausted(f"The disk of {place} ({text_of(row, 'path')}) {said}", advice, "disk_usage")
-
-
-def _rows(evidence: EvidenceSource, kind: str) -> list[Row]:
-    return rows_of(evidence.load(kind)) if evidence.has(kind) else []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from irkit import logs
 from irkit.model import CollectorRun, Evidence, Outcome, Window
+from irkit.records import Row, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +79,11 @@ class Loaded:
 def loaded(source: EvidenceSource) -> Loaded:
     """Return evidence that is loaded once, for a diagnosis and a report of it; what is so already is returned."""
     return source if isinstance(source, Loaded) else Loaded(source)
+
+
+def rows_in(source: EvidenceSource, kind: str) -> list[Row]:
+    """Return the rows of a table of the evidence, none where it was not gathered."""
+    return rows_of(source.load(kind)) if source.has(kind) else []
 
 
 def _told(run: CollectorRun) -> str:

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from irkit.loaded import rows_in
 from irkit.model import VerdictState
 from irkit.phrase import listing
-from irkit.records import Row, integer_of, rows_of, text_of, time_of
+from irkit.records import Row, integer_of, text_of, time_of
 from irkit.signs import STOPPED
 from irkit.targets import targets
 from irkit.times import format_time
@@ -70,7 +71,7 @@ def idle_of(evidence: EvidenceSource) -> tuple[Idle, ...]:
     One that had ended well before the window began, as a migration does, is none of them.
     """
     found = []
-    for row in _containers(evidence):
+    for row in rows_in(evidence, "containers"):
         if text_of(row, "state") not in STOPPED:
             continue
         since, code = time_of(row, "finished_at"), integer_of(row, "exit_code")
@@ -82,7 +83,7 @@ def idle_of(evidence: EvidenceSource) -> tuple[Idle, ...]:
 
 def meant(named: str, health_url: str, evidence: EvidenceSource) -> Meant | None:
     """Return what stands for the service a runbook names, None where it is one of those seen or none was seen."""
-    rows = _containers(evidence)
+    rows = rows_in(evidence, "containers")
     known = tuple(sorted({_name(row) for row in rows}))
     if not named or not known or any(named in {text_of(row, "service"), text_of(row, "name")} for row in rows):
         return None
@@ -106,7 +107,7 @@ def unwell(slug: str, findings: Iterable[Finding], evidence: EvidenceSource) -> 
     that the kernel killed for want of memory. What names no container that was seen, as a log may, names none. One that
     passes on what fails behind it is the last to be named.
     """
-    known = {name: _name(row) for row in _containers(evidence) for name in (text_of(row, "name"), _name(row))}
+    known = {name: _name(row) for row in rows_in(evidence, "containers") for name in (text_of(row, "name"), _name(row))}
     down = {one.name for one in idle_of(evidence)}
     named, killed, in_front = set[str](), set[str](), set[str]()
     for item in findings:
@@ -151,10 +152,6 @@ def placeholder_hint(found: Meant | None, commands: tuple[str, ...]) -> str:
     if found is None or not any(re.search(rf"\b{PLACEHOLDER}\b", one) for one in commands):
         return ""
     return f"{PLACEHOLDER} stands for the one you mean of {listing(found.known)}; {found.named} is none of them."
-
-
-def _containers(evidence: EvidenceSource) -> list[Row]:
-    return rows_of(evidence.load("containers")) if evidence.has("containers") else []
 
 
 def _name(row: Row) -> str:

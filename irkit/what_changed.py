@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from irkit.loaded import rows_in
 from irkit.phrase import clock, listing, size, were
-from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
+from irkit.records import Row, in_order, number_of, text_of, time_of
 from irkit.service_checks import crashed
 from irkit.times import format_duration
 
@@ -54,8 +55,8 @@ def changes_before(evidence: EvidenceSource, onset: datetime) -> tuple[Change, .
     What Compose did at once to several services is one change. That all of them were created is none: before that there
     was nothing to be changed.
     """
-    events = [row for row in _rows(evidence, "container_events") if time_of(row, "at")]
-    containers = _rows(evidence, "containers")
+    events = [row for row in rows_in(evidence, "container_events") if time_of(row, "at")]
+    containers = rows_in(evidence, "containers")
     found = [*_made(containers, events), *_restarted(events), *_limited(evidence)]
     # what was before the window is another incident's, and its events are not here
     begin = max(onset - _BEFORE, evidence.window.start)
@@ -97,7 +98,7 @@ def _limited(evidence: EvidenceSource) -> Iterator[Change]:
         ("container_history", "memory_limit_bytes", "memory limit"),
     ):
         before: dict[tuple[str, object], Row] = {}
-        for row in in_order(_rows(evidence, kind)):
+        for row in in_order(rows_in(evidence, kind)):
             # of a container that does not run yet none is known; Redis says so where it has none
             if row.get(column) is None and kind == "container_history":
                 continue
@@ -122,7 +123,3 @@ def _restarted(events: list[Row]) -> Iterator[Change]:
 
 def _whose(row: Row) -> str:
     return text_of(row, "service") or text_of(row, "name")
-
-
-def _rows(evidence: EvidenceSource, kind: str) -> list[Row]:
-    return rows_of(evidence.load(kind)) if evidence.has(kind) else []
