@@ -19,6 +19,7 @@ setup: $(VENV)/.dev  ## make .venv with irkit (editable) and its developers' too
 
 test: lint .setup/services  ## lint, then the whole suite against a real Docker Engine, Redis and Chromium
 	@sh .setup/services
+	@sh .setup/newer-python $(VENV)/python3.14
 	@$(BIN)/python hatch_build.py >/dev/null
 	$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(PYTEST_ARGS)
 
@@ -29,11 +30,13 @@ lint: $(VENV)/.dev  ## ruff with all rules, mypy strict
 
 soak: $(VENV)/.dev  ## minutes of steady work in search of growth
 	@sh .setup/services
+	@sh .setup/newer-python $(VENV)/python3.14
 	@$(BIN)/python hatch_build.py >/dev/null
 	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
 
 bench: $(VENV)/.dev  ## ratios of times, each pair taken in one run
 	@sh .setup/services
+	@sh .setup/newer-python $(VENV)/python3.14
 	@$(BIN)/python hatch_build.py >/dev/null
 	$(BIN)/python -m pytest -m bench --capture=no $(PYTEST_ARGS)
 

@@ -100,6 +100,7 @@ def take_snapshot(
 @click.option("--to", "path", type=click.Path(path_type=Path), help="The file to write; default heap-PID-TIME.irkheap.")
 @click.option("--for", "length", default="60", show_default=True, metavar="TIME", help="How long it may take: 60 (s).")
 @click.option("--incident", "incident_id", metavar="ID", help="Note it on its timeline, and file it as evidence.")
+@click.option("--debugger", is_flag=True, help="Stop a thread even where a Python (3.14) could be asked instead.")
 @click.option("--yes", is_flag=True, help="Ask nothing, for scripts.")
 @by_option
 def attach(
@@ -108,6 +109,7 @@ def attach(
     path: Path | None,
     length: str,
     incident_id: str | None,
+    debugger: bool,
     yes: bool,
     actor: str | None,
 ) -> None:
@@ -123,7 +125,8 @@ def attach(
     from irkit.memory.attach_target import python_of
 
     incident, deadline_s = _one_process(pid, container, path, incident_id), _seconds(length)
-    plan = planned(pid or python_of(str(container), _pids_of(str(container))), container or "")
+    one = pid or python_of(str(container), _pids_of(str(container)))
+    plan = planned(one, container or "", debugger=debugger)
     console.say(str(plan))
     _confirm(plan.name, yes=yes)
     with contextlib.ExitStack() as stack:

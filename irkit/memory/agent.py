@@ -34,7 +34,8 @@ from typing import Any
 
 VARIABLE = "IRKIT_MEMORY_AGENT"
 # whose objects lie as the walkers know them; a new one moves its collector's lists, frames and dicts
-OLDEST, NEWEST = (3, 11), (3, 13)
+OLDEST, NEWEST = (3, 11), (3, 14)
+INSTALLS = (3, 13)  # the newest that irkit itself runs on
 INSTEAD = "run the service on one of these to see its heap; `irkit memory monitor` watches the memory of any process"
 _ALL_CHILDREN = 0x40000000  # __WALL: the clone has no exit signal, so that no handler of the service reaps it
 _LONGEST_S = 600.0

@@ -1,8 +1,9 @@
 """A snapshot of a process that was started without an agent: one is put into it, answers once, and is gone.
 
-A debugger's call stops one thread for as long as it takes to load a small library (`_attach.c`); that starts a thread
-which, after the injector has left, waits for the interpreter lock as any other and runs the agent from a folder that
-both sides see. It is asked over its socket as any agent is; then the folder is taken away, and the thread ends.
+A Python from 3.14 on is asked to start a thread itself (`attach_remote`). Elsewhere a debugger's call stops one thread
+for as long as it takes to load a small library (`_attach.c`); that starts a thread which, after the injector has left,
+waits for the interpreter lock as any other. It runs the agent from a folder that both sides see; that is asked over its
+socket as any agent is; then the folder is taken away, and the thread ends.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from irkit.errors import SnapshotError
-from irkit.memory import attach_inside, stacks
+from irkit.memory import attach_begin, attach_inside, attach_remote, stacks
+from irkit.memory.agent import INSTALLS
 from irkit.memory.attach_target import Target, examine, headroom_bytes
 from irkit.memory.snapshot import PROC, Taken, has_agent, snapshot
 from irkit.phrase import size
 
 LIBRARY = Path(__file__).with_name("_attach.so")
 _INSIDE = ("agent.py", "raw_stream.py", "twin.py", "walk_pure.py")
+_BEGIN = "begin.py"
 _PLACES = ("/tmp", "/var/tmp", "/run", "/dev/shm")  # noqa: S108 (folders of their own are made in them)
 _TIMES_RSS = 3  # of the walk in plain Python, as `walk_pure` has it
 WAIT_S = 5.0
@@ -66,7 +69,8 @@ class Plan:
 class Attached:
     """A snapshot that was taken by attaching, the stacks beside it, and for how long what stood still for it.
 
-    pyinjector stops one thread and lets the others run; gdb stops them all.
+    pyinjector stops one thread and lets the others run; gdb stops them all; a Python that was asked to stops none, and
+    its main thread was kept for so long.
     """
 
     taken: Taken
@@ -77,16 +81,23 @@ class Attached:
     @property
     def told(self) -> str:
         """What was done and taken, without where it lies."""
-        first, then = ("The process", "then") if self.way == "gdb" else ("One thread", "then the process")
-        stops = (
-            f"{first} was stopped for {self.stopped_s * 1000:.1f} ms by {self.way} to let the agent in",
-            f"{then} for {self.taken.pause_s * 1000:.1f} ms to be cloned",
-        )
+        held, cloned = f"{self.stopped_s * 1000:.1f} ms", f"for {self.taken.pause_s * 1000:.1f} ms to be cloned"
+        if self.way == attach_remote.WAY:
+            stops = (f"Its main thread took {held} to let the agent in", f"then the process was stopped {cloned}")
+        elif self.way == "gdb":
+            stops = (f"The process was stopped for {held} by gdb to let the agent in", f"then {cloned}")
+        else:
+            stops = (
+                f"One thread was stopped for {held} by {self.way} to let the agent in",
+                f"then the process {cloned}",
+            )
         return f"{', '.join(stops)}. {self.taken.held}."
 
 
-def planned(pid: int, name: str = "", proc: Path = PROC) -> Plan:
+def planned(pid: int, name: str = "", proc: Path = PROC, *, debugger: bool = False) -> Plan:
     """Examine a process and return what attaching to it needs, does and risks; nothing is touched.
+
+    With `debugger` it is injected by one even where its Python would do what it is asked to.
 
     Raises:
         NotFoundError: there is no such process.
@@ -96,17 +107,25 @@ def planned(pid: int, name: str = "", proc: Path = PROC) -> Plan:
     if has_agent(pid, proc):
         hint = f"irkit memory snapshot --pid {pid}"
         raise SnapshotError(f"process {pid} has a memory agent already, so nothing need be put into it", hint=hint)
-    way = injector()
+    way = attach_remote.WAY if not debugger and attach_remote.takes_requests(target, proc) else injector()
     native = bool(_walkers(target))
-    _place(pid, proc)
+    _place(pid, proc, loads=native or way != attach_remote.WAY)
     if not native:
         _room(target, proc)
-    needs = (
-        f"root, or the rights of its user {target.uid} to trace it: given",
-        f"a thread of it that waits in a system call: looked for during {WAIT_S:g} s",
-        f"{way} to work on this machine: tried on a process of irkit's own first",
-    )
-    stops = "a few ms" if way == "pyinjector" else "2 to 4 s: pip install 'irkit[attach]' makes that milliseconds"
+    rights = f"root, or the rights of its user {target.uid} to trace it: given"
+    if way == attach_remote.WAY:
+        needs: tuple[str, ...] = (rights, f"its main thread to run Python: waited for during {WAIT_S:g} s")
+        lets_in = "its main thread is asked to start a thread (sys.remote_exec), which takes it about a ms"
+        stays = "the agent ends; modules of Python's own that it loaded stay"
+    else:
+        whom = "one thread for a few ms" if way == "pyinjector" else "it for 2 to 4 s (pip install 'irkit[attach]': ms)"
+        needs = (
+            rights,
+            f"a thread of it that waits in a system call: looked for during {WAIT_S:g} s",
+            f"{way} to work on this machine: tried on a process of irkit's own first",
+        )
+        lets_in = f"{way} stops {whom}, and loads a library of 15 kB"
+        stays = "the agent ends; the library stays loaded until the process ends"
     walks = (
         "a clone of the process walks its heap; the process stands still for about 25 ms a GB"
         if native
@@ -114,10 +133,10 @@ def planned(pid: int, name: str = "", proc: Path = PROC) -> Plan:
         f"plain Python wants {_TIMES_RSS} times its memory, and about 2 s a million objects"
     )
     does = (
-        f"{way} stops {'one thread' if way == 'pyinjector' else 'it'} for {stops}, and loads a library of 15 kB",
+        lets_in,
         "a new thread runs irkit's agent, which notes where all threads stand (functions, files, lines; no values)",
         walks,
-        "the agent ends; the library stays loaded until the process ends",
+        stays,
     )
     risks = (
         "code is run in a process that was not made for it: it can crash or hang, and what it does not store is lost",
@@ -139,8 +158,12 @@ def attach(plan: Plan, path: Path, *, deadline_s: float = 60.0, wait_s: float = 
         raise SnapshotError(f"process {pid} is another by now; nothing was done", hint="look again")
     pidfd = os.pidfd_open(pid)
     try:
-        with _folder(plan.target, proc) as (own, inside):
-            stopped_s = _injected(plan, own / LIBRARY.name, wait_s)
+        with _folder(plan, proc) as (own, inside):
+            stopped_s = (
+                _asked(plan.target, own, inside, wait_s, proc)
+                if plan.way == attach_remote.WAY
+                else _injected(plan, own / LIBRARY.name, wait_s)
+            )
             socket = inside / attach_inside.SOCKET
             _await(pid, pidfd, socket)
             taken = snapshot(pid, path, deadline_s=deadline_s, proc=proc, place=socket)
@@ -179,27 +202,31 @@ def _room(target: Target, proc: Path) -> None:
         wanted = f"a walk in plain Python may want {_TIMES_RSS} times that"
         hint = (
             f"run irkit on Python {'.'.join(map(str, target.version[:2]))}: its compiled walker wants next to nothing"
+            if target.version[:2] <= INSTALLS
+            else "give it more memory for as long (`docker update --memory`)"
         )
         raise SnapshotError(f"process {target.pid} has {size(rss)}, {wanted}, and {size(room)} are left", hint=hint)
 
 
-def _place(pid: int, proc: Path) -> str:
-    """Return the path of a folder that both sides have, real and writable, from where programs may run there."""
+def _place(pid: int, proc: Path, *, loads: bool) -> str:
+    """Return the path of a folder that both sides have, real and writable; where it `loads`, programs may run there."""
     for place in _PLACES:
         inside = proc / str(pid) / "root" / place.removeprefix("/")
         links = [each for each in (inside, *inside.parents) if each.is_relative_to(proc / str(pid) / "root")]
         if not inside.is_dir() or any(each.is_symlink() for each in links[:-1]) or os.path.realpath(place) != place:
             continue
-        if os.access(inside, os.W_OK) and os.access(place, os.W_OK) and not os.statvfs(inside).f_flag & os.ST_NOEXEC:
+        may_run = not (loads and os.statvfs(inside).f_flag & os.ST_NOEXEC)
+        if may_run and os.access(inside, os.W_OK) and os.access(place, os.W_OK):
             return place
-    sentence = f"nowhere in the files of process {pid} can a library be put: of {', '.join(_PLACES)} none is writable"
-    raise SnapshotError(f"{sentence}, or programs may not run from there", hint=_WITH_AGENT)
+    sentence = f"nowhere in the files of process {pid} can the agent be put: of {', '.join(_PLACES)} none is writable"
+    raise SnapshotError(f"{sentence}{', or programs may not run from there' if loads else ''}", hint=_WITH_AGENT)
 
 
 @contextmanager
-def _folder(target: Target, proc: Path) -> Iterator[tuple[Path, Path]]:
+def _folder(plan: Plan, proc: Path) -> Iterator[tuple[Path, Path]]:
     """Make a folder of one name on both sides, which may be the same; the library and the agent are in the target's."""
-    own = Path(tempfile.mkdtemp(prefix="irkit-attach-", dir=_place(target.pid, proc)))
+    target, loads = plan.target, plan.native or plan.way != attach_remote.WAY
+    own = Path(tempfile.mkdtemp(prefix="irkit-attach-", dir=_place(target.pid, proc, loads=loads)))
     inside = proc / str(target.pid) / "root" / own.relative_to("/")
     try:
         try:
@@ -222,8 +249,11 @@ def _fill(own: Path, inside: Path, target: Target) -> None:
     memory.mkdir(parents=True)
     for each in (*(LIBRARY.with_name(name) for name in _INSIDE), *_walkers(target)):
         shutil.copyfile(each, memory / each.name)
-    shutil.copyfile(LIBRARY, inside / LIBRARY.name)
+    if LIBRARY.is_file():
+        shutil.copyfile(LIBRARY, inside / LIBRARY.name)
     shutil.copyfile(Path(attach_inside.__file__), inside / "attach.py")
+    begin = Path(attach_begin.__file__).read_text(encoding="utf-8")
+    (inside / _BEGIN).write_text(f"{begin}\nbegin({str(own)!r})\n", encoding="utf-8")
     _give(inside, target)
 
 
@@ -233,6 +263,21 @@ def _give(inside: Path, target: Target) -> None:
     for folder, _, names in os.walk(inside, topdown=False):
         for each in (*names, "."):
             os.chown(Path(folder) / each, target.uid, target.gid, follow_symlinks=False)
+
+
+def _asked(target: Target, own: Path, inside: Path, wait_s: float, proc: Path) -> float:
+    """Have the process start the agent's thread; return for how many seconds its main thread was kept."""
+    failed = f"process {target.pid} could not be attached to"
+    try:
+        kept_s = attach_remote.run(target, own / _BEGIN, inside / attach_begin.BEGUN, wait_s, proc)
+    except TimeoutError as error:
+        sentence = f"{failed}: its main thread ran no Python for {wait_s:g} s; the request was taken back"
+        hint = "it may wait for something: send it a request and try again, or attach with --debugger"
+        raise SnapshotError(sentence, hint=hint) from error
+    if not kept_s:
+        sentence = f"{failed}: it runs greenlets in the place of threads"
+        raise SnapshotError(sentence, hint="nothing was started in it; attach with --debugger")
+    return kept_s
 
 
 def _injected(plan: Plan, library: Path, wait_s: float) -> float:

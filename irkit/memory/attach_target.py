@@ -156,7 +156,7 @@ def _permitted(pid: int, name: str, uid: int, proc: Path) -> None:
 
 def _version(pid: int, name: str, proc: Path) -> tuple[int, int, int]:
     pythons = []
-    for path, shown in _programs(pid, proc):
+    for path, shown in programs(pid, proc):
         try:
             found = exports(path, (*_NEEDED, _VERSION))
         except (OSError, ValueError):
@@ -185,7 +185,7 @@ def _told(pid: int, name: str, found: Exports) -> tuple[int, int, int]:
     return version
 
 
-def _programs(pid: int, proc: Path) -> Iterator[tuple[Path, str]]:
+def programs(pid: int, proc: Path) -> Iterator[tuple[Path, str]]:
     """Yield the files whose code a process runs, each with its name there: the program, then what looks like Python.
 
     A file that was replaced meanwhile is still to be had by the mapping itself.

@@ -145,7 +145,7 @@ def test_what_cannot_be_attached_to_is_a_sentence() -> None:
 
 @pytest.mark.parametrize(
     ("version", "which"),
-    [("0x030e01f0", "Python 3.14"), ("0x030f00a1", "Python 3.15"), ("", "a Python older than 3.11")],
+    [("0x030f01f0", "Python 3.15"), ("0x031000a1", "Python 3.16"), ("", "a Python older than 3.11")],
 )
 def test_a_python_that_no_walker_knows_is_refused_before_anything_is_done(
     version: str, which: str, tmp_path: Path
@@ -158,7 +158,7 @@ def test_a_python_that_no_walker_knows_is_refused_before_anything_is_done(
     with subprocess.Popen([program]) as one:
         try:
             wait_until(lambda: Path(f"/proc/{one.pid}/exe").resolve() == program, "the program runs")
-            sentence = f"process {one.pid} (python) runs {which}, and heaps can be walked of Python 3.11 to 3.13"
+            sentence = f"process {one.pid} (python) runs {which}, and heaps can be walked of Python 3.11 to 3.14"
             for asked in (planned, lambda pid: snapshot(pid, tmp_path / "a.irkheap")):
                 with pytest.raises(SnapshotError, match=f"^{re.escape(sentence)}$") as caught:
                     asked(one.pid)

@@ -166,7 +166,7 @@ def test_what_an_agent_left_behind_that_was_killed_is_none() -> None:
 
 
 def test_an_agent_in_a_python_that_no_walker_knows_refuses(tmp_path: Path) -> None:
-    code = "import sys; from irkit.memory import agent; agent.start(); sys.version_info = (3, 14, 0)"
+    code = "import sys; from irkit.memory import agent; agent.start(); sys.version_info = (3, 15, 0)"
     with subprocess.Popen(
         [sys.executable, "-c", f"{code}; print('up', flush=True); sys.stdin.read()"],
         stdin=subprocess.PIPE,
@@ -180,7 +180,7 @@ def test_an_agent_in_a_python_that_no_walker_knows_refuses(tmp_path: Path) -> No
                 snapshot.snapshot(one.pid, tmp_path / "a.irkheap")
         finally:
             one.kill()
-    told = "it runs Python 3.14, and heaps can be walked of Python 3.11 to 3.13"
+    told = "it runs Python 3.15, and heaps can be walked of Python 3.11 to 3.14"
     assert str(caught.value) == f"no snapshot of process {one.pid}: {told}"
     assert "run the service on one of these" in caught.value.hint
     assert list(tmp_path.iterdir()) == []

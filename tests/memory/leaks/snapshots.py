@@ -1,4 +1,7 @@
-"""Run a program for a few rounds in this process, with a snapshot of the heap after each: PROGRAM FOLDER [python]."""
+"""Run a program for a few rounds in this process, with a snapshot of the heap after each: PROGRAM FOLDER [python] [raw].
+
+What is raw is as the walk writes it: a Python without numpy makes no file of it.
+"""
 
 import gc
 import importlib
@@ -23,7 +26,10 @@ def take(path: Path, at: datetime) -> None:
     os.close(write)
     os.close(pidfd)
     with os.fdopen(read, "rb") as stream:
-        store(stream, path)
+        if "raw" in sys.argv[3:]:
+            path.write_bytes(stream.read())
+        else:
+            store(stream, path)
 
 
 def main(name: str, folder: Path) -> None:
