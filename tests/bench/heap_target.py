@@ -53,15 +53,23 @@ def objgraph_leaking() -> None:
 
 
 def pympler() -> None:
-    from pympler import muppy, summary
+    """What there is by type, then who refers to one of what there is much of, up to the module."""
+    from pympler import muppy, refbrowser, summary
 
-    summary.summarize(muppy.get_objects())
+    found = muppy.get_objects()
+    summary.summarize(found)
+    one = random.Random(3).choice(muppy.filter(found, Type=list))  # noqa: S311 (one of what leaks, most probably)
+    del found
+    refbrowser.RefBrowser(one, maxdepth=3).get_tree()
 
 
 def guppy3() -> None:
+    """What there is by who refers to it, what the largest part keeps alive, and the paths to one of it."""
     from guppy import hpy
 
-    str(hpy().heap().byrcs)
+    largest = hpy().heap().byrcs[0]
+    str(largest.byid[0].shpaths)
+    int(largest.domisize)
 
 
 TOOLS: dict[str, Callable[[], None]] = {
