@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 # what the cells of the report's notebook load first; a shell loads it while it waits for them
-FOR_REPORTS = ("irkit.workspace", "pandas", "pyarrow.parquet", "irkit.report.making", "irkit.report.html")
+FOR_REPORTS = (
+    "irkit.workspace",
+    "irkit.store",
+    "pandas",
+    "pyarrow.parquet",
+    "irkit.report.making",
+    "irkit.report.html",
+)
 # what follows a collection, loaded while its sources answer; of a package with * all modules
 FOR_FINDINGS = ("irkit.symptoms.*", "irkit.onset_interval", "irkit.report.standing", "irkit.actions.*")
 _GRAMMAR = "rfc3987_syntax"

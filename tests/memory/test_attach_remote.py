@@ -95,6 +95,21 @@ def test_a_process_lets_the_agent_in_and_nothing_stays_in_it(threads: int, tmp_p
     assert done.stopped_s > 0
 
 
+@pytest.mark.soak
+def test_a_hundred_times_into_fifty_threads_hangs_none(tmp_path: Path) -> None:
+    with newer(TICKS, "50") as one:
+        for number in range(100):
+            attach(planned(one.pid), tmp_path / f"{number}.irkheap")
+            assert ask(one)[0] == "well?"
+        wait_until(lambda: ask(one)[1:3] == [[], 0], "the last agent's thread has ended")
+        children = "".join(each.read_text() for each in Path(f"/proc/{one.pid}/task").glob("*/children"))
+        assert children == ""
+        one.kill()
+        assert one.stderr is not None
+        assert one.stderr.read() == ""
+    assert len(list(tmp_path.glob("*.irkheap"))) == 100
+
+
 @pytest.mark.parametrize("program", [each for each in IN_PYTHON if each != "object_arrays"])  # it has no numpy
 def test_the_owner_of_a_leak_in_it_is_the_first_suspect(program: str, tmp_path: Path) -> None:
     command = [*newer_python.command(), str(RUNNER), program, str(tmp_path), "python", "raw"]
