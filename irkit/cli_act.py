@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 
 @click.command("act")
-@click.argument("incident_id", metavar="ID", type=parse_incident_id)
+@click.argument("incident_id", metavar="ID", type=parse_incident_id, required=False)
 @click.argument("name", metavar="[ACTION]", default="")
 @click.argument("arguments", metavar="[ARGUMENTS]...", nargs=-1)
-@click.option("--list", "listed", is_flag=True, help="All actions, with their arguments and options.")
+@click.option("--list", "listed", is_flag=True, help="All actions, with their arguments and options; needs no ID.")
 @click.option("--apply", "apply_it", is_flag=True, help="Do it. Without, it is only planned and shown.")
 @click.option("--yes", is_flag=True, help="Ask nothing, for scripts; what can lose data wants --target, too.")
 @click.option("--target", metavar="NAME", default="", help="The target's name, in place of typing it when asked.")
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--without-evidence", is_flag=True, help="Go on though evidence is lost that could not be collected.")
 @by_option
 def act(
-    incident_id: int,
+    incident_id: int | None,
     name: str,
     arguments: tuple[str, ...],
     listed: bool,
@@ -56,6 +56,11 @@ def act(
     from irkit import terminal_act, workspace
     from irkit.act_contract import ActError
 
+    if incident_id is None:
+        if not listed:
+            raise InputError("for which incident?", hint="irkit list shows them; irkit act --list what can be done")
+        console.show(terminal_act.actions_view(engine.known()))
+        return
     settings = workspace.load_settings()
     ask = asked(incident_id, settings, arguments, dict(options))
     if listed or not name:

@@ -46,6 +46,16 @@ def test_opening_says_the_clock_whom_to_tell_and_what_is_next(irkit: Run) -> Non
     assert said.err == ""
 
 
+def test_what_can_be_done_is_listed_before_there_is_an_incident(irkit: Run) -> None:
+    said = irkit("act", "--list")
+    assert said.code == 0
+    assert "restart SERVICE" in said.out
+    alone = irkit("act")
+    assert alone.code == 2
+    assert "for which incident?" in alone.err
+    assert "irkit act --list" in alone.err
+
+
 def test_an_incident_goes_its_way(irkit: Run) -> None:
     assert opened(irkit, "--at", "20m ago", "--started", "25m ago").code == 0
     assert "missed" in irkit("show", "42").out

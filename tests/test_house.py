@@ -154,6 +154,7 @@ ROOMS = (
     "health_wait",
     "index_advice",
     "compose",
+    "redis_keeps",
     "database_target",
     "actions",
     "channel_contract",

@@ -10,6 +10,7 @@ from irkit.errors import InputError
 from irkit.health_wait import OPTIONS, health, wait_until_well
 from irkit.model import Step
 from irkit.phrase import count
+from irkit.redis_keeps import lost_with
 from irkit.settings import Settings
 
 _LEAK = "memory-leak"
@@ -24,7 +25,7 @@ def plan(ask: Ask) -> Plan:
     now = health(ask)
     return Plan(
         service,
-        changes_of(found, max(one.grace_s for one in found)),
+        (*changes_of(found, max(one.grace_s for one in found)), *lost_with(found, ask.settings.redis)),
         (f"docker-compose restart {service}" if found[0].listed.project else f"docker restart {' '.join(names)}",),
         (*(f"{name} is {state}" for name, state in before.items()), f"the health endpoint: {now.words}"),
         data={

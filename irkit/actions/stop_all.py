@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from irkit import compose
 from irkit.act_contract import Action, Ask, Plan, Result, register
+from irkit.redis_keeps import lost_with
 
 
 def plan(ask: Ask) -> Plan:
@@ -18,7 +19,11 @@ def plan(ask: Ask) -> Plan:
     ]
     return Plan(
         project,
-        (*(f"{one.name} is stopped" for one in ordered), "nobody can use the service until `start-all`"),
+        (
+            *(f"{one.name} is stopped" for one in ordered),
+            "nobody can use the service until `start-all`",
+            *lost_with(running, ask.settings.redis),
+        ),
         ("docker-compose stop",),
         tuple(still),
         "" if running else "nothing of it runs",

@@ -45,6 +45,13 @@ def test_a_plan_changes_nothing(irkit: Run, stack: Stack) -> None:
     assert acts() == []
 
 
+def test_the_keys_that_a_restart_of_redis_loses_are_told_before(irkit: Run, stack: Stack) -> None:
+    assert "ALL OF THEM ARE LOST" in " ".join(irkit("act", "42", "restart", "redis").out.split())
+    assert "Redis" not in irkit("act", "42", "restart", "jarvis-api").out
+    assert "ALL OF THEM ARE LOST" in " ".join(irkit("act", "42", "stop-all").out.split())
+    assert stack.health().status == 200
+
+
 def test_a_restart_that_helps_is_verified_by_health_and_does_the_runbooks_step(irkit: Run, stack: Stack) -> None:
     with stack.broken("api-crashes"):
         stack.undo()

@@ -152,5 +152,7 @@ def test_all_forms_at_once_by_the_command(
     assert said.code == 0, said.err
     names = ["r.json", "postmortem-42.md", "postmortem-42.pdf"]  # where no file is named, the incident names it
     assert [Path(line).name for line in said.out.splitlines()] == names
-    assert (tmp_path / "postmortem-42.pdf").read_bytes().startswith(b"%PDF-")
+    printed = (tmp_path / "postmortem-42.pdf").read_bytes()
+    assert printed.startswith(b"%PDF-")
+    assert set(re.findall(rb"/MediaBox \[0 0 (\d+)", printed)) == {b"594"}, "A4"
     assert json.loads((tmp_path / "r.json").read_text())["sections"]["header"]["label"] == "INC-42"

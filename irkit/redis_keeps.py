@@ -1,0 +1,69 @@
+"""What becomes of Redis' keys when it ends: are they on disk, or in memory alone?
+
+Source: the Redis documentation on persistence: where snapshots are configured it writes one as it is asked to end; with
+an append-only file every write is in that; with neither nothing is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import redis
+
+from irkit.collect_contract import Refused, Unreachable
+from irkit.compose import Member
+from irkit.phrase import count
+from irkit.redis_client import connected
+from irkit.sections import RedisTarget
+
+_PORT = 6379
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_KNOWN = "redis-cli CONFIG GET save"
+
+
+def lost_with(found: Iterable[Member], target: RedisTarget) -> tuple[str, ...]:
+    """Return what is to be said of the keys where the configured Redis is among the running ones; else nothing."""
+    running = [one for one in found if one.running]
+    if not target.url.reveal() or not any(_is_it(one, target) for one in running):
+        return ()
+    try:
+        with connected(target) as client:
+            said = _said(client)
+    except (Refused, Unreachable) as error:
+        return (f"whether Redis' keys are on disk is not known: {error}",)
+    return (said,) if said else ()
+
+
+def _is_it(one: Member, target: RedisTarget) -> bool:
+    """Say whether a container is the Redis of the settings: by its name, or by the port of this host that it has."""
+    try:
+        where = urlsplit(target.url.reveal())
+        host, port = where.hostname or "", str(where.port or _PORT)
+    except ValueError:
+        return False
+    return host in {one.service, one.name} or (host in _LOCAL and port in one.fixed_ports)
+
+
+def _said(client: redis.Redis) -> str:
+    keys = client.dbsize()
+    persistence = cast("Mapping[str, Any]", client.info("persistence"))
+    try:
+        told = cast("Mapping[Any, Any]", client.config_get("save"))
+        saves = any(bool(value) for value in told.values())
+    except redis.exceptions.ResponseError:
+        saves = None
+    if not keys:
+        return ""
+    held = f"Redis holds {count(keys, 'key')}"
+    if int(persistence.get("aof_enabled", 0)):
+        failing = persistence.get("aof_last_write_status") not in {"ok", None}
+        return f"{held}; its append-only file could not be written last: they may be lost" if failing else ""
+    if saves is None:
+        return f"{held}; whether it writes them to disk is not known, since CONFIG is not permitted: {_KNOWN} tells"
+    if not saves:
+        return f"{held} in memory alone, with neither snapshots nor an append-only file: ALL OF THEM ARE LOST"
+    if persistence.get("rdb_last_bgsave_status") not in {"ok", None}:
+        return f"{held}, and could not write its last snapshot: what changed since the one before may be lost"
+    return ""
