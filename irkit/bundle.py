@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -171,6 +171,18 @@ def bundles_of(home: Path, incident_id: int) -> tuple[Path, ...]:
     folder = bundle_folder(home, incident_id)
     found = [path.parent for path in folder.glob(f"*/{MANIFEST}")] if folder.is_dir() else []
     return tuple(sorted((path for path in found if not is_staging(path)), key=_age))
+
+
+def newest_of(
+    home: Path, incident_id: int, *, on_broken: Callable[[BundleError], None] = lambda _: None
+) -> Bundle | None:
+    """Return an incident's newest sealed bundle; None without one, or where it is broken, as `on_broken` hears."""
+    folders = bundles_of(home, incident_id)
+    try:
+        return open_bundle(folders[-1]) if folders else None
+    except BundleError as error:
+        on_broken(error)
+        return None
 
 
 def _age(folder: Path) -> tuple[str, bool]:

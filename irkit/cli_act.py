@@ -17,7 +17,6 @@ from irkit.model import EventKind, parse_incident_id
 if TYPE_CHECKING:
     from irkit.act import StepLine
     from irkit.act_contract import ActError, Action, Ask, Plan
-    from irkit.bundle import Bundle
     from irkit.diagnose import Diagnosis
     from irkit.model import IncidentType
     from irkit.service_names import Meant
@@ -159,11 +158,13 @@ def commands_for(kind: IncidentType, ask: Ask, meant: Meant | None = None, subje
 def _list(ask: Ask, *, everything: bool) -> None:
     from irkit import act as engine
     from irkit import terminal, terminal_act, workspace
+    from irkit.bundle import newest_of
     from irkit.service_names import meant_here, placeholder_hint, places_of, unwell
     from irkit.steps import stopped_by_us
 
     kind = ask.runbook.known_type(ask.incident.type)
-    begun, evidence, stop = engine.unfinished(ask.timeline), _newest(ask), stopped_by_us(ask.timeline)
+    begun, stop = engine.unfinished(ask.timeline), stopped_by_us(ask.timeline)
+    evidence = newest_of(ask.settings.home, ask.incident.id)  # that cannot be trusted is none
     found = workspace.diagnosis(evidence, settings=ask.settings) if evidence else None
     title: str = kind.title if kind else ask.incident.type
     subject = unwell(ask.incident.type, found.present, evidence) if found and evidence else ""
@@ -185,17 +186,6 @@ def _list(ask: Ask, *, everything: bool) -> None:
         console.show(terminal_act.actions_view(engine.known()))
     else:
         console.say(f"Each only shows its plan until --apply is added. All actions: irkit act {ask.incident.id} --list")
-
-
-def _newest(ask: Ask) -> Bundle | None:
-    """Return the newest evidence, None where there is none to be trusted."""
-    from irkit.bundle import bundles_of, open_bundle
-
-    folders = bundles_of(ask.settings.home, ask.incident.id)
-    try:
-        return open_bundle(folders[-1]) if folders else None
-    except BundleError:
-        return None
 
 
 def _another_type(found: Diagnosis, ask: Ask) -> IncidentType | None:

@@ -233,15 +233,15 @@ def dismiss(incident_id: int, text: str, at: datetime | None, actor: str | None)
 def _warn_of_what_was_found(incident: Incident, settings: Settings) -> None:
     """Say what the newest evidence shows to be wrong; it is the person who knows better."""
     from irkit import workspace
-    from irkit.bundle import bundles_of, open_bundle
+    from irkit.bundle import newest_of
 
-    if not (folders := bundles_of(settings.home, incident.id)):
-        return
-    try:
-        shown = workspace.diagnosis(open_bundle(folders[-1]), settings=settings).present
-    except BundleError as error:
+    def unknown(error: BundleError) -> None:
         console.complain(f"{error}; what it shows is not known", error.hint)
+
+    newest = newest_of(settings.home, incident.id, on_broken=unknown)
+    if newest is None:
         return
+    shown = workspace.diagnosis(newest, settings=settings).present
     if found := [f"“{one.title}”" for one in shown if one.verdict.state is VerdictState.FOUND]:
         hint = f"where it was none after all: `irkit reopen {incident.id} WHY`"
         console.complain(f"the evidence of {incident.label} shows {listing(found)}; dismissed all the same", hint)

@@ -23,9 +23,10 @@ from irkit import settings as settings_file
 from irkit.collect import Progress, collect, plan
 from irkit.errors import IrkitError, NotFoundError
 from irkit.escalation_policy import lacks_of, meant_by
+from irkit.loaded import rows_in
 from irkit.model import CollectorRun, Outcome, Window
 from irkit.path_graph import PROGRAM as GRAPHVIZ
-from irkit.records import rows_of, text_of
+from irkit.records import text_of
 from irkit.redact import KEY_BYTES, KEY_NAME
 from irkit.registry import BrokenPlugin, load_plugins
 from irkit.settings import CONFIG_NAME, Problem, Settings
@@ -244,7 +245,7 @@ def _look(run: CollectorRun, bundle: Bundle) -> Check:
 
 def _silence(bundle: Bundle) -> str:
     """Return why no probe got an answer, or nothing: for a report that is evidence, here it is a fault."""
-    rows = rows_of(bundle.load("health")) if bundle.has("health") else []
+    rows = rows_in(bundle, "health")
     if rows and all(text_of(row, "verdict") in _NO_ANSWER for row in rows):
         return text_of(rows[-1], "error") or text_of(rows[-1], "verdict")
     return ""
