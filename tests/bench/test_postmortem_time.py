@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -140,13 +141,20 @@ def test_the_postmortem_against_an_empty_notebook(tmp_path: Path) -> None:
 
 
 def shown(executed: Path, first: str = "pass") -> nbformat.NotebookNode:
-    """Return a notebook whose cells show at once what those of an executed one had to make."""
-    made = nbformat.read(executed, nbformat.NO_CONVERT)
+    """Return a notebook whose cells show at once what those of an executed one had to make.
+
+    It lies in a file beside it: in the cells' own text it would be parsed, and written by papermill each time.
+    """
+    made, kept = nbformat.read(executed, nbformat.NO_CONVERT), []
     for cell in made.cells:
         if cell.cell_type == "code":
             data = next((dict(output.data) for output in cell.outputs if "data" in output), None)
-            cell.source = f"get_ipython().display_pub.publish({data!r})" if data else first
+            cell.source = f"get_ipython().display_pub.publish(KEPT[{len(kept)}])" if data else "pass"
+            kept += [data] if data else []
             cell.outputs, cell.execution_count, cell.metadata = [], None, nbformat.NotebookNode()
+    (executed.parent / "kept.json").write_text(json.dumps(kept), encoding="utf-8")
+    loads = next(cell for cell in made.cells if cell.source == "pass")
+    loads.source = f"{first}\nimport json\nKEPT = json.load(open('kept.json', encoding='utf-8'))"
     return made
 
 
