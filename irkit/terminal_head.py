@@ -38,5 +38,10 @@ def exhausted_lines(told: Sequence[Exhausted]) -> list[RenderableType]:
 
 
 def changed_lines(changes: Sequence[Change], onset: datetime) -> RenderableType:
-    """Return one line for each change before the onset; one that came before is no proof of a cause."""
-    return Group(*(_plain(visible(f"Changed before: {one.sentence(onset)}."), "bold") for one in changes))
+    """Return one line for each change before the onset, with the way back; what came before is no proof of a cause."""
+    lines = []
+    for one in changes:
+        lines.append(_plain(visible(f"Changed before: {one.sentence(onset)}."), "bold"))
+        if one.way_back:
+            lines.append(_plain(visible(f"  If that was it, {one.way_back}.")))
+    return Group(*lines)

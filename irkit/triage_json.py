@@ -71,7 +71,7 @@ def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Tr
 
 
 def _change(one: Change) -> dict[str, Any]:
-    return {"at": one.at.isoformat(), "services": list(one.services), "what": one.what}
+    return {"at": one.at.isoformat(), "services": list(one.services), "what": one.what, "image_before": one.before}
 
 
 def _contender(item: Hypothesis) -> dict[str, Any]:

@@ -35,12 +35,26 @@ _REPLACED = "replaced by a new container"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """When which services were changed, what was done ("replaced by a new container of jarvis:2"), in which kind."""
+    """When which services were changed, what was done ("replaced by a new container of jarvis:2"), in which kind.
+
+    `before` is the image that a replaced container was of, where that is another than what runs now.
+    """
 
     at: datetime
     services: tuple[str, ...]
     what: str
     kind: str
+    before: str = ""
+
+    @property
+    def way_back(self) -> str:
+        """How a replacement is taken back, without a full stop; nothing where it is not known, or has been."""
+        if not self.before:
+            return ""
+        return (
+            f"the way back is `image: {self.before}` for {listing(self.services)} in the compose file, then "
+            f"`docker-compose up -d --no-deps {' '.join(self.services)}`"
+        )
 
     def sentence(self, onset: datetime) -> str:
         """Tell it against the onset, without a full stop."""
@@ -66,7 +80,7 @@ def changes_before(evidence: EvidenceSource, onset: datetime) -> tuple[Change, .
         alike = grouped[one.what]
         if alike and one.at - alike[-1].at <= _TOGETHER:
             services = tuple(dict.fromkeys([*alike[-1].services, *one.services]))
-            alike[-1] = Change(one.at, services, one.what, one.kind)
+            alike[-1] = Change(one.at, services, one.what, one.kind, one.before)
         else:
             alike.append(one)
     every = [one for alike in grouped.values() for one in alike]
@@ -79,16 +93,23 @@ def changes_before(evidence: EvidenceSource, onset: datetime) -> tuple[Change, .
 def _made(containers: list[Row], events: list[Row]) -> Iterator[Change]:
     """Yield when each container was created, those that are gone since, too; one of its service went: a replacement."""
     made = [(at, row) for row in containers if (at := time_of(row, "created_at"))]
-    # what was rolled back since is known by its event alone, which has no image
+    now = {_whose(row): text_of(row, "image") for row in containers}
+    # what was rolled back since is known by its event alone
     for event in (row for row in events if row.get("action") == "create"):
         if not any(_whose(row) == _whose(event) and abs(event["at"] - at) <= _SAME for at, row in made):
             made.append((event["at"], event))
     for at, row in made:
-        gone = [event for event in events if event.get("action") == "destroy" and _whose(event) == _whose(row)]
-        replaced = any(abs(event["at"] - at) <= _TOGETHER for event in gone)
-        image = f" of {name}" if (name := text_of(row, "image")) else ""
-        what = f"{_REPLACED}{image}" if replaced else _CREATED
-        yield Change(at, (_whose(row),), what, "container_events" if "action" in row else "containers")
+        gone = [
+            event
+            for event in events
+            if event.get("action") == "destroy" and _whose(event) == _whose(row) and abs(event["at"] - at) <= _TOGETHER
+        ]
+        image, before = text_of(row, "image"), text_of(gone[0], "image") if gone else ""
+        what = f"{_REPLACED}{f' of {image}' if image else ''}" if gone else _CREATED
+        if before:
+            what += f" (before: {before})" if before != image else " (the one before was called so, too)"
+        back = before if before not in {image, now.get(_whose(row))} else ""
+        yield Change(at, (_whose(row),), what, "container_events" if "action" in row else "containers", back)
 
 
 def _limited(evidence: EvidenceSource) -> Iterator[Change]:

@@ -63,6 +63,44 @@ def test_a_release_that_was_rolled_back_since_is_known_by_its_events() -> None:
     assert said == "api was replaced by a new container at 03:04:21 UTC, 39 s before the first sign"
 
 
+def way_back(containers: list[Row], *events: Row) -> list[str]:
+    evidence = InMemory({"containers": containers, "container_events": list(events)})
+    return [one.way_back for one in changes_before(evidence, ONSET)]
+
+
+RELEASE = (event("create", 39, image="jarvis:2"), event("destroy", 38, image="jarvis:1"))
+
+
+def test_of_a_release_both_images_are_told_and_the_way_back() -> None:
+    (said,) = told([OLD, container("api", 39)], *RELEASE)
+    assert said.startswith("api was replaced by a new container of jarvis:2 (before: jarvis:1) at 03:04:21 UTC")
+    assert way_back([OLD, container("api", 39)], *RELEASE) == [
+        "the way back is `image: jarvis:1` for api in the compose file, then `docker-compose up -d --no-deps api`"
+    ]
+
+
+def test_of_what_was_done_at_once_the_way_back_is_one() -> None:
+    more = tuple(event(str(row["action"]), 37, "worker", image=row["image"]) for row in RELEASE)
+    (back,) = way_back([OLD, container("api", 39), container("worker", 37)], *RELEASE, *more)
+    assert "`image: jarvis:1` for api and worker" in back
+    assert back.endswith("`docker-compose up -d --no-deps api worker`")
+
+
+def test_what_has_been_taken_back_needs_no_way_back() -> None:
+    since = (event("create", -300, image="jarvis:1"), event("destroy", -301, image="jarvis:2"))
+    here = [OLD, container("api", -300, "jarvis:1")]
+    (said,) = told(here, *RELEASE, *since)
+    assert said.startswith("api was replaced by a new container of jarvis:2 (before: jarvis:1)")
+    assert way_back(here, *RELEASE, *since) == [""]
+
+
+def test_where_both_images_have_one_name_it_is_said_and_no_way_back_is_made_up() -> None:
+    same = (event("create", 39, image="jarvis:2"), event("destroy", 38, image="jarvis:2"))
+    (said,) = told([OLD, container("api", 39)], *same)
+    assert "of jarvis:2 (the one before was called so, too) at" in said
+    assert way_back([OLD, container("api", 39)], *same) == [""]
+
+
 def test_a_limit_of_memory_that_was_changed_is_told_with_both() -> None:
     redis = [{"at": ago(120), "max_memory_bytes": 200 * 2**20}, {"at": ago(60), "max_memory_bytes": 4 * 2**20}]
     run: Row = {"service": "api", "name": "api-1", "started_at": ago(900)}

@@ -19,6 +19,7 @@ CONTAINER_EVENTS: Mapping[str, ColumnType] = {
     "action": "string",
     "exit_code": "int",
     "signal": "string",
+    "image": "string",
 }
 # health checks and people looking make these; they say nothing of how the container fares
 _NOISE = ("exec_", "attach", "detach", "top", "resize", "archive-path", "extract-to-dir", "export")
@@ -35,9 +36,10 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
     """Shows when containers started, died, ran out of memory or turned unhealthy.
 
     Yields the rows of `container_events` within the window, also of containers that are gone since. `action` is the
-    Engine's word (`start`, `die`, `oom`, `kill`, `health_status: unhealthy`, …), `signal` a name such as SIGKILL. The
-    Engine remembers its last 256 events only, health checks included, and none from before it was started: where that
-    does not reach back to the window's start, a gap says since when there are events.
+    Engine's word (`start`, `die`, `oom`, `kill`, `health_status: unhealthy`, …), `signal` a name such as SIGKILL,
+    `image` the name that the container's image was asked for by. The Engine remembers its last 256 events only, health
+    checks included, and none from before it was started: where that does not reach back to the window's start, a gap
+    says since when there are events.
 
     Raises:
         Unreachable: no Engine answers.
@@ -62,6 +64,7 @@ def _rows(events: Sequence[ContainerEvent], window: Window) -> Iterator[Mapping[
             "action": event.action,
             "exit_code": int(code) if code.isdecimal() else None,
             "signal": _signal_name(event.attributes.get("signal")),
+            "image": event.attributes.get("image") or None,
         }
 
 

@@ -38,6 +38,7 @@ def test_what_happened_in_order_with_codes_and_signals(lab: Lab) -> None:
         ("kill", None, "SIGKILL"),
         ("die", 137, None),
     ]
+    assert {row["image"] for row in rows} == {lab.image}
     times = [row["at"] for row in rows]
     assert times == sorted(times)
     assert gaps == []

@@ -36,7 +36,11 @@ TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
         **dict.fromkeys(("started_at", "ended_at"), TIME),
         "exit_code": INT,
     },
-    "container_events": {"at": TIME, "exit_code": INT, **dict.fromkeys(("service", "name", "action", "signal"), TEXT)},
+    "container_events": {
+        "at": TIME,
+        "exit_code": INT,
+        **dict.fromkeys(("service", "name", "action", "signal", "image"), TEXT),
+    },
     "logs": {"at": TIME, **dict.fromkeys(("service", "name", "stream", "line"), TEXT)},
     "container_stats": {
         "at": TIME,
