@@ -326,7 +326,7 @@ def _injector() -> Check:
     try:
         way = injector()
     except IrkitError as error:
-        hint = f"only needed for `irkit memory attach`: {error.hint}"
+        hint = f"only needed for `irkit memory attach`, of Pythons before 3.14: {error.hint}"
         return Check("installation", "heap injector", State.ABSENT, str(error), hint)
     if way == "gdb":
         hint = "pip install 'irkit[attach]': it stops a process for milliseconds, gdb for seconds"

@@ -22,7 +22,7 @@ from irkit.memory.attach_target import Target, programs
 from irkit.memory.elf import section
 from irkit.procfs import PROC
 
-WAY = "remote_exec"
+WAY = "sys.remote_exec"
 FIRST = (3, 14)
 _SECTION = ".PyRuntime"
 _COOKIE = b"xdebugpy"
