@@ -57,7 +57,8 @@ class Plan:
     `target` is what is acted upon, the name that a person types to confirm. `changes` are sentences in the order in
     which things would happen, `commands` what a human would have typed, `seen` what was found while planning. Where
     `refusal` is not empty it is not done: it says why, and `instead` what to do. `data` is JSON for `apply` and
-    `verify`, and is recorded on the timeline: no secret may be in it.
+    `verify`, and is recorded on the timeline: no secret may be in it. `loses` says that data may be lost this
+    time, also by an action that usually loses none.
     """
 
     target: str
@@ -67,6 +68,7 @@ class Plan:
     refusal: str = ""
     instead: str = ""
     data: Mapping[str, object] = field(default_factory=lambda: _NONE)
+    loses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,7 +224,7 @@ def _confirm(action: Action, plan: Plan, *, yes: bool, target: str) -> None:
     """
     if target and target != plan.target:
         raise InputError(f"the target is {plan.target}, not {target}; nothing was done", hint="see the plan above")
-    if not action.changes or (yes and (target or not action.destructive)):
+    if not action.changes or (yes and (target or not (action.destructive or plan.loses))):
         return
     if yes:
         hint = f'for a script: --yes --target "{plan.target}"'

@@ -22,10 +22,10 @@ def plan(ask: Ask) -> Plan:
         found = compose.members(client, ask.settings.docker, service)
     names = [one.name for one in found]
     before = {one.name: one.state for one in found}
-    now = health(ask)
+    now, lost = health(ask), lost_with(found, ask.settings.redis)
     return Plan(
         service,
-        (*changes_of(found, max(one.grace_s for one in found)), *lost_with(found, ask.settings.redis)),
+        (*changes_of(found, max(one.grace_s for one in found)), *lost),
         (f"docker-compose restart {service}" if found[0].listed.project else f"docker restart {' '.join(names)}",),
         (*(f"{name} is {state}" for name, state in before.items()), f"the health endpoint: {now.words}"),
         data={
@@ -36,6 +36,7 @@ def plan(ask: Ask) -> Plan:
             "health": now.words,
             "well_before": now.well,
         },
+        loses=bool(lost),
     )
 
 

@@ -17,18 +17,20 @@ def plan(ask: Ask) -> Plan:
     listed = [
         {"id": one.listed.id, "name": one.name, "service": one.service, "grace_s": one.grace_s} for one in ordered
     ]
+    lost = lost_with(running, ask.settings.redis)
     return Plan(
         project,
         (
             *(f"{one.name} is stopped" for one in ordered),
             "nobody can use the service until `start-all`",
-            *lost_with(running, ask.settings.redis),
+            *lost,
         ),
         ("docker-compose stop",),
         tuple(still),
         "" if running else "nothing of it runs",
         "" if running else f"irkit act {ask.incident.id} start-all starts what was stopped by stop-all",
         {"running": listed},
+        bool(lost),
     )
 
 

@@ -241,7 +241,7 @@ def test_a_restore_while_the_service_runs_is_refused_and_works_once_it_is_stoppe
     assert "runs and has it mounted" in " ".join(said.err.split())
     assert "stop-all" in said.err
     try:
-        assert irkit("act", "42", "stop-all", *YES).code == 0
+        assert irkit("act", "42", "stop-all", *YES, "--target", stack.project).code == 0
         with closing(sqlite3.connect(stack.database_path)) as connection, connection:
             connection.execute("CREATE TABLE after_the_backup (a)")
         said = irkit("act", "42", "restore-database", "b.db", *YES, "--target", "jarvis.db")

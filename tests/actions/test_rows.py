@@ -390,7 +390,7 @@ def test_a_restart_a_scale_and_a_start_that_were_killed_are_told_of_and_done_aga
         )
         killed_once(lambda: stack.count("provider-alpha") == 2, "scale", "provider-alpha", "2")
         stack.compose("up", "--detach", "--scale", "provider-alpha=1")
-        assert irkit("act", "42", "stop-all", *DO).code == 0
+        assert irkit("act", "42", "stop-all", *DO, "--target", stack.project).code == 0
         with Path(os.devnull).open() as nobody, pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "stdin", nobody)
             assert irkit("act", "42", "start-all", "--apply").code == 2

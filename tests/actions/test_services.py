@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import redis
 
 from irkit.model import EventKind
 from tests.actions.conftest import acts
@@ -45,7 +47,13 @@ def test_a_plan_changes_nothing(irkit: Run, stack: Stack) -> None:
     assert acts() == []
 
 
+def keep_a_session(stack: Stack) -> None:
+    with closing(redis.Redis.from_url(stack.redis_url)) as client:
+        client.set("session:1", "x")
+
+
 def test_the_keys_that_a_restart_of_redis_loses_are_told_before(irkit: Run, stack: Stack) -> None:
+    keep_a_session(stack)
     assert "ALL OF THEM ARE LOST" in " ".join(irkit("act", "42", "restart", "redis").out.split())
     assert "Redis" not in irkit("act", "42", "restart", "jarvis-api").out
     assert "ALL OF THEM ARE LOST" in " ".join(irkit("act", "42", "stop-all").out.split())
@@ -163,8 +171,13 @@ def test_a_service_without_one_is_scaled_up_and_down(irkit: Run, mended: Stack) 
 
 
 def test_what_was_stopped_is_started_again_and_nothing_else(irkit: Run, mended: Stack) -> None:
+    keep_a_session(mended)
     mended.container("provider-beta").stop(timeout=0)
-    stopped = irkit("act", "42", "stop-all", *DO)
+    held = irkit("act", "42", "stop-all", *DO)
+    assert held.code == 2
+    assert "can lose data, so --yes alone does not do; nothing was done" in held.err, "Redis' keys"
+    all_of_it = (*DO, "--target", mended.project)
+    stopped = irkit("act", "42", "stop-all", *all_of_it)
     assert stopped.code == 0, stopped.err
     assert set(states(mended).values()) == {"exited"}
     order = [
@@ -180,7 +193,7 @@ def test_what_was_stopped_is_started_again_and_nothing_else(irkit: Run, mended: 
 
 
 def test_one_killed_half_way_is_told_of_and_can_be_undone(irkit: Run, mended: Stack) -> None:
-    argv = [*COMMAND, "act", "42", "stop-all", *DO]
+    argv = [*COMMAND, "act", "42", "stop-all", *DO, "--target", mended.project]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, bufsize=1) as half:
         assert half.stdout
         for line in half.stdout:
@@ -193,7 +206,7 @@ def test_one_killed_half_way_is_told_of_and_can_be_undone(irkit: Run, mended: St
     assert "stop-all" in told
     assert "was killed half-way" in told
     # to do it again finds only what runs still, and what was stopped before is started with the rest
-    assert irkit("act", "42", "stop-all", *DO).code == 0
+    assert irkit("act", "42", "stop-all", *DO, "--target", mended.project).code == 0
     assert irkit("act", "42", "start-all", *DO, *QUICK).code == 0
     assert set(states(mended).values()) == {"running"}
 
@@ -204,7 +217,7 @@ def test_a_bundle_that_cannot_be_trusted_is_set_aside_and_stops_nothing(
     assert irkit("collect", "42").code == 0
     [bundle] = (tmp_path / ".irkit" / "bundles" / "INC-42").iterdir()
     (bundle / "manifest.json").write_text("{}")
-    said = irkit("act", "42", "restart", "redis", *DO, *QUICK)
+    said = irkit("act", "42", "restart", "redis", *DO, "--target", "redis", *QUICK)
     assert said.code == 0, said.err
     assert "counts as no evidence here" in said.err
     assert "Evidence first" in said.out
