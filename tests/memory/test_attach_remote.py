@@ -193,18 +193,23 @@ def test_an_older_python_takes_no_requests(tmp_path: Path) -> None:
     assert section(LIBRARY, ".PyRuntime") is None
 
 
-def image_of_it(images: Images) -> str:
-    """An image with that Python alone, on the Engine that `images` are on."""
+@pytest.fixture
+def newer_image(images: Images) -> Iterator[str]:
+    """An image with that Python alone, on the Engine that `images` are on; it is gone afterwards."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         tar.add(newer_python.ROOT, ".")
     with closing(docker.from_env()) as client:
-        answer = client.api.import_image_from_data(buffer.getvalue(), repository="irkit-test-python", tag="3.14")
-    return str(json.loads(answer.splitlines()[-1])["status"])
+        answer = client.api.import_image_from_data(buffer.getvalue())
+        image = str(json.loads(answer.splitlines()[-1])["status"])
+        try:
+            yield image
+        finally:
+            client.images.remove(image, force=True)
 
 
-def test_in_a_container_it_is_found_by_its_name(images: Images, lab: Lab, tmp_path: Path) -> None:
-    lab.image = image_of_it(images)
+def test_in_a_container_it_is_found_by_its_name(newer_image: str, lab: Lab, tmp_path: Path) -> None:
+    lab.image = newer_image
     code = f"import io, sys; sys.argv = ['-c', '1']; sys.stdin = io.StringIO(); {TICKS}"
     lab.run(
         "api",
