@@ -148,8 +148,8 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         typed.extend(made.values())
         return made
 
-    if found.first_sign:
-        console.show(terminal_head.changed_lines(changes_before(bundle, found.first_sign), found.first_sign))
+    changes = changes_before(bundle, found.first_sign, ask.incident.noticed_at)
+    console.show(terminal_head.changed_lines(changes, found.first_sign))
     console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle))
     if hint := placeholder_hint(meant, tuple(typed)):
         console.say(hint)
@@ -249,8 +249,8 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
             *terminal_head.idle_lines(idle_of(evidence), known),
             *terminal_head.exhausted_lines(exhausted(evidence)),
         ]
-        if found.first_sign:
-            head.append(terminal_head.changed_lines(changes_before(evidence, found.first_sign), found.first_sign))
+        changes = changes_before(evidence, found.first_sign, chosen.noticed_at)
+        head.append(terminal_head.changed_lines(changes, found.first_sign))
         console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings), head))
         console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
     if told.conclusion is Conclusion.BLIND:

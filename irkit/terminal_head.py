@@ -37,11 +37,11 @@ def exhausted_lines(told: Sequence[Exhausted]) -> list[RenderableType]:
     return [_plain(visible(f"{one.sentence}. {one.advice}"), "bold red") for one in told]
 
 
-def changed_lines(changes: Sequence[Change], onset: datetime) -> RenderableType:
+def changed_lines(changes: Sequence[Change], onset: datetime | None) -> RenderableType:
     """Return one line for each change before the onset, with the way back; what came before is no proof of a cause."""
-    lines = []
+    lines: list[RenderableType] = []
     for one in changes:
-        lines.append(_plain(visible(f"Changed before: {one.sentence(onset)}."), "bold"))
+        lines.append(_plain(visible(f"Changed before: {one.sentence(onset or one.at)}."), "bold"))
         if one.way_back:
             lines.append(_plain(visible(f"  If that was it, {one.way_back}.")))
     return Group(*lines)

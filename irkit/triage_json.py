@@ -44,7 +44,7 @@ def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Tr
             for one in idle_of(evidence)
         ],
         "exhausted": [asdict(one) for one in exhausted(evidence)],
-        "changed_before": [_change(one) for one in changes_before(evidence, since)] if since else [],
+        "changed_before": [_change(one) for one in changes_before(evidence, since, incident.noticed_at)],
         "onset": {
             "earliest": interval.earliest.isoformat() if interval else None,
             "latest": interval.latest.isoformat() if interval else None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,8 @@ _REPLACED = "replaced by a new container"
 class Change:
     """When which services were changed, what was done ("replaced by a new container of jarvis:2"), in which kind.
 
-    `before` is the image that a replaced container was of, where that is another than what runs now.
+    `before` is the image that a replaced container was of, where that is another than what runs now; `same` says that
+    it goes by another name and is the same.
     """
 
     at: datetime
@@ -45,10 +46,15 @@ class Change:
     what: str
     kind: str
     before: str = ""
+    same: bool = False
 
     @property
     def way_back(self) -> str:
         """How a replacement is taken back, without a full stop; nothing where it is not known, or has been."""
+        if self.same:
+            return (
+                "what differs is its environment, its command or its mounts: compare the compose file with the last one"
+            )
         if not self.before:
             return ""
         return (
@@ -63,24 +69,30 @@ class Change:
         return f"{listing(self.services)} {were(len(self.services))} {self.what} at {clock(self.at)}, {when}"
 
 
-def changes_before(evidence: EvidenceSource, onset: datetime) -> tuple[Change, ...]:
+def changes_before(
+    evidence: EvidenceSource, onset: datetime | None, noticed_at: datetime | None = None
+) -> tuple[Change, ...]:
     """Return what was changed in the hour before `onset`, or as it began, the latest first and three at most.
 
+    What was changed after it was noticed is what was done about it, also where the evidence shows it from then on only.
     What Compose did at once to several services is one change. That all of them were created is none: before that there
-    was nothing to be changed.
+    was nothing to be changed. Without an onset there is nothing before it.
     """
+    if onset is None:
+        return ()
     events = [row for row in rows_in(evidence, "container_events") if time_of(row, "at")]
     containers = rows_in(evidence, "containers")
     found = [*_made(containers, events), *_restarted(events), *_limited(evidence)]
     # what was before the window is another incident's, and its events are not here
     begin = max(onset - _BEFORE, evidence.window.start)
-    near = [one for one in found if begin <= one.at <= onset + _AS_IT_BEGAN]
+    end = min(onset + _AS_IT_BEGAN, noticed_at or onset + _AS_IT_BEGAN)
+    near = [one for one in found if begin <= one.at <= end]
     grouped: dict[str, list[Change]] = defaultdict(list)
     for one in sorted(near, key=lambda one: one.at):
         alike = grouped[one.what]
         if alike and one.at - alike[-1].at <= _TOGETHER:
             services = tuple(dict.fromkeys([*alike[-1].services, *one.services]))
-            alike[-1] = Change(one.at, services, one.what, one.kind, one.before)
+            alike[-1] = replace(one, services=services)
         else:
             alike.append(one)
     every = [one for alike in grouped.values() for one in alike]
@@ -98,18 +110,36 @@ def _made(containers: list[Row], events: list[Row]) -> Iterator[Change]:
     for event in (row for row in events if row.get("action") == "create"):
         if not any(_whose(row) == _whose(event) and abs(event["at"] - at) <= _SAME for at, row in made):
             made.append((event["at"], event))
-    for at, row in made:
-        gone = [
-            event
-            for event in events
-            if event.get("action") == "destroy" and _whose(event) == _whose(row) and abs(event["at"] - at) <= _TOGETHER
-        ]
-        image, before = text_of(row, "image"), text_of(gone[0], "image") if gone else ""
-        what = f"{_REPLACED}{f' of {image}' if image else ''}" if gone else _CREATED
-        if before:
-            what += f" (before: {before})" if before != image else " (the one before was called so, too)"
-        back = before if before not in {image, now.get(_whose(row))} else ""
-        yield Change(at, (_whose(row),), what, "container_events" if "action" in row else "containers", back)
+    gone = _gone_for(made, events)
+    ids = {(_whose(row), row["at"]): text_of(row, "image_id") for row in events if row.get("action") == "create"}
+    for place, (at, row) in enumerate(made):
+        old, image = gone.get(place), text_of(row, "image")
+        before = text_of(old, "image") if old else ""
+        own_id = next(
+            (found for (name, when), found in ids.items() if name == _whose(row) and abs(when - at) <= _SAME), ""
+        )
+        same = bool(old and own_id and own_id == text_of(old, "image_id"))
+        what = f"{_REPLACED}{f' of {image}' if image else ''}" if old else _CREATED
+        if before == image != "":
+            what += " (the one before was called so, too)"
+        elif before:
+            what += f" (before: {before}, which is the same image)" if same else f" (before: {before})"
+        back = before if before not in {image, now.get(_whose(row))} and not same else ""
+        kind = "container_events" if "action" in row else "containers"
+        yield Change(at, (_whose(row),), what, kind, back, same and before != image)
+
+
+def _gone_for(made: list[tuple[datetime, Row]], events: list[Row]) -> dict[int, Row]:
+    """Return by the place of each container that was made the end of the one that it replaced.
+
+    Each end belongs to what was made nearest to it: a container that lived for a minute has replaced nothing.
+    """
+    found: dict[int, Row] = {}
+    for event in (row for row in events if row.get("action") == "destroy"):
+        own = [(abs(event["at"] - at), place) for place, (at, row) in enumerate(made) if _whose(row) == _whose(event)]
+        if own and min(own)[0] <= _TOGETHER:
+            found.setdefault(min(own)[1], event)
+    return found
 
 
 def _limited(evidence: EvidenceSource) -> Iterator[Change]:

@@ -101,6 +101,37 @@ def test_where_both_images_have_one_name_it_is_said_and_no_way_back_is_made_up()
     assert way_back([OLD, container("api", 39)], *same) == [""]
 
 
+def test_of_one_image_by_two_names_the_way_back_is_no_other_image() -> None:
+    release = (
+        event("create", 39, image="jarvis:2", image_id="sha256:a"),
+        event("destroy", 38, image="jarvis:1", image_id="sha256:a"),
+    )
+    (said,) = told([OLD, container("api", 39)], *release)
+    assert "of jarvis:2 (before: jarvis:1, which is the same image) at" in said
+    (back,) = way_back([OLD, container("api", 39)], *release)
+    assert back.startswith("what differs is its environment, its command or its mounts")
+
+
+def test_what_was_first_made_a_moment_before_it_was_replaced_has_replaced_nothing() -> None:
+    """Both in two minutes: the end belongs to the second."""
+    first = event("create", 120, image="jarvis:1")
+    release = (event("create", 39, image="jarvis:2"), event("destroy", 38, image="jarvis:1"))
+    said = told([OLD, container("api", 39)], first, *release)
+    assert [one.partition(" at ")[0] for one in said] == [
+        "api was replaced by a new container of jarvis:2 (before: jarvis:1)",
+        "api was created",
+    ]
+
+
+def test_what_was_done_after_it_was_noticed_is_not_told_as_what_was_before() -> None:
+    """The first container's logs are gone with it, so the evidence shows it since the rollback only."""
+    evidence = InMemory({"containers": [OLD, container("api", 1, "jarvis:1")], "container_events": [*RELEASE]})
+    assert [one.services for one in changes_before(evidence, ONSET)] == [("api",), ("api",)]
+    noticed = ONSET - timedelta(seconds=20)
+    (release,) = changes_before(evidence, ONSET, noticed)
+    assert release.at == ONSET - timedelta(seconds=39)
+
+
 def test_a_limit_of_memory_that_was_changed_is_told_with_both() -> None:
     redis = [{"at": ago(120), "max_memory_bytes": 200 * 2**20}, {"at": ago(60), "max_memory_bytes": 4 * 2**20}]
     run: Row = {"service": "api", "name": "api-1", "started_at": ago(900)}

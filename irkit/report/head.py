@@ -182,7 +182,7 @@ def _changed(of: Material) -> Iterator[Claim]:
     """Yield what was changed shortly before the first sign of the likeliest type."""
     over = of.incident.status in _OVER  # then it is told what was done, and no longer what could be
     if since := of.diagnosis.first_sign:
-        for one in changes_before(of.view.source, since):
+        for one in changes_before(of.view.source, since, of.incident.noticed_at):
             back = f" If that was it, {one.way_back}." if one.way_back and not over else ""
             yield Claim(f"Changed before: {one.sentence(since)}.{back}", of.view.ids(one.kind))
 

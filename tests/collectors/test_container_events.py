@@ -38,7 +38,8 @@ def test_what_happened_in_order_with_codes_and_signals(lab: Lab) -> None:
         ("kill", None, "SIGKILL"),
         ("die", 137, None),
     ]
-    assert {row["image"] for row in rows} == {lab.image}
+    image = lab.client.images.get(lab.image).id
+    assert {(row["image"], row["image_id"]) for row in rows} == {(lab.image, image)}
     times = [row["at"] for row in rows]
     assert times == sorted(times)
     assert gaps == []

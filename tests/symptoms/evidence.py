@@ -39,7 +39,7 @@ TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
     "container_events": {
         "at": TIME,
         "exit_code": INT,
-        **dict.fromkeys(("service", "name", "action", "signal", "image"), TEXT),
+        **dict.fromkeys(("service", "name", "action", "signal", "image", "image_id"), TEXT),
     },
     "logs": {"at": TIME, **dict.fromkeys(("service", "name", "stream", "line"), TEXT)},
     "container_stats": {
