@@ -24,22 +24,29 @@ if TYPE_CHECKING:
     from irkit.settings import Settings
 
 PLACEHOLDER = "SERVICE"
+_PAUSED = "paused"
 _PUBLISHED = re.compile(r"(?:^|[\s,:])(\d{1,5})->")
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """A container that does not run: its service or name, its state, since when and with which exit code."""
+    """A container that does not run: its service or name, its state, since when and with which exit code.
+
+    Of a paused one, which answers nobody, `paused` is the container's own name.
+    """
 
     name: str
     state: str
     since: datetime | None
     exit_code: int | None
     oom_killed: bool
+    paused: str = ""
 
     @property
     def sentence(self) -> str:
         """Say it as it stands in the first lines, without its full stop."""
+        if self.paused:
+            return f"{self.name} is paused, and answers nobody until `docker unpause {self.paused}`"
         since = f" since {format_time(self.since)}" if self.since else ""
         code = f", with exit code {self.exit_code}" if self.exit_code is not None else ""
         killed = ", killed for want of memory" if self.oom_killed else ""
@@ -66,12 +73,14 @@ class Meant:
 
 
 def idle_of(evidence: EvidenceSource) -> tuple[Idle, ...]:
-    """Return the containers that did not run when they were looked at, the last to end first.
+    """Return the containers that did not run, or were paused, when they were looked at, the last to end first.
 
     One that had ended well before the window began, as a migration does, is none of them.
     """
     found = []
     for row in rows_in(evidence, "containers"):
+        if text_of(row, "state") == _PAUSED:
+            found.append(Idle(_name(row), _PAUSED, None, None, oom_killed=False, paused=text_of(row, "name")))
         if text_of(row, "state") not in STOPPED:
             continue
         since, code = time_of(row, "finished_at"), integer_of(row, "exit_code")
@@ -89,7 +98,7 @@ def meant(named: str, health_url: str, evidence: EvidenceSource) -> Meant | None
         return None
     port = _port(health_url)
     serving = sorted({_name(row) for row in rows if port in _PUBLISHED.findall(text_of(row, "ports"))})
-    ended = sorted({one.name for one in idle_of(evidence)})
+    ended = sorted({one.name for one in idle_of(evidence) if not one.paused})  # a restart is not what that needs
     down = ended[0] if len(ended) == 1 else ""
     return Meant(named, serving[0] if len(serving) == 1 else PLACEHOLDER, down, known)
 

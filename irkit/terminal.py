@@ -271,9 +271,13 @@ def all_stopped(incident: Incident, stop: Event) -> RenderableType:
 def _to_start(incident: Incident, idle: Sequence[Idle]) -> list[RenderableType]:
     lines: list[RenderableType] = []
     if incident.resolved_at is None and incident.mitigated_at is None:
-        for name in dict.fromkeys(one.name for one in idle):
+        for name in dict.fromkeys(one.name for one in idle if not one.paused):
             lines.append(_plain(f"{name} is not running; see its last lines, then start it:"))
             lines.append(_typed(visible(f"irkit act {incident.id} restart {name}")))
+        for one in idle:
+            if one.paused:
+                lines.append(_plain(f"{one.name} is paused; it goes on, with what it holds in memory, after:"))
+                lines.append(_typed(visible(f"docker unpause {one.paused}")))
     return lines
 
 

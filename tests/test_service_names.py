@@ -22,6 +22,15 @@ def seen(*containers: dict[str, object]) -> InMemory:
     return InMemory({"containers": list(containers)})
 
 
+def test_what_is_paused_is_told_with_the_way_on_and_is_not_to_be_restarted() -> None:
+    paused = {**KV, "state": "paused", "finished_at": None}
+    (one,) = idle_of(seen(TILL, paused))
+    assert one.sentence == "kv is paused, and answers nobody until `docker unpause shop_kv_1`"
+    found = meant("jarvis-api", HEALTH, seen(TILL, paused))
+    assert found is not None
+    assert found.in_command("irkit act 2 restart jarvis-api") == "irkit act 2 restart till"
+
+
 def test_the_service_is_the_one_that_publishes_the_health_port() -> None:
     found = meant("jarvis-api", HEALTH, seen(TILL, KV))
     assert found is not None
