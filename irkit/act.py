@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # steps that another command of irkit does
 _ELSEWHERE = {"leaking objects": "irkit memory snapshot {whose} --incident {incident}"}
+# evidence older than this is not of what an action is about to destroy
+_AS_IT_IS = timedelta(minutes=5)
 _HAD = (Outcome.COLLECTED, Outcome.PARTIAL, Outcome.ABSENT)
 
 
@@ -111,10 +113,11 @@ def lacking(action: Action, ask: Ask, bundles: Sequence[Bundle]) -> tuple[str, .
     """Return the collectors whose evidence the action would destroy and no bundle holds as it is now.
 
     A bundle counts that was sealed since the incident was noticed and since the last action that changed something:
-    by the clock, and by the order in which the timeline got to know of both, since a clock may have been set back.
+    by the clock, and by the order in which the timeline got to know of both, since a clock may have been set back. One
+    from minutes ago tells neither of the process that runs now nor of what it has come to.
     """
     changes = [event for event in ask.timeline if event.kind is EventKind.ACTION and _changed(event.data)]
-    since = max([ask.incident.noticed_at, *(event.at for event in changes)])
+    since = max([ask.incident.noticed_at, ask.now() - _AS_IT_IS, *(event.at for event in changes)])
     last = max((event.id for event in changes), default=0)
     before = {event.data.get("bundle") for event in ask.timeline if event.id < last}
     fresh = [one for one in bundles if one.manifest.created_at >= since and one.id not in before]

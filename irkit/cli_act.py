@@ -12,7 +12,7 @@ import click
 from irkit import console
 from irkit.cli_options import by_option
 from irkit.errors import BundleError, InputError, IrkitError
-from irkit.model import EventKind, parse_incident_id
+from irkit.model import EventKind, Status, parse_incident_id
 
 if TYPE_CHECKING:
     from irkit.act import StepLine
@@ -66,6 +66,9 @@ def act(
         _list(ask, everything=listed)
         return
     action = engine.find(name)
+    if apply_it and action.changes and ask.incident.status is Status.CLOSED:
+        hint = f"`irkit reopen {incident_id} WHY` where it is back, or `irkit open TITLE` where this is another"
+        raise ActError(f"{ask.incident.label} is closed, so nothing more is done for it; nothing was done", hint=hint)
     plan = _planned(action, ask, actor, apply_it=apply_it)
     # opening a bundle reads all of it
     held = workspace.bundles(ask.incident, settings=settings, on_broken=_set_aside) if action.destroys else ()

@@ -18,6 +18,7 @@ from docker.errors import APIError
 from irkit.act_contract import ActError, in_our_words
 from irkit.containers import ListedContainer
 from irkit.docker_engine import EngineClient, connected, inspect, our_containers
+from irkit.errors import InputError
 from irkit.phrase import count, listing, were
 from irkit.settings import DockerTarget
 
@@ -102,8 +103,9 @@ def members(client: EngineClient, target: DockerTarget, service: str = "") -> li
     """Return the project's containers, of one service where it is named.
 
     Raises:
-        ActError: there is none (the hint names the nearest service), or they are of several projects: to look at all is
-            no harm where nobody says which is meant, to change all is.
+        InputError: there are others, and none of that service; the hint names the nearest.
+        ActError: there is none at all, or they are of several projects: to look at all is no harm where nobody says
+            which is meant, to change all is.
     """
     listed, _ = our_containers(client, target)
     chosen = [one for one in listed if service in {"", one.service, one.name}]
@@ -111,7 +113,10 @@ def members(client: EngineClient, target: DockerTarget, service: str = "") -> li
         services = sorted({one.service for one in listed})
         near = get_close_matches(service, services, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(services)}"
-        raise ActError(f"no container of {target} is of a service {service!r}", hint=hint)
+        sentence = f"no container of {target} is of a service {service!r}"
+        if services:  # a slip of the keyboard: nothing was tried
+            raise InputError(sentence, hint=hint)
+        raise ActError(sentence, hint="`docker-compose ps --all` shows what there is")
     _refuse_several(chosen, target, service)
     return [Member(one, inspect(client, one)) for one in chosen]
 

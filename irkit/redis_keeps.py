@@ -6,6 +6,7 @@ an append-only file every write is in that; with neither nothing is kept.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -21,13 +22,17 @@ from irkit.sections import RedisTarget
 _PORT = 6379
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _KNOWN = "redis-cli CONFIG GET save"
+_OTHER = "[redis] url names another or none"
+_SERVER = re.compile(r"(?:^|[/\s])(?:redis|valkey)-server(?:$|\s)")
+_IMAGE = re.compile(r"(?:^|/)(?:redis|valkey|redis-stack|redis-stack-server)(?:$|[:@])")
 
 
 def lost_with(found: Iterable[Member], target: RedisTarget) -> tuple[str, ...]:
-    """Return what is to be said of the keys where the configured Redis is among the running ones; else nothing."""
+    """Return what is to be said of the keys where a Redis is among the running containers; else nothing."""
     running = [one for one in found if one.running]
-    if not target.url.reveal() or not any(_is_it(one, target) for one in running):
-        return ()
+    if not any(_is_it(one, target) for one in running):
+        others = [one.name for one in running if _runs_redis(one)]
+        return tuple(f"{name} runs Redis: whether its keys are on disk is not known, as {_OTHER}" for name in others)
     try:
         with connected(target) as client:
             said = _said(client)
@@ -44,6 +49,13 @@ def _is_it(one: Member, target: RedisTarget) -> bool:
     except ValueError:
         return False
     return host in {one.service, one.name} or (host in _LOCAL and port in one.fixed_ports)
+
+
+def _runs_redis(one: Member) -> bool:
+    """Say whether a container's command or image is that of a Redis server, or of one of its kin."""
+    words = one.details.get("Config") or {}
+    said = (*(words.get("Entrypoint") or ()), *(words.get("Cmd") or ()))
+    return bool(_IMAGE.search(str(words.get("Image") or ""))) or any(_SERVER.search(str(word)) for word in said)
 
 
 def _said(client: redis.Redis) -> str:

@@ -135,17 +135,24 @@ def test_misspelt_options_and_actions_name_the_nearest(store: Store) -> None:
     assert named.value.hint == "did you mean restart?"
 
 
+def soon() -> datetime:
+    """A moment after the example's evidence was collected."""
+    return COLLECTED + timedelta(minutes=1)
+
+
 def test_evidence_counts_that_is_as_new_as_the_last_change(store: Store, tmp_path: Path) -> None:
     bundle = example_bundle(tmp_path / "bundles")
     one, has = action(), action(destroys=("compose-services",))
-    assert act.lacking(has, ask(store), [bundle]) == ()
-    assert act.lacking(has, ask(store), []) == ("compose-services",)
-    assert act.lacking(one, ask(store), [bundle]) == ("container-stats",), "it timed out there"
+    assert act.lacking(has, ask(store, now=soon), [bundle]) == ()
+    assert act.lacking(has, ask(store, now=soon), []) == ("compose-services",)
+    assert act.lacking(one, ask(store, now=soon), [bundle]) == ("container-stats",), "it timed out there"
+    later = ask(store, now=lambda: soon() + timedelta(minutes=10))
+    assert act.lacking(has, later, [bundle]) == ("compose-services",), "it is not of what runs now"
     store.append(
         42, EventKind.ACTION, actor="ana", at=COLLECTED + timedelta(seconds=1), text="Turned",
         data={"action": "turn", "run": "1", "outcome": "done", "changes": True},
     )  # fmt: skip
-    assert act.lacking(has, ask(store), [bundle]) == ("compose-services",)
+    assert act.lacking(has, ask(store, now=soon), [bundle]) == ("compose-services",)
 
 
 def test_evidence_is_older_than_a_change_recorded_after_it_though_the_clock_was_set_back(
@@ -154,12 +161,12 @@ def test_evidence_is_older_than_a_change_recorded_after_it_though_the_clock_was_
     bundle = example_bundle(tmp_path / "bundles")
     has = action(destroys=("compose-services",))
     store.append(42, EventKind.EVIDENCE, actor="ana", text="Collected", data={"bundle": bundle.id})
-    assert act.lacking(has, ask(store), [bundle]) == ()
+    assert act.lacking(has, ask(store, now=soon), [bundle]) == ()
     data = {"action": "turn", "run": "1", "outcome": "done", "changes": True}
     early = ask(store).incident.noticed_at
     store.append(42, EventKind.ACTION, actor="ana", at=early, text="Turned", data=data)
     assert early < bundle.manifest.created_at
-    assert act.lacking(has, ask(store), [bundle]) == ("compose-services",)
+    assert act.lacking(has, ask(store, now=soon), [bundle]) == ("compose-services",)
 
 
 def test_the_steps_of_a_type_have_their_commands(store: Store) -> None:

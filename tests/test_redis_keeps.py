@@ -15,6 +15,8 @@ from irkit.sections import RedisTarget, Secret
 from tests.redis_servers import RedisServer, redis_server
 from tests.stack.engine import wait_until
 
+Row = dict[str, object]
+
 
 def member(service: str, port: int | None = None, *, running: bool = True) -> Member:
     listed = ListedContainer("9f2c", f"jarvis-{service}-1", service, "jarvis", "running")
@@ -78,6 +80,24 @@ def test_what_is_not_the_redis_of_the_settings_is_not_asked(tmp_path: Path) -> N
         assert lost_with([member("api", server.port + 1)], target) == ()
         assert lost_with([member("redis", server.port, running=False)], target) == ()
         assert lost_with([member("redis", server.port)], RedisTarget()) == ()
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [
+        {"Cmd": ["redis-server", "--save", ""], "Image": "base:1"},
+        {"Entrypoint": ["docker-entrypoint.sh"], "Cmd": ["redis-server"], "Image": "redis:7-alpine"},
+        {"Cmd": ["sh", "-c", "exec /usr/bin/redis-server /etc/redis.conf"], "Image": "sha256:1"},
+        {"Cmd": ["start"], "Image": "registry.internal/cache/valkey@sha256:1"},
+    ],
+)
+def test_of_a_redis_that_the_settings_do_not_name_it_is_said_that_nothing_is_known(configuration: Row) -> None:
+    one = Member(member("cache").listed, {"State": {"Running": True}, "Config": configuration})
+    for target in (RedisTarget(), RedisTarget(Secret("redis://127.0.0.1:9/0"))):
+        [told] = lost_with([one], target)
+        assert told.startswith("jarvis-cache-1 runs Redis: whether its keys are on disk is not known, as [redis] url")
+    api = {"Cmd": ["python3", "-m", "app", "--redis", "redis://redis:6379"], "Image": "redis-exporter:1"}
+    assert lost_with([Member(member("api").listed, {"State": {"Running": True}, "Config": api})], RedisTarget()) == ()
 
 
 def test_it_is_known_by_its_name_where_irkit_is_beside_it() -> None:

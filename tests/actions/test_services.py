@@ -140,10 +140,24 @@ def test_without_an_engine_the_sentence_says_so(action: tuple[str, ...], irkit: 
     assert f"{' '.join(action)} could not be planned" in shown, "that somebody wanted it is part of the story"
 
 
-def test_an_unknown_service_names_the_nearest(irkit: Run) -> None:
-    said = irkit("act", "42", "restart", "jarvis-apu")
+def test_an_unknown_service_names_the_nearest_and_is_nothing_that_was_tried(irkit: Run) -> None:
+    for more in ((), DO):
+        said = irkit("act", "42", "restart", "jarvis-apu", *more)
+        assert said.code == 2
+        assert "did you mean jarvis-api?" in said.err
+    assert "tried" not in irkit("act", "42").out
+
+
+def test_nothing_is_done_for_an_incident_that_is_closed(irkit: Run, stack: Stack) -> None:
+    before = stack.container("jarvis-api").attrs["State"]["StartedAt"]
+    assert irkit("resolve", "42", "it was nothing").code == 0
+    assert irkit("close", "42").code == 0
+    assert irkit("act", "42", "restart", "jarvis-api").code == 0, "to look is no harm"
+    said = irkit("act", "42", "restart", "jarvis-api", *DO)
     assert said.code == 8
-    assert "did you mean jarvis-api?" in said.err
+    assert "INC-42 is closed, so nothing more is done for it; nothing was done" in said.err
+    assert "irkit reopen 42 WHY" in said.err
+    assert stack.container("jarvis-api").attrs["State"]["StartedAt"] == before
 
 
 def test_a_service_with_a_fixed_port_is_not_scaled(irkit: Run, stack: Stack) -> None:
