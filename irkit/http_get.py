@@ -28,15 +28,13 @@ class Answer:
     answered_at: datetime
 
 
-def get(
-    url: str, *, timeout_s: float, limit_bytes: int, head: bool = False, clock: Callable[[], datetime] = utc_now
-) -> Answer:
-    """GET a URL, or ask for its headers only, within `timeout_s` in total; redirects are not followed.
+def get(url: str, *, timeout_s: float, limit_bytes: int, clock: Callable[[], datetime] = utc_now) -> Answer:
+    """GET a URL within `timeout_s` in total; redirects are not followed.
 
     Raises:
         Unreachable: no answer came, or not in time; the sentence lacks its subject.
     """
-    return _sent(url, timeout_s, limit_bytes, clock, lambda curl: curl.setopt(pycurl.NOBODY, int(head)))
+    return _sent(url, timeout_s, limit_bytes, clock, lambda _: None)
 
 
 def send(

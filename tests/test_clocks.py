@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -66,6 +68,18 @@ def test_http_tells_its_clock_in_whole_seconds(shift_s: float) -> None:
 def test_http_that_tells_no_time_of_its_own(behaviour: servers.Behaviour, sentence: str) -> None:
     with servers.serving(behaviour) as port, pytest.raises(Refused, match=sentence):
         http_skew(f"http://127.0.0.1:{port}/", timeout_s=5.0)
+
+
+def test_http_is_asked_as_anybody_does_so_that_no_server_logs_an_error() -> None:
+    methods: list[bytes] = []
+
+    def behave(connection: socket.socket, closing: threading.Event) -> None:
+        methods.append(servers.read_request(connection).split(b" ")[0])
+        connection.sendall(b"HTTP/1.1 200 OK\r\nDate: Sat, 28 Nov 2026 12:00:00 GMT\r\nContent-Length: 0\r\n\r\n")
+
+    with servers.serving(behave) as port:
+        http_skew(f"http://127.0.0.1:{port}/health", timeout_s=5.0)
+    assert methods == [b"GET"]
 
 
 @pytest.mark.parametrize("behaviour", [servers.hang, servers.reset, servers.close])

@@ -13,9 +13,9 @@ from irkit.http_get import Answer, get
 from tests import http_servers as servers
 
 
-def look(port: int, *, head: bool = False, timeout_s: float = 5.0, limit_bytes: int = 1000) -> Answer:
+def look(port: int, *, timeout_s: float = 5.0, limit_bytes: int = 1000) -> Answer:
     url = f"http://user:secret@127.0.0.1:{port}/path?a=b"
-    return get(url, timeout_s=timeout_s, limit_bytes=limit_bytes, head=head)
+    return get(url, timeout_s=timeout_s, limit_bytes=limit_bytes)
 
 
 def test_an_answer_with_its_headers_and_the_time_it_was_made() -> None:
@@ -34,19 +34,6 @@ def test_an_answer_with_its_headers_and_the_time_it_was_made() -> None:
     assert (answer.status_code, answer.body, answer.truncated) == (200, b'{"a": 1}', False)
     assert answer.headers["x-odd"] == "a: b"
     assert answer.asked_at <= made[0] <= answer.answered_at
-
-
-def test_headers_alone_are_asked_for_by_head() -> None:
-    methods: list[bytes] = []
-
-    def behave(connection: socket.socket, closing: threading.Event) -> None:
-        methods.append(servers.read_request(connection).split(b" ")[0])
-        connection.sendall(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 99\r\nConnection: close\r\n\r\n")
-
-    with servers.serving(behave) as port:
-        answer = look(port, head=True)
-    assert methods == [b"HEAD"]
-    assert (answer.status_code, answer.body) == (405, b"")
 
 
 def test_a_body_over_the_limit_is_cut_there() -> None:
