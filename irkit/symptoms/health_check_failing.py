@@ -127,14 +127,19 @@ def _is_failing(row: Row, *, without_probes: bool = False) -> bool:
 
 
 def _around(errors: pd.DataFrame | None, subject: Row | None, episode: Episode) -> pd.DataFrame | None:
-    """Return the service's errors from a minute before the onset, of this run of it, until the checks passed again."""
+    """Return the service's errors since the onset until the checks passed again, else those of a minute before it.
+
+    Those of before may be another trouble's, of which there are many more; they count of this run of it only.
+    """
     if errors is None or subject is None or episode.onset is None:
         return None
     end = episode.until or (time_of(subject, "finished_at") if text_of(subject, "state") in STOPPED else None)
     start, started = episode.onset - _BEFORE, time_of(subject, "started_at")
     if started is not None and start < started <= episode.onset:
         start = started + _AFTER  # `near` looks five seconds back
-    return near(errors, text_of(subject, "service"), start, end)
+    found = near(errors, text_of(subject, "service"), start, end)
+    since = found[found["at"] >= episode.onset - _MOMENT]
+    return since if len(since) else found
 
 
 def _as_it_ended(subject: Row, events: list[Row], episode: Episode) -> Row:

@@ -63,6 +63,24 @@ def test_errors_up_to_the_end_of_the_window_are_said_to_go_on() -> None:
     assert "failed with 500 since 03:29:41 UTC (" in sentence
 
 
+def test_of_what_failed_before_the_checks_did_nothing_is_quoted_where_they_have_words_of_their_own() -> None:
+    """Many errors of one trouble, and then a second one, of which the checks fail."""
+
+    def error(second: int, message: str) -> dict[str, object]:
+        return {"at": at(second), "service": "jarvis-api", "level": "ERROR", "message": message}
+
+    full = [error(second, "OutOfMemoryError: command not allowed") for second in range(30, 60)]
+    evidence = {
+        "health": [{"at": at(72), "url": URL, "verdict": "unhealthy", "status_code": 503}],
+        "containers": [API],
+        "container_health": [check(55, 0), check(60, 1), check(65, 1), check(70, 1)],
+    }
+    both = told("health-check-failing", evidence | {"errors": [*full, error(61, "ConnectionError: refused")]})
+    assert "its log says “ConnectionError: refused”" in both.sentence
+    alone = told("health-check-failing", evidence | {"errors": full[:20]})
+    assert "its log says “OutOfMemoryError: command not allowed”" in alone.sentence
+
+
 def test_what_was_done_with_health_checks_is_said() -> None:
     rows = [request(second, 200) for second in range(30)]
     checks = [request(second, 503, "/api/health") for second in range(5)]
