@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 ENDED_ON_PURPOSE = frozenset({0, 143})
 _ASKED = timedelta(seconds=30)
+# for how long most containers may take to end
+_GRACE = timedelta(minutes=1)
+_SIGKILLED = 137
 # how far apart the clocks may be of who asks and who logs the answer
 _CLOCKS = timedelta(seconds=0.5)
 _LONGEST_S = 60.0
@@ -159,6 +162,18 @@ def _asked_for(die: Row, events: list[Row]) -> bool:
     # what was started again since then ended by itself
     started = max((row["at"] for row in events if row.get("action") == "start" and row["at"] < die["at"]), default=None)
     return any(timedelta() <= die["at"] - at < _ASKED for at in kills if started is None or at >= started)
+
+
+def was_slow_to_end(die: Row, events: Iterable[Row]) -> bool:
+    """Say whether a container was asked to end, and killed as it had not in time: a stop, and no exit of its own.
+
+    That it is down is told by its state, where it still is.
+    """
+    if integer_of(die, "exit_code") != _SIGKILLED or not die.get("at"):
+        return False
+    asked = (row for row in events if row.get("action") == "kill" and text_of(row, "signal") not in {"", "SIGKILL"})
+    own = (row["at"] for row in asked if row.get("name") == die.get("name") and row.get("at"))
+    return any(timedelta() <= die["at"] - at < _GRACE for at in own)
 
 
 def but_for(checks: list[tuple[datetime, bool]], began: datetime) -> str:

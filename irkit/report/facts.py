@@ -18,6 +18,7 @@ from irkit.report.cells import plain_records, whole
 from irkit.report.excerpt import quoted
 from irkit.report.parts import Claim
 from irkit.report.working_sections import ContainerRow, PhaseRow
+from irkit.service_checks import was_slow_to_end
 from irkit.signs import HEALTH_PATH
 
 if TYPE_CHECKING:
@@ -186,10 +187,10 @@ def exits(view: View) -> tuple[Exit, ...]:
 def every_exit(view: View) -> tuple[Exit, ...]:
     """Return each bad exit within the window in order of time, from the events and the state of containers."""
     found: list[Exit] = []
-    kills = view.kills
-    for row in view.records("container_events"):
+    kills, events = view.kills, view.records("container_events")
+    for row in events:
         code = whole(row.get("exit_code"))
-        if row.get("action") == "die" and code not in (0, None):
+        if row.get("action") == "die" and code not in (0, None) and not was_slow_to_end(row, events):
             service = str(row.get("service") or row.get("name"))
             [cited] = view.ids("container_events")
             # by the engine's event: a start since then has cleared the flag

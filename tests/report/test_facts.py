@@ -190,3 +190,20 @@ def test_one_that_the_kernel_killed_and_was_started_again_is_told_as_killed(tmp_
     lived_on = [rows[0] | {"at": CRASH - timedelta(minutes=1)}, *rows[1:]]
     (other,) = facts.exits(view(tmp_path / "lived", containers=running, container_events=lived_on))
     assert not other.oom_killed, "a process within was, a minute before"
+
+
+def test_one_that_was_asked_to_end_and_was_killed_as_it_took_too_long_has_not_exited(tmp_path: Path) -> None:
+    """As `docker stop` and a replacement by Compose do it."""
+    shared: Row = {"service": "jarvis-api", "name": "jarvis-jarvis-api-1", "image": "jarvis-api"}
+
+    def kill(before_s: float, by: str) -> Row:
+        return shared | {"at": CRASH - timedelta(seconds=before_s), "action": "kill", "exit_code": None, "signal": by}
+
+    died = shared | {"at": CRASH, "action": "die", "exit_code": 137, "signal": None}
+    running = api(state="running", health="healthy", exit_code=None, finished_at=None)
+    stopped = [kill(10.1, "SIGTERM"), kill(0.1, "SIGKILL"), died]
+    assert facts.exits(view(tmp_path / "stopped", containers=running, container_events=stopped)) == ()
+    (one,) = facts.exits(view(tmp_path / "killed", containers=running, container_events=[kill(0.1, "SIGKILL"), died]))
+    assert one.exit_code == 137, "somebody killed it"
+    down = api(state="exited", health="none", exit_code=137, finished_at=CRASH)
+    assert len(facts.exits(view(tmp_path / "down", containers=down, container_events=stopped))) == 1
