@@ -183,6 +183,8 @@ def recorded(done: Done) -> str:
 
 def step_of(action: Action, ask: Ask) -> int | None:
     """Return the number of the runbook's step that the action does, for the type the incident is filed as."""
+    if ask.aside:
+        return None
     kind = ask.runbook.known_type(ask.incident.type)
     return next((step.number for step in (kind.resolution if kind else ()) if action.does(step)), None)
 

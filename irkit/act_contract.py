@@ -35,8 +35,9 @@ class ActError(IrkitError):
 class Ask:
     """What a person wants done: for which incident, with which arguments and options, by which settings.
 
-    `timeline` is the incident's, so that one action finds what another recorded. `say` takes a line of progress; `now`
-    and `sleep` are the clock.
+    `timeline` is the incident's, so that one action finds what another recorded. `aside` says that it is about another
+    service than the runbook's step, and so is none of its steps. `say` takes a line of progress; `now` and `sleep` are
+    the clock.
     """
 
     incident: Incident
@@ -48,6 +49,7 @@ class Ask:
     say: Callable[[str], None] = lambda _: None
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], None] = time.sleep
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from irkit.model import EventKind, Status, parse_incident_id
 if TYPE_CHECKING:
     from irkit.act import StepLine
     from irkit.act_contract import ActError, Action, Ask, Plan
+    from irkit.bundle import Bundle
     from irkit.diagnose import Diagnosis
     from irkit.model import IncidentType
     from irkit.service_names import Meant
@@ -72,6 +73,7 @@ def act(
     plan = _planned(action, ask, actor, apply_it=apply_it)
     # opening a bundle reads all of it
     held = workspace.bundles(ask.incident, settings=settings, on_broken=_set_aside) if action.destroys else ()
+    ask = replace(ask, aside=_is_aside(action, ask, held[-1] if held else None))
     lacking = engine.lacking(action, ask, held)
     console.show(terminal_act.plan_view(action, plan, lacking))
     if plan.refusal:
@@ -156,6 +158,22 @@ def commands_for(kind: IncidentType, ask: Ask, meant: Meant | None = None, subje
 
     made = {line.step.number: line.command or line.step.command or "" for line in engine.lines(kind, ask, subject)}
     return {number: meant.in_command(one) if meant else one for number, one in made.items() if one}
+
+
+def _is_aside(action: Action, ask: Ask, evidence: Bundle | None) -> bool:
+    """Say whether an action is about another service than the one that irkit proposes for the runbook's step."""
+    from irkit import act as engine
+    from irkit import workspace
+    from irkit.service_names import PLACEHOLDER, meant_here, unwell
+
+    kind, number = ask.runbook.known_type(ask.incident.type), engine.step_of(action, ask)
+    named = set(ask.arguments[:1]) if action.usage.startswith("SERVICE") else set()
+    if not named or evidence is None or kind is None or number is None or named <= {ask.settings.service}:
+        return False
+    found = workspace.diagnosis(evidence, settings=ask.settings)
+    meant, subject = meant_here(ask.runbook, ask.settings, evidence), unwell(kind.slug, found.present, evidence)
+    proposed = set(commands_for(kind, ask, meant, subject).get(number, PLACEHOLDER).split())
+    return PLACEHOLDER not in proposed and not named & proposed
 
 
 def _list(ask: Ask, *, everything: bool) -> None:

@@ -148,6 +148,16 @@ def test_an_unknown_service_names_the_nearest_and_is_nothing_that_was_tried(irki
     assert "tried" not in irkit("act", "42").out
 
 
+def test_a_restart_of_another_service_than_the_steps_is_no_step_of_the_runbook(irkit: Run, mended: Stack) -> None:
+    assert irkit("collect", "42").code == 0
+    other = irkit("act", "42", "restart", "provider-beta", *DO, *QUICK)
+    assert other.code == 0, other.err
+    assert "Step 1 of the runbook" not in other.out
+    assert acts()[-1].data["target"] == "provider-beta"
+    assert irkit("collect", "42").code == 0
+    assert "Step 1 of the runbook is recorded as done" in irkit("act", "42", "restart", "jarvis-api", *DO, *QUICK).out
+
+
 def test_nothing_is_done_for_an_incident_that_is_closed(irkit: Run, stack: Stack) -> None:
     before = stack.container("jarvis-api").attrs["State"]["StartedAt"]
     assert irkit("resolve", "42", "it was nothing").code == 0
