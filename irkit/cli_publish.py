@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from irkit import console
-from irkit.errors import InputError
+from irkit.errors import InputError, IrkitError
 from irkit.model import parse_incident_id
 from irkit.notebooks import NotebookError
 from irkit.phrase import count
 from irkit.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from irkit.site.build import Published
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 # what an option holds that was given without a file
@@ -49,7 +53,8 @@ def publish(
 ) -> None:
     """Publish reports: a site with an index, a search and a feed, or one report as PDF, Markdown or JSON.
 
-    A site holds what was published to it before as well, and is brought up to date; doing it twice changes nothing.
+    A site holds what was published to it before as well. With ID the others stay as they are; without, or with --all,
+    they are brought up to date, and drafts are taken away. Doing it twice changes nothing.
     """
     from irkit import workspace
 
@@ -66,7 +71,7 @@ def publish(
             raise InputError("a file holds the report of one incident", hint="irkit publish 42 --pdf report.pdf")
         _files(chosen[0], {name: _named(path, chosen[0]) for name, path in files.items() if path})
     if where:
-        _site(chosen, where, drafts=drafts, base_url=base_url)
+        _site(chosen, where, every=every or not ids, drafts=drafts, base_url=base_url)
 
 
 def _named(given: Path, incident_id: int) -> Path:
@@ -103,7 +108,7 @@ def _write(file: Path, text: str) -> None:
     console.say(str(file.absolute()))
 
 
-def _site(ids: tuple[int, ...], where: str, *, drafts: bool, base_url: str) -> None:
+def _site(ids: tuple[int, ...], where: str, *, every: bool, drafts: bool, base_url: str) -> None:
     from irkit import workspace
     from irkit.site import build
     from irkit.site.place import place_of
@@ -112,15 +117,15 @@ def _site(ids: tuple[int, ...], where: str, *, drafts: bool, base_url: str) -> N
     settings = workspace.load_settings()
     try:
         with console.status("publishing"):
-            done = build.publish(place, ids, settings=settings, drafts=drafts, base_url=base_url)
+            done = build.publish(place, ids, settings=settings, every=every, drafts=drafts, base_url=base_url)
     except OSError as error:
         raise InputError(f"{where} cannot be written: {error.strerror or error}", hint="choose another place") from None
     for number, (sentence, hint) in sorted(done.failed.items()):
         console.complain(f"INC-{number}: {sentence}", hint)
-    if done.drafts:
-        named = ", ".join(f"INC-{number}" for number in done.drafts)
-        hint = "`irkit lint` says what one lacks, `irkit close` ends it; --drafts publishes them, marked"
-        console.complain(f"{named}: left out, as drafts", hint)
+    left_out = [_left_out(number, done) for number in done.drafts]
+    in_vain = not every and done.drafts.keys() == set(ids)
+    for sentence, hint in left_out if not in_vain or len(left_out) > 1 else ():
+        console.complain(sentence, hint)
     if not (ids or done.made or done.kept or done.drafts):
         raise InputError("which incidents? The site holds none yet", hint=f"irkit publish 42 --to {where}, or --all")
     told = [f"{count(len(done.made), 'page')} made", f"{len(done.kept)} as before"]
@@ -129,7 +134,21 @@ def _site(ids: tuple[int, ...], where: str, *, drafts: bool, base_url: str) -> N
     if done.failed:
         hint = "each is named above; a page of it that was published before stays as it was"
         raise NotebookError(f"{count(len(done.failed), 'report')} could not be made", hint=hint)
+    if in_vain:
+        sentence, hint = left_out[0] if len(left_out) == 1 else ("no report was published", "each is named above")
+        raise IrkitError(sentence, hint=hint)
     console.say(f"Look at it: irkit serve {where}" if "://" not in where else f"Its index: {place}/index.html")
+
+
+def _left_out(number: int, done: Published) -> tuple[str, str]:
+    """Say of a draft why it is not on the site, or not any more, and what to do about it."""
+    lacks, was_draft = done.drafts[number], done.removed.get(number)
+    if was_draft is None:
+        became = "left out, as a draft"
+    else:
+        became = f"taken away, as a draft{', published before with --drafts' if was_draft else ' again'}"
+    stays = "; the page that was published before stays as it was" if number in done.kept else ""
+    return f"INC-{number}: {became}: {lacks.sentence}{stays}", f"{lacks.hint}; --drafts publishes it, marked"
 
 
 @click.command()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from irkit import batch, reviewing, workspace
 from irkit.model import Incident, utc_now
-from irkit.site.entry import Entry, digest_of, entry_of, from_json, is_draft, makings, to_json
+from irkit.site.entry import Entry, Lacking, digest_of, entry_of, from_json, lacking, makings, to_json
 from irkit.site.pages import FEED, INDEX, feed, index
 from irkit.site.place import Place
 
@@ -28,12 +28,15 @@ STATE = "site.json"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publication did: pages made anew, kept as they were, taken away; drafts left out; what failed, and why."""
+    """What a publication did: pages made anew, kept as they were, taken away; drafts left out; what failed, and why.
+
+    `drafts` tells what each of them lacks, `removed` whether the page was that of a draft already.
+    """
 
     made: tuple[int, ...]
     kept: tuple[int, ...]
-    removed: tuple[int, ...]
-    drafts: tuple[int, ...]
+    removed: Mapping[int, bool]
+    drafts: Mapping[int, Lacking]
     failed: Mapping[int, tuple[str, str]]
 
 
@@ -43,17 +46,24 @@ class _Plan:
 
     entries: dict[int, Entry] = field(default_factory=dict)
     to_make: dict[int, tuple[Incident, str]] = field(default_factory=dict)
-    drafts: list[int] = field(default_factory=list)
+    drafts: dict[int, Lacking] = field(default_factory=dict)
 
 
-def publish(
-    place: Place, ids: Sequence[int], *, settings: Settings, drafts: bool = False, base_url: str = ""
+def publish(  # noqa: PLR0913 (what a publication is asked for)
+    place: Place,
+    ids: Sequence[int],
+    *,
+    settings: Settings,
+    every: bool = False,
+    drafts: bool = False,
+    base_url: str = "",
 ) -> Published:
-    """Bring a site up to date with the reports of incidents; those that it holds already stay, and are looked at too.
+    """Bring a site up to date with the reports of incidents; what it holds besides stays, page and row, as it is.
 
-    Drafts are left out, and taken away, unless `drafts`. `base_url` is where the site will be, for the feed's links.
-    The evidence is that which was collected; nothing is collected for a page. What was published from another store
-    stays as it is. In a folder, one publication waits for the other.
+    With `every` those that it holds already are looked at, too. Drafts are left out unless `drafts`: of one that was
+    published before, the page is taken away with `every`, and stays as it is without. `base_url` is where the site will
+    be, for the feed's links. The evidence is that which was collected; nothing is collected for a page. What was
+    published from another store stays as it is. In a folder, one publication waits for the other.
 
     Raises:
         NotFoundError: there is no such incident.
@@ -62,15 +72,18 @@ def publish(
     for number in ids:
         workspace.incident(number, settings=settings)
     with place.alone():
-        return _publish(place, ids, settings, drafts=drafts, base_url=base_url)
+        return _publish(place, ids, settings, every=every, drafts=drafts, base_url=base_url)
 
 
-def _publish(place: Place, ids: Sequence[int], settings: Settings, *, drafts: bool, base_url: str) -> Published:
+def _publish(  # noqa: PLR0913 (what a publication is asked for)
+    place: Place, ids: Sequence[int], settings: Settings, *, every: bool, drafts: bool, base_url: str
+) -> Published:
     known = from_json(place.read(STATE))
     there = {one.id for one in workspace.incidents(settings=settings)}
-    plan = _planned(place, sorted({*ids, *(known.keys() & there)}), known, settings, drafts=drafts)
+    plan = _planned(place, sorted({*ids, *(known.keys() & there if every else ())}), known, settings, drafts=drafts)
     # an incident is never deleted from a store: what this one does not know came from another
-    plan.entries |= {number: known[number] for number in known.keys() - there}
+    staying = known.keys() - (there if every else plan.to_make.keys())
+    plan.entries |= {number: known[number] for number in staying}
     kept, failed = tuple(plan.entries), dict[int, tuple[str, str]]()
     with tempfile.TemporaryDirectory(prefix="irkit-site-") as folder:
         for made in batch.reports(plan.to_make, Path(folder), {"collect": "never"}):
@@ -89,11 +102,11 @@ def _publish(place: Place, ids: Sequence[int], settings: Settings, *, drafts: bo
     _write_changed(place, FEED, feed(chosen, base_url))
     _write_changed(place, INDEX, index(chosen, trends, workspace.load_runbook(settings)))
     _write_changed(place, STATE, to_json(chosen))
-    gone = tuple(number for number in known if number not in plan.entries)
+    gone = {number: known[number].draft for number in known if number not in plan.entries}
     for number in gone:
         place.remove(known[number].file)
     made_anew = tuple(number for number in plan.entries if number in plan.to_make and number not in failed)
-    return Published(made_anew, kept, gone, tuple(plan.drafts), failed)
+    return Published(made_anew, kept, gone, plan.drafts, failed)
 
 
 def _planned(
@@ -104,8 +117,9 @@ def _planned(
     for number in ids:
         incident = workspace.incident(number, settings=settings)
         told = workspace.timeline(incident, settings=settings)
-        if is_draft(incident, told) and not drafts:
-            plan.drafts.append(number)
+        lacks = None if drafts else lacking(incident, told)
+        if lacks:
+            plan.drafts[number] = lacks
             continue
         digest, earlier = digest_of(incident, told, shared, settings, utc_now()), known.get(number)
         page = place.read(earlier.file) if earlier and earlier.made_of == digest else None

@@ -17,6 +17,7 @@ from irkit.errors import IrkitError
 from irkit.manifest import read_manifest
 from irkit.model import Event, Incident, Status, VerdictState
 from irkit.notes import drill_of
+from irkit.phrase import count
 from irkit.publish.exporter import stylesheet
 from irkit.report.material import unwritten
 from irkit.report.parts import Gap
@@ -62,9 +63,25 @@ class Entry:
         return f"INC-{self.incident_id}"
 
 
-def is_draft(incident: Incident, timeline: tuple[Event, ...]) -> bool:
-    """Say whether a report is not finished: the incident is not closed, or parts that people write are missing."""
-    return incident.status is not Status.CLOSED or bool(unwritten(incident, timeline))
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What a report lacks to be finished, in words, and the commands that say more or end it."""
+
+    sentence: str
+    hint: str
+
+
+def lacking(incident: Incident, timeline: tuple[Event, ...]) -> Lacking | None:
+    """Say what makes a report a draft: that the incident is not closed, parts that people write; None where neither."""
+    said, ways = [], []
+    if left := unwritten(incident, timeline):
+        said.append(f"{count(len(left), 'part')} to be written")
+        ways.append(f"`irkit lint {incident.id}` says which parts are to be written")
+    if incident.status is not Status.CLOSED:
+        said.append("not closed")
+        first = "" if incident.over_at else f', after `irkit resolve {incident.id} "what removed the cause"`'
+        ways.append(f"`irkit close {incident.id}` closes it{first}")
+    return Lacking(", ".join(said), "; ".join(ways)) if said else None
 
 
 def entry_of(incident: Incident, made_of: str, page: bytes, settings: Settings) -> Entry:
@@ -84,7 +101,7 @@ def entry_of(incident: Incident, made_of: str, page: bytes, settings: Settings) 
         _iso(detected),
         _iso(max((event.recorded_at for event in told), default=detected)),
         lasted.total_seconds() if lasted is not None else None,
-        is_draft(incident, told),
+        lacking(incident, told) is not None,
         bool(drill_of(told)),
         cut(summary, _SUMMARY_CHARS),
         cut(" ".join((summary, *_words(told, report))).casefold(), _TEXT_CHARS),

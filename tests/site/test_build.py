@@ -57,7 +57,7 @@ def test_finished_reports_are_published_and_drafts_are_named_and_kept_out(irkit:
     said = irkit("publish", "--all", "--to", "site")
     assert said.code == 0, said.err
     assert "1 page made" in said.out
-    assert "INC-43: left out, as drafts" in said.err
+    assert "INC-43: left out, as a draft: 4 parts to be written, not closed" in said.err
     assert sorted(path.name for path in (tmp_path / "site").iterdir()) == [FEED, "inc-42.html", INDEX, STATE]
     rows = BeautifulSoup((tmp_path / "site" / INDEX).read_text(), "html.parser").select("#incidents tbody tr")
     assert [row.th.get_text() for row in rows if row.th] == ["INC-42 drill"]
@@ -118,9 +118,64 @@ def test_drafts_are_marked_and_taken_away_again(irkit: Run, tmp_path: Path) -> N
     index = BeautifulSoup((tmp_path / "site" / INDEX).read_text(), "html.parser")
     assert [one.get_text() for one in index.select(".draft")] == ["draft"]
     said = irkit("publish", "--all", "--to", "site")
+    assert said.code == 0
     assert "1 taken away" in said.out
+    assert "INC-43: taken away, as a draft, published before with --drafts: 4 parts to be written" in said.err
     assert not (tmp_path / "site" / "inc-43.html").exists()
     assert "inc-43" not in (tmp_path / "site" / INDEX).read_text() + (tmp_path / "site" / FEED).read_text()
+
+
+def test_with_ids_only_their_pages_are_touched_and_none_is_taken_away(irkit: Run, tmp_path: Path) -> None:
+    """A page once published with --drafts was deleted by the publication of another incident."""
+    irkit("publish", "--all", "--to", "site", "--drafts")
+    before = state_of(tmp_path / "site")
+    said = irkit("publish", "43", "--to", "site")
+    assert said.code == 1
+    assert "INC-43: left out, as a draft: 4 parts to be written, not closed; the page that was published" in said.err
+    assert said.err.count("INC-43: ") == 1
+    assert "taken away" not in said.out + said.err
+    assert state_of(tmp_path / "site") == before
+    drill.file("memory-leak", workspace.load_settings(), 44)
+    assert irkit("note", "42", "seen again", "--section", "surprise").code == 0
+    finish(44)
+    said = irkit("publish", "44", "--to", "site")
+    assert said.code == 0, said.err
+    assert (said.err, "1 page made, 2 as before" in said.out) == ("", True)
+    after = state_of(tmp_path / "site")
+    assert {name for name in after if after[name] != before.get(name)} == {"inc-44.html", INDEX, FEED, STATE}
+    text = (tmp_path / "site" / INDEX).read_text()
+    assert {"inc-42.html", "inc-43.html", "inc-44.html"} == set(re.findall(r'href="(inc-\d+\.html)"', text))
+
+
+def test_of_several_ids_the_drafts_are_named_and_the_others_published(irkit: Run, tmp_path: Path) -> None:
+    said = irkit("publish", "42", "43", "--to", "site")
+    assert said.code == 0
+    assert "INC-43: left out, as a draft" in said.err
+    assert (tmp_path / "site/inc-42.html").exists()
+    workspace.store().append(42, EventKind.REOPENED, actor="ana", text="it is back")
+    said = irkit("publish", "42", "43", "--to", "site")
+    assert said.code == 1
+    assert all(words in said.err for words in ("INC-42: left out", "INC-43: left out", "no report was published"))
+    assert "INC-42: taken away, as a draft again: not closed" in irkit("publish", "--to", "site").err
+
+
+def test_what_a_draft_lacks_is_told_with_commands_that_work(irkit: Run) -> None:
+    store = workspace.store()
+    store.append(43, EventKind.CLOSED, actor="ana")
+    said = irkit("publish", "43", "--to", "site").err
+    assert "INC-43: left out, as a draft: 4 parts to be written\n" in said
+    assert "`irkit lint 43`" in said
+    assert "irkit close" not in said, "it is closed"
+    store.append(42, EventKind.REOPENED, actor="ana", text="it is back")
+    said = irkit("publish", "42", "--to", "site").err
+    assert "INC-42: left out, as a draft: not closed\n" in said
+    assert '`irkit close 42` closes it, after `irkit resolve 42 "what removed the cause"`' in said
+    assert irkit("resolve", "42", "what removed the cause").code == 0
+    said = irkit("publish", "42", "--to", "site").err
+    assert "`irkit close 42` closes it; --drafts" in said
+    assert "irkit resolve" not in said
+    assert irkit("close", "42").code == 0
+    assert irkit("publish", "42", "--to", "site").code == 0
 
 
 def test_what_another_store_published_stays(irkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +278,10 @@ def test_a_bucket_holds_the_same_site(irkit: Run, tmp_path: Path) -> None:
     store = workspace.store(workspace.load_settings())
     store.append(42, EventKind.REOPENED, actor="ana", text="it is back")
     done = publish(place, [42], settings=workspace.load_settings())
-    assert (done.drafts, done.removed) == ((42,), (42,))
+    assert (done.kept, done.drafts.keys(), done.removed) == ((42,), {42}, {})
+    assert files.exists("/reports/of-ours/inc-42.html")
+    done = publish(place, [42], settings=workspace.load_settings(), every=True)
+    assert (done.kept, done.drafts.keys(), done.removed) == ((), {42}, {42: False})
     assert not files.exists("/reports/of-ours/inc-42.html")
     files.rm("/reports", recursive=True)
 
