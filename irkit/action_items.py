@@ -57,7 +57,7 @@ def add(  # noqa: PLR0913 (what makes a promise one that can be kept)
     for name, value in (("words for what shall be done", text), ("an owner", owner)):
         if not value.strip():
             msg = f"an action item needs {name}"
-            raise InputError(msg, hint='irkit action-item add 42 "Alert on …" --owner ana --due 2026-12-10')
+            raise InputError(msg, hint=f'irkit action-item add {incident_id} "Alert on …" --owner ana --due "2 weeks"')
     data = {
         "section": SECTION,
         "owner": owner.strip(),
@@ -81,9 +81,10 @@ def finish(  # noqa: PLR0913 (what is done, by whom and when)
     """
     item = _numbered(store, incident_id, number)
     if item.done_at:
+        again = f'irkit action-item add {incident_id} "what is left" --owner NAME --due "2 weeks"'
         msg = f"action item {number} of INC-{incident_id} was done at {format_time(item.done_at)}"
-        raise InputError(msg, hint=f"add what is left to do as another: irkit action-item add {incident_id} …")
-    said = f"Action item {number} done: {item.text}" + (f". {text}" if text else "")
+        raise InputError(msg, hint=f"add what is left to do as another: {again}")
+    said = f"Action item {number} done: {item.text}" + (f". {text.strip()}" if text.strip() else "")
     event = store.append(incident_id, EventKind.NOTE, at=at, actor=actor, text=said, data={_DONE: number})
     return replace(item, done_at=event.at)
 

@@ -128,7 +128,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
                 )
         except Stopped as stopped:
             console.show(terminal.coverage_table(stopped.bundle.runs))
-            hint = f"what had come by then is kept; `irkit triage {incident_id}` reads it, `irkit collect` looks again"
+            hint = f"what had come by then is kept: `irkit triage {incident_id}`, or `irkit collect {incident_id}` anew"
             console.complain("stopped", hint)
             sys.exit(_INTERRUPTED)
     idle, ask = idle_of(bundle), cli_act.asked(incident_id, settings)
@@ -254,7 +254,7 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
         console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings), head))
         console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
     if told.conclusion is Conclusion.BLIND:
-        hint = "`irkit doctor` says what stands in the way; then `irkit collect` again"
+        hint = f"`irkit doctor` says what stands in the way; then again: `irkit collect {chosen.id}`"
         raise CollectError(f"nothing of {chosen.label} could be looked at, so nothing can be concluded", hint=hint)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from irkit import console
-from irkit.cli_options import by_option
+from irkit.cli_options import by_option, with_its_incident
 from irkit.errors import BundleError, InputError, IrkitError
 from irkit.model import EventKind, Status, parse_incident_id
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("act")
-@click.argument("incident_id", metavar="ID", type=parse_incident_id, required=False)
+@click.argument("incident_id", metavar="ID", required=False)
 @click.argument("name", metavar="[ACTION]", default="")
 @click.argument("arguments", metavar="[ARGUMENTS]...", nargs=-1)
 @click.option("--list", "listed", is_flag=True, help="All actions, with their arguments and options; needs no ID.")
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--without-evidence", is_flag=True, help="Go on though evidence is lost that could not be collected.")
 @by_option
 def act(
-    incident_id: int | None,
+    incident_id: str | None,
     name: str,
     arguments: tuple[str, ...],
     listed: bool,
@@ -61,8 +61,8 @@ def act(
             raise InputError("for which incident?", hint="irkit list shows them; irkit act --list what can be done")
         console.show(terminal_act.actions_view(engine.known()))
         return
-    settings = workspace.load_settings()
-    ask = asked(incident_id, settings, arguments, dict(options))
+    number, settings = _number(incident_id, name, arguments), workspace.load_settings()
+    ask = asked(number, settings, arguments, dict(options))
     if listed or not name:
         _list(ask, everything=listed)
         return
@@ -79,7 +79,7 @@ def act(
     if plan.refusal:
         raise _refused(action, plan, ask, actor, apply_it=apply_it)
     if not apply_it:
-        again = " ".join(["irkit", "act", str(incident_id), name, *arguments, *_given(options), "--apply"])
+        again = " ".join(["irkit", "act", str(number), name, *arguments, *_given(options), "--apply"])
         console.say(f"Nothing was done. To do it: {again}")
         return
     _confirm(action, plan, yes=yes, target=target)
@@ -91,13 +91,27 @@ def act(
         raise
     with console.status(f"{name} {plan.target}"):
         done = engine.perform(action, plan, ask, store=workspace.store(settings), actor=by, evidence=cited)
-    number = engine.step_of(action, ask)
+    step = engine.step_of(action, ask)
     if not done.well:
-        left = f"step {number} is recorded as {engine.recorded(done)}" if number else "it is on the timeline"
-        raise ActError(engine.told(done), hint=f"{left}; `irkit act {incident_id}` shows what comes next")
+        left = f"step {step} is recorded as {engine.recorded(done)}" if step else "it is on the timeline"
+        raise ActError(engine.told(done), hint=f"{left}; `irkit act {number}` shows what comes next")
     console.say(engine.told(done))
-    if number:
-        console.say(f"Step {number} of the runbook is recorded as done.")
+    if step:
+        console.say(f"Step {step} of the runbook is recorded as done.")
+
+
+def _number(word: str, name: str, arguments: Sequence[str]) -> int:
+    """Read the incident's id.
+
+    Raises:
+        InputError: it is none; an action may stand in its place.
+    """
+    try:
+        return parse_incident_id(word)
+    except InputError:
+        if again := with_its_incident(word, [*filter(None, [name]), *arguments]):
+            raise InputError(f"{word} is an action, and the incident's id comes before it", hint=again) from None
+        raise
 
 
 def _planned(action: Action, ask: Ask, actor: str | None, *, apply_it: bool) -> Plan:

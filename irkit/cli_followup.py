@@ -66,7 +66,7 @@ def add(
 
     if not owner or not due:
         lacks = " and ".join(name for name, value in (("an owner", owner), ("a due date", due)) if not value)
-        hint = f'irkit action-item add {incident_id} "{text[:40]}" --owner NAME --due 2026-12-10'
+        hint = f'irkit action-item add {incident_id} "{text[:40]}" --owner NAME --due "2 weeks"'
         raise InputError(f"an action item needs {lacks}", hint=hint)
     by = action_items.due_date(due, utc_now())
     actor = actor or console.user()
@@ -161,13 +161,13 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
     runbook, store = workspace.load_runbook(settings), workspace.store(settings)
     for number, outcome in ((done_step, "done"), (skipped_step, "skipped")):
         if number is not None:
-            if outcome == "done" and not text:
+            if outcome == "done" and not text.strip():
                 _nothing_left(incident_id, number, runbook)
             said, data = followup.record(runbook, number, outcome, text)
             store.append(incident_id, EventKind.NOTE, actor=actor or console.user(), text=said, data=data)
     incident = store.incident(incident_id)
     if is_false_alarm(store.timeline(incident_id)):
-        again = f'irkit action-item add {incident_id} "…" --owner NAME'
+        again = f'irkit action-item add {incident_id} "…" --owner NAME --due "2 weeks"'
         console.say(f"{incident.label} was a false alarm: nothing follows but what keeps it from coming again: {again}")
         return
     left, ideas = _lacks(incident_id), _proposals(incident_id)

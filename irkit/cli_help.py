@@ -1,8 +1,14 @@
-"""The list of commands in `irkit --help`: by the moment in which one is wanted, each with its whole sentence."""
+"""The list of commands in `irkit --help`: by the moment in which one is wanted, each with its whole sentence.
+
+Where an action is typed in the place of a command, how it is asked for is said.
+"""
 
 from __future__ import annotations
 
 import click
+
+from irkit.cli_options import with_its_incident
+from irkit.errors import InputError
 
 # In the order of an incident; a command that is in none of them is listed last, so that it is never lost.
 _MOMENTS = (
@@ -31,6 +37,17 @@ _MOMENTS = (
 
 class ByMoment(click.Group):
     """A group whose help lists its commands by moment instead of by alphabet, and cuts no sentence short."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            # click would name the command that is spelt most like it: redact for restart
+            if again := with_its_incident(args[0], args[1:]):
+                raise InputError(f"{args[0]} is no command but an action on an incident", hint=again) from None
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         known = {name: self.commands[name] for name in self.list_commands(ctx) if not self.commands[name].hidden}

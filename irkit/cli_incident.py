@@ -10,7 +10,7 @@ import click
 
 from irkit import cli_escalate, cli_followup, console
 from irkit.channel_contract import Purpose
-from irkit.cli_options import at_option, by_option, moment, tell_of_yesterday
+from irkit.cli_options import at_option, by_option, moment, tell_of_yesterday, words
 from irkit.errors import BundleError, InputError
 from irkit.message_text import one_line
 from irkit.model import EventKind, Incident, Status, VerdictState, parse_incident_id, utc_now
@@ -100,7 +100,7 @@ def _milestone(
     after: Callable[[Incident, Store], None] = lambda *_: None,
 ) -> click.Command:
     """Make the command that records one milestone: they differ in their name, and in what they say around it."""
-    text = click.argument("text") if needs_text else click.argument("text", required=False, default="")
+    text = click.argument("text", callback=words) if needs_text else click.argument("text", required=False, default="")
 
     @click.command(name, help=sentence)
     @click.argument("incident_id", metavar="ID", type=parse_incident_id)
@@ -112,7 +112,7 @@ def _milestone(
 
         store = workspace.store(workspace.load_settings())
         before(store.incident(incident_id), store)
-        store.append(incident_id, kind, at=at, actor=actor or console.user(), text=text)
+        store.append(incident_id, kind, at=at, actor=actor or console.user(), text=text.strip())
         incident = store.incident(incident_id)
         show_card(incident)
         after(incident, store)
@@ -208,7 +208,7 @@ close = _milestone(
 
 @click.command()
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
-@click.argument("text", metavar="WHY")
+@click.argument("text", metavar="WHY", callback=words)
 @at_option
 @by_option
 def dismiss(incident_id: int, text: str, at: datetime | None, actor: str | None) -> None:
@@ -227,7 +227,8 @@ def dismiss(incident_id: int, text: str, at: datetime | None, actor: str | None)
     incident = store.incident(incident_id)
     show_card(incident)
     cli_escalate.follow(incident, Purpose.RESOLVE)
-    console.say(f'What would keep it from coming again: irkit action-item add {incident_id} "…" --owner NAME')
+    again = f'irkit action-item add {incident_id} "…" --owner NAME --due "2 weeks"'
+    console.say(f"What would keep it from coming again: {again}")
 
 
 def _warn_of_what_was_found(incident: Incident, settings: Settings) -> None:
@@ -243,7 +244,7 @@ def _warn_of_what_was_found(incident: Incident, settings: Settings) -> None:
         return
     shown = workspace.diagnosis(newest, settings=settings).present
     if found := [f"“{one.title}”" for one in shown if one.verdict.state is VerdictState.FOUND]:
-        hint = f"where it was none after all: `irkit reopen {incident.id} WHY`"
+        hint = f'where it was none after all: `irkit reopen {incident.id} "why"`'
         console.complain(f"the evidence of {incident.label} shows {listing(found)}; dismissed all the same", hint)
 
 
@@ -254,7 +255,7 @@ reopen = _milestone(
 
 @click.command()
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
-@click.argument("text")
+@click.argument("text", callback=words)
 @click.option("--section", help="The part of the report it belongs to, e.g. trigger, went-well, impact.")
 @click.option("--instead", is_flag=True, help="In place of what was written for this part before.")
 @click.option("--repair", is_flag=True, help="What was done to mend it, and is no step of the runbook.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from datetime import datetime
 
 import click
@@ -34,6 +36,39 @@ def to_come(text: str, now: datetime) -> datetime:
     if at <= now:
         raise InputError(f"{text} has passed: it is {format_time(now)} now", hint="write 2026-12-01T10:00Z")
     return at
+
+
+# what a command that wants words is told for, by its name
+_EXAMPLES = {
+    "note": "what was seen",
+    "mitigate": "what made it well again",
+    "resolve": "what removed the cause",
+    "reopen": "why it goes on",
+    "dismiss": "why there was an alarm",
+}
+
+
+def words(context: click.Context, _: click.Parameter, text: str) -> str:
+    """Return the words that a command records, as they were typed.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not text.strip():
+        name = context.info_name or ""
+        hint = (
+            f'{context.command_path} {context.params.get("incident_id", "ID")} "{_EXAMPLES.get(name, "what happened")}"'
+        )
+        raise InputError(f"`{context.command_path}` wants words, and there are none; nothing was recorded", hint=hint)
+    return text
+
+
+def with_its_incident(word: str, rest: Sequence[str]) -> str:
+    """Return how an action is asked for, the incident's id first, where the word is the name of one; else ""."""
+    from irkit import act as engine
+
+    named = any(one.name == word for one in engine.known())
+    return f"`irkit act ID {shlex.join([word, *rest])}`, with the incident's id; `irkit list` shows it" if named else ""
 
 
 at_option = click.option(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # the schema's history, oldest first; the last is what this irkit writes
 REVISIONS = ("0001",)
 BUSY_TIMEOUT_S = 10.0
-_BACKUP_HINT = "restore it from a backup, or move it away and open a new one with `irkit open`"
+_BACKUP_HINT = "restore it from a backup, or move it away: `irkit open TITLE` makes a new one"
 
 
 class UtcTime(sa.TypeDecorator[datetime]):

@@ -167,7 +167,8 @@ def _store(settings: Settings) -> Check:
         store = workspace.store(settings)
         count = len(store.incidents())
     except NotFoundError:
-        return Check("settings", "incident store", State.ABSENT, "none yet", "`irkit open` makes it")
+        hint = '`irkit open "What users notice"` makes it'
+        return Check("settings", "incident store", State.ABSENT, "none yet", hint)
     except IrkitError as error:
         return Check("settings", "incident store", State.BROKEN, str(error), error.hint)
     return Check("settings", "incident store", State.OK, f"{store}: {count} incident{'' if count == 1 else 's'}")

@@ -36,4 +36,4 @@ def amendment(field: str, value: str, runbook: Runbook, now: datetime) -> dict[s
         return {field: runbook.incident_type(value).slug}
     if field == "title":
         return {field: title_of(value)}
-    return {field: runbook.severity(value).name if field == "severity" else value}
+    return {field: runbook.severity(value).name if field == "severity" else value.strip()}

@@ -94,7 +94,9 @@ def index(incidents: Iterable[Incident]) -> str:
     lines += ["", "## Incidents", ""]
     rows = [_row(one) for one in sorted(incidents, key=lambda one: (one.noticed_at, one.id), reverse=True)]
     if not rows:
-        return "\n".join([*lines, "None yet: `irkit open`, or `irkit drill api-unresponsive --id 42` to try it.", ""])
+        return "\n".join(
+            [*lines, "None yet: `irkit open TITLE`; to try it, `irkit drill api-unresponsive --id 42`.", ""]
+        )
     head = ["| id | what | type | severity | status | opened |", "|---|---|---|---|---|---|"]
     return "\n".join(
         [*lines, *head, *rows, "", "In a notebook of your own: `%load_ext irkit`, then `%incident 42`.", ""]

@@ -129,10 +129,10 @@ def title_of(text: str) -> str:
     """
     flat = " ".join(text.split())
     if not flat:
-        raise InputError("an incident needs a title", hint="say what users notice: `irkit open 'Checkout is down' …`")
+        raise InputError("an incident needs a title", hint='say what users notice: `irkit open "Checkout is down"`')
     if len(flat) > MAX_TITLE_CHARS:
         msg = f"the title has {len(flat)} characters; it takes {MAX_TITLE_CHARS}"
-        raise InputError(msg, hint="shorten it, and keep the whole with `irkit note`")
+        raise InputError(msg, hint='shorten it, and keep the whole: `irkit note ID "the whole"`')
     return flat
 
 
@@ -204,11 +204,12 @@ def _check_status(incident: Incident, kind: EventKind, events: Sequence[Event]) 
     if getattr(incident, _MILESTONE_KINDS[kind]) is not None:
         last = max((event for event in events if event.kind is kind), key=lambda event: event.id, default=None)
         who = f" by {last.actor} at {format_time(last.at)}" if last else ""
-        hint = f"`irkit show {incident.id}` shows its timeline; add to it with `irkit note {incident.id}`"
+        hint = f'`irkit show {incident.id}` shows its timeline; `irkit note {incident.id} "what was seen"` adds to it'
         raise InputError(f"{label} was {kind} already{who}", hint=hint)
     if kind is EventKind.CLOSED and not ended:
-        raise InputError(f"{label} is {status}, not resolved", hint=f"`irkit resolve {incident.id}` comes first")
+        hint = f'`irkit resolve {incident.id} "what fixed it"` comes first'
+        raise InputError(f"{label} is {status}, not resolved", hint=hint)
     # what came before the end may be entered after it; the order of the milestones is checked besides
     if kind not in {EventKind.CLOSED, EventKind.ACKNOWLEDGED, EventKind.MITIGATED} and ended:
-        hint = f"if it is back, or was entered by mistake: `irkit reopen {incident.id} WHY`"
+        hint = f'if it is back, or was entered by mistake: `irkit reopen {incident.id} "why"`'
         raise InputError(f"{label} is {status}, so it cannot be {kind} now", hint=hint)

@@ -49,7 +49,8 @@ def cut_short(window: Window, earlier: Incident | None) -> str:
     """Return the sentence that tells why evidence was not looked for further back, "" where it was."""
     if earlier is None or not begins_after(window, earlier):
         return ""
+    reopens = f'irkit reopen {earlier.id} "why"'
     return (
         f"Looked back to {format_time(window.start)}, when {earlier.label} ({earlier.type}) was over; what was before "
-        f"is that one's. If it never was over: irkit reopen {earlier.id}"
+        f"is that one's. If it never was over: {reopens}"
     )

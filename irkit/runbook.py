@@ -200,11 +200,11 @@ def step_told(  # noqa: PLR0913 (what was done, and how its kind of step is call
     if number not in known:
         hint = f"there are: {'; '.join(f'{each}. {words}' for each, words in known.items())}"
         raise InputError(f"the runbook has no {what} {number}{where}", hint=hint)
-    if outcome != "done" and not text:
+    if outcome != "done" and not text.strip():
         asked = _ASKED.get(outcome, f"why was step {number} {outcome}?").format(number)
         raise InputError(asked, hint="say so in a few words behind the step's number")
     said = f"{what.capitalize()} {number} ({known[number]}): {outcome_words(outcome)}"
-    return f"{said}. {text}" if text else said
+    return f"{said}. {text}" if text.strip() else said
 
 
 def command_for(title: str, incident_type: IncidentType) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from irkit import cli
+from irkit import cli, workspace
 from irkit.report.material import PARTS
 from tests.support.command_line import Run, Said, runner
 
@@ -222,6 +223,51 @@ def test_what_ends_an_incident_wants_words_and_may_be_entered_late(irkit: Run) -
     assert irkit("mitigate", "42", "restarted", "--at", "15m ago").code == 0
     assert "status      resolved" in re.sub(r" +", " ", irkit("show", "42").out).replace("status ", "status      ")
     assert "cannot be resolved at" in irkit("amend", "42", "mitigated_at", "5m ago").err
+
+
+@pytest.mark.parametrize("blank", ["", " \n "])
+def test_words_that_say_nothing_are_refused_and_not_recorded(irkit: Run, blank: str) -> None:
+    opened(irkit, "--at", "30m ago")
+    before = irkit("show", "42").out
+    for command, *more in (
+        ("note",),
+        ("note", "--section", "trigger"),
+        ("note", "--repair"),
+        ("mitigate",),
+        ("resolve",),
+        ("dismiss",),
+        ("reopen",),
+    ):
+        said = irkit(command, "42", blank, *more)
+        assert (said.code, said.out) == (2, "")
+        assert f"`irkit {command}` wants words, and there are none; nothing was recorded" in said.err
+        assert re.search(rf'→ irkit {command} 42 "\w[^"]+"$', said.err, re.MULTILINE)
+    assert "what shows that step 1 did not help?" in irkit("step", "42", "1", "--failed", blank).err
+    assert irkit("follow-up", "42", "--skipped", "1", blank).code == 2
+    assert irkit("action-item", "add", "42", blank, "--owner", "ana", "--due", "2 weeks").code == 2
+    assert irkit("open", blank).code == 2
+    assert irkit("show", "42").out == before
+    assert irkit("amend", "42", "impact", blank).code == 0, "which takes back what was said"
+    assert not workspace.incident(42).impact, "or it would count as written"
+
+
+def test_what_is_told_to_do_next_can_be_typed(irkit: Run) -> None:
+    """A hint named a command without the words that it wants, and so failed itself."""
+
+    def do_as_told(*command: str) -> int:
+        said = irkit(*command)
+        (told,) = re.findall(r'irkit ((?:resolve|note|action-item) [^`\n]*"[^`\n]*)', said.err + said.out)
+        return irkit(*shlex.split(told)).code
+
+    opened(irkit, "--at", "30m ago")
+    assert do_as_told("close", "42") == 0, "it is to be resolved first"
+    assert irkit("close", "42").code == 0
+    assert do_as_told("close", "42") == 0, "it is closed already, which a note can add to"
+    assert irkit("open", "It is slow", "--id", "43").code == 0
+    assert do_as_told("dismiss", "43", "the probe was wrong") == 0
+    assert do_as_told("action-item", "add", "43", "Look") == 0, "it wants an owner and a date"
+    assert irkit("action-item", "done", "43", "1").code == 0
+    assert do_as_told("action-item", "done", "43", "1") == 0, "it is done already"
 
 
 @pytest.mark.parametrize("width", ["80", "60", "44"])

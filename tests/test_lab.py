@@ -76,7 +76,7 @@ def test_the_index_names_notebooks_and_incidents_as_text(tmp_path: Path) -> None
     assert "[postmortem](postmortem.ipynb) | What happened, how do we know, and what will we change?" in said
     row = next(line for line in said.splitlines() if line.startswith("| 42 "))
     assert r"\<img src=x onerror=alert\(1\)\> \| \[x\]\(javascript:1\)" in row
-    assert "None yet: `irkit open`" in lab.index(())
+    assert "None yet: `irkit open TITLE`" in lab.index(())
 
 
 def test_the_labs_kernels_find_the_callers_settings(tmp_path: Path) -> None:
