@@ -150,7 +150,10 @@ def _one_process(pid: int | None, container: str | None, path: Path | None, inci
     """
     from irkit import workspace
 
-    if (pid is None) == (container is None):
+    if pid is not None and container is not None:
+        sentence = f"both --pid {pid} and --container {container} were given, and they may be two processes"
+        raise InputError(sentence, hint="leave one of the two out")
+    if pid is None and container is None:
         raise InputError("one process is needed", hint="name it by --pid or by --container")
     if incident_id is not None and path is not None:
         raise InputError("a filed snapshot has its place already", hint="leave out --to, or file it: irkit memory file")

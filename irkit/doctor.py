@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -311,7 +312,9 @@ def _walker() -> Check:
     from irkit.memory.agent import native, pure
 
     if native() is not None:
-        return Check("installation", "heap walker", State.OK, "compiled, and fits this Python")
+        ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        sentence = f"compiled, for Python {ours}; of other versions plain Python walks"
+        return Check("installation", "heap walker", State.OK, sentence)
     hint = "only needed in a service that is to give snapshots: install irkit with a C compiler and Python's headers"
     if pure() is not None:
         sentence = (

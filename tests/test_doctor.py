@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import socket
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from irkit.doctor import Check, State, examine, healthy
 from irkit.history import Sample, encode
+from irkit.memory import agent
 from irkit.redact import Redactor
 from irkit.ring import Record, Ring
 from tests.stack.stack import Stack
@@ -181,3 +183,10 @@ def test_each_setting_that_cannot_be_used_is_told_and_the_rest_is_checked(examin
     assert "should be a string" in checks["http-health"].sentence
     assert checks["runbook"].state is State.OK
     assert "nothing listens" in checks["redis-info"].sentence
+
+
+@pytest.mark.skipif(agent.native() is None, reason="the heap walker is not built here")
+def test_of_the_walker_it_is_said_for_which_python_it_is(examined: Examined) -> None:
+    ours = ".".join(platform.python_version_tuple()[:2])
+    said = f"compiled, for Python {ours}; of other versions plain Python walks"
+    assert examined()["heap walker"].sentence == said

@@ -9,6 +9,7 @@ socket as any agent is; then the folder is taken away, and the thread ends.
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import shutil
@@ -34,6 +35,8 @@ _INSIDE = ("agent.py", "raw_stream.py", "twin.py", "walk_pure.py")
 _BEGIN = "begin.py"
 _PLACES = ("/tmp", "/var/tmp", "/run", "/dev/shm")  # noqa: S108 (folders of their own are made in them)
 _TIMES_RSS = 3  # of the walk in plain Python, as `walk_pure` has it
+_MIB_BYTES = 1024**2
+_ID_CHARS = 12  # as `docker ps` shows an id
 WAIT_S = 5.0
 _START_S = 10.0
 _INJECTOR_S = 20.0
@@ -111,11 +114,11 @@ def planned(pid: int, name: str = "", proc: Path = PROC, *, debugger: bool = Fal
     native = bool(_walkers(target))
     _place(pid, proc, loads=native or way != attach_remote.WAY)
     if not native:
-        _room(target, proc)
+        _room(target, name, proc)
     rights = f"root, or the rights of its user {target.uid} to trace it: given"
     if way == attach_remote.WAY:
         needs: tuple[str, ...] = (rights, f"its main thread to run Python: waited for during {WAIT_S:g} s")
-        lets_in = "its main thread is asked to start a thread (sys.remote_exec), which takes it about a ms"
+        lets_in = "its main thread is asked to start a thread (sys.remote_exec), which takes it a few ms"
         stays = "the agent ends; modules of Python's own that it loaded stay"
     else:
         whom = "one thread for a few ms" if way == "pyinjector" else "it for 2 to 4 s (pip install 'irkit[attach]': ms)"
@@ -130,7 +133,8 @@ def planned(pid: int, name: str = "", proc: Path = PROC, *, debugger: bool = Fal
         "a clone of the process walks its heap; the process stands still for about 25 ms a GB"
         if native
         else f"its Python is {target.python} and irkit's is {sys.version_info[0]}.{sys.version_info[1]}: the walk in "
-        f"plain Python wants {_TIMES_RSS} times its memory, and about 2 s a million objects"
+        f"plain Python wants {_TIMES_RSS} times its memory, and about 2 s a million objects; the process stands "
+        "still for about 20 ms a million objects to be cloned"
     )
     does = (
         lets_in,
@@ -194,17 +198,27 @@ def _walkers(target: Target) -> list[Path]:
     return sorted(LIBRARY.parent.glob(f"_heapwalk.cpython-{tag}-*.so"))
 
 
-def _room(target: Target, proc: Path) -> None:
-    from irkit.procfs import rss_bytes
+def _room(target: Target, name: str, proc: Path) -> None:
+    from irkit.memory.footprint import container_memory
+    from irkit.procfs import container_of, rss_bytes
 
     room, rss = headroom_bytes(target.pid, proc), rss_bytes(target.pid, proc)
     if room is not None and room < _TIMES_RSS * rss:
         wanted = f"a walk in plain Python may want {_TIMES_RSS} times that"
-        hint = (
-            f"run irkit on Python {'.'.join(map(str, target.version[:2]))}: its compiled walker wants next to nothing"
-            if target.version[:2] <= INSTALLS
-            else "give it more memory for as long (`docker update --memory`)"
-        )
+        held, lacking = container_memory(target.pid, proc), _TIMES_RSS * rss - room
+        # what is given may be a service's name, which Docker does not take
+        named = container_of(target.pid, proc)[:_ID_CHARS] or name
+        if target.version[:2] <= INSTALLS:
+            version = ".".join(map(str, target.version[:2]))
+            hint = f"run irkit on Python {version}: its compiled walker wants next to nothing"
+        elif held and held.limit_bytes is not None and named and held.limit_bytes - held.usage_bytes < _TIMES_RSS * rss:
+            # and a tenth to spare, as what leaks grows meanwhile
+            enough = f"{math.ceil((held.limit_bytes + 1.1 * lacking) / _MIB_BYTES)}m"
+            hint = f"give it more for as long: `docker update --memory {enough} --memory-swap {enough} {named}`"
+        else:
+            hint = (
+                f"{size(lacking)} more must be free: stop something else on this machine, or ask again at another time"
+            )
         raise SnapshotError(f"process {target.pid} has {size(rss)}, {wanted}, and {size(room)} are left", hint=hint)
 
 

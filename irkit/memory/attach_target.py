@@ -21,6 +21,8 @@ _VERSION = "Py_Version"
 _SYS_PTRACE = 1 << 19
 _PYTHON = re.compile(r"^(lib)?python\d?")
 _AS_ROOT = "run irkit as root"
+_OUTSIDE = "run irkit as root of the machine itself, outside of any container"
+_INITIAL = "user:[4026531837]"  # the user namespace of the machine itself, PROC_USER_INIT_INO of the kernel
 
 
 class UnwalkableError(SnapshotError):
@@ -128,27 +130,46 @@ def headroom_bytes(pid: int, proc: Path = PROC) -> int | None:
     return min(found, default=None)
 
 
+def _root_lacks(proc: Path, *, may_trace: bool) -> tuple[str, str]:
+    """Return what holds root back, as a sentence goes on, and what to do about it; of anybody else, that they are not.
+
+    Whether the other process is in a namespace of its own is not told to whoever may not look into it.
+    """
+    if os.geteuid() != 0 and not may_trace:
+        return "", _AS_ROOT
+    if not may_trace:
+        hint = f"{_OUTSIDE}, or in one that was started with --cap-add SYS_PTRACE"
+        return ", and this root may not trace it: it lacks CAP_SYS_PTRACE", hint
+    had = "though irkit has root's right to trace"
+    with suppress(OSError):
+        if str((proc / "self/ns/user").readlink()) != _INITIAL:
+            return f", {had}: in a user namespace of its own alone, and not where that process is", _OUTSIDE
+    forbids = f"{had}: a security module of the kernel (AppArmor, Landlock) or a sandbox forbids it"
+    return f", {forbids}", f"start it with IRKIT_MEMORY_AGENT=1 instead: an agent needs no tracing; or {_OUTSIDE}"
+
+
 def _permitted(pid: int, name: str, uid: int, proc: Path) -> None:
     own = (proc / "self" / "status").read_text(encoding="utf-8")
     may_trace = bool(int(own.partition("CapEff:")[2].split()[0], 16) & _SYS_PTRACE)
+    why, hint = _root_lacks(proc, may_trace=may_trace)
     if not may_trace and os.geteuid() != uid:
-        raise SnapshotError(f"process {pid} ({name}) belongs to another user", hint=_AS_ROOT)
+        raise SnapshotError(f"process {pid} ({name}) belongs to another user{why}", hint=hint)
     try:
         scope = int((proc / "sys/kernel/yama/ptrace_scope").read_text(encoding="ascii"))
     except (OSError, ValueError):
         scope = 0
     if scope > 2:  # noqa: PLR2004 (ptrace(2): 3 forbids it to everyone, till the machine restarts)
-        hint = "start the service with IRKIT_MEMORY_AGENT=1 instead: an agent needs no tracing"
-        raise SnapshotError("this machine lets nobody trace a process (kernel.yama.ptrace_scope is 3)", hint=hint)
+        agent = "start the service with IRKIT_MEMORY_AGENT=1 instead: an agent needs no tracing"
+        raise SnapshotError("this machine lets nobody trace a process (kernel.yama.ptrace_scope is 3)", hint=agent)
     if scope and not may_trace:
         sentence = f"this machine lets only root trace processes (kernel.yama.ptrace_scope is {scope})"
-        raise SnapshotError(sentence, hint=_AS_ROOT)
+        raise SnapshotError(f"{sentence}{why}", hint=hint)
     try:
         (proc / str(pid) / "maps").read_bytes()
         (proc / str(pid) / "syscall").read_bytes()
     except PermissionError as error:
         raise SnapshotError(
-            f"process {pid} ({name}) may not be looked into: {error.strerror}", hint=_AS_ROOT
+            f"process {pid} ({name}) may not be looked into: {error.strerror}{why}", hint=hint
         ) from error
     except OSError as error:
         raise NotFoundError(f"process {pid} ({name}) has ended", hint="name one that runs") from error

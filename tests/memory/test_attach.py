@@ -203,9 +203,9 @@ def test_one_that_ends_meanwhile_is_said_to(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).parent / "irkit"), "memory", "attach", *words]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def run(*words: str, command: str = "attach") -> subprocess.CompletedProcess[str]:
+    typed = [str(Path(sys.executable).parent / "irkit"), "memory", command, *words]
+    return subprocess.run(typed, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
 def test_the_command_says_what_it_does_and_wants_to_be_told_the_name(tmp_path: Path) -> None:
@@ -252,6 +252,53 @@ def test_a_process_of_another_user_is_refused_to_whoever_may_not_trace_it(tmp_pa
             command, cwd=public, env={"PYTHONPATH": public}, user=65534, capture_output=True, text=True, check=False
         )
     assert "belongs to another user" in done.stderr, done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have some of its rights taken away")
+@pytest.mark.parametrize(
+    ("command", "user", "sentence", "hint"),
+    [
+        (
+            ("unshare", "--user", "--map-root-user"),
+            65534,
+            ", though irkit has root's right to trace: in a user namespace of its own alone",
+            "run irkit as root of the machine itself, outside of any container",
+        ),
+        (
+            ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"),
+            65534,
+            "belongs to another user, and this root may not trace it: it lacks CAP_SYS_PTRACE",
+            "--cap-add SYS_PTRACE",
+        ),
+        (
+            ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"),
+            None,
+            ", and this root may not trace it: it lacks CAP_SYS_PTRACE",
+            "--cap-add SYS_PTRACE",
+        ),
+    ],
+    ids=["in a user namespace", "without the right, of another", "without the right, of one with more rights"],
+)
+def test_root_is_told_what_else_holds_it_back(
+    command: tuple[str, ...], user: int | None, sentence: str, hint: str
+) -> None:
+    if shutil.which(command[0]) is None or subprocess.run([*command, "true"], check=False).returncode:
+        pytest.skip(f"{command[0]} cannot be used here")
+    with process(SERVICE, "0", python=SYSTEM_PYTHON, user=user) as one:
+        words = [*command, str(Path(sys.executable).parent / "irkit"), "memory", "attach", "--pid", str(one.pid)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 8
+    assert sentence in done.stderr
+    assert hint in done.stderr
+    assert "run irkit as root\n" not in done.stderr
+
+
+def test_a_process_and_a_container_are_not_named_at_once() -> None:
+    for each in ("attach", "snapshot", "monitor"):
+        done = run("--pid", "1", "--container", "api", command=each)
+        assert done.returncode == 2
+        assert "both --pid 1 and --container api were given" in done.stderr
+        assert "one process is needed" in run(command=each).stderr
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ def test_a_process_lets_the_agent_in_and_nothing_stays_in_it(threads: int, tmp_p
     with newer(TICKS, str(threads)) as one:
         plan = planned(one.pid)
         assert plan.way == attach_remote.WAY
-        assert "its main thread is asked to start a thread (sys.remote_exec)" in str(plan)
+        assert "is asked to start a thread (sys.remote_exec), which takes it a few ms" in str(plan)
+        assert "the process stands still for about 20 ms a million objects to be cloned" in str(plan)
         assert "debugger" not in str(plan)
         done = attach(plan, tmp_path / "a.irkheap")
         wait_until(lambda: ask(one)[1:3] == [[], 0], "the agent's thread has ended")
@@ -228,3 +229,22 @@ def test_in_a_container_it_is_found_by_its_name(newer_image: str, lab: Lab, tmp_
         [irkit, "memory", "report", "a.irkheap"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert "`__main__.SESSIONS` (list) keeps 20 000 `__main__.Session` alive" in " ".join(shown.stdout.split())
+
+
+def test_where_its_container_has_no_room_for_the_walk_the_command_that_makes_it_is_told(
+    newer_image: str, lab: Lab
+) -> None:
+    """The hint was `docker update --memory`, without a size or a name; that of a service would not do."""
+    lab.image = newer_image
+    code = "held = b'x' * 40_000_000; print('up', flush=True); import time; time.sleep(600)"
+    container = lab.run("api", ["/usr/bin/python3.14", "-u", "-c", code], mem_limit="96m")
+    wait_until(lambda: b"up" in container.logs(), "it holds what it is to hold")
+    container.reload()
+    pid = int(container.attrs["State"]["Pid"])
+    with pytest.raises(SnapshotError, match="a walk in plain Python may want 3 times that") as refused:
+        planned(pid, "api")
+    (command,) = re.findall(r"`(docker update --memory \d+m --memory-swap \d+m \w+)`", refused.value.hint)
+    assert container.id.startswith(command.split()[-1])
+    assert 96 < int(command.split()[3].removesuffix("m")) < 300
+    subprocess.run(command.split(), check=True, capture_output=True)
+    assert planned(pid, "api").name == "api"
