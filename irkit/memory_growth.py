@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from irkit.ar_fit import fits
 from irkit.changepoint import LEAST_RISE_BYTES, MEMORY_NOISE_BYTES, Shape, find
 from irkit.estimate import Interval, slope_interval
+from irkit.memory_spikes import without_spikes
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
 from irkit.signs import STOPPED
 
@@ -53,13 +54,17 @@ _UNBOUNDED = Interval(None, None)
 
 
 class Course(StrEnum):
-    """How memory moved; `SHORT` is too few samples to tell, `UNSURE` a rise that moves too oddly to bound its slope."""
+    """How memory moved; `SHORT` is too few samples to tell, `UNSURE` a rise that moves too oddly to bound its slope.
+
+    `UNSTEADY` is one whose slope is surely above zero and which a level that wanders explains as well.
+    """
 
     RISES = "rises"
     SAW_TOOTH = "saw-tooth"
     CACHE = "cache"
     SETTLES = "settles"
     LEVEL = "level"
+    UNSTEADY = "unsteady"
     UNSURE = "unsure"
     SHORT = "short"
 
@@ -137,7 +142,7 @@ def _growth(
     over: bool,
 ) -> Growth:
     """Return the course of one container; `over` where a later look found it ended: of that nothing is forecast."""
-    runs = _runs(samples, started_at)
+    runs = _runs(without_spikes(samples), started_at)
     long = [run for run in runs if len(run) >= FEWEST_SAMPLES and _times(run)[-1] >= SHORTEST_S]
     if not long:
         most = max(runs, key=len)
@@ -218,6 +223,8 @@ def _look(run: list[Row], resident: Mapping[datetime, float]) -> Growth:
             course = Course.SETTLES if _has_settled(told_at, told) else Course.UNSURE
         else:
             course = _shape(told_at, told)[0] if interval.low > 0 else Course.LEVEL
+            # no line is sure enough, but that it keeps its level would not be true beside such a slope
+            course = Course.UNSTEADY if interval.low > 0 and course is Course.LEVEL else course
     elif median(moved[-_FEWEST_OF_PART:]) - levels[0] >= least:
         course = Course.SETTLES
     if course is Course.RISES and _is_cache(run[first:], resident, slope):

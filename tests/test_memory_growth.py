@@ -103,6 +103,45 @@ def test_a_few_spikes_are_no_collector_of_garbage_and_hide_no_leak() -> None:
     assert found.slope_per_s == pytest.approx(MIB / 5, rel=0.1)
 
 
+def clones(seed: int, count: int) -> Levels:
+    """What the clones of three heap snapshots add, for one sample or two each."""
+    random, added = np.random.default_rng(seed), np.zeros(count)
+    for first in (count // 3, count // 2, 3 * count // 4):
+        added[first : first + random.integers(1, 3)] = random.uniform(60, 220)
+    return added
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_clones_of_heap_snapshots_hide_no_leak(seed: int) -> None:
+    levels = 60 + 8.8 / 12 * AT[:45] + noise(seed)[:45]
+    alone, beside = look(levels), look(levels + clones(seed, 45))
+    assert (alone.course, beside.course) == (Course.RISES, Course.RISES)
+    assert beside.slope_per_s == pytest.approx(alone.slope_per_s, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", HEALTHY)
+def test_the_clones_of_heap_snapshots_make_no_leak(name: str, seed: int) -> None:
+    assert look(80 + HEALTHY[name] + noise(seed) + clones(seed, COUNT)).course in QUIET
+
+
+def test_the_clones_of_heap_snapshots_are_no_peaks_of_a_saw_tooth() -> None:
+    teeth = 80 + (AT % 30) + noise(0) + clones(0, COUNT) * (AT > 90)
+    assert look(teeth, restarts={30, 60, 90}).course is Course.SAW_TOOTH
+
+
+def wandering(seed: int) -> Levels:
+    return 120 + np.cumsum(np.random.default_rng(seed).normal(0, 1.5, COUNT))
+
+
+@pytest.mark.parametrize("seed", [26, 48, 53])
+def test_a_slope_surely_above_zero_that_wandering_explains_as_well_is_unsteady_and_not_level(seed: int) -> None:
+    growth = look(wandering(seed))
+    assert growth.course is Course.UNSTEADY
+    assert growth.interval.low is not None
+    assert growth.interval.low > 0
+
+
 def test_a_run_that_rose_until_it_ended_outweighs_the_calm_one_after_it() -> None:
     levels = np.where(AT < 80, 80 + 2 * AT, 80.0) + noise(0)
     growth = look(levels, restarts={80})

@@ -28,6 +28,7 @@ _WORDS = {
     Course.CACHE: "rises by page cache or files in memory",
     Course.SETTLES: "rose and has settled",
     Course.LEVEL: "keeps its level",
+    Course.UNSTEADY: "rises, but not steadily",
     Course.UNSURE: "rose, and may go on or settle",
     Course.SHORT: "too few samples to tell",
 }
@@ -187,7 +188,11 @@ def _full(growth: Growth, samples: Sequence[Row], of: Material) -> str:
 
 def _chart(of: Material, ordered: Sequence[Growth], by_name: dict[str, list[Row]]) -> Levels | None:
     long = [one for one in ordered if one.course is not Course.SHORT]
-    moving = [one for one in long if one.course in {Course.RISES, Course.SAW_TOOTH, Course.CACHE, Course.UNSURE}]
+    moving = [
+        one
+        for one in long
+        if one.course in {Course.RISES, Course.SAW_TOOTH, Course.CACHE, Course.UNSURE, Course.UNSTEADY}
+    ]
     lanes = []
     for growth in moving[:_MOST_DRAWN] or long[:1]:
         ended = facts.every_exit(of.view)

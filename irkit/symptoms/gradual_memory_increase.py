@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose import Example, symptom
-from irkit.heap_places import places
+from irkit.heap_growth import IN, Told, kept_alive, named, placed
 from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
 from irkit.memory_kills import kills_of
 from irkit.model import Verdict, VerdictState
@@ -21,20 +21,14 @@ from irkit.wholeness import unless_cut
 if TYPE_CHECKING:
     import pandas as pd
 
-# what is told of one process's heap, with its container's name beside it
-Told = Mapping[str, Any]
-_IN = "in"
 _TRAFFIC_ROSE = 1.5
 _FEWEST_REQUESTS = 30
 _LONGEST_S = 10 * 365 * 86_400.0
 # gained by one that moves oddly, beside one that surely rises: so many times as much, and it is the one to look at
 _DWARFS = 3.0
 _STEADY = {Course.LEVEL, Course.SETTLES}
-_QUIET = {
-    Course.SAW_TOOTH: "rises in each run and restarts bring it back, its peaks no higher than before",
-    Course.SETTLES: "rose and has settled, as it does after a start",
-    Course.LEVEL: "keeps its level",
-}
+_LESS_SURE = {Course.SAW_TOOTH, Course.UNSTEADY}
+_ODD = {Course.UNSURE, Course.UNSTEADY}
 
 
 @symptom("gradual-memory-increase", incident="memory-leak")
@@ -57,12 +51,12 @@ def detect(
     kind = "container_history" if container_history is not None and len(container_history) else "container_stats"
     table = container_history if kind == "container_history" else container_stats
     starts = {text_of(row, "name"): time_of(row, "started_at") for row in rows_of(containers)}
-    snapshots = _placed(heap, rows_of(containers))
+    snapshots = placed(heap, rows_of(containers))
     kills = kills_of(container_history, containers, container_events)
     seen = growths(table, starts, process_history, kills)
     long = [growth for growth in seen if growth.course is not Course.SHORT]
     if not long:
-        return _kept_alive(snapshots) or _too_few(seen, in_order(rows_of(table)))
+        return kept_alive(snapshots) or _too_few(seen, in_order(rows_of(table)))
     sure = [growth for growth in long if growth.course is Course.RISES]
     kept = {each.name: told for each in sure if (told := stored(each, redis_history, process_history))}
     rising = _worst_first([growth for growth in long if growth.name not in kept], snapshots)
@@ -73,7 +67,7 @@ def detect(
     if open_yet:
         worst = max(open_yet, key=lambda each: (each.course is Course.UNSURE, _share(each)))
         uncertain = _may_rise(worst) if worst.course is Course.UNSURE else _is_used(worst, kept[worst.name])
-        return _kept_alive(snapshots) or uncertain
+        return kept_alive(snapshots) or uncertain
     cached = [growth for growth in long if growth.course is Course.CACHE]
     worst = max(cached or long, key=_share)
     numbers = _numbers(worst)
@@ -84,12 +78,11 @@ def detect(
         )
         advice = "Look at file and shmem in its memory.stat; the first is harmless."
         return Verdict(VerdictState.UNKNOWN, sentence, advice, None, 0.5, numbers)
-    how = f"{worst.name} moves most and {_QUIET[worst.course]} ({_rate(worst)})"
     watched = f"{count(len(long), 'container')} watched for {_span(max(each.span_s for each in long))}"
-    sentence = f"No container's memory goes on rising: of {watched}, {how}."
-    confidence = 0.6 if any(each.course is Course.SAW_TOOTH for each in long) else 0.85
+    sentence = f"No container's memory goes on rising as a leak does: of {watched}, {worst.name} {_quiet(worst)}."
+    confidence = 0.6 if any(each.course in _LESS_SURE for each in long) else 0.85
     clear = Verdict(VerdictState.CLEAR, sentence, confidence=confidence, numbers=numbers)
-    if grows := _kept_alive(snapshots):
+    if grows := kept_alive(snapshots):
         return Verdict(VerdictState.UNKNOWN, f"{sentence} {grows.sentence}", grows.advice, None, 0.5, numbers)
     # the other kinds only add detail: their gaps hide no rise
     return unless_cut(clear, [cut.get(kind, "")])
@@ -98,24 +91,43 @@ def detect(
 def _worst_first(long: list[Growth], snapshots: list[Told]) -> list[Growth]:
     """Return the containers that rose for sure, the worst first: killed at its limit, near it by far, the fastest.
 
-    One that moves too oddly to bound its slope is among them where it was killed, has come near its limit by far,
-    snapshots of its heap grow, or it dwarfs what surely rises.
+    One that moves too oddly to bound its slope, or to be sure of it, is among them where it was killed, has come near
+    its limit by far, snapshots of its heap grow, or it dwarfs what surely rises.
     """
     sure = [each for each in long if each.course is Course.RISES]
     most, fastest = max((each.gained_bytes for each in sure), default=math.inf), max(map(_share, sure), default=0.0)
     odd = [
         each
         for each in long
-        if each.course is Course.UNSURE
+        if each.course in _ODD
+        and each.gained_bytes > 0
         and (
             each.by_far
-            or _kept_alive([one for one in snapshots if one[_IN] == each.name])
+            or kept_alive([one for one in snapshots if one[IN] == each.name])
             or (each.gained_bytes >= _DWARFS * most and _share(each) > fastest)
         )
     ]
     killed = [each for each in long if each.killed_at]
     found = {each.name: each for each in [*killed, *odd, *sure]}.values()
     return sorted(found, key=lambda each: (not each.killed_at, not _is_far(each), -_share(each)))
+
+
+def _quiet(worst: Growth) -> str:
+    """Say how the one that moves most does: beside a slope that is surely not zero, never that it keeps its level."""
+    rate, low, high = _rate(worst), worst.interval.low, worst.interval.high
+    rises, falls = low is not None and low > 0, high is not None and high < 0
+    if worst.course is Course.UNSTEADY:
+        return f"rises by {rate}, but not steadily enough to be called a leak"
+    if worst.course is Course.SAW_TOOTH:
+        how = "rises in each run and restarts bring it back, its peaks no higher than before"
+    elif worst.course is Course.SETTLES:
+        how = "rose and is settling" if rises else "rose and has settled"
+        how += ", as it does after a start"
+    elif rises:
+        return f"rises by {rate}, too little to be called a leak"
+    else:
+        how = "falls" if falls else "keeps its level"
+    return f"moves most and {how} ({rate})"
 
 
 def _is_far(growth: Growth) -> bool:
@@ -140,7 +152,7 @@ def _is_used(worst: Growth, told: Stored) -> Verdict:
 
 def _rises(rising: list[Growth], requests: pd.DataFrame | None, snapshots: list[Told], steady: list[str]) -> Verdict:
     worst = rising[0]
-    own = [one for one in snapshots if one[_IN] in {"", worst.name}]
+    own = [one for one in snapshots if one[IN] in {"", worst.name}]
     numbers = _numbers(worst) | {"steady": steady}
     sentence = _moved(worst)
     if others := [each.name for each in rising[1:]]:
@@ -152,9 +164,9 @@ def _rises(rising: list[Growth], requests: pd.DataFrame | None, snapshots: list[
         return Verdict(VerdictState.UNKNOWN, sentence, advice, worst.onset, 0.5, numbers)
     sure = 0.9 if worst.killed_at or (worst.until is None and worst.course is Course.RISES) else 0.8
     confidence = sure if worst.course is Course.RISES or worst.killed_at else 0.7
-    if kept := _kept_alive(own) or _named(own):
+    if kept := kept_alive(own) or named(own):
         return Verdict(VerdictState.FOUND, f"{sentence}. {kept.sentence}", kept.advice, worst.onset, sure, numbers)
-    if grows := _kept_alive(snapshots):
+    if grows := kept_alive(snapshots):
         sentence += f". In {grows.numbers['name']}: {grows.sentence.rstrip('.')}"
     if worst.until is None:
         advice = "Take a memory snapshot now and one later, and compare; a restart destroys the evidence."
@@ -170,6 +182,9 @@ def _moved(worst: Growth) -> str:
         pace = f"by {_rate(worst)}, {levels}" if worst.course is Course.RISES else f"{levels} in {_span(worst.span_s)}"
         limit = f" at its limit of {size(worst.limit_bytes)}" if worst.limit_bytes else ""
         return f"Memory of {worst.name} rose {pace}, until the kernel killed it{limit} at {clock(worst.killed_at)}"
+    if worst.course is Course.UNSTEADY:
+        until = f", until that run ended at {clock(worst.until)}" if worst.until else ""
+        return f"Memory of {worst.name} {'rose' if until else 'rises'} by {_rate(worst)}, {levels}, unsteadily{until}"
     if worst.course is not Course.RISES:
         limit = f", {percent(worst.last_bytes / worst.limit_bytes)} of its limit," if worst.limit_bytes else ""
         until = f", until that run ended at {clock(worst.until)}" if worst.until else ""
@@ -179,48 +194,6 @@ def _moved(worst: Growth) -> str:
         return f"Memory of {worst.name} rose by {_rate(worst)}, {levels}, until that run ended at {clock(worst.until)}"
     since = f"since {'before ' if worst.all_along else ''}{clock(worst.onset)}" if worst.onset else "all the time"
     return f"Memory of {worst.name} rises by {_rate(worst)} {since}, {levels}{_full(worst)}"
-
-
-def _placed(heap: Any, containers: list[Row]) -> list[Told]:  # noqa: ANN401 (a JSON document)
-    """Return what snapshots say of each process, with its container's name, none where it is not what we file."""
-    listed = heap.get("processes") if isinstance(heap, Mapping) else None
-    told = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
-    return [{**one, _IN: place} for one, place in zip(told, places(told, containers), strict=True)]
-
-
-def _kept_alive(snapshots: list[Told]) -> Verdict | None:
-    """Return that a heap grows by what its snapshots say, None where they do not, or it is not what we file."""
-    try:
-        found = [_growing(told) for told in snapshots]
-    except (LookupError, TypeError, ValueError, AttributeError):
-        return None
-    return next((verdict for verdict in found if verdict), None)
-
-
-def _named(snapshots: list[Told]) -> Verdict | None:
-    """Return what one snapshot says of who keeps the memory, None where none does, or it is not what we file."""
-    try:
-        told = snapshots[0]
-        process = f"{told['process']['program'] or 'process'} ({told['process']['pid']})"
-        owner = told["suspects"][0]["sentence"].replace("`", "")
-    except (LookupError, TypeError, AttributeError):
-        return None
-    sentence = f"A snapshot of the heap of {process} names who may keep it: {owner}."
-    advice = "Take a second snapshot later and compare: what grew is the leak; a restart destroys the evidence."
-    return Verdict(VerdictState.FOUND, sentence, advice)
-
-
-def _growing(told: Told) -> Verdict | None:
-    first = next((one for one in told["suspects"] if one["growth_bytes"]), None)
-    if first is None or len(told["snapshots"]) == 1:
-        return None
-    times = [datetime.fromisoformat(one["taken_at"]) for one in told["snapshots"]]
-    process = f"{told['process']['program'] or 'process'} ({told['process']['pid']})"
-    apart, owner = format_duration(times[-1] - times[0]), first["sentence"].replace("`", "")
-    sentence = f"By {count(len(times), 'snapshot')} of the heap of {process}, {apart} apart, it grows: {owner}."
-    advice = "Look at the path that keeps it alive; a restart gives the memory back, and the growth begins anew."
-    numbers = {"name": told[_IN], "growth_bytes": first["growth_bytes"], "snapshots": len(times)}
-    return Verdict(VerdictState.FOUND, sentence, advice, None, 0.8, numbers)
 
 
 def _too_few(seen: tuple[Growth, ...], samples: list[Row]) -> Verdict:

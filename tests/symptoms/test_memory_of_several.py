@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -158,3 +159,28 @@ def test_a_redis_in_use_hides_no_leak_of_another() -> None:
     assert (found.state, found.numbers["name"]) == (VerdictState.FOUND, "shop_api_1")
     assert "shop_kv_1" not in found.sentence
     assert told(worker(limit_mib=None), samples("kv", SLOW), **redis(200.0)).numbers["name"] == "shop_worker_1"
+
+
+def test_what_wanders_upwards_is_not_said_to_keep_its_level_and_its_snapshots_decide() -> None:
+    wandering = 120 + np.cumsum(np.random.default_rng(48).normal(0, 1.5, 2 * COUNT))
+    alone = told(samples("worker", wandering), samples("api", LEVEL))
+    assert (alone.state, alone.confidence) == (VerdictState.CLEAR, 0.6)
+    assert re.search(r"of 2 containers watched for 9 min 55 s, shop_worker_1 rises by 183 MiB an hour", alone.sentence)
+    assert alone.sentence.endswith(", but not steadily enough to be called a leak.")
+    grows = told(samples("worker", wandering), samples("api", LEVEL), heap=snapshots("worker"))
+    assert (grows.state, grows.confidence) == (VerdictState.FOUND, 0.8)
+    assert grows.sentence.startswith("Memory of shop_worker_1 rises by 183 MiB an hour")
+    assert ", unsteadily. By 2 snapshots of the heap of worker.py (7), 1 min apart, it grows: " in grows.sentence
+    other = told(samples("worker", wandering), samples("api", LEVEL), heap=snapshots("api"))
+    assert other.state is VerdictState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("rise_mib", "said"),
+    [(0.9, "rises by 5.4 MiB an hour"), (-20.0, "moves most and falls (-"), (0.0, "moves most and keeps its level (")],
+)
+def test_only_what_may_be_level_is_said_to_keep_its_level(rise_mib: float, said: str) -> None:
+    at = np.arange(2 * COUNT)
+    found = told(samples("worker", 300 + rise_mib * at / len(at) + 0.01 * (at * 37 % 11)))
+    assert found.state is VerdictState.CLEAR
+    assert said in found.sentence
