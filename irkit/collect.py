@@ -195,7 +195,7 @@ def _run(
     limits = settings.collect
     job = {
         "staging": str(staging),
-        "window": [window.start.isoformat(), window.end.isoformat()],
+        "window": [at.isoformat() for at in (window.start, window.end, window.usual_start) if at],
         "redaction_key": installation_key(settings.home).hex(),
         "redact_addresses": settings.redact.addresses,
         "max_size_bytes": limits.max_size_bytes,

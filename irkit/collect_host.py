@@ -53,10 +53,9 @@ class Job:
 def read_job(line: str) -> Job:
     """Read the parent's line; see `irkit.collect` for its other end."""
     body = json.loads(line)
-    start, end = (datetime.fromisoformat(moment) for moment in body["window"])
     return Job(
         Path(body["staging"]),
-        Window(start, end),
+        Window(*map(datetime.fromisoformat, body["window"])),
         Redactor(bytes.fromhex(body["redaction_key"]), addresses=body["redact_addresses"]),
         body["max_size_bytes"],
         body["run_deadline_s"],

@@ -77,6 +77,10 @@ HISTORIES: Mapping[str, tuple[str, Mapping[str, ColumnType]]] = {
     "processes": ("process_history", PROCESSES),
     "database": ("database_history", DATABASE),
 }
+# what moves slowly, from before a window that an earlier incident cut short: by the kind that goes on from it
+BEFORE: Mapping[str, str] = {
+    kind: f"{kind}_before" for kind in ("container_history", "process_history", "redis_history")
+}
 # under this name the recorder writes of itself
 RECORDER = "recorder"
 

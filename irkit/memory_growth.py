@@ -44,6 +44,8 @@ _FALL = 0.75
 _LEVEL_PEAKS = 1.1
 _FULL = 0.8
 _OF_PROCESSES = 0.5
+# of its pace before, what a rise has at least that has not ended
+_GOES_ON = 0.25
 # so many times its size, and so much of its limit, is a rise by far, however odd its pace
 _SEVERAL = 3.0
 _NEAR_LIMIT = 0.9
@@ -67,6 +69,9 @@ class Course(StrEnum):
     UNSTEADY = "unsteady"
     UNSURE = "unsure"
     SHORT = "short"
+
+
+_RISING = frozenset({Course.RISES, Course.UNSTEADY, Course.UNSURE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +114,15 @@ def growths(
     starts: Mapping[str, datetime | None] | None = None,
     processes: pd.DataFrame | None = None,
     kills: Mapping[str, tuple[datetime, ...]] | None = None,
+    since: datetime | None = None,
 ) -> tuple[Growth, ...]:
     """Return the course of each container's memory from `container_history` or `container_stats`.
 
     A run ends where `started_at` changes, and where a later row finds the container stopped; where the table does not
     tell that, at `starts` (the latest start by name) and where memory falls by a quarter at once. `processes` is
     `process_history`: what a container gains and its processes do not is cache, or files held in memory. `kills` are
-    those of `memory_kills.kills_of`.
+    those of `memory_kills.kills_of`. A run that was over before `since` only tells a saw-tooth, and a rise that ended
+    by then has settled.
     """
     named: dict[str, list[Row]] = {}
     ended: set[str] = set()
@@ -128,24 +135,31 @@ def growths(
             ended.add(name)
     resident = _resident(processes)
     return tuple(
-        _growth(rows, (starts or {}).get(name), resident.get(name, {}), (kills or {}).get(name, ()), over=name in ended)
+        _growth(
+            _runs(without_spikes(rows), (starts or {}).get(name)),
+            since,
+            resident.get(name, {}),
+            (kills or {}).get(name, ()),
+            over=name in ended,
+        )
         for name, rows in named.items()
+        if since is None or rows[-1]["at"] >= since
     )
 
 
 def _growth(
-    samples: list[Row],
-    started_at: datetime | None,
+    runs: list[list[Row]],
+    since: datetime | None,
     resident: Mapping[datetime, float],
     kills: tuple[datetime, ...],
     *,
     over: bool,
 ) -> Growth:
     """Return the course of one container; `over` where a later look found it ended: of that nothing is forecast."""
-    runs = _runs(without_spikes(samples), started_at)
-    long = [run for run in runs if len(run) >= FEWEST_SAMPLES and _times(run)[-1] >= SHORTEST_S]
+    present = [run for run in runs if since is None or run[-1]["at"] >= since]
+    long = [run for run in present if len(run) >= FEWEST_SAMPLES and _times(run)[-1] >= SHORTEST_S]
     if not long:
-        most = max(runs, key=len)
+        most = max(present, key=len)
         return Growth(text_of(most[0], "name"), text_of(most[0], "service"), Course.SHORT, len(most), _times(most)[-1])
     looked = [(_look(run, resident), run, _killed_at(run, runs, kills)) for run in long]
     ended = [
@@ -163,7 +177,20 @@ def _growth(
     rising = [growth for growth in ended if growth.course is Course.RISES or growth.killed_at]
     # the run that goes on says most, else the last that rose until it ended
     chosen = replace((rising or ended)[-1], peaks_bytes=tuple(max(_levels(run)) for run in runs))
-    return replace(chosen, course=Course.SAW_TOOTH) if _comes_down_again(chosen, runs) else chosen
+    if _comes_down_again(chosen, runs):
+        return replace(chosen, course=Course.SAW_TOOTH)
+    return _has_ended(chosen, present, since) if since else chosen
+
+
+def _has_ended(growth: Growth, runs: Sequence[list[Row]], since: datetime) -> Growth:
+    """Return a rise from before `since` as settled where from then on it surely is slower by far."""
+    own = next(run for run in runs if run[0]["at"] <= (growth.onset or since) <= run[-1]["at"])
+    later = [row for row in own if row["at"] >= since]
+    _, interval = slope_interval(_times(later), _levels(later))
+    goes_on = interval.high is None or interval.high >= _GOES_ON * growth.slope_per_s
+    if goes_on or growth.killed_at or growth.course not in _RISING or later[0] is own[0]:
+        return growth
+    return replace(growth, course=Course.SETTLES, full_in_s=None, full_between_s=_UNBOUNDED)
 
 
 def _killed_at(run: list[Row], runs: Sequence[list[Row]], kills: tuple[datetime, ...]) -> datetime | None:

@@ -65,10 +65,14 @@ class VerdictState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The half-open interval of time (aware UTC) that evidence is wanted for."""
+    """The half-open interval of time (aware UTC) that evidence is wanted for.
+
+    `usual_start` is set where an earlier incident cut it short: from then on what moves slowly is wanted all the same.
+    """
 
     start: datetime
     end: datetime
+    usual_start: datetime | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:

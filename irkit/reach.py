@@ -15,11 +15,12 @@ def window_of(incident: Incident, reach: timedelta, now: datetime, earlier: Inci
     """Return the time evidence is wanted for: from `reach` before the incident to ten minutes after it.
 
     Where an `earlier` incident was over within that reach, it begins there: what that one showed is no sign of this.
+    The window then tells where it would begin otherwise.
     """
     onset = onset_of(incident)
-    starts = (onset - reach, earlier.over_at if earlier else None)
-    end = min(now, incident.over_at + _AFTER_END) if incident.over_at else now
-    return Window(max(filter(None, starts)), max(end, onset))
+    usual, over_at = onset - reach, earlier.over_at if earlier else None
+    end = max(min(now, incident.over_at + _AFTER_END) if incident.over_at else now, onset)
+    return Window(over_at, end, usual) if over_at and over_at > usual else Window(usual, end)
 
 
 def over_before(

@@ -138,6 +138,7 @@ ROOMS = (
     "database_state",
     "memory_kills",
     "memory_spikes",
+    "memory_before",
     "memory_growth",
     "stored_growth",
     "bundle_diff",

@@ -26,6 +26,7 @@ def look(
     restarts: Collection[int] = (),
     *,
     gone: bool = False,
+    since: datetime | None = None,
     killed: datetime | None = None,
     **changed: object,
 ) -> Growth:
@@ -37,7 +38,7 @@ def look(
         rows.append(row | {"memory_usage_bytes": int(level * MIB), "memory_limit_bytes": LIMIT_MIB * MIB} | changed)
     if gone:
         rows.append({"at": START + len(levels_mib) * STEP, "service": "api", "name": "api-1", "state": "exited"})
-    [growth] = growths(pd.DataFrame(rows), kills={"api-1": (killed,)} if killed else None)
+    [growth] = growths(pd.DataFrame(rows), kills={"api-1": (killed,)} if killed else None, since=since)
     return growth
 
 
@@ -209,3 +210,43 @@ def test_near_its_limit_and_several_times_its_size_is_a_rise_by_far() -> None:
     assert look(bent()).by_far
     assert not look(bent() / 2).by_far
     assert not look(200 + bent() / 6).by_far
+
+
+SINCE = START + 100 * STEP
+
+
+def test_a_run_that_goes_on_is_followed_to_before_the_window() -> None:
+    growth = look(80 + LEAKS["all along"] + noise(0), since=SINCE)
+    assert (growth.course, growth.onset, growth.until) == (Course.RISES, START, None)
+
+
+def test_what_was_over_before_the_window_is_not_told_of_it() -> None:
+    leaked = np.where(AT < 80, 80 + 2 * AT, 80.0) + noise(0)
+    assert look(leaked, restarts={80}).until is not None
+    calm = look(leaked, restarts={80}, since=SINCE)
+    assert (calm.course, calm.until) == (Course.LEVEL, None)
+    late = look(leaked, restarts={90}, since=START + 110 * STEP)
+    assert late.until is None
+    assert look(leaked, restarts={110}, since=START + 110 * STEP).course is Course.SHORT
+
+
+@pytest.mark.parametrize(("until", "course"), [(100, Course.UNSURE), (108, Course.RISES)])
+def test_a_rise_that_came_to_rest_before_the_window_has_settled(until: int, course: Course) -> None:
+    rests = 80 + 1.0 * np.minimum(AT, until) + 0.1 * (AT % 3)
+    assert look(rests).course is course
+    rested = look(rests, since=START + until * STEP)
+    assert (rested.course, rested.full_in_s) == (Course.SETTLES, None)
+
+
+def test_earlier_runs_still_tell_a_saw_tooth() -> None:
+    teeth = 80 + (AT % 30) + noise(0)
+    assert look(teeth, restarts={30, 60, 90}, since=SINCE).course is Course.SAW_TOOTH
+
+
+def test_a_container_that_is_gone_since_is_left_out() -> None:
+    rows = [
+        {"at": START + index * STEP, "name": name, "started_at": START, "memory_usage_bytes": (80 + index) * MIB}
+        for name, last in (("api-1", COUNT), ("job-1", 90))
+        for index in range(last)
+    ]
+    assert [growth.name for growth in growths(pd.DataFrame(rows), since=SINCE)] == ["api-1"]

@@ -47,6 +47,7 @@ def test_it_reaches_back_to_where_the_last_one_was_over_and_says_so() -> None:
     assert found == second
     window = window_of(NOW, HOUR, at(45), found)
     assert window == Window(at(31), at(45))
+    assert window.usual_start == at(-20)
     assert begins_after(window, found)
     assert "03:31:00" in cut_short(window, found)
     assert "INC-2 (memory-leak) was over" in cut_short(window, found)
@@ -69,6 +70,8 @@ def test_what_is_no_incident_before_cuts_nothing_off(other: Incident) -> None:
 
 def test_where_nothing_was_cut_off_nothing_is_said() -> None:
     earlier = incident(2, 12, 31)
+    assert window_of(NOW, HOUR, at(45)).usual_start is None
+    assert window_of(NOW, HOUR, at(45), incident(2, -90, -21)) == Window(at(-20), at(45))
     assert cut_short(window_of(NOW, HOUR, at(45)), None) == ""
     assert cut_short(Window(at(-20), at(45)), earlier) == "", "evidence of before it was resolved"
 

@@ -23,7 +23,7 @@ BEGAN = START + timedelta(minutes=5)
 COLLECTED = START + timedelta(minutes=10)
 SOURCES: Mapping[str, tuple[str, ...]] = {
     "http-health": ("health", "providers"),
-    "recorder-history": ("health_history", "container_history", "database_history"),
+    "recorder-history": ("health_history", "container_history", "container_history_before", "database_history"),
     "compose-services": ("containers",),
     "container-events": ("container_events",),
     "container-stats": ("container_stats",),

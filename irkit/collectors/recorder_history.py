@@ -10,7 +10,7 @@ from pathlib import Path
 
 from irkit.collect_contract import ColumnType, Gap, Piece, Refused, Table, Unreachable, collector
 from irkit.errors import StoreError
-from irkit.history import HISTORIES, RECORDER, Missed, Sample, decode
+from irkit.history import BEFORE, HISTORIES, RECORDER, Missed, Sample, decode
 from irkit.model import Window
 from irkit.ring import Record, read, span
 from irkit.settings import RecordingTarget
@@ -45,7 +45,7 @@ class _Tally:
 @collector(
     "recorder-history",
     target="recording",
-    provides=(*(kind for kind, _ in HISTORIES.values()), "history_gaps"),
+    provides=(*(kind for kind, _ in HISTORIES.values()), *BEFORE.values(), "history_gaps"),
     cost=1,
     command="irkit record; ls {target}",
 )
@@ -54,7 +54,9 @@ def collect(target: RecordingTarget, window: Window) -> Iterator[Piece]:
 
     Yields the rows of the samples as they were recorded, oldest first, and one row of `history_gaps` for each span in
     which a source was missed, or the recorder was not running; `source` is then `recorder`, and `missed` the number of
-    samples that are not there, where it is known. Of a long window every n-th sample is given, and that is said.
+    samples that are not there, where it is known. Of a long window every n-th sample is given, and that is said. Where
+    an earlier incident cut the window short, what was before it of containers, processes and Redis is in tables of its
+    own, as a slow rise goes on through incidents.
 
     Raises:
         Unreachable: no recorder has run here, or it kept nothing of the window.
@@ -77,10 +79,19 @@ def collect(target: RecordingTarget, window: Window) -> Iterator[Piece]:
             if tallies[source].samples:
                 yield Table(kind, columns, _rows(folder, window, source, _step(tallies[source])))
         yield Table("history_gaps", HISTORY_GAPS, _by_time(tallies))
+        if window.usual_start is not None and window.usual_start < window.start:
+            yield from _before(folder, Window(window.usual_start, window.start), damage, kept)
     except StoreError as error:
         raise Refused(str(error), hint=error.hint) from None
     yield from map(Gap, _sentences(tallies, window))
     yield from map(Gap, dict.fromkeys(damage))
+
+
+def _before(folder: Path, earlier: Window, damage: list[str], kept: Window) -> Iterator[Table]:
+    tallies = _survey(folder, earlier, damage, kept)
+    for source, (kind, columns) in HISTORIES.items():
+        if kind in BEFORE and tallies[source].samples:
+            yield Table(BEFORE[kind], columns, _rows(folder, earlier, source, _step(tallies[source])))
 
 
 def _survey(folder: Path, window: Window, damage: list[str], kept: Window) -> Mapping[str, _Tally]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import ClassVar
 
 from irkit.charts import LevelLane, Levels, Milestone, Point, Turn
+from irkit.history import BEFORE
+from irkit.memory_before import reached
 from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
 from irkit.phrase import count, size
-from irkit.records import Row, number_of, text_of, time_of
+from irkit.records import Row, in_order, number_of, text_of, time_of
 from irkit.report import facts
 from irkit.report.material import Material
 from irkit.report.parts import Gap, Shown
@@ -75,16 +77,29 @@ def resources(of: Material) -> Resources | Gap:
         reason, hint = of.view.why_missing("container_stats")
         return Gap(Resources.heading, f"{reason}.", hint)
     starts = {text_of(row, "name"): time_of(row, "started_at") for row in of.view.records("containers")}
-    seen = growths(of.view.table(kind), starts, of.view.table("process_history"), of.view.kills)
+    there = reached(of.view.window, of.view.table)
+    table = there.containers if kind == "container_history" else of.view.table(kind)
+    seen = growths(table, starts, there.processes, of.view.kills, there.since)
     ordered = sorted(seen, key=_gravity, reverse=True)
     by_name: dict[str, list[Row]] = {}
     for row in sorted((row for row in of.view.records(kind) if row.get("at")), key=lambda row: row["at"]):
         by_name.setdefault(text_of(row, "name"), []).append(row)
     rows = (*_unseen(of, set(by_name)), *(_row(growth, by_name[growth.name], of) for growth in ordered))
-    chart = _chart(of, ordered, by_name)
+    chart = _chart(of, ordered, _to_its_onset(of, seen, by_name))
     recorded = kind == "container_history" or of.bundle.has("health_history")
     lacking = "" if chart else _too_few(of, seen, recorded=recorded, kept=kind == "container_history")
-    return Resources(rows, chart, of.view.ids(kind, "process_history"), lacking, recorded)
+    return Resources(rows, chart, of.view.ids(kind, "process_history", *BEFORE.values()), lacking, recorded)
+
+
+def _to_its_onset(of: Material, seen: Sequence[Growth], by_name: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
+    """Return what to draw: the samples of the window and, of memory that was on its course before it, those as well."""
+    earlier = in_order(of.view.records(BEFORE["container_history"]))
+    onsets = {one.name: one.onset for one in seen if one.onset}
+    before: dict[str, list[Row]] = {}
+    for row in earlier:
+        if (onset := onsets.get(text_of(row, "name"))) and row["at"] >= onset:
+            before.setdefault(text_of(row, "name"), []).append({**row, "cpu_percent": None})
+    return {name: [*before.get(name, []), *rows] for name, rows in by_name.items()}
 
 
 def _too_few(of: Material, seen: Sequence[Growth], *, recorded: bool, kept: bool) -> str:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose import Example, symptom
 from irkit.heap_growth import IN, Told, kept_alive, named, placed
+from irkit.memory_before import reached
 from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
 from irkit.memory_kills import kills_of
-from irkit.model import Verdict, VerdictState
+from irkit.model import Verdict, VerdictState, Window
 from irkit.phrase import clock, count, listing, percent, size
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
 from irkit.stored_growth import Stored, stored
@@ -34,6 +35,7 @@ _ODD = {Course.UNSURE, Course.UNSTEADY}
 @symptom("gradual-memory-increase", incident="memory-leak")
 def detect(
     cut: Mapping[str, str],
+    window: Window,
     container_history: pd.DataFrame | None = None,
     container_stats: pd.DataFrame | None = None,
     containers: pd.DataFrame | None = None,
@@ -42,27 +44,42 @@ def detect(
     redis_history: pd.DataFrame | None = None,
     requests: pd.DataFrame | None = None,
     heap: Any = None,  # noqa: ANN401 (a JSON document)
+    container_history_before: pd.DataFrame | None = None,
+    process_history_before: pd.DataFrame | None = None,
+    redis_history_before: pd.DataFrame | None = None,
 ) -> Verdict:
     """Found when a container's memory goes on rising in a run of at least ninety seconds and twenty samples.
 
     So it is of one that rose in such a run until the kernel killed it at its limit, or is near it by far. Where there
-    are fewer samples, when the snapshots of one process's heap name who keeps more each time.
+    are fewer samples, when the snapshots of one process's heap name who keeps more each time. A run that was going on
+    when the window began is followed to before it.
     """
+    kinds = {
+        "container_history": container_history,
+        "process_history": process_history,
+        "redis_history": redis_history,
+        "container_history_before": container_history_before,
+        "process_history_before": process_history_before,
+        "redis_history_before": redis_history_before,
+    }
+    there = reached(window, kinds.get)
     kind = "container_history" if container_history is not None and len(container_history) else "container_stats"
-    table = container_history if kind == "container_history" else container_stats
+    table = there.containers if kind == "container_history" else container_stats
     starts = {text_of(row, "name"): time_of(row, "started_at") for row in rows_of(containers)}
     snapshots = placed(heap, rows_of(containers))
     kills = kills_of(container_history, containers, container_events)
-    seen = growths(table, starts, process_history, kills)
+    seen = growths(table, starts, there.processes, kills, there.since)
     long = [growth for growth in seen if growth.course is not Course.SHORT]
     if not long:
         return kept_alive(snapshots) or _too_few(seen, in_order(rows_of(table)))
     sure = [growth for growth in long if growth.course is Course.RISES]
-    kept = {each.name: told for each in sure if (told := stored(each, redis_history, process_history))}
+    kept = {each.name: told for each in sure if (told := stored(each, there.redis, there.processes))}
     rising = _worst_first([growth for growth in long if growth.name not in kept], snapshots)
     if rising:
         steady = [each.name for each in long if each.course in _STEADY and each.name not in kills]
-        return _rises(rising, requests, snapshots, steady)
+        # requests that do not reach back to its beginning cannot be held against it
+        asked = requests if (rising[0].onset or window.start) >= window.start else None
+        return _rises(rising, asked, snapshots, steady)
     open_yet = [growth for growth in long if growth.course in {Course.UNSURE, Course.RISES}]
     if open_yet:
         worst = max(open_yet, key=lambda each: (each.course is Course.UNSURE, _share(each)))

@@ -152,6 +152,25 @@ def test_of_a_long_window_every_nth_sample_is_given_and_that_is_said(recorded: R
     assert len(made.tables["container_history"]) == 20 * len(times)
 
 
+def test_of_what_an_earlier_incident_cut_off_memory_is_given_apart(recorded: Recorded) -> None:
+    at = AT - timedelta(minutes=30)
+    while at < AT + timedelta(minutes=1):
+        recorded.sample(at, "health", {"verdict": "healthy"})
+        recorded.sample(at, "containers", {"service": "api", "memory_usage_bytes": 5})
+        recorded.sample(at, "processes", {"service": "api", "rss_bytes": 5})
+        recorded.sample(at, "redis", {"used_memory_bytes": 5})
+        recorded.sample(at, "database", {"check": "integrity_check", "ok": True})
+        at += STEP
+    minute = Window(AT, AT + timedelta(minutes=1))
+    whole = recorded.collected(minute)
+    cut = recorded.collected(Window(minute.start, minute.end, AT - timedelta(minutes=20)))
+    before = {f"{kind}_history_before" for kind in ("container", "process", "redis")}
+    assert set(cut.tables) - set(whole.tables) == before
+    assert {kind: cut.tables[kind] for kind in whole.tables} == whole.tables, "all else keeps to the window"
+    for kind in before:
+        assert [row["at"] for row in cut.tables[kind]] == [AT + n * STEP for n in range(-240, 0)]
+
+
 def test_damage_is_told_and_the_rest_is_given(recorded: Recorded, tmp_path: Path) -> None:
     recorded.healthy(AT, HOUR.end)
     path = next((tmp_path / "recorder").glob("*.ring"))
@@ -199,6 +218,19 @@ def test_the_window_is_sealed_into_a_bundle_and_without_a_recorder_it_is_absent(
     assert len(history) == 720
     assert history["at"].is_monotonic_increasing
     assert list(again.load("history_gaps")["reason"]) == ["it hung"]
+
+
+def test_what_was_before_a_cut_window_is_sealed_with_it_and_the_window_stays_cut(tmp_path: Path) -> None:
+    settings = Settings(tmp_path)
+    recorded = Recorded(Path(settings.recording.path))
+    for number in range(-12, 12):
+        recorded.sample(AT + number * STEP, "containers", {"service": "api", "memory_usage_bytes": 5})
+    cut = Window(AT, HOUR.end, AT - timedelta(minutes=1))
+    bundle = run_collection(settings, 42, cut, bundle_id="one", now=AT, only=["recorder-history"])
+    again = open_bundle(bundle.path)
+    assert (again.window, again.window.usual_start) == (HOUR, None)
+    assert list(again.load("container_history_before")["at"]) == [AT + n * STEP for n in range(-12, 0)]
+    assert list(again.load("container_history")["at"]) == [AT + n * STEP for n in range(12)]
 
 
 def test_a_place_of_its_own_is_where_the_recording_is_looked_for(tmp_path: Path) -> None:

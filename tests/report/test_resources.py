@@ -68,6 +68,23 @@ def test_what_rises_comes_first_with_its_trend_and_its_limit(tmp_path: Path) -> 
     assert "rises, 1.1 GiB an hour" in str(found)
 
 
+def test_what_rose_before_a_window_that_was_cut_short_is_drawn_from_its_beginning(tmp_path: Path) -> None:
+    rows = history("jarvis-api", LEAK)
+    for row in rows:
+        row["at"] -= timedelta(seconds=5 * 92)
+        row["started_at"] = START - timedelta(hours=1)
+    evidence = {"container_history_before": rows[:92], "container_history": rows[92:]}
+    bundle = sealed(tmp_path, evidence)
+    found = resources(Material(INCIDENT, (), runbook.load(), bundle, Diagnosis((), ()), BEGAN, (), View(bundle)))
+    assert isinstance(found, Resources)
+    assert (found.rows[0].course, found.rows[0].rises) == ("rises", True)
+    assert found.chart is not None
+    memory, cpu = found.chart.lanes
+    assert (memory.points[0].at, len(memory.points)) == (rows[0]["at"], 100)
+    assert (cpu.points[0].at, len(cpu.points)) == (START, 8), "of all else only the window is shown"
+    assert "recorder-history/container_history_before" in found.evidence
+
+
 def test_calm_containers_are_drawn_once_without_a_trend(tmp_path: Path) -> None:
     found = shown(tmp_path, history("jarvis-api", CALM), history("redis", CALM, limit=None))
     assert isinstance(found, Resources)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from irkit.collectors import container_cgroups, process
 from irkit.diagnose import Symptom, registered
-from irkit.history import HISTORIES
+from irkit.history import BEFORE, HISTORIES
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 from irkit.registry import load_plugins
 
@@ -22,6 +22,7 @@ TYPES = {"string": TEXT, "int": INT, "float": FLOAT, "bool": BOOL, "time": TIME}
 HISTORY = {kind: {name: TYPES[each] for name, each in columns.items()} for kind, columns in HISTORIES.values()}
 TABLES: Mapping[str, Mapping[str, pa.DataType]] = {
     **HISTORY,
+    **{before: HISTORY[kind] for kind, before in BEFORE.items()},
     "cgroup": {name: TYPES[each] for name, each in container_cgroups.CGROUP.items()},
     "container_processes": {name: TYPES[each] for name, each in process.PROCESSES.items()},
     "containers": {

@@ -184,3 +184,49 @@ def test_only_what_may_be_level_is_said_to_keep_its_level(rise_mib: float, said:
     found = told(samples("worker", 300 + rise_mib * at / len(at) + 0.01 * (at * 37 % 11)))
     assert found.state is VerdictState.CLEAR
     assert said in found.sentence
+
+
+def cut_short(rows: list[dict[str, Any]], *, by: int) -> dict[str, list[dict[str, Any]]]:
+    """File rows as they are where an earlier incident was over when the window began: `by` samples are before it."""
+    for row in rows:
+        row["at"] -= by * STEP
+    return {
+        "container_history_before": [row for row in rows if row["at"] < START],
+        "container_history": [row for row in rows if row["at"] >= START],
+    }
+
+
+def told_of(evidence: dict[str, Any], **other: object) -> Verdict:
+    return run_detector(DETECTOR, InMemory({"containers": SHOP, **evidence, **other})).verdict
+
+
+def test_a_leak_is_not_hidden_by_an_incident_that_was_over_a_moment_ago() -> None:
+    at = np.arange(4 * COUNT)
+    evidence = cut_short(samples("worker", 60 + 0.7 * at + 0.1 * (at % 3)), by=4 * COUNT - 8)
+    assert told_of({"container_history": evidence["container_history"]}).state is VerdictState.UNKNOWN
+    found = told_of(evidence)
+    assert (found.state, found.onset) == (VerdictState.FOUND, START - (4 * COUNT - 8) * STEP)
+    assert "from the later half of 240 samples over 19 min 55 s) since before 02:10:40 UTC" in found.sentence
+    asked = [{"at": START + n * STEP / 10, "service": "worker", "path": "/", "status_code": 200} for n in range(80)]
+    assert told_of(evidence, requests=asked) == found, "requests of the window tell nothing of what was before"
+
+
+def test_what_leaked_in_the_incident_before_and_was_restarted_is_no_sign_of_this_one() -> None:
+    leaked = np.concatenate([60 + 0.7 * np.arange(3 * COUNT), 60 + 0.1 * (np.arange(COUNT) % 3)])
+    rows = samples("worker", leaked, killed_at=3 * COUNT)
+    for row in rows:
+        row["oom_killed"] = False
+    assert told_of({"container_history": rows}).state is VerdictState.FOUND
+    assert told_of(cut_short(rows, by=3 * COUNT + 20)).state is VerdictState.CLEAR
+
+
+def test_what_is_page_cache_or_redis_own_use_is_so_before_the_window_too() -> None:
+    at = np.arange(4 * COUNT)
+    rows = samples("worker", 60 + 0.7 * at + 0.1 * (at % 3))
+    evidence = cut_short(rows, by=4 * COUNT - 8)
+    held = [
+        {"at": row["at"], "name": row["name"], "pid": 7, "rss_bytes": 40 * MIB + 4096 * (n % 7)}
+        for n, row in enumerate(rows)
+    ]
+    split = {"process_history_before": held[: 4 * COUNT - 8], "process_history": held[4 * COUNT - 8 :]}
+    assert "its processes do not" in told_of(evidence | split).sentence
