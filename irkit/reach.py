@@ -53,5 +53,5 @@ def cut_short(window: Window, earlier: Incident | None) -> str:
     reopens = f'irkit reopen {earlier.id} "why"'
     return (
         f"Looked back to {format_time(window.start)}, when {earlier.label} ({earlier.type}) was over; what was before "
-        f"is that one's. If it never was over: {reopens}"
+        f"is that one's, but for memory that goes on rising. If it never was over: {reopens}"
     )

@@ -51,6 +51,7 @@ def test_it_reaches_back_to_where_the_last_one_was_over_and_says_so() -> None:
     assert begins_after(window, found)
     assert "03:31:00" in cut_short(window, found)
     assert "INC-2 (memory-leak) was over" in cut_short(window, found)
+    assert "what was before is that one's, but for memory that goes on rising." in cut_short(window, found)
     assert "irkit reopen 2" in cut_short(window, found)
 
 
