@@ -119,7 +119,7 @@ def test_ctrl_c_keeps_what_had_come_and_says_so(tmp_path: Path) -> None:
         out, err = process.communicate()
     assert process.returncode == 130, err
     assert "irkit: stopped" in err
-    assert "what had come by then is kept; `irkit triage 42` reads it" in err
+    assert "what had come by then is kept: `irkit triage 42`" in err
     assert "stopped by hand after" in " ".join(out.split())
     settings = load(tmp_path)
     [path] = bundles_of(settings.home, 42)
