@@ -240,7 +240,10 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     if stands.broken is False and (incident.mitigated_at or any(stands.tries.values())):
         lines.append(_holds(diagnosis))
     onset = None if stands.stopped else diagnosis.first_sign
-    if onset and incident.started_at is None and onset < incident.noticed_at:
+    # what was so from the first look on began before it, and nobody knows when
+    shown = [item.verdict for item in found[0].supporting] if found else []
+    unseen = any(one.onset == onset and one.numbers.get("all_along") is True for one in shown)
+    if onset and not unseen and incident.started_at is None and onset < incident.noticed_at:
         lines.append(Text(f"The evidence shows it since {format_time(onset)}; to record that:"))
         lines.append(_typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"))
     lines.extend([all_stopped(incident, stands.stopped)] if stands.stopped else _to_start(incident, idle))

@@ -10,8 +10,10 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from irkit import terminal, terminal_head
-from irkit.model import Event, EventKind
+from irkit import runbook, terminal, terminal_head
+from irkit.diagnose import Diagnosis, Hypothesis
+from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
+from irkit.report.standing import Standing
 from irkit.service_names import Idle
 from tests.example_report import TIMELINE
 
@@ -59,3 +61,19 @@ def test_of_what_irkit_itself_stopped_it_is_said_by_which_action() -> None:
     ours, other = written.getvalue().splitlines()
     assert ours.endswith(f"with exit code 143, during stop-all by ana at {at:%H:%M:%S} UTC.")
     assert other.endswith("with exit code 143.")
+
+
+@pytest.mark.parametrize("all_along", [False, True])
+def test_a_start_is_proposed_where_the_evidence_shows_one(all_along: bool) -> None:  # noqa: FBT001
+    """What was so from the first look on began before it: that look is no start to be recorded."""
+    noticed = TIMELINE[0].at
+    onset = noticed - timedelta(minutes=5)
+    verdict = Verdict(VerdictState.FOUND, "It rises.", "", onset, 0.9, {"all_along": all_along})
+    grows = Finding("gradual-memory-increase", ("memory-leak",), "Gradual memory increase", verdict, ())
+    found = Diagnosis((grows,), (Hypothesis("memory-leak", 0.9, (grows,), (), ()),))
+    incident = Incident(42, "It grows", "memory-leak", "High", Status.OPEN, noticed)
+    written = io.StringIO()
+    Console(file=written, width=200).print(
+        terminal.next_steps(incident, found, runbook.load(), Standing(None, {}, None, ""))
+    )
+    assert ("irkit amend 42 started_at" in written.getvalue()) is not all_along

@@ -277,6 +277,7 @@ def _numbers(growth: Growth) -> dict[str, object]:
         "runs": len(growth.peaks_bytes),
         "until": growth.until,
         "killed_at": growth.killed_at,
+        "all_along": growth.all_along,
     }
 
 
