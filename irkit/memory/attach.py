@@ -11,14 +11,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import select
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,7 +38,6 @@ _ID_CHARS = 12  # as `docker ps` shows an id
 WAIT_S = 5.0
 _START_S = 10.0
 _INJECTOR_S = 20.0
-_LOOK_S = 0.005
 _WITH_AGENT = "start it with IRKIT_MEMORY_AGENT=1 in its environment instead"
 
 
@@ -112,7 +109,7 @@ def planned(pid: int, name: str = "", proc: Path = PROC, *, debugger: bool = Fal
         raise SnapshotError(f"process {pid} has a memory agent already, so nothing need be put into it", hint=hint)
     way = attach_remote.WAY if not debugger and attach_remote.takes_requests(target, proc) else injector()
     native = bool(_walkers(target))
-    _place(pid, proc, loads=native or way != attach_remote.WAY)
+    _place(pid, proc, loads=_loads(way, native=native))
     if not native:
         _room(target, name, proc)
     rights = f"root, or the rights of its user {target.uid} to trace it: given"
@@ -164,7 +161,7 @@ def attach(plan: Plan, path: Path, *, deadline_s: float = 60.0, wait_s: float = 
     try:
         with _folder(plan, proc) as (own, inside):
             stopped_s = (
-                _asked(plan.target, own, inside, wait_s, proc)
+                _asked(plan.target, pidfd, own, inside, wait_s, proc)
                 if plan.way == attach_remote.WAY
                 else _injected(plan, own / LIBRARY.name, wait_s)
             )
@@ -222,6 +219,11 @@ def _room(target: Target, name: str, proc: Path) -> None:
         raise SnapshotError(f"process {target.pid} has {size(rss)}, {wanted}, and {size(room)} are left", hint=hint)
 
 
+def _loads(way: str, *, native: bool) -> bool:
+    """Say whether compiled code is loaded from the folder in the process's files."""
+    return native or way != attach_remote.WAY
+
+
 def _place(pid: int, proc: Path, *, loads: bool) -> str:
     """Return the path of a folder that both sides have, real and writable; where it `loads`, programs may run there."""
     for place in _PLACES:
@@ -239,8 +241,8 @@ def _place(pid: int, proc: Path, *, loads: bool) -> str:
 @contextmanager
 def _folder(plan: Plan, proc: Path) -> Iterator[tuple[Path, Path]]:
     """Make a folder of one name on both sides, which may be the same; the library and the agent are in the target's."""
-    target, loads = plan.target, plan.native or plan.way != attach_remote.WAY
-    own = Path(tempfile.mkdtemp(prefix="irkit-attach-", dir=_place(target.pid, proc, loads=loads)))
+    target, loads = plan.target, _loads(plan.way, native=plan.native)
+    own = Path(tempfile.mkdtemp(prefix=f"irkit-attach-{target.pid}-", dir=_place(target.pid, proc, loads=loads)))
     inside = proc / str(target.pid) / "root" / own.relative_to("/")
     try:
         try:
@@ -279,11 +281,11 @@ def _give(inside: Path, target: Target) -> None:
             os.chown(Path(folder) / each, target.uid, target.gid, follow_symlinks=False)
 
 
-def _asked(target: Target, own: Path, inside: Path, wait_s: float, proc: Path) -> float:
+def _asked(target: Target, pidfd: int, own: Path, inside: Path, wait_s: float, proc: Path) -> float:  # noqa: PLR0913, PLR0917 (who is asked, and where)
     """Have the process start the agent's thread; return for how many seconds its main thread was kept."""
     failed = f"process {target.pid} could not be attached to"
     try:
-        kept_s = attach_remote.run(target, own / _BEGIN, inside / attach_begin.BEGUN, wait_s, proc)
+        kept_s = attach_remote.run(target, pidfd, own / _BEGIN, inside / attach_begin.BEGUN, wait_s, proc)
     except TimeoutError as error:
         sentence = f"{failed}: its main thread ran no Python for {wait_s:g} s; the request was taken back"
         hint = "it may wait for something: send it a request and try again, or attach with --debugger"
@@ -328,12 +330,6 @@ def _injected(plan: Plan, library: Path, wait_s: float) -> float:
 
 
 def _await(pid: int, pidfd: int, socket: Path) -> None:
-    ends_s = time.monotonic() + _START_S
-    while time.monotonic() < ends_s:
-        with suppress(OSError):
-            if socket.is_socket():
-                return
-        if select.select([pidfd], [], [], _LOOK_S)[0]:
-            raise SnapshotError(f"process {pid} ended while it was attached to", hint="its log may say why")
-    sentence = f"the agent was put into process {pid}, and did not get to run within {_START_S:g} s"
-    raise SnapshotError(sentence, hint="its threads may not let go of the interpreter lock; it was called off")
+    if not attach_remote.appears(pid, pidfd, socket.is_socket, _START_S):
+        sentence = f"the agent was put into process {pid}, and did not get to run within {_START_S:g} s"
+        raise SnapshotError(sentence, hint="its threads may not let go of the interpreter lock; it was called off")

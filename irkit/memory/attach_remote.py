@@ -12,7 +12,7 @@ import os
 import select
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ def takes_requests(target: Target, proc: Path = PROC) -> bool:
         return _place(memory, target.pid, proc) is not None
 
 
-def run(target: Target, script: Path, begun: Path, wait_s: float, proc: Path = PROC) -> float:
+def run(target: Target, pidfd: int, script: Path, begun: Path, wait_s: float, proc: Path = PROC) -> float:  # noqa: PLR0913, PLR0917 (who runs what, and where it is told)
     """Have the main thread run a script, named as the process sees it; return for how many seconds that kept it.
 
     `begun` is the file, as seen from here, in which the script says so.
@@ -81,23 +81,28 @@ def run(target: Target, script: Path, begun: Path, wait_s: float, proc: Path = P
         # one byte of the flags, as the others hold what the process itself writes at any time
         os.pwrite(memory, bytes([_number(memory, place.breaker, 1) | _PLEASE_STOP]), place.breaker)
         try:
-            return _begun(pid, begun, wait_s)
+            if not appears(target.pid, pidfd, begun.is_file, wait_s):
+                raise TimeoutError
+            return int(begun.read_text(encoding="ascii")) / 1e9
         finally:
             with suppress(OSError):  # it is gone
                 os.pwrite(memory, bytes(4), place.pending)
 
 
-def _begun(pid: int, begun: Path, wait_s: float) -> float:
-    pidfd, ends_s = os.pidfd_open(pid), time.monotonic() + wait_s
-    try:
-        while time.monotonic() < ends_s:
-            with suppress(FileNotFoundError):
-                return int(begun.read_text(encoding="ascii")) / 1e9
-            if select.select([pidfd], [], [], _LOOK_S)[0]:
-                raise SnapshotError(f"process {pid} ended while it was attached to", hint="its log may say why")
-    finally:
-        os.close(pidfd)
-    raise TimeoutError
+def appears(pid: int, pidfd: int, is_there: Callable[[], bool], wait_s: float) -> bool:
+    """Say whether what a process is to make in its files is there in time.
+
+    Raises:
+        SnapshotError: the process ended before.
+    """
+    ends_s = time.monotonic() + wait_s
+    while time.monotonic() < ends_s:
+        with suppress(OSError):
+            if is_there():
+                return True
+        if select.select([pidfd], [], [], _LOOK_S)[0]:
+            raise SnapshotError(f"process {pid} ended while it was attached to", hint="its log may say why")
+    return False
 
 
 @contextmanager

@@ -89,7 +89,7 @@ def ask(one: subprocess.Popen[str]) -> list[object]:
 
 
 def left_behind(pid: int) -> bool:
-    return any(Path(f"/proc/{pid}/root/tmp").glob("irkit-attach-*"))
+    return any(Path(f"/proc/{pid}/root/tmp").glob(f"irkit-attach-{pid}-*"))
 
 
 def attached(pid: int, path: Path) -> Attached:
