@@ -228,7 +228,8 @@ def test_a_log_that_begins_anew_is_another_one(tmp_path: Path) -> None:
         assert watch.look(-1.0) is None, "out of time, so nothing is known"
 
 
-def test_a_log_under_heavy_writing_is_never_called_damaged(tmp_path: Path) -> None:
+def test_a_log_under_heavy_writing_is_never_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_samples, "_BUDGET_S", 60.0)  # on a busy machine a check may not end in its own time
     path = tmp_path / "x.db"
     with files.service(path) as service:
         service.execute("PRAGMA wal_autocheckpoint = 8")
@@ -236,7 +237,7 @@ def test_a_log_under_heavy_writing_is_never_called_damaged(tmp_path: Path) -> No
             watching = sampler(path)
             seen = [told(watching.look()) for _ in range(150)]
     assert False not in {ok for one in seen for ok, _ in one.values()}
-    assert True in {one["integrity_check"][0] for one in seen}, "on a busy machine some run out of time"
+    assert {one["integrity_check"] for one in seen} == {(True, "")}
 
 
 def test_the_plain_checksum_is_sqlites(tmp_path: Path) -> None:
