@@ -67,15 +67,13 @@ def act(
         _list(ask, everything=listed)
         return
     action = engine.find(name)
-    if apply_it and action.changes and ask.incident.status is Status.CLOSED:
-        hint = f"`irkit reopen {incident_id} WHY` where it is back, or `irkit open TITLE` where this is another"
-        raise ActError(f"{ask.incident.label} is closed, so nothing more is done for it; nothing was done", hint=hint)
     plan = _planned(action, ask, actor, apply_it=apply_it)
     # opening a bundle reads all of it
     held = workspace.bundles(ask.incident, settings=settings, on_broken=_set_aside) if action.destroys else ()
-    ask = replace(ask, aside=_is_aside(action, ask, held[-1] if held else None))
     lacking = engine.lacking(action, ask, held)
     console.show(terminal_act.plan_view(action, plan, lacking))
+    if plan.refusal or apply_it:  # a plan alone is on no record, and needs no diagnosis
+        ask = replace(ask, aside=_is_aside(action, ask, held[-1] if held else None))
     if plan.refusal:
         raise _refused(action, plan, ask, actor, apply_it=apply_it)
     if not apply_it:
@@ -115,9 +113,17 @@ def _number(word: str, name: str, arguments: Sequence[str]) -> int:
 
 
 def _planned(action: Action, ask: Ask, actor: str | None, *, apply_it: bool) -> Plan:
-    """Return the plan; where none can be made of what somebody wanted done, the timeline tells of it."""
-    from irkit import act as engine
+    """Return the plan; where none can be made of what somebody wanted done, the timeline tells of it.
 
+    Raises:
+        ActError: it is to be done for an incident that is closed.
+    """
+    from irkit import act as engine
+    from irkit.act_contract import ActError
+
+    if apply_it and action.changes and ask.incident.status is Status.CLOSED:
+        hint = f"`irkit reopen {ask.incident.id} WHY` where it is back, or `irkit open TITLE` where this is another"
+        raise ActError(f"{ask.incident.label} is closed, so nothing more is done for it; nothing was done", hint=hint)
     try:
         return engine.planned(action, ask)
     except InputError:

@@ -106,18 +106,14 @@ def _made(containers: list[Row], events: list[Row]) -> Iterator[Change]:
     """Yield when each container was created, those that are gone since, too; one of its service went: a replacement."""
     made = [(at, row) for row in containers if (at := time_of(row, "created_at"))]
     now = {_whose(row): text_of(row, "image") for row in containers}
+    creations = [row for row in events if row.get("action") == "create"]
     # what was rolled back since is known by its event alone
-    for event in (row for row in events if row.get("action") == "create"):
-        if not any(_whose(row) == _whose(event) and abs(event["at"] - at) <= _SAME for at, row in made):
-            made.append((event["at"], event))
+    made += [(event["at"], event) for event in creations if not any(_is_of(event, at, row) for at, row in made)]
     gone = _gone_for(made, events)
-    ids = {(_whose(row), row["at"]): text_of(row, "image_id") for row in events if row.get("action") == "create"}
     for place, (at, row) in enumerate(made):
         old, image = gone.get(place), text_of(row, "image")
         before = text_of(old, "image") if old else ""
-        own_id = next(
-            (found for (name, when), found in ids.items() if name == _whose(row) and abs(when - at) <= _SAME), ""
-        )
+        own_id = next((text_of(event, "image_id") for event in creations if _is_of(event, at, row)), "")
         same = bool(old and own_id and own_id == text_of(old, "image_id"))
         what = f"{_REPLACED}{f' of {image}' if image else ''}" if old else _CREATED
         if before == image != "":
@@ -127,6 +123,11 @@ def _made(containers: list[Row], events: list[Row]) -> Iterator[Change]:
         back = before if before not in {image, now.get(_whose(row))} and not same else ""
         kind = "container_events" if "action" in row else "containers"
         yield Change(at, (_whose(row),), what, kind, back, same and before != image)
+
+
+def _is_of(creation: Row, at: datetime, container: Row) -> bool:
+    """Say whether an event tells of the creation of a container that was made at a time."""
+    return _whose(creation) == _whose(container) and abs(creation["at"] - at) <= _SAME
 
 
 def _gone_for(made: list[tuple[datetime, Row]], events: list[Row]) -> dict[int, Row]:

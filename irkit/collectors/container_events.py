@@ -42,9 +42,8 @@ def collect(target: DockerTarget, window: Window) -> Iterator[Piece]:
     Yields the rows of `container_events` within the window, also of containers that are gone since. `action` is the
     Engine's word (`start`, `die`, `oom`, `kill`, `health_status: unhealthy`, …), `signal` a name such as SIGKILL,
     `image` the name that the container's image was asked for by, `image_id` what that name stands for now. The Engine
-    remembers its last 256 events only, health
-    checks included, and none from before it was started: where that does not reach back to the window's start, a gap
-    says since when there are events.
+    remembers its last 256 events only, health checks included, and none from before it was started: where that does
+    not reach back to the window's start, a gap says since when there are events.
 
     Raises:
         Unreachable: no Engine answers.
