@@ -69,6 +69,13 @@ def newer(code: str, *words: str, refuses: bool = False) -> Iterator[subprocess.
             started.kill()
 
 
+def wait_for_its_read(one: subprocess.Popen[str]) -> None:
+    """Wait until the main thread stands in read(2) of its standard input: till it is written to, it runs no Python."""
+    told = Path(f"/proc/{one.pid}/task/{one.pid}/syscall")
+    reads = ("0 0x0 ", "63 0x0 ")  # on x86_64, on aarch64
+    wait_until(lambda: told.read_text(encoding="ascii").startswith(reads), "its main thread reads")
+
+
 @pytest.mark.parametrize("threads", [0, 20], ids=["plain", "twenty threads and a lock"])
 def test_a_process_lets_the_agent_in_and_nothing_stays_in_it(threads: int, tmp_path: Path) -> None:
     with newer(TICKS, str(threads)) as one:
@@ -126,6 +133,7 @@ def test_the_owner_of_a_leak_in_it_is_the_first_suspect(program: str, tmp_path: 
 
 def test_one_whose_main_thread_waits_is_left_alone_and_the_request_is_taken_back(tmp_path: Path) -> None:
     with newer(SERVICE, "1") as one:  # its main thread reads from a pipe
+        wait_for_its_read(one)
         with pytest.raises(SnapshotError, match=r"its main thread ran no Python for 0\.3 s") as caught:
             attach(planned(one.pid), tmp_path / "a.irkheap", wait_s=0.3)
         assert "send it a request and try again, or attach with --debugger" in caught.value.hint
@@ -167,6 +175,7 @@ def test_greenlets_in_the_place_of_threads_are_not_started(tmp_path: Path) -> No
 
 def test_another_debuggers_request_is_not_overwritten(tmp_path: Path) -> None:
     with newer(SERVICE, "0") as one:
+        wait_for_its_read(one)
         script = tmp_path / "other.py"
         script.write_text("print('theirs', flush=True)\n", encoding="utf-8")
         code = f"import sys; sys.remote_exec({one.pid}, {str(script)!r})"
