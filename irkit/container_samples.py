@@ -16,6 +16,7 @@ from typing import Any
 
 from irkit.cgroups import cgroups_of, process_ids, usage, usual_cgroups
 from irkit.collect_contract import Refused, Unreachable
+from irkit.container_settings import differences, settings_of
 from irkit.containers import ListedContainer, choose, parse_time
 from irkit.engine_socket import EngineSocket, socket_path
 from irkit.history import Sample
@@ -27,6 +28,8 @@ CONTAINER_TIMEOUT_S = 1.0
 _ALIVE = frozenset({"running", "paused"})
 _MAX_PROCESSES = 10
 _READ_PROCESSES = 200
+# of those that are gone, too, since what replaces them comes a moment later
+_KNOWN_SETTINGS = 1000
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PROC = Path("/proc")
 
@@ -41,6 +44,15 @@ class _Known:
     read_at_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What a container of a name was made with, and in what it differs from the one that had the name before."""
+
+    container_id: str
+    settings: Mapping[str, bytes]
+    differs_in: str | None = None
+
+
 class ContainerSampler:
     """Looks at the target's containers, and at the processes of those it knows of when the Engine is silent."""
 
@@ -49,12 +61,14 @@ class ContainerSampler:
         self._clock = clock
         self._engine: EngineSocket | None = None
         self._known: Mapping[str, _Known] = {}
+        self._made: dict[str, _Made] = {}
 
     def look(self) -> Sample:
         """Return each container's state by the Engine and its use of the machine by the kernel.
 
         100 % of `cpu_percent` is one core, measured since the look before. A container that could not be inspected
-        keeps what the Engine's list tells of it.
+        keeps what the Engine's list tells of it. `differs_in` names the settings in which it differs from the container
+        that had its name before, where that one was looked at, too.
 
         Raises:
             Unreachable: the Engine does not answer in time, or has no such containers.
@@ -77,7 +91,8 @@ class ContainerSampler:
                 details = engine.get(f"/containers/{each.id}/json", within_s)
                 if details is None:
                     continue  # it vanished since it was listed
-                state, pid = _state(details), int(details["State"].get("Pid") or 0)
+                state = {**_state(details), "differs_in": self._differs_in(each, details)}
+                pid = int(details["State"].get("Pid") or 0)
             except (Unreachable, Refused) as error:
                 gaps.append(f"{each}: {error}")
             used: Mapping[str, object] = {}
@@ -110,6 +125,17 @@ class ContainerSampler:
                 named | figures | {"open_files": _open_files(figures["pid"])} for figures in found[:_MAX_PROCESSES]
             ]
         return Sample(rows, (f"the processes of {', '.join(gone)} ended",) if gone else ())
+
+    def _differs_in(self, each: ListedContainer, details: Mapping[str, Any]) -> str | None:
+        before = self._made.pop(each.name, None)
+        if before is None or before.container_id != each.id:
+            settings = settings_of(details)
+            differs_in = differences(before.settings, settings) if before else None
+            before = _Made(each.id, settings, differs_in)
+        self._made[each.name] = before  # the last of them, so that the first is the one unseen for longest
+        if len(self._made) > _KNOWN_SETTINGS:
+            del self._made[next(iter(self._made))]
+        return before.differs_in
 
     def _connected(self) -> EngineSocket:
         if self._engine is None:

@@ -33,6 +33,7 @@ CONTAINERS: Mapping[str, ColumnType] = {
     "memory_usage_bytes": "int",
     "memory_limit_bytes": "int",
     "pids": "int",
+    "differs_in": "string",
 }
 REDIS: Mapping[str, ColumnType] = {
     "at": "time",

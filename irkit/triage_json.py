@@ -71,7 +71,13 @@ def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Tr
 
 
 def _change(one: Change) -> dict[str, Any]:
-    return {"at": one.at.isoformat(), "services": list(one.services), "what": one.what, "image_before": one.before}
+    return {
+        "at": one.at.isoformat(),
+        "services": list(one.services),
+        "what": one.what,
+        "image_before": one.before,
+        "differs_in": list(one.differs),
+    }
 
 
 def _contender(item: Hypothesis) -> dict[str, Any]:

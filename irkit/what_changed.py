@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from irkit.container_settings import IMAGE, but_the_image, told
 from irkit.loaded import rows_in
 from irkit.phrase import clock, listing, size, were
 from irkit.records import Row, in_order, number_of, text_of, time_of
@@ -38,7 +39,7 @@ class Change:
     """When which services were changed, what was done ("replaced by a new container of jarvis:2"), in which kind.
 
     `before` is the image that a replaced container was of, where that is another than what runs now; `same` says that
-    it goes by another name and is the same.
+    the images are one. `differs` names in which settings besides the image it differs, where the recorder saw both.
     """
 
     at: datetime
@@ -47,26 +48,29 @@ class Change:
     kind: str
     before: str = ""
     same: bool = False
+    differs: tuple[str, ...] = ()
 
     @property
     def way_back(self) -> str:
         """How a replacement is taken back, without a full stop; nothing where it is not known, or has been."""
+        again = f"`docker-compose up -d --no-deps {' '.join(self.services)}`"
+        if self.before:
+            line = f"`image: {self.before}` for {listing(self.services)}"
+            return f"the way back is {line} in the compose file, then {again}"
+        if self.same and self.differs:
+            return f"the way back is to set {listing(self.differs)} as before, then {again}"
         if self.same:
             return (
                 "what differs is its environment, its command or its mounts: compare the compose file with the last one"
             )
-        if not self.before:
-            return ""
-        return (
-            f"the way back is `image: {self.before}` for {listing(self.services)} in the compose file, then "
-            f"`docker-compose up -d --no-deps {' '.join(self.services)}`"
-        )
+        return ""
 
     def sentence(self, onset: datetime) -> str:
         """Tell it against the onset, without a full stop."""
         early = onset - self.at
         when = f"{format_duration(early)} before the first sign" if early >= timedelta(seconds=1) else "as it began"
-        return f"{listing(self.services)} {were(len(self.services))} {self.what} at {clock(self.at)}, {when}"
+        said = f"{listing(self.services)} {were(len(self.services))} {self.what} at {clock(self.at)}, {when}"
+        return f"{said}; what differs from before: {listing(self.differs)}" if self.differs else said
 
 
 def changes_before(
@@ -82,14 +86,15 @@ def changes_before(
         return ()
     events = [row for row in rows_in(evidence, "container_events") if time_of(row, "at")]
     containers = rows_in(evidence, "containers")
-    found = [*_made(containers, events), *_restarted(events), *_limited(evidence)]
+    made = _made(containers, events, in_order(rows_in(evidence, "container_history")))
+    found = [*made, *_restarted(events), *_limited(evidence)]
     # what was before the window is another incident's, and its events are not here
     begin = max(onset - _BEFORE, evidence.window.start)
     end = min(onset + _AS_IT_BEGAN, noticed_at or onset + _AS_IT_BEGAN)
     near = [one for one in found if begin <= one.at <= end]
-    grouped: dict[str, list[Change]] = defaultdict(list)
+    grouped: dict[tuple[str, tuple[str, ...]], list[Change]] = defaultdict(list)
     for one in sorted(near, key=lambda one: one.at):
-        alike = grouped[one.what]
+        alike = grouped[one.what, one.differs]
         if alike and one.at - alike[-1].at <= _TOGETHER:
             services = tuple(dict.fromkeys([*alike[-1].services, *one.services]))
             alike[-1] = replace(one, services=services)
@@ -102,7 +107,7 @@ def changes_before(
     return tuple(sorted(every, key=lambda one: one.at, reverse=True)[:_MOST])
 
 
-def _made(containers: list[Row], events: list[Row]) -> Iterator[Change]:
+def _made(containers: list[Row], events: list[Row], history: list[Row]) -> Iterator[Change]:
     """Yield when each container was created, those that are gone since, too; one of its service went: a replacement."""
     made = [(at, row) for row in containers if (at := time_of(row, "created_at"))]
     now = {_whose(row): text_of(row, "image") for row in containers}
@@ -113,16 +118,29 @@ def _made(containers: list[Row], events: list[Row]) -> Iterator[Change]:
     for place, (at, row) in enumerate(made):
         old, image = gone.get(place), text_of(row, "image")
         before = text_of(old, "image") if old else ""
+        differs = _differs(history, _whose(row), at, [other for other, one in made if _whose(one) == _whose(row)])
         own_id = next((text_of(event, "image_id") for event in creations if _is_of(event, at, row)), "")
-        same = bool(old and own_id and own_id == text_of(old, "image_id"))
-        what = f"{_REPLACED}{f' of {image}' if image else ''}" if old else _CREATED
+        same = bool(old and own_id and own_id == text_of(old, "image_id")) or bool(differs and IMAGE not in differs)
+        what = f"{_REPLACED}{f' of {image}' if image else ''}" if old or differs else _CREATED
         if before == image != "":
-            what += " (the one before was called so, too)"
+            other = "another image of that name" if IMAGE in differs else "the one before was called so, too"
+            what += f" ({'of the same image' if same else other})"
         elif before:
             what += f" (before: {before}, which is the same image)" if same else f" (before: {before})"
         back = before if before not in {image, now.get(_whose(row))} and not same else ""
         kind = "container_events" if "action" in row else "containers"
-        yield Change(at, (_whose(row),), what, kind, back, same and before != image)
+        known = same and (before != image or bool(differs))
+        yield Change(at, (_whose(row),), what, kind, back, known, but_the_image(differs) if before else differs)
+
+
+def _differs(history: list[Row], service: str, at: datetime, made: list[datetime]) -> tuple[str, ...]:
+    """Return in what the flight recorder saw a container that was made at a time differ from the one before it."""
+    until = min((other for other in made if other > at + _SAME), default=None)
+    own = [row for row in history if _whose(row) == service and text_of(row, "differs_in")]
+    # the one before may run on while the new one is made; what could not be started has no such time
+    new = (row for row in own if row["at"] >= at and (time_of(row, "started_at") or at) >= at)
+    found = next(new, None)
+    return told(text_of(found, "differs_in")) if found and (until is None or found["at"] < until) else ()
 
 
 def _is_of(creation: Row, at: datetime, container: Row) -> bool:

@@ -112,6 +112,58 @@ def test_of_one_image_by_two_names_the_way_back_is_no_other_image() -> None:
     assert back.startswith("what differs is its environment, its command or its mounts")
 
 
+def seen(at_s: float, differs_in: str | None, started_s: float | None = 38) -> Row:
+    started = {"started_at": ago(started_s)} if started_s is not None else {}
+    return {"at": ago(at_s), "service": "api", "name": "api-1", "differs_in": differs_in} | started
+
+
+def with_recorder(history: list[Row], *events: Row) -> list[tuple[str, str]]:
+    tables = {"containers": [OLD, container("api", 39)], "container_events": list(events), "container_history": history}
+    return [(one.sentence(ONSET), one.way_back) for one in changes_before(InMemory(tables), ONSET)]
+
+
+ANEW = (event("create", 39, image="jarvis:2"), event("destroy", 38, image="jarvis:2"))
+
+
+def test_of_a_release_by_its_settings_alone_the_recorder_names_them_and_the_way_back() -> None:
+    rows = [seen(60, None, 900), seen(37, "the variable MODEL_URL; its command"), seen(32, "the variable MODEL_URL")]
+    ((said, back),) = with_recorder(rows, *ANEW)
+    assert said == (
+        "api was replaced by a new container of jarvis:2 (of the same image) at 03:04:21 UTC, 39 s before the first "
+        "sign; what differs from before: the variable MODEL_URL and its command"
+    )
+    assert back == (
+        "the way back is to set the variable MODEL_URL and its command as before, then "
+        "`docker-compose up -d --no-deps api`"
+    )
+
+
+def test_another_image_is_told_by_its_name_and_once() -> None:
+    ((said, back),) = with_recorder([seen(37, "its image; the variable DEBUG (new)")], *RELEASE)
+    assert said.endswith("39 s before the first sign; what differs from before: the variable DEBUG (new)")
+    assert back.startswith("the way back is `image: jarvis:1` for api")
+    ((said, back),) = with_recorder([seen(37, "its image")], *ANEW)
+    assert "what differs from before" not in said
+    assert "of jarvis:2 (another image of that name) at" in said
+    assert back == ""
+
+
+def test_where_the_events_are_lost_the_recorder_knows_of_the_one_before() -> None:
+    ((said, _),) = with_recorder([seen(37, "its image; the mount at /data (gone)", None)])
+    assert said.startswith("api was replaced by a new container of jarvis:2 at 03:04:21 UTC")
+    assert said.endswith("what differs from before: its image and the mount at /data (gone)")
+
+
+def test_what_an_earlier_or_a_later_container_differed_in_is_not_told_of_this_one() -> None:
+    rows = [seen(60, "the variable OLD", 900), seen(38.5, "the variable OLD", 900), seen(30, None)]
+    ((said, _),) = with_recorder(rows, *ANEW)
+    assert "OLD" not in said
+    again = (event("create", 20, image="jarvis:2"), event("destroy", 19, image="jarvis:2"))
+    later, first = with_recorder([seen(15, "the variable NEW", 18)], *ANEW, *again)
+    assert "the variable NEW" in later[0]
+    assert "the variable NEW" not in first[0]
+
+
 def test_what_was_first_made_a_moment_before_it_was_replaced_has_replaced_nothing() -> None:
     """Both in two minutes: the end belongs to the second."""
     first = event("create", 120, image="jarvis:1")

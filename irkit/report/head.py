@@ -184,7 +184,8 @@ def _changed(of: Material) -> Iterator[Claim]:
     if since := of.diagnosis.first_sign:
         for one in changes_before(of.view.source, since, of.incident.noticed_at):
             back = f" If that was it, {one.way_back}." if one.way_back and not over else ""
-            yield Claim(f"Changed before: {one.sentence(since)}.{back}", of.view.ids(one.kind))
+            seen = ("container_history",) if one.differs else ()
+            yield Claim(f"Changed before: {one.sentence(since)}.{back}", of.view.ids(one.kind, *seen))
 
 
 def _with_first_sign(ended: Claim, at: datetime | None, found: Sequence[Finding], of: Material) -> Claim:
