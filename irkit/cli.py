@@ -21,7 +21,7 @@ from irkit import (
     cli_runbook,
     console,
 )
-from irkit.cli_help import ByMoment
+from irkit.cli_help import ByMoment, usage_hint
 from irkit.cli_options import by_option
 from irkit.errors import CollectError, IrkitError
 from irkit.model import Outcome, parse_incident_id, utc_now
@@ -58,7 +58,7 @@ def main() -> None:
         console.complain(str(error), error.hint)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        console.complain(error.format_message(), _usage_hint(error))
+        console.complain(error.format_message(), usage_hint(error))
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         console.complain("stopped", "what was recorded before stays")
@@ -121,8 +121,9 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         settings = workspace.load_settings()
         incident = workspace.incident(incident_id, settings=settings)
         by = actor or console.user()
+        light.load(*light.FOR_FINDINGS)
         try:
-            with console.progress() as on_progress, light.loading(*light.FOR_FINDINGS):
+            with console.progress() as on_progress:
                 bundle = workspace.gather(
                     incident, "always", settings=settings, only=only, actor=by, on_progress=on_progress, host=host
                 )
@@ -387,14 +388,9 @@ def _run_notebook(source: Path, executed: Path, values: dict[str, object], shell
     light.spare_the_grammar()
     light.spare_the_tables()
     with console.status(f"Running {executed.stem}"):
-        with light.loading("irkit.publish"):
-            notebooks.run(source, executed, values, shell=shell)
+        shell.meanwhile = lambda: light.load("irkit.publish")
+        notebooks.run(source, executed, values, shell=shell)
         from irkit import publish
 
         page = publish.to_html(executed, executed.with_suffix(".html"))
     console.say(f"{executed.absolute()}\n{page.absolute()}")
-
-
-def _usage_hint(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path} --help shows how it is used" if context else ""

@@ -57,3 +57,9 @@ class ByMoment(click.Group):
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
+
+
+def usage_hint(error: click.ClickException) -> str:
+    """Return where the help for a command is that was typed wrongly."""
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help shows how it is used" if context else ""

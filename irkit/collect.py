@@ -23,7 +23,7 @@ from irkit.evidence_writer import to_parquet
 from irkit.host_process import HostProcess, host_process, introduced, last_words, stop, stoppable
 from irkit.manifest import FORMAT_VERSION, Manifest
 from irkit.model import CollectorRun, Evidence, Outcome, Window
-from irkit.redact import Redactor, installation_key, placeholders_in
+from irkit.redact import installation_key, placeholders_in
 from irkit.registry import BrokenPlugin, load_plugins
 from irkit.settings import Settings, dump_target
 from irkit.staging import staging_folder
@@ -114,7 +114,7 @@ def collect(  # noqa: PLR0913 (clock, ids and paths are passed in)
     destination = bundle_folder(settings.home, incident_id) / bundle_id
     with contextlib.ExitStack() as stack:
         host = host or stack.enter_context(host_process())
-        known, broken = introduced(host)
+        known, broken = introduced(host, settings.home)
         looks = _looks(known, settings, only)
         try:
             staging = stack.enter_context(staging_folder(destination))
@@ -215,11 +215,11 @@ def _run(
         import pandas as pd  # noqa: F401
         import pyarrow.parquet  # noqa: F401
 
-        yield from _ended(host, limits.run_deadline_s, running, Redactor(installation_key(settings.home)))
+        yield from _ended(host, limits.run_deadline_s, running, settings.home)
 
 
 def _ended(
-    host: HostProcess, run_deadline_s: float, running: dict[str, _Progressing], redactor: Redactor
+    host: HostProcess, run_deadline_s: float, running: dict[str, _Progressing], home: Path
 ) -> Iterator[_Progressing]:
     began = time.monotonic()
     for news in host.reports:
@@ -239,7 +239,7 @@ def _ended(
         if state.ended is None:
             duration_s = time.monotonic() - began
             late = duration_s >= run_deadline_s
-            reason = "the collecting process was stopped" if late else last_words(host, redactor)
+            reason = "the collecting process was stopped" if late else last_words(host, home)
             outcome = Outcome.TIMED_OUT if late else Outcome.FAILED
             if host.stopped:
                 reason = f"stopped by hand after {duration_s:.1f} s, before this look had ended"

@@ -24,7 +24,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from irkit import canary, redaction_rules, settings
+from irkit import canary, light, redaction_rules, settings
 from irkit.collect_contract import Collector, Gap, Limits, NotHere, Refused, Unreachable, registered
 from irkit.errors import CollectError
 from irkit.evidence_writer import EvidenceWriter
@@ -68,6 +68,7 @@ def main() -> None:
     out = os.dup(1)
     os.dup2(2, 1)  # what a library prints must not be taken for a report
     gc.disable()  # nothing of what is loaded now is garbage, and looking takes a tenth of the time
+    light.load(*redaction_rules.ENGINES)  # by the main thread: imports in two of them at once see modules half made
     rules = threading.Thread(target=_load_rules)  # native code that lets Python go on, so both cores are of use
     rules.start()
     _introduce(load_plugins("irkit.collectors", "irkit.collectors"), out)

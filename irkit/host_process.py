@@ -17,12 +17,13 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 from irkit.collect_contract import Collector, Piece
 from irkit.errors import CollectError
 from irkit.model import Window
-from irkit.redact import Redactor
+from irkit.redact import Redactor, installation_key
 from irkit.registry import BrokenPlugin
 
 _GRACE_S = 2.0
@@ -68,8 +69,10 @@ def host_process() -> Iterator[HostProcess]:
             stop(process)
 
 
-def introduced(host: HostProcess) -> tuple[tuple[Collector, ...], tuple[BrokenPlugin, ...]]:
+def introduced(host: HostProcess, home: Path) -> tuple[tuple[Collector, ...], tuple[BrokenPlugin, ...]]:
     """Return the collectors the host has loaded, and those that are broken; so that we need not load them, too.
+
+    `home` is where the key of placeholders lies, for what it says where it breaks.
 
     Raises:
         CollectError: the process ended before it could tell.
@@ -77,7 +80,7 @@ def introduced(host: HostProcess) -> tuple[tuple[Collector, ...], tuple[BrokenPl
     news = next(host.reports, None)
     if news is None:
         stop(host.process)
-        raise CollectError(last_words(host), hint="`irkit doctor` looks closer")
+        raise CollectError(last_words(host, home), hint="`irkit doctor` looks closer")
     collectors = [
         Collector(**{**item, "provides": tuple(item["provides"])}, function=_in_the_host) for item in news["collectors"]
     ]
@@ -149,13 +152,13 @@ def stop(host: subprocess.Popen[bytes]) -> None:
     host.stdout.close()
 
 
-def last_words(host: HostProcess, redactor: Redactor | None = None) -> str:
+def last_words(host: HostProcess, home: Path) -> str:
     """Say why the process ended, in its own last line where it left one: redacted, or left out where that fails."""
     host.complaints.seek(0)
     words = host.complaints.read().decode("utf-8", "replace").strip().splitlines()
     last = words[-1] if words else ""
     try:
-        last = redactor.text(last)[0] if redactor and last else last
+        last = Redactor(installation_key(home)).text(last)[0] if last else last
     except Exception:  # noqa: BLE001 (what cannot be redacted is not kept)
         last = ""
     return f"the collecting process ended early: {last or f'exit code {host.process.returncode}'}"

@@ -6,7 +6,6 @@ import gc
 import importlib
 import pkgutil
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -19,8 +18,15 @@ FOR_REPORTS = (
     "irkit.report.making",
     "irkit.report.html",
 )
-# what follows a collection, loaded while its sources answer; of a package with * all modules
-FOR_FINDINGS = ("irkit.symptoms.*", "irkit.onset_interval", "irkit.report.standing", "irkit.actions.*")
+# what follows a collection, loaded while the process that runs it gets ready; of a package with * all modules
+FOR_FINDINGS = (
+    "pandas",
+    "pyarrow.parquet",
+    "irkit.symptoms.*",
+    "irkit.onset_interval",
+    "irkit.report.standing",
+    "irkit.actions.*",
+)
 _GRAMMAR = "rfc3987_syntax"
 _TABLES = "pyarrow"
 
@@ -66,21 +72,14 @@ def uncollected() -> Iterator[None]:
         gc.enable()
 
 
-@contextmanager
-def loading(*modules: str) -> Iterator[None]:
-    """Import modules beside what is done within, to have them by the end; `package.*` stands for all in a package."""
+def load(*modules: str) -> None:
+    """Import modules where there is time for it, to have them later; `package.*` stands for all in a package.
 
-    def load() -> None:
-        for name in modules:
-            with suppress(ImportError):  # whoever imports it then is told
-                _load(name)
-
-    thread = threading.Thread(target=load, name=f"loads {modules[0]}")
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
+    Never in a thread beside other imports: of two that import what belongs together Python lets one see it half made.
+    """
+    for name in modules:
+        with suppress(ImportError):  # whoever imports it then is told
+            _load(name)
 
 
 def _load(name: str) -> None:

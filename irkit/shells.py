@@ -32,12 +32,16 @@ class Cell:
 
 @dataclass(slots=True)
 class Shell:
-    """A shell process that waits for cells, the leader of a group of its own; `finished` once it has run them all."""
+    """A shell process that waits for cells, the leader of a group of its own; `finished` once it has run them all.
+
+    `meanwhile` is done once, while it is at work and has nothing to tell.
+    """
 
     pid: int
     link: socket.socket
     process: subprocess.Popen[bytes] | None = None
     finished: bool = False
+    meanwhile: Callable[[], None] | None = None
 
 
 @contextmanager
@@ -95,7 +99,7 @@ def run(shell: Shell, cells: Sequence[Cell], cwd: str, idle: Callable[[], None])
         shell.finished = True
         return
     rest = b""
-    while piece := _received(shell.link, idle):
+    while piece := _received(shell, idle):
         *lines, rest = (rest + piece).split(b"\n")
         for message in map(json.loads, lines):
             shell.finished = message["kind"] == "end" and message["cell"] == cells[-1].index
@@ -132,11 +136,14 @@ def end(pid: int) -> None:
         os.waitpid(pid, 0)
 
 
-def _received(link: socket.socket, idle: Callable[[], None]) -> bytes:
-    if not select.select([link], [], [], _QUIET_S)[0]:
+def _received(shell: Shell, idle: Callable[[], None]) -> bytes:
+    if not select.select([shell.link], [], [], _QUIET_S)[0]:
         idle()
+        if meanwhile := shell.meanwhile:
+            shell.meanwhile = None
+            meanwhile()
     try:
-        return link.recv(_PIECE)
+        return shell.link.recv(_PIECE)
     except ConnectionResetError:
         return b""
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -211,13 +212,20 @@ def test_no_evidence_is_taken_when_a_planted_secret_is_not_replaced(settings: Se
     assert [path for path in settings.home.rglob("*") if path.is_file()] == [settings.home / KEY_NAME]
 
 
+SPEAKS_AND_DIES = "import os\nos.write(2, b'cannot log in with password=hunter2hunter2\\n')\nos._exit(3)\n"
+
+
+def test_the_last_words_of_a_process_that_broke_at_once_are_redacted(settings: Settings, hosts_own: Path) -> None:
+    (hosts_own / "kingfisher_sdk.py").write_text(SPEAKS_AND_DIES)  # a library that brings its process down
+    with pytest.raises(CollectError, match=r"ended early: cannot log in with password=\[redacted:"):
+        run(settings, "good")
+
+
 def test_the_last_words_of_a_process_that_broke_are_redacted(settings: Settings, hosts_own: Path) -> None:
-    (hosts_own / "kingfisher_sdk.py").write_text(  # a library that brings its process down
-        "import os, sys\n"
-        "sys.stdin.readline()\n"
-        "os.write(2, b'cannot log in with password=hunter2hunter2\\n')\n"
-        "os._exit(3)\n"
+    waits = (
+        "import sys\nclass Scanner: pass\nclass Rules:\n def __init__(self, **_):\n  sys.stdin.readline()\n"  # a job
     )
+    (hosts_own / "kingfisher_sdk.py").write_text(waits + indent(SPEAKS_AND_DIES, "  "))
     ended, reason = outcome(run(settings, "good"), "good")
     assert ended is Outcome.FAILED
     assert reason.startswith("the collecting process ended early: cannot log in with password=[redacted:")

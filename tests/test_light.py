@@ -3,8 +3,10 @@
 import gc
 import subprocess
 import sys
+from pathlib import Path
 
 from irkit import light
+from irkit.errors import CollectError
 
 
 def in_a_process(code: str) -> list[str]:
@@ -38,17 +40,44 @@ def test_garbage_is_collected_again_afterwards() -> None:
 
 
 def test_a_module_that_cannot_be_loaded_ahead_is_left_to_its_importer() -> None:
-    with light.loading("irkit.no_such_module"), light.loading("json.tool"):
-        pass
+    light.load("irkit.no_such_module", "json.tool")
     assert "json.tool" in sys.modules
 
 
 def test_what_follows_a_collection_is_all_there_by_its_end() -> None:
     code = (
-        "import sys; from irkit import light\nwith light.loading('no.such', *light.FOR_FINDINGS): pass\n"
+        "import sys; from irkit import light; light.load('no.such', *light.FOR_FINDINGS);"
         "print('irkit.symptoms.oom_kills' in sys.modules, 'irkit.actions.restart' in sys.modules)"
     )
     assert in_a_process(code) == ["True", "True"]
+
+
+IN_THREADS = """
+import sys, threading
+class Watching:
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not threading.main_thread():
+            with open("imported", "a") as file: print(name, file=file)
+sys.meta_path.insert(0, Watching())
+"""
+
+
+def test_nothing_is_imported_in_a_thread_beside_other_imports(tmp_path: Path) -> None:
+    """Two threads that import what belongs together see it half made: on a busy machine a command died of it."""
+
+    def run(code: str, *arguments: str) -> int:
+        command = [sys.executable, "-c", IN_THREADS + code, *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, check=False, capture_output=True, stdin=subprocess.DEVNULL
+        ).returncode
+
+    command_line, host = "from irkit import cli; cli.main()", "from irkit import collect_host; collect_host.main()"
+    (tmp_path / "irkit.toml").write_text(f'[docker]\nhost = "unix://{tmp_path}/no-docker.sock"\n')
+    assert run(command_line, "drill", "api-unresponsive", "--id", "42") == 0
+    assert run(command_line, "collect", "42") == CollectError.exit_code
+    assert run(command_line, "postmortem", "42") == 0
+    assert run(host) == 0
+    assert not (tmp_path / "imported").exists()
 
 
 def test_a_command_loads_no_library_that_only_another_needs() -> None:
