@@ -58,7 +58,7 @@ class Change:
             line = f"`image: {self.before}` for {listing(self.services)}"
             return f"the way back is {line} in the compose file, then {again}"
         if self.same and self.differs:
-            return f"the way back is to set {listing(self.differs)} as before, then {again}"
+            return f"the way back is to undo that in the compose file and the files it names, then {again}"
         if self.same:
             return (
                 "what differs is its environment, its command or its mounts: compare the compose file with the last one"

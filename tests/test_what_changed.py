@@ -133,7 +133,7 @@ def test_of_a_release_by_its_settings_alone_the_recorder_names_them_and_the_way_
         "sign; what differs from before: the variable MODEL_URL and its command"
     )
     assert back == (
-        "the way back is to set the variable MODEL_URL and its command as before, then "
+        "the way back is to undo that in the compose file and the files it names, then "
         "`docker-compose up -d --no-deps api`"
     )
 
