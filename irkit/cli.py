@@ -136,7 +136,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         console.show(line)
     console.show(terminal.coverage_table(bundle.runs))
     _say_reach(bundle, incident, settings)
-    found, known = workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
+    found, known = workspace.whole_diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
     console.show(terminal.diagnosis_view(found, known, brief=True))
     console.say(f"\n{bundle.path}\nsealed, sha256 {bundle.manifest.seal}")
     stands = workspace.standing(ask.incident, bundle, settings=settings)
@@ -149,7 +149,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         return made
 
     changes = changes_before(bundle, found.first_sign, ask.incident.noticed_at)
-    console.show(terminal_head.changed_lines(changes, found.first_sign))
+    console.show(terminal_head.before_lines(incident_id, found, changes))
     console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle))
     if hint := placeholder_hint(meant, tuple(typed)):
         console.say(hint)
@@ -250,7 +250,7 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
             *terminal_head.exhausted_lines(exhausted(evidence)),
         ]
         changes = changes_before(evidence, found.first_sign, chosen.noticed_at)
-        head.append(terminal_head.changed_lines(changes, found.first_sign))
+        head.append(terminal_head.before_lines(chosen.id, found, changes))
         console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings), head))
         console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
     if told.conclusion is Conclusion.BLIND:

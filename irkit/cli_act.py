@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from irkit.act import StepLine
     from irkit.act_contract import ActError, Action, Ask, Plan
     from irkit.bundle import Bundle
-    from irkit.diagnose import Diagnosis
     from irkit.model import IncidentType
     from irkit.service_names import Meant
     from irkit.settings import Settings
+    from irkit.verdicts import Diagnosis
 
 
 @click.command("act")

@@ -242,7 +242,7 @@ def alert_rule(incident_id: int, folder: Path) -> None:
 
     settings = workspace.load_settings()
     incident = workspace.incident(incident_id, settings=settings)
-    seen = workspace.diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings)
+    seen = workspace.whole_diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings)
     shown = seen.likeliest.supporting if seen.likeliest else ()
     made = rules.rule(incident, workspace.load_runbook(settings), shown, seen.first_sign)
     for title in made.without:
@@ -349,7 +349,7 @@ def _lacks(incident_id: int) -> tuple[Lack, ...]:
     first_sign = None
     if held and not damage and incident.started_at is None:
         evidence = workspace.gather(incident, "never", settings=settings)
-        first_sign = workspace.diagnosis(evidence, settings=settings).first_sign
+        first_sign = workspace.whole_diagnosis(evidence, settings=settings).first_sign
     parts = unwritten(incident, timeline)
     return postmortem_lint.lint(
         incident, timeline, parts, has_evidence=bool(held), damage=damage, first_sign=first_sign

@@ -17,6 +17,7 @@ from irkit.notes import in_force
 from irkit.phrase import listing
 from irkit.runbook import Runbook, outcome_words, who_to_tell
 from irkit.steps import START_ALL
+from irkit.terminal_head import start_lines
 from irkit.terminal_parts import LINE_CHARS as _LINE_CHARS
 from irkit.terminal_parts import plain as _plain
 from irkit.terminal_parts import table as _table
@@ -26,11 +27,11 @@ from irkit.visible import cut, visible
 
 if TYPE_CHECKING:
     from irkit.collect import Look
-    from irkit.diagnose import Diagnosis
     from irkit.doctor import Check
     from irkit.report.standing import Standing
     from irkit.runbook_reader import Problem
     from irkit.service_names import Idle
+    from irkit.verdicts import Diagnosis
 
 _OUTCOME_STYLE = {
     Outcome.COLLECTED: "green",
@@ -239,13 +240,7 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
         lines += _in_vain(incident, stands)
     if stands.broken is False and (incident.mitigated_at or any(stands.tries.values())):
         lines.append(_holds(diagnosis))
-    onset = None if stands.stopped else diagnosis.first_sign
-    # what was so from the first look on began before it, and nobody knows when
-    shown = [item.verdict for item in found[0].supporting] if found else []
-    unseen = any(one.onset == onset and one.numbers.get("all_along") is True for one in shown)
-    if onset and not unseen and incident.started_at is None and onset < incident.noticed_at:
-        lines.append(Text(f"The evidence shows it since {format_time(onset)}; to record that:"))
-        lines.append(_typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"))
+    lines.extend([] if stands.stopped else start_lines(incident, diagnosis))
     lines.extend([all_stopped(incident, stands.stopped)] if stands.stopped else _to_start(incident, idle))
     lines.extend(_due(incident, stands, commands(stands.kind) if stands.kind else {}))
     return Group(*lines)

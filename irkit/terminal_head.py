@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 
-from irkit.model import Event
+from irkit.model import Event, Incident
 from irkit.steps import acting_at
 from irkit.terminal_parts import plain as _plain
+from irkit.terminal_parts import typed as _typed
+from irkit.times import format_time
 from irkit.visible import visible
 
 if TYPE_CHECKING:
     from irkit.exhausted import Exhausted
     from irkit.service_names import Idle
+    from irkit.verdicts import Diagnosis
     from irkit.what_changed import Change
 
 
@@ -37,6 +40,19 @@ def exhausted_lines(told: Sequence[Exhausted]) -> list[RenderableType]:
     return [_plain(visible(f"{one.sentence}. {one.advice}"), "bold red") for one in told]
 
 
+def before_lines(incident_id: int, found: Diagnosis, changes: Sequence[Change]) -> RenderableType:
+    """Return what earlier evidence shows of the beginning, and what could not be asked; then each change before it."""
+    lines: list[RenderableType] = []
+    if earlier := found.earlier:
+        said = f"It showed by {earlier.since:%H:%M:%S} UTC, in {earlier.named}; later evidence shows that no more:"
+        lines.append(_plain(visible(said), "bold"))
+        lines.append(_typed(f"irkit triage {incident_id} --bundle {earlier.bundle_id}"))
+    lines += [
+        _plain(visible(f"Since when earlier evidence shows it is not known: {one}."), "yellow") for one in found.unread
+    ]
+    return Group(*lines, changed_lines(changes, found.first_sign))
+
+
 def changed_lines(changes: Sequence[Change], onset: datetime | None) -> RenderableType:
     """Return one line for each change before the onset, with the way back; what came before is no proof of a cause."""
     lines: list[RenderableType] = []
@@ -45,3 +61,19 @@ def changed_lines(changes: Sequence[Change], onset: datetime | None) -> Renderab
         if one.way_back:
             lines.append(_plain(visible(f"  If that was it, {one.way_back}.")))
     return Group(*lines)
+
+
+def start_lines(incident: Incident, found: Diagnosis) -> list[RenderableType]:
+    """Return since when the evidence shows it, where nobody recorded a start, and what records that.
+
+    What was so from the first look on began before it, and nobody knows when.
+    """
+    onset = found.first_sign
+    unseen = any(one.verdict.numbers.get("all_along") is True for one in found.starting)
+    if onset is None or unseen or incident.started_at is not None or onset >= incident.noticed_at:
+        return []
+    where = f" ({found.earlier.named})" if found.earlier else ""
+    return [
+        _plain(visible(f"The evidence{where} shows it since {format_time(onset)}; to record that:")),
+        _typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"),
+    ]

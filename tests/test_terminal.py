@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from irkit import runbook, terminal, terminal_head
-from irkit.diagnose import Diagnosis, Hypothesis
 from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
 from irkit.report.standing import Standing
 from irkit.service_names import Idle
+from irkit.verdicts import Diagnosis, Hypothesis
 from tests.example_report import TIMELINE
 
 FILED = TIMELINE[-1].at + timedelta(days=1)

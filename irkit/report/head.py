@@ -197,9 +197,14 @@ def _with_first_sign(ended: Claim, at: datetime | None, found: Sequence[Finding]
     leaks = of.diagnosis.ranking[0].incident_type == heap.TYPE if of.diagnosis.ranking else False
     if leaks or at is None or since is None or at - since < _LONG_BEFORE:
         return ended
-    first = [one for one in found if one.verdict.onset and one.verdict.onset - since <= _TOGETHER]
+    if not of.diagnosis.earlier:
+        first = [one for one in found if one.verdict.onset and one.verdict.onset - since <= _TOGETHER]
+    else:
+        first = list(of.diagnosis.starting)
     shown = listing(f"“{one.title}”" for one in first)
-    said = f"{ended.text}; {shown} showed from {since:%H:%M:%S} UTC, {format_duration(at - since)} before"
+    said = (
+        f"{ended.text}; {shown} showed from {since:%H:%M:%S} UTC, {format_duration(at - since)} before{of.onset_from}"
+    )
     return replace(ended, text=said, evidence=tuple(dict.fromkeys([*ended.evidence, *_cited(first)])))
 
 

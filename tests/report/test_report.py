@@ -10,7 +10,6 @@ import pytest
 from irkit import runbook
 from irkit.bundle import Bundle
 from irkit.charts import Band
-from irkit.diagnose import Diagnosis, Hypothesis
 from irkit.manifest import Manifest
 from irkit.model import CollectorRun, Event, EventKind, Outcome, Status, VerdictState, Window
 from irkit.report import POSTMORTEM, Report, build
@@ -18,6 +17,7 @@ from irkit.report.facts import View
 from irkit.report.figures import incident_strip, shown_window
 from irkit.report.html import html
 from irkit.report.parts import Gap, Shown
+from irkit.verdicts import Diagnosis, Hypothesis
 from tests.example_bundle import COLLECTED, CRASH, FIRST_500, START, TELLING, Row, example_bundle, logs
 from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, TITLE, event, example_report, report_of
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from irkit import runbook, terminal
-from irkit.diagnose import Diagnosis
 from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
 from irkit.report import facts
 from irkit.report.facts import View
 from irkit.report.standing import Standing, standing
+from irkit.verdicts import Diagnosis
 from tests.example_bundle import CRASH, Row, containers, example_bundle, health
 from tests.support.text import drawn
 
