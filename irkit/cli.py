@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         from irkit import light, terminal, terminal_head, workspace
         from irkit.collect import Stopped
         from irkit.exhausted import exhausted
-        from irkit.service_names import idle_of, meant_here, placeholder_hint, unwell
+        from irkit.service_names import hindrance, idle_of, meant_here, placeholder_hint, unwell
         from irkit.what_changed import changes_before
 
         settings = workspace.load_settings()
@@ -150,7 +151,8 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
 
     changes = changes_before(bundle, found.first_sign, ask.incident.noticed_at)
     console.show(terminal_head.before_lines(incident_id, found, changes))
-    console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle))
+    against = partial(hindrance, evidence=bundle)
+    console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle, against))
     if hint := placeholder_hint(meant, tuple(typed)):
         console.say(hint)
     unseen = [run.collector for run in bundle.runs if run.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}]
@@ -182,8 +184,7 @@ def _dry_run(only: tuple[str, ...]) -> None:
     from irkit import terminal, workspace
     from irkit.collect import plan
 
-    looks, _ = plan(workspace.load_settings(), only)
-    console.show(terminal.plan_table(looks))
+    console.show(terminal.plan_table(plan(workspace.load_settings(), only)[0]))
 
 
 @irkit.command()
@@ -208,9 +209,8 @@ def diagnose(incident_id: int) -> None:
 
     settings = workspace.load_settings()
     evidence = workspace.gather(workspace.incident(incident_id, settings=settings), "never", settings=settings)
-    console.show(
-        terminal.diagnosis_view(workspace.diagnosis(evidence, settings=settings), workspace.load_runbook(settings))
-    )
+    found, known = workspace.diagnosis(evidence, settings=settings), workspace.load_runbook(settings)
+    console.show(terminal.diagnosis_view(found, known))
 
 
 @irkit.command()

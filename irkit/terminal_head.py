@@ -77,3 +77,17 @@ def start_lines(incident: Incident, found: Diagnosis) -> list[RenderableType]:
         _plain(visible(f"The evidence{where} shows it since {format_time(onset)}; to record that:")),
         _typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"),
     ]
+
+
+def to_start_lines(incident: Incident, idle: Sequence[Idle]) -> list[RenderableType]:
+    """Return what makes each container that does not run go on, while nobody says that users are well."""
+    lines: list[RenderableType] = []
+    if incident.resolved_at is None and incident.mitigated_at is None:
+        for name in dict.fromkeys(one.name for one in idle if not one.paused):
+            lines.append(_plain(f"{name} is not running; see its last lines, then start it:"))
+            lines.append(_typed(visible(f"irkit act {incident.id} restart {name}")))
+        for one in idle:
+            if one.paused:
+                lines.append(_plain(f"{one.name} is paused; it goes on, with what it holds in memory, after:"))
+                lines.append(_typed(visible(f"docker unpause {one.paused}")))
+    return lines

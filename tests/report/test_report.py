@@ -527,6 +527,14 @@ def test_the_runbooks_commands_name_what_is_here(tmp_path: Path) -> None:
     assert any(one.text.endswith("logs --tail=100 till") for one in made.next_steps.commands)
 
 
+def test_a_step_that_a_published_port_stands_in_the_way_of_says_so(report: Report) -> None:
+    assert not isinstance(report.next_steps, Gap)
+    [said] = report.next_steps.steps[2].notes
+    assert said.startswith("jarvis-api publishes port 8000 of this host, which only one container can have")
+    assert "publish a range in the compose file" in str(report.next_steps)
+    assert not report.next_steps.steps[0].notes
+
+
 def test_with_nothing_to_look_at_nothing_is_called_clear(blind: Report) -> None:
     assert gaps_of(blind) == {"containers", "log", "log_patterns", "health"} | CLOSER
     assert not isinstance(blind.header, Gap)
