@@ -66,13 +66,15 @@ def changed_lines(changes: Sequence[Change], onset: datetime | None) -> Renderab
 def start_lines(incident: Incident, found: Diagnosis) -> list[RenderableType]:
     """Return since when the evidence shows it, where nobody recorded a start, and what records that.
 
-    What was so from the first look on began before it, and nobody knows when.
+    What was so from the first look on began then or before, and nobody knows when.
     """
     onset = found.first_sign
-    unseen = any(one.verdict.numbers.get("all_along") is True for one in found.starting)
-    if onset is None or unseen or incident.started_at is not None or onset >= incident.noticed_at:
+    if onset is None or incident.started_at is not None or onset >= incident.noticed_at:
         return []
     where = f" ({found.earlier.named})" if found.earlier else ""
+    if found.began_unseen:
+        said = f"The evidence{where} shows it at or before {format_time(onset)}, the first look at it"
+        return [_plain(visible(f"{said}; when it began is not seen."))]
     return [
         _plain(visible(f"The evidence{where} shows it since {format_time(onset)}; to record that:")),
         _typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"),

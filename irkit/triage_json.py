@@ -51,6 +51,7 @@ def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Tr
             "unknown": diagnosis.onset_unknown,
             "bundle": diagnosis.onset_bundle or evidence.id,
             "first_sign": since.isoformat() if since else None,
+            "at_or_before": diagnosis.began_unseen,
             "first_sign_bundle": diagnosis.earlier.bundle_id if diagnosis.earlier else evidence.id,
             "unread": list(diagnosis.unread),
         },

@@ -89,6 +89,11 @@ class Diagnosis:
         return tuple(item for item in self._supporting if since and item.verdict.onset == since)
 
     @property
+    def began_unseen(self) -> bool:
+        """Whether the first sign is only the first look at what was so all along: it began then or before."""
+        return any(map(is_first_look, self.starting))
+
+    @property
     def _supporting(self) -> tuple[Finding, ...]:
         return self.ranking[0].supporting if self.ranking else ()
 
@@ -105,6 +110,11 @@ class Diagnosis:
     def likeliest(self) -> Hypothesis | None:
         """The incident type with most for it, or None where no symptom of any was found: none of these."""
         return self.ranking[0] if self.ranking and self.ranking[0].score > 0 else None
+
+
+def is_first_look(finding: Finding) -> bool:
+    """Say whether the onset of a finding is only the first look at it: it began then or before, and nobody saw when."""
+    return finding.verdict.numbers.get("all_along") is True
 
 
 def signs(findings: Sequence[Finding], ranking: Sequence[Hypothesis]) -> list[datetime]:

@@ -64,6 +64,9 @@ def open_questions(of: Material) -> OpenQuestions:
             when = f"{of.start_by_evidence:%H:%M:%S} UTC{of.onset_from}"
             question = f"When did it start? The timeline does not say; by the evidence, at {when}."
             asked.append(Claim(f"{question} Where that is right, record it:", command=start_command(of)))
+        elif at is None and name == "start" and of.first_look:
+            when = f"at or before {of.first_look:%H:%M:%S} UTC, the first look at it{of.onset_from}"
+            asked.append(Claim(f"When did it start? The timeline does not say; by the evidence, {when}."))
         elif at is None:
             asked.append(Claim(f"When did it {name}? The timeline does not say."))
     asked += [

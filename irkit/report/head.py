@@ -202,9 +202,8 @@ def _with_first_sign(ended: Claim, at: datetime | None, found: Sequence[Finding]
     else:
         first = list(of.diagnosis.starting)
     shown = listing(f"“{one.title}”" for one in first)
-    said = (
-        f"{ended.text}; {shown} showed from {since:%H:%M:%S} UTC, {format_duration(at - since)} before{of.onset_from}"
-    )
+    when = f"{'at or before' if of.diagnosis.began_unseen else 'from'} {since:%H:%M:%S} UTC"
+    said = f"{ended.text}; {shown} showed {when}, {format_duration(at - since)} before{of.onset_from}"
     return replace(ended, text=said, evidence=tuple(dict.fromkeys([*ended.evidence, *_cited(first)])))
 
 

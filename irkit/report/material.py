@@ -118,7 +118,19 @@ class Material:
 
     @property
     def start_by_evidence(self) -> datetime | None:
-        """The onset's full second, where nobody recorded the start and the evidence shows it before anybody noticed."""
+        """The onset's full second, where nobody recorded the start and the evidence shows it before anybody noticed.
+
+        None where that is only the first look at what was so all along.
+        """
+        return None if self.diagnosis.began_unseen else self._sign
+
+    @property
+    def first_look(self) -> datetime | None:
+        """The onset's full second where it began then or before, and nobody recorded when; None where it is a start."""
+        return self._sign if self.diagnosis.began_unseen else None
+
+    @property
+    def _sign(self) -> datetime | None:
         onset = self.onset
         if self.incident.started_at or onset is None or onset >= min(self.noticed_at, self._ended_at):
             return None

@@ -30,6 +30,7 @@ from irkit.report.sections import (
 from irkit.runbook import outcome_words
 from irkit.skew import Skew
 from irkit.times import between, format_duration
+from irkit.verdicts import is_first_look
 
 _MAX_ROWS = 80
 _MAX_SIMILAR = 10
@@ -116,7 +117,10 @@ def detection(of: Material) -> Narrative:
         if onset and onset < noticed and not of.start_by_evidence:
             lead = format_duration(between(onset, noticed))
             where = of.onset_from if finding in before else ""
-            sentence = f"“{finding.title}” was visible from {onset:%H:%M:%S} UTC, {lead} before that{where}."
+            when = f"from {onset:%H:%M:%S} UTC, {lead}"
+            if is_first_look(finding):
+                when = f"at or before {onset:%H:%M:%S} UTC, the first look at it, {lead} or more"
+            sentence = f"“{finding.title}” was visible {when} before that{where}."
             claims.append(Claim(sentence, finding.evidence))
     if earlier := of.diagnosis.earlier:
         said = f"That it showed by {earlier.since:%H:%M:%S} UTC is from bundle {earlier.bundle_id}, sealed "
@@ -191,11 +195,14 @@ def _told(of: Material) -> Iterator[TimelineRow]:
 
 
 def _onset(of: Material) -> Iterator[TimelineRow]:
-    if not (at := of.start_by_evidence):
+    if not (at := of.start_by_evidence or of.first_look):
         return
     shown = of.diagnosis.starting
     cited = tuple(dict.fromkeys(one for item in shown for one in item.evidence))
-    yield TimelineRow(at, "", "irkit", f"Start of the impact by the evidence: {_titles(shown)}{of.onset_from}", cited)
+    said = f"Start of the impact by the evidence: {_titles(shown)}{of.onset_from}"
+    if of.first_look:
+        said = f"First look at {_titles(shown)}{of.onset_from}: it began then or before"
+    yield TimelineRow(at, "", "irkit", said, cited)
 
 
 def _titles(found: Sequence[Finding]) -> str:
