@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -50,14 +49,14 @@ def before_lines(incident_id: int, found: Diagnosis, changes: Sequence[Change]) 
     lines += [
         _plain(visible(f"Since when earlier evidence shows it is not known: {one}."), "yellow") for one in found.unread
     ]
-    return Group(*lines, changed_lines(changes, found.first_sign))
+    return Group(*lines, changed_lines(changes))
 
 
-def changed_lines(changes: Sequence[Change], onset: datetime | None) -> RenderableType:
+def changed_lines(changes: Sequence[Change]) -> RenderableType:
     """Return one line for each change before the onset, with the way back; what came before is no proof of a cause."""
     lines: list[RenderableType] = []
     for one in changes:
-        lines.append(_plain(visible(f"Changed before: {one.sentence(onset or one.at)}."), "bold"))
+        lines.append(_plain(visible(f"Changed before: {one.sentence}."), "bold"))
         if one.way_back:
             lines.append(_plain(visible(f"  If that was it, {one.way_back}.")))
     return Group(*lines)

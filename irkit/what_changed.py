@@ -38,7 +38,7 @@ class Change:
     """When which services were changed, what was done ("replaced by a new container of jarvis:2"), in which kind.
 
     `before` is the image that a replaced container was of, where that is another than what runs now; `same` says that
-    it goes by another name and is the same.
+    it goes by another name and is the same. `early` is how long before the first sign it was.
     """
 
     at: datetime
@@ -47,6 +47,7 @@ class Change:
     kind: str
     before: str = ""
     same: bool = False
+    early: timedelta = timedelta()
 
     @property
     def way_back(self) -> str:
@@ -62,10 +63,11 @@ class Change:
             f"`docker-compose up -d --no-deps {' '.join(self.services)}`"
         )
 
-    def sentence(self, onset: datetime) -> str:
-        """Tell it against the onset, without a full stop."""
-        early = onset - self.at
-        when = f"{format_duration(early)} before the first sign" if early >= timedelta(seconds=1) else "as it began"
+    @property
+    def sentence(self) -> str:
+        """Tell it against the first sign, without a full stop."""
+        soon = self.early < timedelta(seconds=1)
+        when = "as it began" if soon else f"{format_duration(self.early)} before the first sign"
         return f"{listing(self.services)} {were(len(self.services))} {self.what} at {clock(self.at)}, {when}"
 
 
@@ -99,7 +101,8 @@ def changes_before(
     replaced = {name for one in every if one.what.startswith(_REPLACED) for name in one.services}
     others = {_whose(row) for row in containers} - replaced
     every = [one for one in every if not (one.what.startswith(_CREATED) and others.issubset(one.services))]
-    return tuple(sorted(every, key=lambda one: one.at, reverse=True)[:_MOST])
+    latest = sorted(every, key=lambda one: one.at, reverse=True)[:_MOST]
+    return tuple(replace(one, early=onset - one.at) for one in latest)
 
 
 def _made(containers: list[Row], events: list[Row]) -> Iterator[Change]:

@@ -184,7 +184,7 @@ def _changed(of: Material) -> Iterator[Claim]:
     if since := of.diagnosis.first_sign:
         for one in changes_before(of.view.source, since, of.incident.noticed_at):
             back = f" If that was it, {one.way_back}." if one.way_back and not over else ""
-            yield Claim(f"Changed before: {one.sentence(since)}.{back}", of.view.ids(one.kind))
+            yield Claim(f"Changed before: {one.sentence}.{back}", of.view.ids(one.kind))
 
 
 def _with_first_sign(ended: Claim, at: datetime | None, found: Sequence[Finding], of: Material) -> Claim:
