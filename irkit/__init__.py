@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from irkit.bundle import Bundle, open_bundle
-    from irkit.diagnose import Diagnosis
     from irkit.errors import IrkitError
     from irkit.model import Incident, Window, parse_incident_id
     from irkit.notebooks import check_parameters
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from irkit.reviewing import review
     from irkit.runbook import Runbook
     from irkit.settings import Settings
+    from irkit.verdicts import Diagnosis
     from irkit.workspace import (
         diagnosis,
         gather,
@@ -39,7 +39,7 @@ _HOME = {
     "Runbook": "runbook",
     "Settings": "settings",
     "Window": "model",
-    "Diagnosis": "diagnose",
+    "Diagnosis": "verdicts",
     "check_parameters": "notebooks",
     "diagnosis": "workspace",
     "gather": "workspace",

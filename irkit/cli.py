@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         from irkit import light, terminal, terminal_head, workspace
         from irkit.collect import Stopped
         from irkit.exhausted import exhausted
-        from irkit.service_names import idle_of, meant_here, placeholder_hint, unwell
+        from irkit.service_names import hindrance, idle_of, meant_here, placeholder_hint, unwell
         from irkit.what_changed import changes_before
 
         settings = workspace.load_settings()
@@ -137,7 +138,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         console.show(line)
     console.show(terminal.coverage_table(bundle.runs))
     _say_reach(bundle, incident, settings)
-    found, known = workspace.diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
+    found, known = workspace.whole_diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
     console.show(terminal.diagnosis_view(found, known, brief=True))
     console.say(f"\n{bundle.path}\nsealed, sha256 {bundle.manifest.seal}")
     stands = workspace.standing(ask.incident, bundle, settings=settings)
@@ -150,8 +151,9 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         return made
 
     changes = changes_before(bundle, found.first_sign, ask.incident.noticed_at)
-    console.show(terminal_head.changed_lines(changes, found.first_sign))
-    console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle))
+    console.show(terminal_head.before_lines(incident_id, found, changes))
+    against = partial(hindrance, evidence=bundle)
+    console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle, against))
     if hint := placeholder_hint(meant, tuple(typed)):
         console.say(hint)
     unseen = [run.collector for run in bundle.runs if run.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}]
@@ -183,8 +185,7 @@ def _dry_run(only: tuple[str, ...]) -> None:
     from irkit import terminal, workspace
     from irkit.collect import plan
 
-    looks, _ = plan(workspace.load_settings(), only)
-    console.show(terminal.plan_table(looks))
+    console.show(terminal.plan_table(plan(workspace.load_settings(), only)[0]))
 
 
 @irkit.command()
@@ -209,9 +210,8 @@ def diagnose(incident_id: int) -> None:
 
     settings = workspace.load_settings()
     evidence = workspace.gather(workspace.incident(incident_id, settings=settings), "never", settings=settings)
-    console.show(
-        terminal.diagnosis_view(workspace.diagnosis(evidence, settings=settings), workspace.load_runbook(settings))
-    )
+    found, known = workspace.diagnosis(evidence, settings=settings), workspace.load_runbook(settings)
+    console.show(terminal.diagnosis_view(found, known))
 
 
 @irkit.command()
@@ -251,7 +251,7 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
             *terminal_head.exhausted_lines(exhausted(evidence)),
         ]
         changes = changes_before(evidence, found.first_sign, chosen.noticed_at)
-        head.append(terminal_head.changed_lines(changes, found.first_sign))
+        head.append(terminal_head.before_lines(chosen.id, found, changes))
         console.show(terminal_triage.triage_view(chosen, told, ahead, workspace.load_runbook(settings), head))
         console.say(f"\nNext: irkit investigate {chosen.id}{''.join(f' {slug}' for slug in told.named[:1])}")
     if told.conclusion is Conclusion.BLIND:

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from irkit.act import StepLine
     from irkit.act_contract import ActError, Action, Ask, Plan
     from irkit.bundle import Bundle
-    from irkit.diagnose import Diagnosis
     from irkit.model import IncidentType
     from irkit.service_names import Meant
     from irkit.settings import Settings
+    from irkit.verdicts import Diagnosis
 
 
 @click.command("act")
@@ -214,7 +214,7 @@ def _list(ask: Ask, *, everything: bool) -> None:
     if meant and subject:  # what the runbook restarts is here what is unwell
         meant = replace(meant, down=subject)
     places = places_of(ask.runbook, ask.settings, evidence) if evidence else {}
-    lines = tuple(_of_here(line, meant, places) for line in lines)
+    lines = tuple(_of_here(line, meant, places, evidence) for line in lines)
     console.show(terminal_act.steps_view(ask.incident, title, lines, begun))
     if hint := placeholder_hint(meant, tuple(line.command for line in lines)):
         console.say(hint)
@@ -238,15 +238,18 @@ def _another_type(found: Diagnosis, ask: Ask) -> IncidentType | None:
     return ask.runbook.known_type(settled) if settled != ask.incident.type else None
 
 
-def _of_here(line: StepLine, meant: Meant | None, places: Mapping[str, str]) -> StepLine:
-    """Return a step with the service, addresses and paths of here in place of those that the runbook names."""
-    from irkit.service_names import of_here
+def _of_here(line: StepLine, meant: Meant | None, places: Mapping[str, str], evidence: Bundle | None) -> StepLine:
+    """Return a step with the service, addresses and paths of here in place of the runbook's, and what hinders it."""
+    from irkit.service_names import hindrance, of_here
 
     typed = line.step.command
     if typed and meant:
         typed = meant.in_command(typed)
-    step = replace(line.step, command=of_here(typed, places) if typed else typed)
-    return replace(line, step=step, command=meant.in_command(line.command) if meant else line.command)
+    ours = meant.in_command(line.command) if meant else line.command
+    why = hindrance(ours, evidence) if evidence else ""
+    notes = (*line.step.notes, *filter(None, (why,)))
+    step = replace(line.step, command=of_here(typed, places) if typed else typed, notes=notes)
+    return replace(line, step=step, command=ours)
 
 
 def _set_aside(error: BundleError) -> None:

@@ -242,7 +242,7 @@ def alert_rule(incident_id: int, folder: Path) -> None:
 
     settings = workspace.load_settings()
     incident = workspace.incident(incident_id, settings=settings)
-    seen = workspace.diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings)
+    seen = workspace.whole_diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings)
     shown = seen.likeliest.supporting if seen.likeliest else ()
     made = rules.rule(incident, workspace.load_runbook(settings), shown, seen.first_sign)
     for title in made.without:
@@ -346,13 +346,20 @@ def _lacks(incident_id: int) -> tuple[Lack, ...]:
     damage: list[IrkitError] = []
     held = workspace.bundles(incident, settings=settings, on_broken=damage.append)
     damage += absent_evidence.missing_bundles(incident, timeline, settings)
-    first_sign = None
+    first_sign, unseen = None, False
     if held and not damage and incident.started_at is None:
         evidence = workspace.gather(incident, "never", settings=settings)
-        first_sign = workspace.diagnosis(evidence, settings=settings).first_sign
+        found = workspace.whole_diagnosis(evidence, settings=settings)
+        first_sign, unseen = found.first_sign, found.began_unseen
     parts = unwritten(incident, timeline)
     return postmortem_lint.lint(
-        incident, timeline, parts, has_evidence=bool(held), damage=damage, first_sign=first_sign
+        incident,
+        timeline,
+        parts,
+        has_evidence=bool(held),
+        damage=damage,
+        first_sign=first_sign,
+        began_unseen=unseen,
     )
 
 

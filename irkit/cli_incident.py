@@ -369,7 +369,7 @@ def list_(status: tuple[str, ...]) -> None:
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 def show(incident_id: int) -> None:
     """Show an incident: its state, whom to tell, its timeline and its evidence."""
-    from irkit import absent_evidence, terminal, workspace
+    from irkit import absent_evidence, later, terminal, workspace
     from irkit.bundle import bundles_of, open_bundle
 
     settings = workspace.load_settings()
@@ -384,7 +384,7 @@ def show(incident_id: int) -> None:
     if not folders:
         console.say(f"No evidence {'here' if missing else 'yet'}: irkit collect {incident_id}")
         return
-    bundle = open_bundle(workspace.bundle_in_use(incident, folders, told))
+    bundle = open_bundle(later.bundle_in_use(incident, folders, told))
     console.show(terminal.coverage_table(bundle.runs))
     manifest = bundle.manifest
     sealed = f"collected {manifest.created_at:%Y-%m-%d %H:%M:%S} UTC, sealed with sha256 {manifest.seal}"

@@ -130,7 +130,7 @@ def _site(ids: tuple[int, ...], where: str, *, every: bool, drafts: bool, base_u
         raise InputError("which incidents? The site holds none yet", hint=f"irkit publish 42 --to {where}, or --all")
     told = [f"{count(len(done.made), 'page')} made", f"{len(done.kept)} as before"]
     told += [f"{len(done.removed)} taken away"] if done.removed else []
-    console.say(f"{place}: {', '.join(told)}")
+    console.say(f"{place}: {'nothing was written' if in_vain else ', '.join(told)}")
     if done.failed:
         hint = "each is named above; a page of it that was published before stays as it was"
         raise NotebookError(f"{count(len(done.failed), 'report')} could not be made", hint=hint)

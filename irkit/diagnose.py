@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from irkit.past import past
 from irkit.phrase import clock, listing
 from irkit.runbook import command_for
 from irkit.times import latest_known
+from irkit.verdicts import Diagnosis, Hypothesis, signs
 from irkit.wholeness import unless_cut, unless_long_past
 
 if TYPE_CHECKING:
@@ -59,63 +60,6 @@ class Symptom:
     context: tuple[str, ...]
     function: DetectFunction
     module: str
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """One incident type weighed: the findings for it, against it, and those that could not be looked at.
-
-    `reasons` has a line for each that is neither for it in full nor against it: what was discounted, and why. `weights`
-    holds, by symptom, what each that was found adds to the score, and what each other would add if it were found.
-    """
-
-    incident_type: str
-    score: float
-    supporting: tuple[Finding, ...]
-    refuting: tuple[Finding, ...]
-    missing: tuple[Finding, ...]
-    reasons: tuple[str, ...] = ()
-    weights: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """All findings in the runbook's order, and the incident types, likeliest first.
-
-    After the runbook's symptoms follow those it does not list and irkit found all the same. `onset` is when it began,
-    None where nothing was found, or its signals agree on none: no clear onset. `onset_unknown` says why it could not be
-    looked for, if so.
-    """
-
-    findings: tuple[Finding, ...]
-    ranking: tuple[Hypothesis, ...]
-    onset: OnsetInterval | None = None
-    onset_unknown: str = ""
-
-    @property
-    def since(self) -> datetime | None:
-        """By when it had begun: the end of the onset, without one the earliest sign of the likeliest type, or None."""
-        return self.onset.latest if self.onset is not None else min(_signs(self.findings, self.ranking), default=None)
-
-    @property
-    def first_sign(self) -> datetime | None:
-        """Since when the symptoms of the likeliest type show, None where it has none or they do not say."""
-        found = self.ranking[0].supporting if self.ranking else ()
-        return min((item.verdict.onset for item in found if item.verdict.onset), default=None)
-
-    @property
-    def present(self) -> tuple[Finding, ...]:
-        """All findings but those of what was over before what goes on now began."""
-        over = past(self.findings)
-        return tuple(item for item in self.findings if item.symptom not in over)
-
-    def of(self, incident_type: str) -> tuple[Finding, ...]:
-        return tuple(item for item in self.findings if incident_type in item.incident_types)
-
-    @property
-    def likeliest(self) -> Hypothesis | None:
-        """The incident type with most for it, or None where no symptom of any was found: none of these."""
-        return self.ranking[0] if self.ranking and self.ranking[0].score > 0 else None
 
 
 _REGISTRY: dict[str, Symptom] = {}
@@ -214,18 +158,10 @@ def _onset(
     if not any(item.verdict.state is VerdictState.FOUND for item in findings):
         return None, ""  # something changes every day, and of nothing there is no beginning
     try:
-        return interval_of(evidence, _signs(findings, ranking)), ""
+        return interval_of(evidence, signs(findings, ranking)), ""
     except Exception as error:  # noqa: BLE001 (as a broken detector: the report goes on without it)
         said = " ".join(str(error).split())[:200]
         return None, f"The onset could not be told from this evidence: {type(error).__name__}: {said}."
-
-
-def _signs(findings: Sequence[Finding], ranking: Sequence[Hypothesis]) -> list[datetime]:
-    """Return when the symptoms of the likeliest type first showed, those of any where no type has one."""
-    likeliest = ranking[0].supporting if ranking and ranking[0].score > 0 else ()
-    found = [item for item in findings if item.verdict.state is VerdictState.FOUND]
-    own = [item.verdict.onset for item in likeliest if item.verdict.onset]
-    return own or [item.verdict.onset for item in found if item.verdict.onset]
 
 
 def run_detector(item: Symptom, source: EvidenceSource, threshold: Threshold | None = None) -> Finding:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from irkit import workspace
+from irkit import later, workspace
 from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle, with_evidence_of
 from irkit.collect import collect
 from irkit.errors import IrkitError
@@ -39,7 +39,7 @@ def file(  # noqa: PLR0913 (what, whose, where, by whom and when)
     found = None
     if folders:
         timeline = workspace.timeline(incident, settings=settings)
-        source = open_bundle(workspace.bundle_in_use(incident, folders, timeline))
+        source = open_bundle(later.bundle_in_use(incident, folders, timeline))
         found = _added(source, kept, incident, settings, now)
     workspace.store(settings).append(
         incident.id,

@@ -1,4 +1,4 @@
-"""The evidence collected after a bundle: what became of the service since, which that bundle cannot know."""
+"""Which bundle of an incident a report rests on, and those collected after it: what that one cannot know."""
 
 from __future__ import annotations
 
@@ -7,10 +7,34 @@ from typing import TYPE_CHECKING
 from irkit.bundle import Bundle, bundles_of, open_bundle
 from irkit.errors import BundleError
 from irkit.manifest import read_manifest
+from irkit.steps import began_anew, is_attempt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
+
+    from irkit.model import Event, Incident
+
+
+def bundle_in_use(incident: Incident, folders: Sequence[Path], timeline: Iterable[Event] = ()) -> Path:
+    """Return the bundle a report rests on: the last one collected before anybody tried to mend the service.
+
+    What is collected after an attempt shows that attempt, and an Engine that forgets may show nothing of the breakage
+    any more. An attempt is an action that changes something, a recorded step of the runbook, or the mitigation; of one
+    that was mitigated and taken up again those since count. Where all were collected after it the first is taken,
+    where nobody has tried yet the newest.
+
+    Raises:
+        BundleError: a manifest cannot be read that may be the one; those of older bundles are not asked.
+    """
+    ended = incident.eased_at
+    events = tuple(timeline)
+    again = began_anew(events)
+    attempts = [event.at for event in events if is_attempt(event) and (again is None or event.at >= again)]
+    tried = min([*attempts, *([ended] if ended else [])], default=None)
+    before = (one for one in reversed(folders) if tried is None or read_manifest(one).created_at <= tried)
+    return next(before, folders[0])
 
 
 def later_bundles(home: Path, first: Bundle, until: datetime) -> tuple[Bundle, ...]:

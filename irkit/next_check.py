@@ -21,10 +21,10 @@ from irkit.service_names import of_here
 from irkit.triage import Conclusion, contenders, triage
 
 if TYPE_CHECKING:
-    from irkit.diagnose import Hypothesis
     from irkit.loaded import EvidenceSource
     from irkit.model import CollectorRun
     from irkit.runbook import Runbook
+    from irkit.verdicts import Hypothesis
 
 BY_HAND = "by hand"
 BY_HAND_COST = 9  # as dear as the dearest collector: it takes a person

@@ -61,18 +61,20 @@ def lint(  # noqa: PLR0913 (what is known of an incident beside its timeline)
     has_evidence: bool,
     damage: Sequence[IrkitError] = (),
     first_sign: datetime | None = None,
+    began_unseen: bool = False,
 ) -> tuple[Lack, ...]:
     """Return what the postmortem of an incident lacks, in the report's order of reading; a false alarm lacks nothing.
 
     `unwritten` names the parts only people can write and nobody has; `has_evidence` says whether any was collected,
-    `damage` which of it is gone or cannot be trusted, and `first_sign` since when it shows the symptoms.
+    `damage` which of it is gone or cannot be trusted, and `first_sign` since when it shows the symptoms, or
+    from then or before where it `began_unseen`.
     """
     if is_false_alarm(timeline):
         return ()
     timeline = in_force(timeline)
     found = [
         *_impact(incident, timeline),
-        *_order(incident, timeline, first_sign),
+        *_order(incident, timeline, first_sign, began_unseen=began_unseen),
         *_words(incident, timeline),
         *_evidence(incident, has_evidence=has_evidence, damage=damage),
         *_claims(timeline),
@@ -96,7 +98,9 @@ def _impact(incident: Incident, timeline: Sequence[Event]) -> Iterator[Lack]:
         yield Lack("impact", "impact", f"no number in “{_shown(told)}”: how many, and for how long?", hint)
 
 
-def _order(incident: Incident, timeline: Sequence[Event], first_sign: datetime | None) -> Iterator[Lack]:
+def _order(
+    incident: Incident, timeline: Sequence[Event], first_sign: datetime | None, *, began_unseen: bool
+) -> Iterator[Lack]:
     amend = f"irkit amend {incident.id}"
     try:
         check_order(incident)
@@ -105,8 +109,9 @@ def _order(incident: Incident, timeline: Sequence[Event], first_sign: datetime |
     if incident.started_at is None:
         if first_sign and first_sign >= incident.noticed_at:
             first_sign = None
-        seen = f"; the evidence shows it since {format_time(first_sign)}" if first_sign else ""
-        when = f"{first_sign:%Y-%m-%dT%H:%M:%SZ}" if first_sign else "TIME"
+        word = "at or before" if began_unseen else "since"
+        seen = f"; the evidence shows it {word} {format_time(first_sign)}" if first_sign else ""
+        when = f"{first_sign:%Y-%m-%dT%H:%M:%SZ}" if first_sign and not began_unseen else "TIME"
         said = f"nobody recorded when users were first affected{seen}"
         yield Lack("order", "milestones", said, f"{amend} started_at {when}")
     over = incident.closed_at or incident.resolved_at

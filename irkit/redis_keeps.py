@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import redis
 
@@ -19,7 +18,6 @@ from irkit.phrase import count
 from irkit.redis_client import connected
 from irkit.sections import RedisTarget
 
-_PORT = 6379
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _KNOWN = "redis-cli CONFIG GET save"
 _OTHER = "[redis] url names another or none"
@@ -44,11 +42,13 @@ def lost_with(found: Iterable[Member], target: RedisTarget) -> tuple[str, ...]:
 def _is_it(one: Member, target: RedisTarget) -> bool:
     """Say whether a container is the Redis of the settings: by its name, or by the port of this host that it has."""
     try:
-        where = urlsplit(target.url.reveal())
-        host, port = where.hostname or "", str(where.port or _PORT)
+        where = target.address
     except ValueError:
         return False
-    return host in {one.service, one.name} or (host in _LOCAL and port in one.fixed_ports)
+    if where is None:
+        return False
+    host, port = where
+    return host in {one.service, one.name} or (host in _LOCAL and str(port) in one.fixed_ports)
 
 
 def _runs_redis(one: Member) -> bool:

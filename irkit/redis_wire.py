@@ -16,7 +16,6 @@ from irkit.settings import RedisTarget
 
 Reply = bytes | int | None | list["Reply"]
 
-_PORT = 6379
 _LIMIT_BYTES = 4 * 1024 * 1024
 _BLOCK_BYTES = 65536
 
@@ -41,7 +40,7 @@ class RedisWire:
         path = "" if url.scheme == "unix" else url.path.strip("/")
         self.database = options.get("db") or path or "0"
         try:
-            self._socket = self._connect(url, options)
+            self._socket = self._connect(url, options, target.address)
         except (OSError, ValueError) as error:
             raise self._named(error) from None
         try:
@@ -72,7 +71,7 @@ class RedisWire:
         except (OSError, ValueError, RecursionError) as error:
             raise self._named(error) from None
 
-    def _connect(self, url: SplitResult, options: dict[str, str]) -> socket.socket:
+    def _connect(self, url: SplitResult, options: dict[str, str], address: tuple[str, int] | None) -> socket.socket:
         if url.scheme == "unix":
             plain = socket.socket(socket.AF_UNIX)
             try:
@@ -82,10 +81,9 @@ class RedisWire:
                 plain.close()
                 raise
             return plain
-        if url.scheme not in ("redis", "rediss"):
+        if address is None:
             raise Refused("the [redis] url is not a Redis address")
-        host = url.hostname or "localhost"
-        plain = socket.create_connection((host, url.port or _PORT), timeout=self._timeout_s)
+        plain = socket.create_connection(address, timeout=self._timeout_s)
         if url.scheme == "redis":
             return plain
         try:
@@ -95,7 +93,7 @@ class RedisWire:
                 context.verify_mode = ssl.CERT_NONE
             if "ssl_certfile" in options:
                 context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
-            return context.wrap_socket(plain, server_hostname=host)
+            return context.wrap_socket(plain, server_hostname=address[0])
         except BaseException:
             plain.close()
             raise

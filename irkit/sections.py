@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+_REDIS_PORT = 6379
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -73,6 +75,18 @@ class RedisTarget:
 
     def __str__(self) -> str:
         return str(self.url)
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """The host and the port that the URL names or leaves to be the usual ones; None where it names neither.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        url = urlsplit(self.url.reveal())
+        if url.scheme not in {"redis", "rediss"}:
+            return None
+        return url.hostname or "localhost", url.port or _REDIS_PORT
 
 
 @dataclass(frozen=True, slots=True)

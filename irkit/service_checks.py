@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ENDED_ON_PURPOSE = frozenset({0, 143})
-_ASKED = timedelta(seconds=30)
 # for how long most containers may take to end
 _GRACE = timedelta(minutes=1)
 _SIGKILLED = 137
@@ -153,15 +152,17 @@ def ends_of(subject: Row | None, events: list[Row]) -> list[datetime]:
 
 
 def crashed(die: Row, events: list[Row]) -> bool:
-    """Say whether a container died by itself: not with a clean code, and not within seconds of somebody's kill."""
+    """Say whether a container died by itself: not with a clean code, and not within a minute of somebody's kill."""
     return not _asked_for(die, events) and integer_of(die, "exit_code") not in {None, *ENDED_ON_PURPOSE}
 
 
-def _asked_for(die: Row, events: list[Row]) -> bool:
-    kills = [row["at"] for row in events if row.get("action") in {"kill", "stop"}]
+def _asked_for(die: Row, events: Iterable[Row]) -> list[Row]:
+    """Return by what a container was asked to end that did within a minute: signals to this run of it, of any kind."""
+    own = [row for row in events if row.get("name") == die.get("name") and row.get("at")]
     # what was started again since then ended by itself
-    started = max((row["at"] for row in events if row.get("action") == "start" and row["at"] < die["at"]), default=None)
-    return any(timedelta() <= die["at"] - at < _ASKED for at in kills if started is None or at >= started)
+    started = max((row["at"] for row in own if row.get("action") == "start" and row["at"] < die["at"]), default=None)
+    asked = [row for row in own if row.get("action") in {"kill", "stop"} and (started is None or row["at"] >= started)]
+    return [row for row in asked if timedelta() <= die["at"] - row["at"] < _GRACE]
 
 
 def was_slow_to_end(die: Row, events: Iterable[Row]) -> bool:
@@ -171,9 +172,7 @@ def was_slow_to_end(die: Row, events: Iterable[Row]) -> bool:
     """
     if integer_of(die, "exit_code") != _SIGKILLED or not die.get("at"):
         return False
-    asked = (row for row in events if row.get("action") == "kill" and text_of(row, "signal") not in {"", "SIGKILL"})
-    own = (row["at"] for row in asked if row.get("name") == die.get("name") and row.get("at"))
-    return any(timedelta() <= die["at"] - at < _GRACE for at in own)
+    return any(text_of(row, "signal") not in {"", "SIGKILL"} for row in _asked_for(die, events))
 
 
 def but_for(checks: list[tuple[datetime, bool]], began: datetime) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PLACEHOLDER = "SERVICE"
 _PAUSED = "paused"
 _PUBLISHED = re.compile(r"(?:^|[\s,:])(\d{1,5})->")
+_SCALES = re.compile(r"(?:--scale[ =]|\bscale )([\w.-]+)[= ](\d+)(?!\S)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,38 @@ def of_here(command: str, places: Mapping[str, str]) -> str:
     for place, here in places.items():
         command = command.replace(place, here)
     return command
+
+
+def hindrance(command: str, evidence: EvidenceSource) -> str:
+    """Say why a command that runs a service in more containers would be refused, and the way out; "" where none seen.
+
+    Whether the port that its one container publishes was asked for by its number, the compose file alone tells.
+    """
+    asked = _SCALES.search(command)
+    if asked is None or int(asked[2]) <= 1:
+        return ""
+    rows = [
+        row for row in rows_in(evidence, "containers") if asked[1] in {text_of(row, "service"), text_of(row, "name")}
+    ]
+    ports = [port for row in rows for port in _PUBLISHED.findall(text_of(row, "ports"))]
+    if len(rows) != 1 or not ports:
+        return ""
+    return (
+        f"{taken(asked[1], ports[0])}; where it has just that by the compose file, {way_out(ports[0], int(asked[2]))}."
+    )
+
+
+def taken(service: str, port: str) -> str:
+    """Say why a service that publishes a port of its host cannot run in several containers."""
+    return f"{service} publishes port {port} of this host, which only one container can have"
+
+
+def way_out(port: str, wanted: int) -> str:
+    """Say what lets such a service run in so many containers."""
+    return (
+        f'publish a range in the compose file ("{port}-{int(port) + wanted - 1}:…"), or no port, behind a '
+        "proxy; on one host more containers help only where one does not use all of it"
+    )
 
 
 def placeholder_hint(found: Meant | None, commands: tuple[str, ...]) -> str:

@@ -17,6 +17,7 @@ from irkit.notes import in_force
 from irkit.phrase import listing
 from irkit.runbook import Runbook, outcome_words, who_to_tell
 from irkit.steps import START_ALL
+from irkit.terminal_head import start_lines, to_start_lines
 from irkit.terminal_parts import LINE_CHARS as _LINE_CHARS
 from irkit.terminal_parts import plain as _plain
 from irkit.terminal_parts import table as _table
@@ -26,11 +27,11 @@ from irkit.visible import cut, visible
 
 if TYPE_CHECKING:
     from irkit.collect import Look
-    from irkit.diagnose import Diagnosis
     from irkit.doctor import Check
     from irkit.report.standing import Standing
     from irkit.runbook_reader import Problem
     from irkit.service_names import Idle
+    from irkit.verdicts import Diagnosis
 
 _OUTCOME_STYLE = {
     Outcome.COLLECTED: "green",
@@ -223,10 +224,12 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     stands: Standing,
     commands: Callable[[IncidentType], Mapping[int, str]] = lambda _: {},
     idle: Sequence[Idle] = (),
+    against: Callable[[str], str] = lambda _: "",
 ) -> RenderableType:
     """Return what the runbook says to do for the likeliest type, and what of the incident's own record is due.
 
     `commands` names those that do a type's steps, by the steps' numbers; `idle` are the containers that do not run.
+    `against` says why a command would be refused, "" of any other.
     """
     found = [item for item in diagnosis.ranking if item.supporting]
     # what is down for irkit's own stop says nothing of the type
@@ -234,20 +237,14 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     kind = runbook.known_type(slug)
     lines: list[RenderableType] = []
     if kind and kind.resolution and incident.resolved_at is None:
-        lines += _steps(incident, kind, stands, commands(kind))
+        lines += _steps(incident, kind, stands, commands(kind), against)
     if incident.resolved_at is None and incident.mitigated_at is None:
         lines += _in_vain(incident, stands)
     if stands.broken is False and (incident.mitigated_at or any(stands.tries.values())):
         lines.append(_holds(diagnosis))
-    onset = None if stands.stopped else diagnosis.first_sign
-    # what was so from the first look on began before it, and nobody knows when
-    shown = [item.verdict for item in found[0].supporting] if found else []
-    unseen = any(one.onset == onset and one.numbers.get("all_along") is True for one in shown)
-    if onset and not unseen and incident.started_at is None and onset < incident.noticed_at:
-        lines.append(Text(f"The evidence shows it since {format_time(onset)}; to record that:"))
-        lines.append(_typed(f"irkit amend {incident.id} started_at {onset:%Y-%m-%dT%H:%M:%SZ}"))
-    lines.extend([all_stopped(incident, stands.stopped)] if stands.stopped else _to_start(incident, idle))
-    lines.extend(_due(incident, stands, commands(stands.kind) if stands.kind else {}))
+    lines.extend([] if stands.stopped else start_lines(incident, diagnosis))
+    lines.extend([all_stopped(incident, stands.stopped)] if stands.stopped else to_start_lines(incident, idle))
+    lines.extend(_due(incident, stands, commands(stands.kind) if stands.kind else {}, against))
     return Group(*lines)
 
 
@@ -271,21 +268,12 @@ def all_stopped(incident: Incident, stop: Event) -> RenderableType:
     )
 
 
-def _to_start(incident: Incident, idle: Sequence[Idle]) -> list[RenderableType]:
-    lines: list[RenderableType] = []
-    if incident.resolved_at is None and incident.mitigated_at is None:
-        for name in dict.fromkeys(one.name for one in idle if not one.paused):
-            lines.append(_plain(f"{name} is not running; see its last lines, then start it:"))
-            lines.append(_typed(visible(f"irkit act {incident.id} restart {name}")))
-        for one in idle:
-            if one.paused:
-                lines.append(_plain(f"{one.name} is paused; it goes on, with what it holds in memory, after:"))
-                lines.append(_typed(visible(f"docker unpause {one.paused}")))
-    return lines
-
-
 def _steps(
-    incident: Incident, kind: IncidentType, stands: Standing, commands: Mapping[int, str]
+    incident: Incident,
+    kind: IncidentType,
+    stands: Standing,
+    commands: Mapping[int, str],
+    against: Callable[[str], str],
 ) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(f"\nWhat the runbook says to do: {kind.title}", "bold")]
     own = stands.kind is not None and stands.kind.slug == kind.slug
@@ -297,6 +285,7 @@ def _steps(
         )
         if ours:
             lines.append(_typed(visible(ours), indent=5))
+            lines += [Padding(_plain(why, "yellow"), (0, 0, 0, 5)) for why in filter(None, (against(ours),))]
         lines += [Padding(_plain(note, "dim"), (0, 0, 0, 5)) for note in step.notes]
     one = incident.id
     if not own:
@@ -320,7 +309,9 @@ def _in_vain(incident: Incident, stands: Standing) -> list[RenderableType]:
     return lines
 
 
-def _due(incident: Incident, stands: Standing, commands: Mapping[int, str]) -> list[RenderableType]:
+def _due(
+    incident: Incident, stands: Standing, commands: Mapping[int, str], against: Callable[[str], str]
+) -> list[RenderableType]:
     """Return what to do next in a sentence and, on a line of its own that can be pasted, the command for it."""
     one, said, typed = incident.id, "", f"irkit postmortem {incident.id}"
     if incident.acknowledged_at is None and incident.resolved_at is None:
@@ -335,8 +326,12 @@ def _due(incident: Incident, stands: Standing, commands: Mapping[int, str]) -> l
         else:
             step = stands.pending[0]
             said = f"step {step.number} of the runbook, {visible(step.text)}"
-            said += ":" if (ours := commands.get(step.number)) else "; then:"
+            ours = commands.get(step.number, "")
+            said += ":" if ours else "; then:"
             typed = ours or f"irkit step {one} {step.number} --done"
+            if why := against(ours):
+                said += f" {visible(why)} Where it is to be left out:"
+                typed = f'irkit step {one} {step.number} --skipped "why"'
     elif incident.resolved_at is None:
         typed = f'irkit resolve {one} "what removed the cause"'
     return [_plain(f"Next: {said}".rstrip()), _typed(visible(typed))]

@@ -17,11 +17,11 @@ from irkit.triage import NONE_OF_THESE, Conclusion
 from irkit.visible import cut, visible
 
 if TYPE_CHECKING:
-    from irkit.diagnose import Hypothesis
     from irkit.model import Incident
     from irkit.next_check import Outlook, ValuedCheck
     from irkit.runbook import Runbook
     from irkit.triage import Triage
+    from irkit.verdicts import Hypothesis
 
 _STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
 _SENTENCE_CHARS = 900

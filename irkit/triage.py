@@ -12,10 +12,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Hypothesis, rank
+from irkit.diagnose import rank
 from irkit.model import Finding, VerdictState
 from irkit.past import past
 from irkit.phrase import clock, count, listing
+from irkit.verdicts import Hypothesis
 
 if TYPE_CHECKING:
     from datetime import datetime

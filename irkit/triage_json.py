@@ -12,10 +12,10 @@ from irkit.what_changed import Change, changes_before
 
 if TYPE_CHECKING:
     from irkit.bundle import Bundle
-    from irkit.diagnose import Diagnosis, Hypothesis
     from irkit.model import Finding, Incident
     from irkit.next_check import Outlook
     from irkit.triage import Triage
+    from irkit.verdicts import Diagnosis, Hypothesis
 
 VERSION = 1
 
@@ -49,6 +49,11 @@ def to_json(incident: Incident, evidence: Bundle, diagnosis: Diagnosis, told: Tr
             "earliest": interval.earliest.isoformat() if interval else None,
             "latest": interval.latest.isoformat() if interval else None,
             "unknown": diagnosis.onset_unknown,
+            "bundle": diagnosis.onset_bundle or evidence.id,
+            "first_sign": since.isoformat() if since else None,
+            "at_or_before": diagnosis.began_unseen,
+            "first_sign_bundle": diagnosis.earlier.bundle_id if diagnosis.earlier else evidence.id,
+            "unread": list(diagnosis.unread),
         },
         "contenders": [_contender(item) for item in told.contenders],
         "relations": [{"cause": one.cause, "effect": one.effect, "why": one.why} for one in told.relations],

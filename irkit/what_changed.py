@@ -40,6 +40,7 @@ class Change:
 
     `before` is the image that a replaced container was of, where that is another than what runs now; `same` says that
     the images are one. `differs` names in which settings besides the image it differs, where the recorder saw both.
+    `early` is how long before the first sign it was.
     """
 
     at: datetime
@@ -49,6 +50,7 @@ class Change:
     before: str = ""
     same: bool = False
     differs: tuple[str, ...] = ()
+    early: timedelta = timedelta()
 
     @property
     def way_back(self) -> str:
@@ -65,10 +67,11 @@ class Change:
             )
         return ""
 
-    def sentence(self, onset: datetime) -> str:
-        """Tell it against the onset, without a full stop."""
-        early = onset - self.at
-        when = f"{format_duration(early)} before the first sign" if early >= timedelta(seconds=1) else "as it began"
+    @property
+    def sentence(self) -> str:
+        """Tell it against the first sign, without a full stop."""
+        soon = self.early < timedelta(seconds=1)
+        when = "as it began" if soon else f"{format_duration(self.early)} before the first sign"
         said = f"{listing(self.services)} {were(len(self.services))} {self.what} at {clock(self.at)}, {when}"
         return f"{said}; what differs from before: {listing(self.differs)}" if self.differs else said
 
@@ -104,7 +107,8 @@ def changes_before(
     replaced = {name for one in every if one.what.startswith(_REPLACED) for name in one.services}
     others = {_whose(row) for row in containers} - replaced
     every = [one for one in every if not (one.what.startswith(_CREATED) and others.issubset(one.services))]
-    return tuple(sorted(every, key=lambda one: one.at, reverse=True)[:_MOST])
+    latest = sorted(every, key=lambda one: one.at, reverse=True)[:_MOST]
+    return tuple(replace(one, early=onset - one.at) for one in latest)
 
 
 def _made(containers: list[Row], events: list[Row], history: list[Row]) -> Iterator[Change]:

@@ -14,20 +14,18 @@ from irkit.absent_evidence import empty_bundle, missing_bundles
 from irkit.bundle import Bundle, bundles_of, open_bundle
 from irkit.collector_costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
-from irkit.manifest import read_manifest
+from irkit.later import bundle_in_use
 from irkit.model import Event, EventKind, Incident, Status, is_configured, parse_incident_id, utc_now
 from irkit.notes import drill_of, is_false_alarm
 from irkit.reach import over_before as before
 from irkit.reach import window_of
 from irkit.runbook import Runbook
 from irkit.settings import Settings
-from irkit.steps import began_anew, is_attempt
 from irkit.targets import with_runbook_defaults
 
 if TYPE_CHECKING:
     from irkit.collect import Progress
     from irkit.delivery import Case
-    from irkit.diagnose import Diagnosis
     from irkit.host_process import HostProcess
     from irkit.loaded import EvidenceSource
     from irkit.next_check import Outlook
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from irkit.report.standing import Standing
     from irkit.store import Store
     from irkit.triage import Triage
+    from irkit.verdicts import Diagnosis
 
 COLLECT_CHOICES = ("auto", "always", "never")
 _NO_EVIDENCE = "no evidence was collected, and this run was told not to (collect: never)"
@@ -116,7 +115,7 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     """Return an incident's evidence: a sealed bundle, or one collected now and noted on the timeline.
 
     `collect` is "auto" (collect where no bundle is), "always", or "never" (then the bundle may be empty, and says so).
-    `bundle` names one by its id; else the one that shows the breakage is taken, see `bundle_in_use`. `host` is for
+    `bundle` names one by its id; else the one that shows the breakage is taken, see `irkit.later`. `host` is for
     `irkit.collect.collect`.
 
     Raises:
@@ -215,26 +214,6 @@ def import_bundle(file: Path, incident_id: int | None = None, *, settings: Setti
     return bundle, True
 
 
-def bundle_in_use(incident: Incident, folders: Sequence[Path], timeline: Iterable[Event] = ()) -> Path:
-    """Return the bundle a report rests on: the last one collected before anybody tried to mend the service.
-
-    What is collected after an attempt shows that attempt, and an Engine that forgets may show nothing of the breakage
-    any more. An attempt is an action that changes something, a recorded step of the runbook, or the mitigation; of one
-    that was mitigated and taken up again those since count. Where all were collected after it the first is taken,
-    where nobody has tried yet the newest.
-
-    Raises:
-        BundleError: a manifest cannot be read.
-    """
-    ended = incident.eased_at
-    events = tuple(timeline)
-    again = began_anew(events)
-    attempts = [event.at for event in events if is_attempt(event) and (again is None or event.at >= again)]
-    tried = min([*attempts, *([ended] if ended else [])], default=None)
-    before = [folder for folder in folders if tried is None or read_manifest(folder).created_at <= tried]
-    return before[-1] if before else folders[0]
-
-
 def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosis:
     """Return what the symptom detectors say of a bundle; nothing but the bundle is read.
 
@@ -242,6 +221,24 @@ def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosi
         InputError: the runbook cannot be used.
     """
     return _diagnosis(evidence, settings)
+
+
+def whole_diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosis:
+    """Return what a bundle shows, beginning no later than earlier bundles of its incident show.
+
+    Raises:
+        InputError: the runbook cannot be used.
+        StoreError: the store cannot be read.
+    """
+    settings = settings or load_settings()
+    told = store(settings).timeline(evidence.manifest.incident_id)
+    return _from_its_beginning(_diagnosis(evidence, settings), evidence, told, settings)
+
+
+def _from_its_beginning(found: Diagnosis, evidence: Bundle, told: Iterable[Event], settings: Settings) -> Diagnosis:
+    from irkit.earlier import with_beginning
+
+    return with_beginning(found, evidence, settings.home, told, lambda one: _diagnosis(one, settings))
 
 
 def _diagnosis(evidence: EvidenceSource, settings: Settings | None) -> Diagnosis:
@@ -267,7 +264,9 @@ def standing(incident: Incident, evidence: Bundle, *, settings: Settings | None 
 
 
 def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagnosis, Triage, Outlook]:
-    """Return what a bundle shows, which incident types that speaks for, and which look would tell most; reads only it.
+    """Return what a bundle shows, which incident types that speaks for, and which look would tell most.
+
+    All but the beginning is of that bundle alone, see `whole_diagnosis`.
 
     Raises:
         InputError: the runbook cannot be used.
@@ -278,7 +277,7 @@ def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagn
     from irkit.triage import triage as weigh
 
     settings = settings or load_settings()
-    runbook, found = load_runbook(settings), diagnosis(evidence, settings=settings)
+    runbook, found = load_runbook(settings), whole_diagnosis(evidence, settings=settings)
     detectors = {item.slug: item for item in registered()}
     places = places_of(runbook, settings, evidence)
     ahead = next_check.outlook(found.findings, evidence, runbook, detectors, CollectorCosts(), places=places)
@@ -322,7 +321,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         timeline=told,
         runbook=load_runbook(settings),
         bundle=evidence,
-        diagnosis=_diagnosis(read, settings),
+        diagnosis=_from_its_beginning(_diagnosis(read, settings), evidence, told, settings),
         loaded=read,
         later=lambda until: later_bundles(settings.home, evidence, until),
         now=utc_now(),

@@ -106,6 +106,14 @@ def test_the_steps_of_another_type_than_the_evidence_says_are_shown_with_that(ir
     assert "irkit amend 42 type api-unresponsive" in said.err
 
 
+def test_a_service_that_publishes_a_port_is_not_to_be_scaled_without_the_reason(irkit: Run) -> None:
+    irkit("drill", "api-unresponsive", "--id", "42")
+    said = " ".join(irkit("act", "42").out.split())
+    why = "jarvis-api publishes port 43609 of this host, which only one container can have"
+    assert why in said
+    assert "publish a range in the compose file" in said
+
+
 def test_a_triage_says_where_it_rests_on_other_evidence_than_was_collected_last(irkit: Run) -> None:
     irkit("drill", "api-unresponsive", "--id", "42")
     assert "By the evidence of" not in irkit("triage", "42").out

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from irkit import diagnose as module
 from irkit import runbook
-from irkit.diagnose import Diagnosis, Hypothesis, diagnose, rank, registered, run_detector, symptom
+from irkit.diagnose import diagnose, rank, registered, run_detector, symptom
 from irkit.loaded import loaded
 from irkit.model import CollectorRun, Finding, Outcome, Threshold, Verdict, VerdictState, Window
 from irkit.registry import BrokenPlugin
 from irkit.report.facts import View
+from irkit.verdicts import Diagnosis, Hypothesis
 from tests.example_bundle import example_bundle
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 

@@ -105,3 +105,27 @@ def test_it_is_known_by_its_name_where_irkit_is_beside_it() -> None:
     assert lost_with([member("redis")], nobody) == ()
     [told] = lost_with([member("redis.invalid")], nobody)
     assert told.startswith("whether Redis' keys are on disk is not known")
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://cache:7380/2", ("cache", 7380)),
+        ("rediss://ana:x@cache/0", ("cache", 6379)),
+        ("redis://:6380", ("localhost", 6380)),
+        ("redis://", ("localhost", 6379)),
+        ("unix:///run/redis.sock?db=2", None),
+        ("http://cache:1", None),
+        ("", None),
+    ],
+)
+def test_host_and_port_are_read_from_the_url_in_one_place(url: str, address: tuple[str, int] | None) -> None:
+    assert RedisTarget(Secret(url)).address == address
+
+
+def test_a_url_without_a_host_names_the_redis_of_this_machine(tmp_path: Path) -> None:
+    with with_keys(tmp_path) as server:
+        [told] = lost_with([member("cache", server.port)], RedisTarget(Secret(f"redis://:{server.port}")))
+    assert "ALL OF THEM ARE LOST" in told
+    assert lost_with([member("cache", 6379)], RedisTarget()) == ()
+    assert lost_with([member("cache", 6379)], RedisTarget(Secret("redis://cache:x"))) == ()

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from irkit.records import Row
-from irkit.service_checks import checks_of, crashed, ends_of, subject_of, unasked
+from irkit.service_checks import checks_of, crashed, ends_of, subject_of, unasked, was_slow_to_end
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 API: Row = {"service": "api", "name": "api-1", "state": "running"}
@@ -78,3 +78,22 @@ def test_what_a_service_logged_of_a_check_is_no_second_one() -> None:
     # when it was answered
     expected = [(10, True), (15, False), (20.9, False), (22.6, True), (24, True)]
     assert told == [(at(second), passed) for second, passed in expected]
+
+
+def test_an_end_within_a_minute_of_being_asked_is_no_crash_and_no_other_container_s_stop_is() -> None:
+    died = event(45, "die", exit_code=1)
+    assert not crashed(died, [event(0, "kill", signal="SIGTERM"), died])
+    assert crashed(died | {"at": at(61)}, [event(0, "kill", signal="SIGTERM"), died])
+    assert crashed(died, [event(40, "kill", signal="SIGTERM") | {"name": "api-2"}, died]), "another of the service"
+
+
+def test_one_that_was_slow_to_end_was_asked_in_that_very_run() -> None:
+    """It was stopped by hand and started again, and the kernel killed it for its memory half a minute later."""
+    died = event(31, "die", exit_code=137)
+    asked = [event(0, "kill", signal="SIGTERM"), event(1, "die", exit_code=143), event(2, "start")]
+    assert was_slow_to_end(died, [*asked[:1], died])
+    assert not was_slow_to_end(died, [*asked, died])
+    assert crashed(died, [*asked, died])
+    killed = [event(30.9, "kill", signal="SIGKILL"), died]
+    assert not crashed(died, killed), "somebody did it"
+    assert not was_slow_to_end(died, killed)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from irkit.model import Finding, Verdict, VerdictState
-from irkit.service_names import PLACEHOLDER, idle_of, meant, placeholder_hint, unwell
+from irkit.service_names import PLACEHOLDER, hindrance, idle_of, meant, placeholder_hint, unwell
 from tests.symptoms.evidence import InMemory
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -126,3 +126,31 @@ def test_what_is_over_or_was_never_seen_as_a_container_is_not_unwell() -> None:
     assert unwell("memory-leak", [of("memory-leak", leak, over=True)], seen(TILL, KV)) == ""
     assert unwell("memory-leak", [of("memory-leak", {"service": "worker.log"})], seen(TILL, KV)) == ""
     assert unwell("memory-leak", [of("memory-leak", leak)], InMemory({})) == ""
+
+
+RANGE = {**TILL, "name": "shop_till_2", "ports": "127.0.0.1:9322->8080/tcp"}
+
+
+@pytest.mark.parametrize("command", ["irkit act 2 scale till 3", "docker-compose up -d --scale till=3"])
+def test_what_publishes_a_port_is_not_to_be_scaled_without_the_reason_and_the_way_out(command: str) -> None:
+    said = hindrance(command, seen(TILL, KV))
+    assert said.startswith("till publishes port 9321 of this host, which only one container can have; where it has")
+    assert 'publish a range in the compose file ("9321-9323:…")' in said
+
+
+@pytest.mark.parametrize(
+    ("command", "containers"),
+    [
+        ("irkit act 2 scale till 3", [{**TILL, "ports": "8080/tcp"}]),
+        ("irkit act 2 scale till 3", [{**TILL, "ports": None}]),
+        ("irkit act 2 scale till 3", [TILL, RANGE]),
+        ("irkit act 2 scale till 1", [TILL]),
+        ("irkit act 2 scale SERVICE 3", [TILL]),
+        ("irkit act 2 restart till", [TILL]),
+        ("docker-compose up -d --scale worker=3", [TILL]),
+        ("irkit act 2 scale till 3", []),
+    ],
+)
+def test_nothing_is_said_against_a_command_that_can_be_done(command: str, containers: list[dict[str, object]]) -> None:
+    """No port, a range in use, one container, another service, another command, and nothing seen."""
+    assert hindrance(command, seen(*containers)) == ""

@@ -11,10 +11,10 @@ import pytest
 from rich.console import Console
 
 from irkit import runbook, terminal, terminal_head
-from irkit.diagnose import Diagnosis, Hypothesis
 from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
 from irkit.report.standing import Standing
 from irkit.service_names import Idle
+from irkit.verdicts import Diagnosis, Hypothesis
 from tests.example_report import TIMELINE
 
 FILED = TIMELINE[-1].at + timedelta(days=1)
@@ -77,3 +77,5 @@ def test_a_start_is_proposed_where_the_evidence_shows_one(all_along: bool) -> No
         terminal.next_steps(incident, found, runbook.load(), Standing(None, {}, None, ""))
     )
     assert ("irkit amend 42 started_at" in written.getvalue()) is not all_along
+    seen = f"{onset:%H:%M:%S} UTC"
+    assert (f"shows it at or before 2026-11-23 {seen}, the first look at it" in written.getvalue()) is all_along

@@ -31,7 +31,7 @@ def event(action: str, before_s: float, service: str = "api", **more: object) ->
 
 def told(containers: list[Row], *events: Row) -> list[str]:
     evidence = InMemory({"containers": containers, "container_events": list(events)})
-    return [one.sentence(ONSET) for one in changes_before(evidence, ONSET)]
+    return [one.sentence for one in changes_before(evidence, ONSET)]
 
 
 OLD = container("redis", 9 * 3600)
@@ -119,7 +119,7 @@ def seen(at_s: float, differs_in: str | None, started_s: float | None = 38) -> R
 
 def with_recorder(history: list[Row], *events: Row) -> list[tuple[str, str]]:
     tables = {"containers": [OLD, container("api", 39)], "container_events": list(events), "container_history": history}
-    return [(one.sentence(ONSET), one.way_back) for one in changes_before(InMemory(tables), ONSET)]
+    return [(one.sentence, one.way_back) for one in changes_before(InMemory(tables), ONSET)]
 
 
 ANEW = (event("create", 39, image="jarvis:2"), event("destroy", 38, image="jarvis:2"))
@@ -191,7 +191,7 @@ def test_a_limit_of_memory_that_was_changed_is_told_with_both() -> None:
     api = [run | {"at": ago(before), "memory_limit_bytes": limit} for before, limit in limits]
     other = [run | {"at": ago(40), "memory_limit_bytes": 2**29, "started_at": ago(41)}]
     evidence = InMemory({"redis_history": redis, "container_history": [*api, *other]})
-    assert [one.sentence(ONSET) for one in changes_before(evidence, ONSET)] == [
+    assert [one.sentence for one in changes_before(evidence, ONSET)] == [
         "api was given a memory limit of 256 MiB (before: 512 MiB) at 03:04:10 UTC, 50 s before the first sign",
         "Redis was given a maxmemory of 4.0 MiB (before: 200 MiB) at 03:04:00 UTC, 1 min before the first sign",
     ]

@@ -9,6 +9,7 @@ from irkit.act_contract import Action, Ask, Plan, Result, register
 from irkit.errors import InputError
 from irkit.health_wait import OPTIONS, wait_until_well
 from irkit.model import Step
+from irkit.service_names import taken, way_out
 from irkit.settings import Settings
 
 _MOST = 100
@@ -24,11 +25,7 @@ def plan(ask: Ask) -> Plan:
     ports = sorted({port for one in found for port in one.fixed_ports})
     refusal = instead = ""
     if wanted > 1 and ports and not compose.publishes_a_range(compose.configuration(found[0]), service):
-        refusal = f"{service} publishes port {ports[0]} of this host, which only one container can have"
-        instead = (
-            f'publish a range in the compose file ("{ports[0]}-{int(ports[0]) + wanted - 1}:…"), or no port, behind a '
-            "proxy; on one host more containers help only where one does not use all of it"
-        )
+        refusal, instead = taken(service, ports[0]), way_out(ports[0], wanted)
     more, fewer = wanted - here, here - wanted
     change = (
         f"{more} more started" if more > 0 else f"{fewer} of them removed, with their logs" if fewer > 0 else "none"

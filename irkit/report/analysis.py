@@ -61,11 +61,18 @@ def open_questions(of: Material) -> OpenQuestions:
     one = of.incident
     for name, at in (("start", one.started_at), ("get detected", one.detected_at)):
         if at is None and name == "start" and of.start_by_evidence:
-            when = f"{of.start_by_evidence:%H:%M:%S} UTC"
+            when = f"{of.start_by_evidence:%H:%M:%S} UTC{of.onset_from}"
             question = f"When did it start? The timeline does not say; by the evidence, at {when}."
             asked.append(Claim(f"{question} Where that is right, record it:", command=start_command(of)))
+        elif at is None and name == "start" and of.first_look:
+            when = f"at or before {of.first_look:%H:%M:%S} UTC, the first look at it{of.onset_from}"
+            asked.append(Claim(f"When did it start? The timeline does not say; by the evidence, {when}."))
         elif at is None:
             asked.append(Claim(f"When did it {name}? The timeline does not say."))
+    asked += [
+        Claim(f"Did it begin earlier? Since when earlier evidence shows it is not known: {one}.")
+        for one in of.diagnosis.unread
+    ]
     return OpenQuestions(tuple(asked))
 
 
@@ -86,6 +93,7 @@ def appendix(of: Material) -> Appendix:
         placed=_placed(manifest.created_at, of.incident),
         made_of=manifest.made_of,
         is_redacted_again=manifest.is_redacted_again,
+        earlier=of.diagnosis.earlier,
     )
 
 

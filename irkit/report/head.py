@@ -185,7 +185,7 @@ def _changed(of: Material) -> Iterator[Claim]:
         for one in changes_before(of.view.source, since, of.incident.noticed_at):
             back = f" If that was it, {one.way_back}." if one.way_back and not over else ""
             seen = ("container_history",) if one.differs else ()
-            yield Claim(f"Changed before: {one.sentence(since)}.{back}", of.view.ids(one.kind, *seen))
+            yield Claim(f"Changed before: {one.sentence}.{back}", of.view.ids(one.kind, *seen))
 
 
 def _with_first_sign(ended: Claim, at: datetime | None, found: Sequence[Finding], of: Material) -> Claim:
@@ -198,9 +198,13 @@ def _with_first_sign(ended: Claim, at: datetime | None, found: Sequence[Finding]
     leaks = of.diagnosis.ranking[0].incident_type == heap.TYPE if of.diagnosis.ranking else False
     if leaks or at is None or since is None or at - since < _LONG_BEFORE:
         return ended
-    first = [one for one in found if one.verdict.onset and one.verdict.onset - since <= _TOGETHER]
+    if not of.diagnosis.earlier:
+        first = [one for one in found if one.verdict.onset and one.verdict.onset - since <= _TOGETHER]
+    else:
+        first = list(of.diagnosis.starting)
     shown = listing(f"“{one.title}”" for one in first)
-    said = f"{ended.text}; {shown} showed from {since:%H:%M:%S} UTC, {format_duration(at - since)} before"
+    when = f"{'at or before' if of.diagnosis.began_unseen else 'from'} {since:%H:%M:%S} UTC"
+    said = f"{ended.text}; {shown} showed {when}, {format_duration(at - since)} before{of.onset_from}"
     return replace(ended, text=said, evidence=tuple(dict.fromkeys([*ended.evidence, *_cited(first)])))
 
 

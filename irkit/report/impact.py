@@ -29,7 +29,8 @@ def impact(of: Material) -> Impact:
     for kind, words in (("logs", "Requests and error lines"), ("container_events", "Container events")):
         if of.view.table(kind) is None:
             gaps.append(f"{words} are unknown: {of.view.why_missing(kind)[0]}.")
-    onsets = [finding.verdict.onset for finding in of.diagnosis.findings if finding.verdict.onset]
+    shown = (*of.diagnosis.starting, *of.diagnosis.findings)
+    onsets = [finding.verdict.onset for finding in shown if finding.verdict.onset]
     one, inferred = of.incident, of.start_by_evidence
     named = (
         ("start by the evidence", inferred),
@@ -41,7 +42,8 @@ def impact(of: Material) -> Impact:
     strip = incident_strip(of.seen, named, of.felt, onsets, latency_limit(of))
     since = ""
     if inferred:
-        since = f"Counted from {inferred:%H:%M:%S} UTC, the start by the evidence: nobody recorded when it started."
+        since = f"Counted from {inferred:%H:%M:%S} UTC, the start by the evidence{of.onset_from}: "
+        since += "nobody recorded when it started."
     gaps += _unseen(of)
     return Impact(of.written("impact"), tuple(measures), strip, tuple(gaps), since, _sources(of) if measures else "")
 

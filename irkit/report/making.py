@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from irkit.bundle import Bundle
-from irkit.diagnose import Diagnosis
 from irkit.loaded import Loaded
 from irkit.model import ActionItem, Event, Incident
 from irkit.report import (
@@ -55,6 +54,7 @@ from irkit.report.slowness import Latency, ProbePhases, ProviderLatency, Queries
 from irkit.report.weighing import Triage
 from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, NextSteps
 from irkit.runbook import Runbook
+from irkit.verdicts import Diagnosis
 
 POSTMORTEM = (
     "header",

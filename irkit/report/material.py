@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 
 from irkit.bundle import Bundle
 from irkit.charts import Band
-from irkit.diagnose import Diagnosis
 from irkit.errors import InputError
 from irkit.model import (
     ActionItem,
@@ -30,6 +29,7 @@ from irkit.report.continued import Continued
 from irkit.report.facts import View
 from irkit.report.parts import Answer, Written
 from irkit.runbook import Runbook
+from irkit.verdicts import Diagnosis
 
 _Found = TypeVar("_Found")
 LOOKED_AT = (Outcome.COLLECTED, Outcome.PARTIAL)
@@ -118,7 +118,19 @@ class Material:
 
     @property
     def start_by_evidence(self) -> datetime | None:
-        """The onset's full second, where nobody recorded the start and the evidence shows it before anybody noticed."""
+        """The onset's full second, where nobody recorded the start and the evidence shows it before anybody noticed.
+
+        None where that is only the first look at what was so all along.
+        """
+        return None if self.diagnosis.began_unseen else self._sign
+
+    @property
+    def first_look(self) -> datetime | None:
+        """The onset's full second where it began then or before, and nobody recorded when; None where it is a start."""
+        return self._sign if self.diagnosis.began_unseen else None
+
+    @property
+    def _sign(self) -> datetime | None:
         onset = self.onset
         if self.incident.started_at or onset is None or onset >= min(self.noticed_at, self._ended_at):
             return None
@@ -130,13 +142,19 @@ class Material:
 
     @property
     def onset(self) -> datetime | None:
-        """Since when the evidence shows the symptoms of the likeliest type; None where it shows none."""
+        """Since when this or earlier evidence shows the symptoms of its likeliest type; None where none shows any."""
         return self.diagnosis.first_sign
+
+    @property
+    def onset_from(self) -> str:
+        """Which other bundle shows the onset, in words for a bracket; "" where it is this one."""
+        return f", in {self.diagnosis.earlier.named}" if self.diagnosis.earlier else ""
 
     @cached_property
     def began(self) -> datetime:
         """When it began, to tell before from since: as signals agree on it, else the earliest symptom or record."""
-        onsets = [item.verdict.onset for item in self.diagnosis.present if item.verdict.onset]
+        first = [self.onset] if self.onset and self.diagnosis.earlier else []
+        onsets = [*first, *(item.verdict.onset for item in self.diagnosis.present if item.verdict.onset)]
         interval = self.diagnosis.onset
         return interval.earliest if interval else min(onsets, default=self.felt.start)
 

@@ -14,6 +14,7 @@ from irkit.report.parts import Answer, Claim, Shown, Written
 
 if TYPE_CHECKING:
     from irkit.charts import IncidentStrip, MilestoneBars
+    from irkit.verdicts import Earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +352,7 @@ class Appendix(Shown):
     placed: str = ""
     made_of: Origin | None = None
     is_redacted_again: bool = False
+    earlier: Earlier | None = None
 
     @property
     def looks(self) -> tuple[tuple[Evidence, ...], ...]:

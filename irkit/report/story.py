@@ -30,6 +30,7 @@ from irkit.report.sections import (
 from irkit.runbook import outcome_words
 from irkit.skew import Skew
 from irkit.times import between, format_duration
+from irkit.verdicts import is_first_look
 
 _MAX_ROWS = 80
 _MAX_SIMILAR = 10
@@ -98,9 +99,9 @@ def detection(of: Material) -> Narrative:
     elif inferred := of.start_by_evidence:
         taken, word = format_duration(between(inferred, of.noticed_at)), "detected" if one.detected_at else "opened"
         sentence = f"{word.capitalize()} at {of.noticed_at:%H:%M:%S} UTC, {taken} after it started by the evidence."
-        shown = _starting(of)
+        shown = of.diagnosis.starting
         cited = tuple(dict.fromkeys(one for item in shown for one in item.evidence))
-        claims.append(Claim(f"{sentence} It showed as {_titles(shown)}.", cited))
+        claims.append(Claim(f"{sentence} It showed as {_titles(shown)}{of.onset_from}.", cited))
         claims.append(
             Claim("Nobody recorded the start. Where this one is right, record it:", command=start_command(of))
         )
@@ -108,14 +109,23 @@ def detection(of: Material) -> Narrative:
         lacks = [name for name, at in (("started", one.started_at), ("was detected", one.detected_at)) if at is None]
         sentence = f"How long detection took is unknown: the timeline lacks when it {' and when it '.join(lacks)}."
         claims.append(Claim(sentence))
-    onsets = [finding for finding in of.diagnosis.present if finding.verdict.onset]
+    before = of.diagnosis.starting if of.diagnosis.earlier else ()
+    onsets = [finding for finding in (*before, *of.diagnosis.present) if finding.verdict.onset]
     noticed = of.noticed_at
     for finding in sorted(onsets, key=lambda item: item.verdict.onset or noticed)[:1]:
         onset = finding.verdict.onset
         if onset and onset < noticed and not of.start_by_evidence:
             lead = format_duration(between(onset, noticed))
-            sentence = f"“{finding.title}” was visible from {onset:%H:%M:%S} UTC, {lead} before that."
+            where = of.onset_from if finding in before else ""
+            when = f"from {onset:%H:%M:%S} UTC, {lead}"
+            if is_first_look(finding):
+                when = f"at or before {onset:%H:%M:%S} UTC, the first look at it, {lead} or more"
+            sentence = f"“{finding.title}” was visible {when} before that{where}."
             claims.append(Claim(sentence, finding.evidence))
+    if earlier := of.diagnosis.earlier:
+        said = f"That it showed by {earlier.since:%H:%M:%S} UTC is from bundle {earlier.bundle_id}, sealed "
+        said += f"{earlier.seal[:12]}; later evidence shows that no more:"
+        claims.append(Claim(said, command=f"irkit triage {one.id} --bundle {earlier.bundle_id}"))
     return Narrative("Detection", "detection", (of.written("detection"),), tuple(claims))
 
 
@@ -185,16 +195,14 @@ def _told(of: Material) -> Iterator[TimelineRow]:
 
 
 def _onset(of: Material) -> Iterator[TimelineRow]:
-    if not (at := of.start_by_evidence):
+    if not (at := of.start_by_evidence or of.first_look):
         return
-    shown = _starting(of)
+    shown = of.diagnosis.starting
     cited = tuple(dict.fromkeys(one for item in shown for one in item.evidence))
-    yield TimelineRow(at, "", "irkit", f"Start of the impact by the evidence: {_titles(shown)}", cited)
-
-
-def _starting(of: Material) -> list[Finding]:
-    """Return the findings that show the onset."""
-    return [item for item in of.diagnosis.ranking[0].supporting if item.verdict.onset == of.onset]
+    said = f"Start of the impact by the evidence: {_titles(shown)}{of.onset_from}"
+    if of.first_look:
+        said = f"First look at {_titles(shown)}{of.onset_from}: it began then or before"
+    yield TimelineRow(at, "", "irkit", said, cited)
 
 
 def _titles(found: Sequence[Finding]) -> str:

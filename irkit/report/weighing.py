@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from irkit import next_check
 from irkit.charts import Part, StackedBar, StackedBars
-from irkit.diagnose import Hypothesis, registered
+from irkit.diagnose import registered
 from irkit.model import Finding, VerdictState
 from irkit.report.material import Material
 from irkit.report.parts import Shown
 from irkit.triage import NONE_OF_THESE, Conclusion, triage
+from irkit.verdicts import Hypothesis
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from irkit.model import VerdictState
+from irkit.model import Step, VerdictState
 from irkit.report import facts
 from irkit.report.cells import plain_records
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap
 from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, LogPart, LogRow, NextSteps
 from irkit.runbook import who_to_tell
-from irkit.service_names import of_here
+from irkit.service_names import hindrance, of_here
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,11 +79,17 @@ def next_steps(of: Material) -> NextSteps | Gap:
     claims = tuple(Claim(f"{item.title}: {item.verdict.sentence}", item.evidence) for item in found.values())
     told = who_to_tell(of.runbook, kind, of.severity) if of.severity else ()
     tell = tuple(f"{contact.role} ({contact.channel}): {contact.when}" for contact in told)
-    steps = tuple(
-        replace(step, command=of_here(step.command, of.places) if step.command else None) for step in kind.resolution
-    )
+    steps = tuple(_of_here(step, of) for step in kind.resolution)
     looks = tuple(replace(look, text=of_here(look.text, of.places)) for look in kind.diagnosis)
     return NextSteps(kind.title, claims, looks, steps, tell)
+
+
+def _of_here(step: Step, of: Material) -> Step:
+    """Return a step with its command as it is typed here, and why that would be refused."""
+    if not step.command:
+        return step
+    typed = of_here(step.command, of.places)
+    return replace(step, command=typed, notes=(*step.notes, *filter(None, (hindrance(typed, of.view.source),))))
 
 
 def _onset(of: Material) -> datetime:

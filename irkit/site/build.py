@@ -61,16 +61,21 @@ def publish(  # noqa: PLR0913 (what a publication is asked for)
     """Bring a site up to date with the reports of incidents; what it holds besides stays, page and row, as it is.
 
     With `every` those that it holds already are looked at, too. Drafts are left out unless `drafts`: of one that was
-    published before, the page is taken away with `every`, and stays as it is without. `base_url` is where the site will
-    be, for the feed's links. The evidence is that which was collected; nothing is collected for a page. What was
-    published from another store stays as it is. In a folder, one publication waits for the other.
+    published before, the page is taken away with `every`, and stays as it is without; where nothing else is asked for,
+    nothing is written, so that no site without a report begins. `base_url` is where the site will be, for the feed's
+    links. The evidence is that which was collected; nothing is collected for a page. What was published from another
+    store stays as it is. In a folder, one publication waits for the other.
 
     Raises:
         NotFoundError: there is no such incident.
         OSError: the place cannot be written.
     """
-    for number in ids:
-        workspace.incident(number, settings=settings)
+    asked = [workspace.incident(number, settings=settings) for number in ids]
+    if asked and not every and not drafts:
+        lacks = {one.id: lacking(one, workspace.timeline(one, settings=settings)) for one in asked}
+        left = {number: what for number, what in lacks.items() if what}
+        if left.keys() == lacks.keys():
+            return Published((), tuple(from_json(place.read(STATE))), {}, left, {})
     with place.alone():
         return _publish(place, ids, settings, every=every, drafts=drafts, base_url=base_url)
 
@@ -99,9 +104,10 @@ def _publish(  # noqa: PLR0913 (what a publication is asked for)
     chosen = sorted(plan.entries.values(), key=lambda one: (one.detected_at, one.incident_id), reverse=True)
     ours = plan.entries.keys() & there
     trends = reviewing.review(ids=ours, settings=settings) if ours else None
-    _write_changed(place, FEED, feed(chosen, base_url))
-    _write_changed(place, INDEX, index(chosen, trends, workspace.load_runbook(settings)))
-    _write_changed(place, STATE, to_json(chosen))
+    if chosen or known or not failed:  # none of a site begins with what could not be made
+        _write_changed(place, FEED, feed(chosen, base_url))
+        _write_changed(place, INDEX, index(chosen, trends, workspace.load_runbook(settings)))
+        _write_changed(place, STATE, to_json(chosen))
     gone = {number: known[number].draft for number in known if number not in plan.entries}
     for number in gone:
         place.remove(known[number].file)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from irkit import notebooks, workspace
+from irkit import later, notebooks, workspace
 from irkit.action_items import is_overdue, of_timelines
 from irkit.bundle import bundles_of
 from irkit.errors import IrkitError
@@ -134,7 +134,7 @@ def digest_of(incident: Incident, told: tuple[Event, ...], shared: Makings, sett
     """Return a digest of all that an incident's page is made from; of the time, only what is overdue at `now`."""
     folders = bundles_of(settings.home, incident.id)
     # the one it rests on first, then all: the others tell what came later
-    used = [workspace.bundle_in_use(incident, folders, told)] if folders else []
+    used = [later.bundle_in_use(incident, folders, told)] if folders else []
     seals = [_seal(folder) for folder in (*used, *folders)]
     alike = workspace.alike(incident, told, shared.everyone, workspace.store(settings))
     earlier = workspace.over_before(incident, settings=settings)

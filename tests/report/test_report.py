@@ -10,7 +10,6 @@ import pytest
 from irkit import runbook
 from irkit.bundle import Bundle
 from irkit.charts import Band
-from irkit.diagnose import Diagnosis, Hypothesis
 from irkit.manifest import Manifest
 from irkit.model import CollectorRun, Event, EventKind, Outcome, Status, VerdictState, Window
 from irkit.report import POSTMORTEM, Report, build
@@ -18,6 +17,7 @@ from irkit.report.facts import View
 from irkit.report.figures import incident_strip, shown_window
 from irkit.report.html import html
 from irkit.report.parts import Gap, Shown
+from irkit.verdicts import Diagnosis, Hypothesis
 from tests.example_bundle import COLLECTED, CRASH, FIRST_500, START, TELLING, Row, example_bundle, logs
 from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, TITLE, event, example_report, report_of
 
@@ -525,6 +525,14 @@ def test_the_runbooks_commands_name_what_is_here(tmp_path: Path) -> None:
     assert not isinstance(made.next_steps, Gap)
     assert made.next_steps.steps[0].command == "docker-compose restart till"
     assert any(one.text.endswith("logs --tail=100 till") for one in made.next_steps.commands)
+
+
+def test_a_step_that_a_published_port_stands_in_the_way_of_says_so(report: Report) -> None:
+    assert not isinstance(report.next_steps, Gap)
+    [said] = report.next_steps.steps[2].notes
+    assert said.startswith("jarvis-api publishes port 8000 of this host, which only one container can have")
+    assert "publish a range in the compose file" in str(report.next_steps)
+    assert not report.next_steps.steps[0].notes
 
 
 def test_with_nothing_to_look_at_nothing_is_called_clear(blind: Report) -> None:

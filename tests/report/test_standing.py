@@ -1,17 +1,20 @@
 """Where an incident stands: a restart that did not help is told, with the step that comes next."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from irkit import runbook, terminal
-from irkit.diagnose import Diagnosis
 from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
 from irkit.report import facts
 from irkit.report.facts import View
 from irkit.report.standing import Standing, standing
+from irkit.service_names import hindrance
+from irkit.verdicts import Diagnosis
 from tests.example_bundle import CRASH, Row, containers, example_bundle, health
 from tests.support.text import drawn
 
@@ -87,6 +90,24 @@ def test_once_that_is_recorded_nothing_asks_for_it_again(tmp_path: Path) -> None
 def test_with_no_step_left_the_next_is_to_escalate(tmp_path: Path) -> None:
     said = told(standing([did(one, one, "failed") for one in (1, 2, 3)], KIND, seen(tmp_path, *RELAPSE)))
     assert "no step is left, and the service is broken; get help:\n  irkit escalate 42 --again\n" in said
+
+
+def test_a_step_that_would_be_refused_is_not_the_next_without_the_reason_and_the_way_on(tmp_path: Path) -> None:
+    view = seen(tmp_path, *RELAPSE)
+    stands = standing([did(5, 1, "failed"), did(6, 2)], KIND, view)
+    ours = {3: "irkit act 42 scale jarvis-api 3"}
+
+    def said(against: Callable[[str], str]) -> str:
+        return drawn(terminal.next_steps(OPEN, Diagnosis((), ()), BOOK, stands, lambda _: ours, (), against))
+
+    hindered = " ".join(said(partial(hindrance, evidence=view.source)).split())
+    why = "jarvis-api publishes port 8000 of this host, which only one container can have"
+    assert f"irkit act 42 scale jarvis-api 3 {why}" in hindered
+    assert f"Next: step 3 of the runbook, If persists, scale up: {why}" in hindered
+    assert 'Where it is to be left out: irkit step 42 3 --skipped "why"' in hindered
+    free = said(lambda _: "")
+    assert "publishes port" not in free
+    assert "Next: step 3 of the runbook, If persists, scale up:\n  irkit act 42 scale jarvis-api 3\n" in free
 
 
 def test_a_restart_that_helped_leads_to_the_mitigation(tmp_path: Path) -> None:

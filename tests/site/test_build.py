@@ -147,6 +147,33 @@ def test_with_ids_only_their_pages_are_touched_and_none_is_taken_away(irkit: Run
     assert {"inc-42.html", "inc-43.html", "inc-44.html"} == set(re.findall(r'href="(inc-\d+\.html)"', text))
 
 
+@pytest.mark.parametrize("ids", [("43",), ("43", "44")])
+def test_drafts_alone_begin_no_site(irkit: Run, tmp_path: Path, ids: tuple[str, ...]) -> None:
+    """A new folder was left with an index of nothing."""
+    drill.file("memory-leak", workspace.load_settings(), 44)
+    said = irkit("publish", *ids, "--to", "new/site")
+    assert said.code == 1
+    assert said.out == f"{tmp_path}/new/site: nothing was written\n"
+    assert "INC-43: left out, as a draft: 4 parts to be written, not closed" in said.err
+    assert "--drafts publishes it, marked" in said.err
+    assert not (tmp_path / "new").exists()
+    said = irkit("publish", *ids, "--to", "new/site", "--drafts")
+    assert said.code == 0
+    assert f"{len(ids)} page{'s' if len(ids) > 1 else ''} made" in said.out
+    assert {f"inc-{number}.html" for number in ids} == set(
+        re.findall(r'href="(inc-\d+\.html)"', (tmp_path / "new/site" / INDEX).read_text())
+    )
+
+
+def test_what_could_not_be_made_begins_no_site(irkit: Run, tmp_path: Path) -> None:
+    for file in (tmp_path / "home/bundles/INC-42").glob("*/documents/*.json"):
+        file.write_bytes(file.read_bytes()[:-1] + b" ")
+    said = irkit("publish", "42", "--to", "site")
+    assert said.code != 0
+    assert "INC-42" in said.err
+    assert not list((tmp_path / "site").iterdir())
+
+
 def test_of_several_ids_the_drafts_are_named_and_the_others_published(irkit: Run, tmp_path: Path) -> None:
     said = irkit("publish", "42", "43", "--to", "site")
     assert said.code == 0
