@@ -37,6 +37,9 @@ def check(redactor: Redactor, folder: Path) -> None:
             writer.write(Table("canary_rows", {"line": "string"}, ({"line": line} for line in lines)))
             writer.write(Document("canary_facts", {"lines": lines, "password": planted[-1][1]}))
             written = "".join(path.read_text(encoding="ascii") for path in Path(name).iterdir())
+    except OSError as error:
+        msg = f"no evidence can be written to {folder.parent}: {error.strerror or error}"
+        raise CollectError(msg, hint="free some space there, or set another home in irkit.toml") from None
     except Exception as error:  # whatever keeps the rules from working keeps evidence from being taken
         reason = f"secrets cannot be taken out of evidence: {type(error).__name__}: {error}"
         raise CollectError(reason.strip().splitlines()[0], hint=_HINT) from error

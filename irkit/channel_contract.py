@@ -103,6 +103,10 @@ class Channel:
             raise DeliveryError(
                 reason, permanent=error.permanent, unsure=error.unsure, retry_after_s=error.retry_after_s
             ) from None
+        except Exception as error:  # noqa: BLE001 (what a library makes of an odd answer must not end the ladder)
+            said = one_line(f"{type(error).__name__} {error}")[:_REASON_CHARS]
+            reason = without_secrets(f"gave an answer that nothing can be made of: {said}", target)
+            raise DeliveryError(reason, unsure=True) from None
 
 
 _REGISTRY: dict[str, Channel] = {}
@@ -145,7 +149,8 @@ def refused(status_code: int, said: str, retry_after: str | None = None) -> Deli
     words = one_line(said[:_REASON_CHARS]).strip()
     # a word of success beside a code of failure tells nothing
     told = f": {words}" if words.strip(".! ").lower() not in {"", "ok", "success"} else ""
-    seconds = float(retry_after) if retry_after and retry_after.strip().isdigit() else 0.0
+    asked = (retry_after or "").strip()
+    seconds = float(asked) if asked.isascii() and asked.isdigit() else 0.0
     return DeliveryError(f"answered {status_code}{told}", permanent=not passing, retry_after_s=seconds)
 
 

@@ -17,6 +17,7 @@ from irkit.model import EventKind, Incident, parse_incident_id, utc_now
 from irkit.phrase import count
 from irkit.settings import Settings
 from irkit.visible import visible
+from irkit.whole_file import write_whole
 
 if TYPE_CHECKING:
     from irkit.invitation import Meeting
@@ -251,9 +252,8 @@ def alert_rule(incident_id: int, folder: Path) -> None:
         )
     if not made.files:
         raise InputError(f"nothing {incident.label} showed has a metric", hint="write the rule by hand")
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in made.files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        _write(folder / name, text.encode())
         console.say(str((folder / name).absolute()))
     if not str(settings.prometheus):
         said = "no [prometheus] is configured, so nobody looked whether the service exports what these rules ask for"
@@ -295,9 +295,8 @@ def meeting(incident_id: int, start: str | None, send: bool, anyway: bool, folde
         raise InputError(f"invited already: {before.text}", hint="--at moves the meeting to another time")
     at = to_come(start, now) if start else invitation.when(incident, settings.follow_up, now)
     planned = invitation.plan(incident, timeline, at, settings.follow_up, settings.email, key=dedup_key(timeline))
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"postmortem-{incident_id}.ics"
-    file.write_bytes(invitation.to_ics(planned, now))
+    _write(file, invitation.to_ics(planned, now))
     invited = ", ".join(planned.attendees) or "nobody named; [follow_up] invite names them"
     console.say(f"{file.absolute()}\n{planned.start:%A %Y-%m-%d %H:%M} UTC: {invited}")
     if not send:
@@ -308,6 +307,13 @@ def meeting(incident_id: int, start: str | None, send: bool, anyway: bool, folde
     told, data = invitation.record(planned, step.number if step else None)
     store.append(incident_id, EventKind.NOTE, actor=actor or console.user(), text=told, data=data)
     console.say(f"Sent {said}.")
+
+
+def _write(file: Path, data: bytes) -> None:
+    try:
+        write_whole(file, data)
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror or error}", hint="choose another place") from None
 
 
 def _invite(planned: Meeting, settings: Settings) -> str:

@@ -8,6 +8,7 @@ import click
 
 from irkit import console
 from irkit.errors import InputError
+from irkit.whole_file import write_whole
 
 
 @click.group(invoke_without_command=True)
@@ -42,12 +43,12 @@ def runbook_copy(file: Path) -> None:
     from irkit import workspace
 
     text = workspace.load_runbook().text
-    file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with file.open("x", encoding="utf-8") as copy:
-            copy.write(text)
+        write_whole(file, text.encode(), new=True)
     except FileExistsError:
         raise InputError(f"{file} is there already, and is not overwritten", hint="name another file") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror or error}", hint="name another file") from None
     console.say(
         f'{file.absolute()}\nTo use it: runbook = "{file}" at the head of irkit.toml, in the folder it is relative to.'
     )

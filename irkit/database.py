@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # the schema's history, oldest first; the last is what this irkit writes
 REVISIONS = ("0001",)
 BUSY_TIMEOUT_S = 10.0
+# what SQLite says where no index of the log can be made beside a store
+_NO_INDEX = ("SQLITE_IOERR_SHM", "SQLITE_FULL")
 _BACKUP_HINT = "restore it from a backup, or move it away: `irkit open TITLE` makes a new one"
 
 
@@ -122,20 +124,36 @@ def _sqlite(path: Path, *, create: bool) -> sa.Engine:
 
 def _engine(path: Path) -> sa.Engine:
     def open_connection() -> sqlite3.Connection:
-        # mode=rw: a file that has gone since is an error, not a new and empty store
-        uri = f"file:{quote(str(path))}?{'mode=ro&immutable=1' if _is_frozen(path) else 'mode=rw'}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+            return _opened(path)
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith(_NO_INDEX):
+                raise
+        return _opened(path, alone=True)
 
     engine = sa.create_engine("sqlite://", creator=open_connection, poolclass=sa.NullPool)
     sa.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _opened(path: Path, *, alone: bool = False) -> sqlite3.Connection:
+    """Connect to a store; `alone` keeps the index of its log in memory, so that one on a full disk can be read.
+
+    Nobody else reads or writes it then (sqlite.org/wal.html, 8: use of WAL without shared memory).
+    """
+    # mode=rw: a file that has gone since is an error, not a new and empty store
+    uri = f"file:{quote(str(path))}?{'mode=ro&immutable=1' if _is_frozen(path) else 'mode=rw'}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        if alone:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA schema_version").fetchone()  # makes the index, where there is none
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _is_frozen(path: Path) -> bool:
@@ -257,6 +275,7 @@ _SQLITE_FAILURES: tuple[tuple[str, str, str], ...] = (
     ("SQLITE_CANTOPEN", "cannot be opened", "make the file and its folder readable and writable for you"),
     ("SQLITE_BUSY", "is held by another process; nothing was changed", "try again once that process is done"),
     ("SQLITE_FULL", "is on a full disk; nothing was changed", "free some space and try again"),
+    ("SQLITE_IOERR_SHMSIZE", "is on a full disk; nothing was changed", "free some space and try again"),
     (
         "SQLITE_IOERR",
         "could not be read or written; nothing was changed",

@@ -16,6 +16,7 @@ from irkit.errors import InputError, IrkitError
 from irkit.message_text import one_line
 from irkit.times import format_time
 from irkit.visible import visible
+from irkit.whole_file import write_whole
 
 if TYPE_CHECKING:
     from irkit.model import Incident
@@ -51,9 +52,7 @@ def new(name: str, incident_id: int, output: Path) -> Path:
             f"{output} is there already, and is not overwritten", hint="open it, or give another folder: --to"
         )
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with output.open("x", encoding="utf-8") as file:
-            file.write(text + "\n")
+        write_whole(output, f"{text}\n".encode(), new=True)
     except OSError as error:
         msg = f"the copy cannot be written to {output}: {error.strerror or error}"
         raise InputError(msg, hint="choose another place with --to") from None
@@ -75,7 +74,7 @@ def prepare(folder: Path, incidents: Sequence[Incident]) -> Path:
             text = notebooks.find(name).read_bytes()
             copy = folder / f"{name}.ipynb"
             if not copy.exists() or _sum(copy.read_bytes()) == made.get(copy.name):
-                copy.write_bytes(text)
+                write_whole(copy, text)
                 made[copy.name] = _sum(text)
         (folder / _SETTINGS).mkdir(exist_ok=True)
         (folder / _SETTINGS / "overrides.json").write_text(json.dumps(_OVERRIDES), encoding="utf-8")

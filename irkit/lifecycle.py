@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from irkit.errors import InputError, StoreError
@@ -17,6 +17,8 @@ MILESTONES = ("started", "detected", "acknowledged", "mitigated", "resolved", "c
 AMENDABLE = ("title", "type", "severity", "owner", "impact", *(f"{name}_at" for name in MILESTONES))
 # clocks of two machines may differ by this much before a time counts as the future
 MAX_SKEW = timedelta(seconds=60)
+# a year that was mistyped leaves no room for what lies before it
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 MAX_TITLE_CHARS = 200
 
 # A leak may be noticed before it hurts anybody, and what is mended at once be acknowledged afterwards.
@@ -85,14 +87,16 @@ def check_next(
 
 
 def check_time(at: datetime, now: datetime) -> None:
-    """Refuse a time without a zone or in the future.
+    """Refuse a time without a zone, in the future, or before there were computers to break.
 
     Raises:
-        InputError: it is either.
+        InputError: it is one of these.
     """
     if at.tzinfo is None:
         msg = f"the time {at.isoformat()} has no time zone"
         raise InputError(msg, hint="write 2026-11-24T03:05:00Z")
+    if at < EARLIEST:
+        raise InputError(f"{format_time(at)} cannot be meant", hint="check the year: 2026-11-24T03:05Z")
     if at > now + MAX_SKEW:
         msg = f"{format_time(at)} is in the future: it is {format_time(now)} now"
         raise InputError(

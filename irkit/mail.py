@@ -6,6 +6,7 @@ import hashlib
 import smtplib
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -67,6 +68,8 @@ def submit(target: EmailTarget, mail: EmailMessage, timeout_s: float) -> Receipt
     host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
     try:
         server = _connected(parts.scheme, host, port, timeout_s)
+    except UnicodeError:  # a name that is none: empty between two dots, or too long
+        raise DeliveryError("has a host whose name cannot be looked up", permanent=True) from None
     except (OSError, smtplib.SMTPException) as error:
         raise DeliveryError(f"could not be reached: {one_line(str(error))}") from None
     sent = False
@@ -77,7 +80,10 @@ def submit(target: EmailTarget, mail: EmailMessage, timeout_s: float) -> Receipt
             server.login(unquote(parts.username), unquote(parts.password or ""))
         sent = True
         left_out = server.send_message(mail)
-        server.quit()
+        with suppress(OSError, smtplib.SMTPException):  # it has the mail, whatever it says to our farewell
+            server.quit()
+    except UnicodeError:
+        raise DeliveryError("takes ASCII alone in its user and password", permanent=True) from None
     except (OSError, smtplib.SMTPException) as error:
         raise _error(error, sent=sent) from None
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).parent
 _KERNEL = "python3"
 _SHOWN_CHARS = 400
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_DISK = _FULL | {errno.EIO, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 _HINT = "hint: "
 # how the cell begins that papermill puts behind that of the parameters
 _GIVEN = "# Parameters\n"
@@ -145,15 +148,10 @@ def run(
     if output.exists() and output.samefile(source):
         raise InputError(f"{output} is the notebook itself", hint="write the run to another file")
     _check(parameters, parameters_of(source), source.stem)
-    if not _is_a_run(output):
+    if not _is_a_run(output, aside := output.with_name(f".{output.name}.before")):
         sentence = f"{output} is there already, and is no notebook that was run: somebody may be working in it"
         raise InputError(sentence, hint="write to another folder with --to, or move it away")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.touch()
-    except OSError as error:
-        msg = f"the run cannot be written to {output}: {error.strerror or error}"
-        raise InputError(msg, hint="choose another place") from None
+    _set_aside(output, aside)
     # as its entry point does, which an installation from before there was an engine does not have yet
     papermill_engines.register("irkit", IrkitEngine)
     try:
@@ -181,11 +179,52 @@ def run(
     except RuntimeError as error:
         # nbclient's DeadKernelError and CellTimeoutError are RuntimeErrors
         raise _lost(source, output, str(error)) from None
+    except OSError as error:
+        if error.errno not in _DISK:
+            raise
+        _put_back(output, aside)
+        raise _unwritable(output, error) from None
+    finally:
+        aside.unlink(missing_ok=True)
     return output
 
 
-def _is_a_run(output: Path) -> bool:
-    """Say whether nothing is lost where a run is written to `output`: it is new, empty, or a run of before."""
+def _set_aside(output: Path, aside: Path) -> None:
+    """Keep the run of before under another name while a new one is written: papermill writes over what is there.
+
+    It is there, empty, where there was none, too: who finds it later knows that a run was killed.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.is_file() and not aside.exists():
+            output.replace(aside)
+        aside.touch()
+        output.touch()
+    except OSError as error:
+        raise _unwritable(output, error) from None
+
+
+def _put_back(output: Path, aside: Path) -> None:
+    """Have the run of before in its place again, or nothing: no half of one is taken for somebody's work."""
+    if aside.is_file():
+        aside.replace(output)
+    if not output.read_bytes():
+        output.unlink()
+
+
+def _unwritable(output: Path, error: OSError) -> InputError:
+    hint = "free some space, or choose another place" if error.errno in _FULL else "choose another place"
+    return InputError(f"the run cannot be written to {output}: {error.strerror or error}", hint=hint)
+
+
+def _is_a_run(output: Path, aside: Path) -> bool:
+    """Say whether nothing is lost where a run is written to `output`: it is new, empty, or a run of before.
+
+    Half of one is what a run that was killed left, where `aside` is there.
+    """
     try:
         text = output.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -194,7 +233,9 @@ def _is_a_run(output: Path) -> bool:
         return not output.is_file()  # a folder is told apart where it is written to
     try:
         return not text.strip() or "papermill" in json.loads(text)["metadata"]
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
+        return aside.exists()
+    except (KeyError, TypeError):
         return False
 
 

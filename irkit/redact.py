@@ -188,7 +188,7 @@ def installation_key(home: Path) -> bytes:
         key = path.read_bytes()
     except OSError as error:
         msg = f"the redaction key {path} cannot be used: {error.strerror or error}"
-        raise StoreError(msg, hint="make the folder writable, or set another home") from None
+        raise StoreError(msg, hint="make room there and the folder writable, or set another home") from None
     if len(key) != KEY_BYTES:
         msg = f"{path} is not a redaction key ({len(key)} bytes instead of {KEY_BYTES})"
         raise StoreError(msg, hint="restore it from a backup, or remove it to start with a new one")

@@ -11,14 +11,20 @@ from typing import Any
 import redis
 from redis import exceptions
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool, parse_url
+from redis.connection import ConnectionPool, SSLConnection, parse_url
 from redis.retry import Retry
 
 from irkit.collect_contract import Refused, Unreachable
 from irkit.settings import RedisTarget
+from irkit.visible import visible
 
 Failure = Unreachable | Refused
 
+# of a url's options those that say where to and as whom; the others, meant for a service's own pool, are left out
+_OPTIONS = frozenset(
+    {"host", "port", "path", "db", "username", "password", "connection_class"}
+    | {f"ssl_{name}" for name in ("ca_certs", "ca_path", "cert_reqs", "certfile", "check_hostname", "keyfile")}
+)
 _PERMISSIONS = "ACL SETUSER <user> on ><password> ~ratelimit:* +@read +info +ping makes an account that can do this"
 _LOOK = "look at the service's own connection settings"
 # What Redis says by name: the error, the sentence after "Redis at …", what to do. The first that fits holds.
@@ -62,6 +68,8 @@ def connected(target: RedisTarget) -> Iterator[redis.Redis]:
         yield redis.Redis(connection_pool=pool)
     except (exceptions.RedisError, OSError, UnicodeError) as error:
         raise explain(_first_words(pool, error), target) from None
+    except (ValueError, TypeError, RecursionError):  # the library's own words for an answer it can make nothing of
+        raise explain(exceptions.InvalidResponse(), target) from None
     finally:
         pool.disconnect()
 
@@ -85,11 +93,20 @@ def _pool(target: RedisTarget) -> ConnectionPool:
     try:
         options = parse_url(target.url.reveal())  # type: ignore[no-untyped-call]
     except ValueError:
-        hint = "write it like redis://user:password@host:6379/0, rediss:// for TLS, or unix:///path/of.sock"
+        # without a password in it: that would be taken for one, and replaced
+        hint = "write it like redis://host:6379/0, rediss:// for TLS, or unix:///path/of.sock"
         raise Unreachable("the [redis] url is not a Redis address", hint=hint) from None
+    if not (target.database.isascii() and target.database.isdigit()):
+        # the library would take another one instead, and its first for a name
+        reason = f"the [redis] url names the database {visible(target.database)}, which is no number"
+        raise Refused(reason, hint="end it with /0, or with the number that the service uses")
+    known = {name: value for name, value in options.items() if name in _OPTIONS}
+    if known.get("connection_class") is not SSLConnection:
+        known = {name: value for name, value in known.items() if not name.startswith("ssl_")}
     return ConnectionPool(
         **{
-            **options,
+            **known,
+            "db": int(target.database),
             "decode_responses": False,
             "health_check_interval": 0,
             # a name for the connection would be refused, and logged, where an account may only read

@@ -37,14 +37,13 @@ class RedisWire:
         self._read_bytes = 0
         url = urlsplit(target.url.reveal())
         options = {name: values[-1] for name, values in parse_qs(url.query).items()}
-        path = "" if url.scheme == "unix" else url.path.strip("/")
-        self.database = options.get("db") or path or "0"
+        self.database = target.database
         try:
             self._socket = self._connect(url, options, target.address)
         except (OSError, ValueError) as error:
             raise self._named(error) from None
         try:
-            self._log_in(url)
+            self._log_in(url, options)
         except BaseException:
             self._socket.close()
             raise
@@ -98,9 +97,10 @@ class RedisWire:
             plain.close()
             raise
 
-    def _log_in(self, url: SplitResult) -> None:
-        if url.password:
-            self.ask("AUTH", *([unquote(url.username)] if url.username else []), unquote(url.password))
+    def _log_in(self, url: SplitResult, options: dict[str, str]) -> None:
+        user = unquote(url.username or "") or options.get("username")
+        if password := unquote(url.password or "") or options.get("password"):
+            self.ask("AUTH", *([user] if user else []), password)
         if self.database != "0":
             self.ask("SELECT", self.database)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 _REDIS_PORT = 6379
 
@@ -22,7 +22,8 @@ class Secret:
             return "***"
         if parts.scheme and parts.hostname:
             user = "***@" if parts.username or parts.password else ""
-            return f"{parts.scheme}://{user}{parts.hostname}{port}{parts.path}"
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            return f"{parts.scheme}://{user}{host}{port}{parts.path}"
         return "***" if self.value else ""
 
     def __repr__(self) -> str:
@@ -74,7 +75,33 @@ class RedisTarget:
     configured: bool = False
 
     def __str__(self) -> str:
-        return str(self.url)
+        return self._shown()[0]
+
+    @property
+    def database(self) -> str:
+        """Which database is meant, as the url has it: in its query, else in its path; "0" where in neither."""
+        return self._shown()[1]
+
+    @property
+    def place(self) -> str:
+        """Host, or socket, and database, which a person types to confirm."""
+        shown, database = self._shown()
+        where = shown.partition("://")[2].rpartition("@")[2]
+        return where if where.endswith(f"/{database}") else f"{where.rstrip('/')}/{database}"
+
+    def _shown(self) -> tuple[str, str]:
+        """Return the url without credentials and options, but for the database it asks for, and that database."""
+        try:
+            parts = urlsplit(self.url.reveal())
+        except ValueError:
+            return str(self.url), "0"
+        socket, in_path = parts.scheme == "unix", unquote(parts.path).strip("/")
+        asked = parse_qs(parts.query).get("db", [""])[-1]
+        database = asked or ("" if socket else in_path) or "0"
+        if socket:
+            return f"unix://{parts.path}", database
+        shown = str(self.url)
+        return f"{shown.removesuffix(parts.path)}/{database}" if asked or "%" in parts.path else shown, database
 
     @property
     def address(self) -> tuple[str, int] | None:

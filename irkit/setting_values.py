@@ -18,6 +18,8 @@ _NAMED_TEXTS: Any = tuple[tuple[str, str], ...]
 # looser than a URL parser, which a malformed URL with a password in it would escape
 _PASSWORD = re.compile(r"[^/@]*://[^/@]*:[^/@]+@")
 _CHANNELS = frozenset({"pagerduty", "slack", "email", "tickets", "apprise"})
+# the most that a number may be, by the unit in its name: what nobody means, and no clock, pipe or date can hold
+_MOST = (("_s", 86_400), ("_minutes", 525_600), ("_days", 36_500), ("_bytes", 2**62), ("", 100_000))
 # in the place of one of these its default does no harm
 _DEFAULTED = (int, float, bool)
 
@@ -82,7 +84,13 @@ def open_secret(config: Path, given: object, *, whole: bool) -> bool:
     return bool(config.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
-def _convert(raw: Any, wanted: Any, key: str, config: Path | None, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+def _convert(  # noqa: C901 (one branch for each type of value)
+    raw: Any,  # noqa: ANN401
+    wanted: Any,  # noqa: ANN401
+    key: str,
+    config: Path | None,
+    environ: Mapping[str, str],
+) -> Any:  # noqa: ANN401
     """Check one value against its field's type; `env:NAME` is read from the environment first."""
     if isinstance(raw, str) and raw.startswith("env:"):
         name = raw.removeprefix("env:")
@@ -92,21 +100,25 @@ def _convert(raw: Any, wanted: Any, key: str, config: Path | None, environ: Mapp
         raw = environ[name]
     if isinstance(wanted, UnionType):
         wanted = get_args(wanted)[0]
-    numeric = wanted in (int, float)
     if wanted is Secret and isinstance(raw, str):
         return Secret(raw)
     if wanted == tuple[str, ...] and isinstance(raw, list) and all(isinstance(item, str) for item in raw):
         return tuple(raw)
     if wanted == _NAMED_TEXTS and isinstance(raw, dict) and all(isinstance(item, str) for item in raw.values()):
         return tuple((name, _convert(item, str, f"{key}.{name}", config, environ)) for name, item in raw.items())
-    if numeric and isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw < float("inf"):
-        if wanted is float or isinstance(raw, int):
+    problem = f"not {type(raw).__name__}"
+    if wanted in (int, float) and isinstance(raw, int | float) and not isinstance(raw, bool) and raw > 0:
+        most = next(number for unit, number in _MOST if key.endswith(unit))
+        if raw <= most and (wanted is float or isinstance(raw, int)):
             return wanted(raw)
+        problem = problem if raw <= most else f"at most {most}"
     elif wanted in (str, bool) and type(raw) is wanted:
-        return raw
+        if "\0" not in str(raw):
+            return raw
+        problem = "without a NUL character"
     expected = {int: "a whole number above 0", float: "a number above 0", str: "a string", Secret: "a string"}
     expected |= {_NAMED_TEXTS: "a table of strings", bool: "true or false"}
-    msg = f"{place(config, key)} should be {expected.get(wanted, 'a list of strings')}, not {type(raw).__name__}"
+    msg = f"{place(config, key)} should be {expected.get(wanted, 'a list of strings')}, {problem}"
     raise InputError(msg, hint=f"correct {key}; the README lists every setting")
 
 

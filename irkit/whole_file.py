@@ -9,12 +9,21 @@ from pathlib import Path
 _MODE = 0o644
 
 
-def write_whole(path: Path, data: bytes, *, synced: bool = False) -> None:
+def write_whole(path: Path, data: bytes, *, synced: bool = False, new: bool = False) -> None:
     """Put a file in place of what bears its name, if anything does; `synced` has its bytes on the disk before.
 
+    Where `new` is true nothing may bear it. A link stays one, and what is no file, such as a pipe, is written into.
+
     Raises:
+        FileExistsError: `new`, and the name is taken.
         OSError: it cannot be written; what was there is untouched, and nothing is left beside it.
     """
+    if new and os.path.lexists(path):
+        raise FileExistsError(17, os.strerror(17), str(path))
+    path = Path(os.path.realpath(path))
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        path.write_bytes(data)  # to put a file in the place of a device would take it from everybody
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     aside = Path(name)

@@ -31,7 +31,7 @@ class Status:
 
     code: int
     headers: tuple[tuple[str, str], ...] = ()
-    body: str = "{}"
+    body: str | bytes = "{}"
 
 
 HANG, DROP, TAKEN_THEN_HANG = "hang", "drop", "taken, then hang"
@@ -88,7 +88,9 @@ def service(rules: Rules, tls: ssl.SSLContext | None = None) -> Iterator[Service
             if order == TAKEN_THEN_HANG:
                 state.closing.wait()
                 return
-            payload = (body if isinstance(body, str) else json.dumps(body)).encode()
+            payload = (
+                body if isinstance(body, bytes) else (body if isinstance(body, str) else json.dumps(body)).encode()
+            )
             self.send_response(status)
             for name, value in order.headers if isinstance(order, Status) else ():
                 self.send_header(name, value)
@@ -244,6 +246,7 @@ class Mailbox:
     mails: list[Envelope] = field(default_factory=list)
     refuse: dict[str, str] = field(default_factory=dict)
     at_data: list[str] = field(default_factory=list)
+    drop_at_quit: bool = False
 
     # aiosmtpd's names and arguments
     async def handle_RCPT(  # noqa: N802
@@ -260,12 +263,18 @@ class Mailbox:
         self.mails.append(envelope)
         return "250 OK"
 
+    async def handle_QUIT(self, server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        if self.drop_at_quit and server.transport is not None:
+            server.transport.abort()
+        return "221 Bye"
+
 
 @contextmanager
 def mail_server() -> Iterator[Mailbox]:
     mailbox = Mailbox()
     mailbox.port = free_port()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port)
+    # a password is offered over loopback in the clear
+    controller = Controller(mailbox, hostname="127.0.0.1", port=mailbox.port, auth_require_tls=False)
     controller.start()
     try:
         yield mailbox

@@ -41,5 +41,5 @@ def test_rules_that_find_nothing_are_told_by_what_came_through(
 
 
 def test_a_folder_that_cannot_be_written_is_a_refusal_too(tmp_path: Path) -> None:
-    with pytest.raises(CollectError, match="secrets cannot be taken out of evidence: FileNotFoundError"):
+    with pytest.raises(CollectError, match=r"no evidence can be written to .*: No such file"):
         canary.check(REDACTOR, tmp_path / "missing")

@@ -339,7 +339,7 @@ def test_the_runbook_is_copied_to_be_ones_own_and_nothing_overwritten(irkit: Run
 
 def test_what_the_system_refuses_is_a_sentence_too(irkit: Run) -> None:
     said = irkit("runbook", "copy", "/proc/nowhere/runbook.md")
-    assert (said.code, said.out) == (1, "")
+    assert (said.code, said.out) == (2, "")
     assert said.err.startswith("irkit: /proc/nowhere")
     assert "Traceback" not in said.err
 

@@ -224,6 +224,23 @@ except Exception as error:
     note(home)
 
 
+def test_a_store_on_a_full_disk_is_read_and_says_what_to_do(
+    home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (home / "irkit.toml").write_text('home = "."\n')
+    command = (
+        'mount -t tmpfs -o size=1m none "$1" && cp -a . "$1" && cd "$1" && { cat /dev/zero > fill; '
+        '"$0" show 42 && ! "$0" note 42 "lost"; } 2>&1'
+    )
+    irkit = Path(sys.executable).parent / "irkit"
+    place = tmp_path_factory.mktemp("full")
+    mounts = ["unshare", "--mount", "--propagation", "private", "sh", "-c", command, str(irkit), str(place)]
+    run = subprocess.run(mounts, cwd=home, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout
+    assert "API down" in run.stdout
+    assert "is on a full disk; nothing was changed" in run.stdout
+
+
 def test_a_store_on_a_disk_that_is_read_only_is_read_and_not_written(home: Path) -> None:
     (home / "irkit.toml").write_text('home = "."\n')
     command = (

@@ -117,6 +117,14 @@ def test_where_it_may_have_arrived_it_is_not_sent_again(there: Lab, slack: Servi
     assert "may have it, so it is not sent again" in there.words(incident)[1]
 
 
+def test_an_answer_that_cannot_be_read_falls_to_the_next_channel(there: Lab, pagerduty: Paged, slack: Service) -> None:
+    incident = there.open("high-latency", "High")
+    slack.misbehave = [Status(500, body=b"\xff\xfe a proxy's page in Latin-1")]
+    assert escalate.climb(there.case, incident.id, 1).channel == "pagerduty"
+    assert len(pagerduty[0].taken) == 1
+    assert "Slack gave an answer that nothing can be made of" in there.words(incident)[1]
+
+
 def test_an_answer_that_drips_is_stopped(there: Lab, slack: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     incident = there.open("high-latency", "High")
 

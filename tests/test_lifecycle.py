@@ -188,6 +188,7 @@ def test_an_amendment_changes_what_it_names() -> None:
         ({"detected_at": "soon"}, "'soon' is not a time for detected_at"),
         ({"detected_at": "2026-11-24T03:04:00"}, "has no time zone"),
         ({"detected_at": "2026-11-25T00:00:00Z"}, "is in the future"),
+        ({"started_at": "0026-11-24T00:00:00Z"}, "cannot be meant"),
         ({"acknowledged_at": at(1).isoformat()}, "cannot be acknowledged"),
     ],
 )

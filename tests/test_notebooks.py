@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -231,6 +232,30 @@ def test_a_copy_that_somebody_works_in_is_not_overwritten_and_a_run_of_before_is
     assert own.read_bytes() == before
     run = notebooks.run(source, tmp_path / "run.ipynb", {})
     assert notebooks.run(source, run, {}) == run
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_full_disk_leaves_the_run_of_before_or_nothing(tmp_path: Path, before: bool) -> None:  # noqa: FBT001 (pytest's)
+    """A limit on the size of files stops the writes of a real process as a full disk does."""
+    source, output = notebook(tmp_path / "a.ipynb", "'x' * 100_000"), tmp_path / "b" / "run.ipynb"
+    if before:
+        notebooks.run(source, output, {})
+        (tmp_path / "b" / ".run.ipynb.before").write_bytes(output.read_bytes())
+        output.write_text('{"half of what a run that was killed')
+    kept = output.with_name(".run.ipynb.before").read_bytes() if before else None
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from irkit import notebooks\n"
+        "import papermill, irkit.shells\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "try: notebooks.run(Path(sys.argv[1]), Path(sys.argv[2]), {})\n"
+        "except Exception as error: sys.exit(f'{type(error).__name__}: {error}')\n"
+    )
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", code, str(source), str(output)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].startswith(f"InputError: the run cannot be written to {output}: ")
+    assert {one.name: one.read_bytes() for one in output.parent.iterdir()} == ({"run.ipynb": kept} if before else {})
+    assert notebooks.run(source, output, {}) == output
 
 
 def test_notebooks_are_found_by_name_and_by_path(tmp_path: Path) -> None:

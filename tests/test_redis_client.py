@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from irkit import redaction_rules
 from irkit.collect_contract import Refused, Unreachable
 from irkit.redis_client import Failure, connected
 from irkit.settings import RedisTarget, Secret
@@ -209,3 +210,41 @@ def test_an_address_that_is_none_is_unreachable(url: str) -> None:
     found = failure(RedisTarget(Secret(url)))
     assert isinstance(found, Unreachable)
     assert str(found) == "the [redis] url is not a Redis address"
+    assert not redaction_rules.spans(found.hint), "the engine would replace a part of it"
+
+
+@pytest.mark.parametrize("path", ["/cache", "/1/2", "/-1", "/\N{SUPERSCRIPT TWO}", "/0?db=x", "/0?db=-1"])
+def test_a_database_that_is_no_number_is_not_taken_for_another(guarded: RedisServer, path: str) -> None:
+    found = failure(guarded.target(f":{PASSWORD}@", path))
+    assert isinstance(found, Refused | Unreachable)
+    assert "url" in str(found)
+
+
+@pytest.mark.parametrize(("path", "number"), [("/3", 3), ("/0?db=4", 4), ("?db=5", 5), ("/%36", 6), ("", 0)])
+def test_the_database_that_is_asked_is_the_one_that_is_shown(guarded: RedisServer, path: str, number: int) -> None:
+    target = guarded.target(f":{PASSWORD}@", path)
+    with connected(target) as client:
+        client.set("here", 1)
+    try:
+        assert set(guarded.client.info("keyspace")) == {f"db{number}"}
+        assert target.place == f"127.0.0.1:{guarded.port}/{number}"
+    finally:
+        guarded.client.flushall()
+
+
+def test_options_for_a_services_own_pool_are_left_out(guarded: RedisServer) -> None:
+    options = "max_connections=20&socket_keepalive_options=a&parser_class=x&frobnicate=1&ssl_cert_reqs=none&timeout=3"
+    with connected(guarded.target(path=f"/0?username=default&password={PASSWORD}&{options}")) as client:
+        assert client.ping()
+
+
+@pytest.mark.parametrize("answer", [b"$abc\r\n", b":5\r\n", b"*1\r\n" * 20_000, b"*2\r\n$3\r\nxyz\r\n*0\r\n"])
+def test_an_answer_that_nothing_can_be_made_of_is_another_protocol(answer: bytes) -> None:
+    def behave(connection: socket.socket, _: threading.Event) -> None:
+        while connection.recv(4096):
+            connection.sendall(answer)
+
+    with servers.serving(behave) as port:
+        found = failure(RedisTarget(Secret(f"redis://127.0.0.1:{port}/0")), lambda client: client.scan())
+    assert isinstance(found, Refused)
+    assert "is not Redis" in str(found)

@@ -41,6 +41,8 @@ def test_it_logs_in_by_password_by_account_and_by_socket(tmp_path: Path) -> None
         for user in (":p%40ss%3Aw%2Frd@", "ana:s3cret@"):
             with RedisWire(server.target(user), 2.0) as wire:
                 assert wire.ask("PING") == b"PONG"
+        with RedisWire(server.target(path="/0?username=ana&password=s3cret"), 2.0) as wire:
+            assert wire.ask("PING") == b"PONG"
         local = RedisTarget(Secret(f"unix://:p%40ss%3Aw%2Frd@{path}?db=2"))
         with RedisWire(local, 2.0) as wire:
             wire.ask("SET", "a", "b")

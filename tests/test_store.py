@@ -139,6 +139,7 @@ def test_what_is_no_id_is_refused_before_anything_is_stored(store: Store, wrong:
         ({"detected_at": NOW + timedelta(days=1)}, "is in the future"),
         ({"opened_at": NOW.replace(tzinfo=None)}, "has no time zone"),
         ({"started_at": NOW + timedelta(minutes=2)}, "is in the future"),
+        ({"started_at": NOW.replace(year=1)}, "cannot be meant"),
     ],
 )
 def test_an_incident_that_cannot_be_meant_is_not_opened(store: Store, change: dict[str, object], sentence: str) -> None:

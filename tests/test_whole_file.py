@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,32 @@ def test_where_it_cannot_be_put_nothing_is_left(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="taken"):
         write_whole(tmp_path / "taken", b"x")
     assert [each.name for each in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_device_or_a_pipe_is_written_into_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(pipe, b"told")
+    assert os.read(reader, 10) == b"told"
+    os.close(reader)
+    assert pipe.is_fifo()
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(Path("/dev/full"), b"x")
+    assert Path("/dev/full").is_char_device()
+
+
+def test_what_a_link_leads_to_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("there")
+    write_whole(tmp_path / "link", b"one")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there").read_bytes() == b"one"
+
+
+def test_what_is_to_be_new_takes_nobodys_place(tmp_path: Path) -> None:
+    write_whole(tmp_path / "one", b"1", new=True)
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("one", "dangling"):
+        with pytest.raises(FileExistsError):
+            write_whole(tmp_path / name, b"2", new=True)
+    assert (tmp_path / "one").read_bytes() == b"1"

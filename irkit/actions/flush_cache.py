@@ -41,7 +41,7 @@ def plan(ask: Ask) -> Plan:
     with in_our_words(), connected(target) as client:
         keys = _counted(client)
         limit = "" if wanted else _a_rate_limit(client, target)
-    where = _where(target)
+    where = target.place
     seen = tuple(
         f"{count(number, 'key')} {prefix}{'' if prefix == _NO_PREFIX else '…'}{_about(prefix, target)}"
         for prefix, number in keys.by_prefix.most_common(_MOST_NAMED)
@@ -93,7 +93,7 @@ def _by_prefix(ask: Ask, wanted: tuple[str, ...], seen: tuple[str, ...]) -> Plan
     typed = f"redis-cli -u {target}"
     unlink = f"xargs -d '\\n' -n {_BATCH} {typed} UNLINK"
     return Plan(
-        _where(target),
+        target.place,
         (
             f"{count(found, 'key')} that begin with {named} are deleted, {_BATCH} at a time (UNLINK); others stay",
             _after(),
@@ -207,7 +207,7 @@ def _foreign(keys: _Keys, target: RedisTarget) -> list[str]:
 
 def _is_cache(prefix: str, target: RedisTarget) -> bool:
     """Say whether all keys of a prefix are cache, by one that is configured: as long as it or shorter."""
-    return prefix != _NO_PREFIX and prefix.startswith(target.cache_prefixes)
+    return prefix != _NO_PREFIX and prefix.startswith(tuple(filter(None, target.cache_prefixes)))
 
 
 def _about(prefix: str, target: RedisTarget) -> str:
@@ -218,12 +218,6 @@ def _about(prefix: str, target: RedisTarget) -> str:
 
 def _after() -> str:
     return "what is asked for next is computed anew, which is slower until the cache has filled"
-
-
-def _where(target: RedisTarget) -> str:
-    """Return host, port and database, which a person types to confirm."""
-    shown = str(target.url).partition("://")[2].rpartition("@")[2]
-    return shown if "/" in shown and not shown.endswith("/") else f"{shown.rstrip('/')}/0"
 
 
 register(

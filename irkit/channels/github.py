@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from irkit.channel_contract import Message, Receipt, channel
+from irkit.channel_contract import DeliveryError, Message, Receipt, channel
 from irkit.channel_sections import TicketsTarget
 from irkit.message_text import fit, one_line
 from irkit.ticket_api import call
@@ -43,12 +43,17 @@ def send(target: TicketsTarget, message: Message, timeout_s: float) -> Receipt:
     }
     latest = {"state": "all", "sort": "created", "direction": "desc", "per_page": str(_PAGE)}
     mark = f"irkit: {message.dedup_key}"
-    for issue in call("GET", url, headers=headers, timeout_s=timeout_s, params=latest):
-        if mark in str(issue.get("body") or ""):
+    issues = call("GET", url, headers=headers, timeout_s=timeout_s, params=latest)
+    if not isinstance(issues, list):
+        raise DeliveryError("answered something that is no list of issues", permanent=True)
+    for issue in issues:
+        if isinstance(issue, dict) and mark in str(issue.get("body") or ""):
             return _receipt(issue, "was filed before as")
     body = f"{fit(message.body, _BODY_CHARS - len(mark) - 2)}\n\n{mark}"
     title = fit(one_line(message.headline), _TITLE_CHARS)
     made = call("POST", url, headers=headers, timeout_s=timeout_s, json={"title": title, "body": body})
+    if not isinstance(made, dict) or not made.get("number"):
+        raise DeliveryError("did not say which issue it filed", unsure=True)
     return _receipt(made, "filed as")
 
 

@@ -36,6 +36,8 @@ def send(target: TicketsTarget, message: Message, timeout_s: float) -> Receipt:
         "labels": [message.dedup_key],
     }
     made = _call(target, "POST", "issue", timeout_s, json={"fields": fields})
+    if not made.get("key"):
+        raise DeliveryError("did not say which issue it filed", unsure=True)
     return Receipt(f"filed as {made.get('key')}", {"ticket": made.get("key"), "url": made.get("self")})
 
 
@@ -49,7 +51,9 @@ def _found(target: TicketsTarget, label: str, timeout_s: float) -> list[dict[str
             raise
         answer = _call(target, "GET", "search", timeout_s, params=params)
     found = answer.get("issues")
-    return found if isinstance(found, list) else []
+    if not isinstance(found, list) or not all(isinstance(issue, dict) for issue in found):
+        raise DeliveryError("answered something that is no list of issues", permanent=True)
+    return found
 
 
 def _call(  # noqa: PLR0913 (the parts of a request)

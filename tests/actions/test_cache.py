@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.actions.conftest import acts
 from tests.redis_servers import RedisServer
@@ -118,6 +119,29 @@ def test_host_and_database_have_to_be_named(desk: Run, server: RedisServer) -> N
     other = desk("act", "42", "flush-cache", "--apply", "--yes", "--target", where(server).replace("/0", "/1"))
     assert other.code == 2
     assert server.client.dbsize() == 1200
+
+
+def test_the_database_that_the_url_asks_for_is_named_and_flushed_also_by_hand(
+    desk: Run, server: RedisServer, tmp_path: Path
+) -> None:
+    settings = tmp_path / "irkit.toml"
+    settings.write_text(settings.read_text().replace(f"{server.port}/0", f"{server.port}/0?db=3"))
+    server.client.set("cache:of another", 1)
+    with redis.Redis(port=server.port, db=3) as there:
+        there.mset(CACHE)
+    assert desk("act", "42", "flush-cache", *do(server)).code == 2, "the other database was typed"
+    said = desk("act", "42", "flush-cache", "--apply", "--yes", "--target", where(server).replace("/0", "/3"))
+    assert said.code == 0, said.err
+    assert f"redis-cli -u redis://127.0.0.1:{server.port}/3 FLUSHDB" in " ".join(said.out.split())
+    assert server.client.keys() == [b"cache:of another"]
+
+
+def test_an_empty_prefix_makes_no_key_cache(desk: Run, server: RedisServer, tmp_path: Path) -> None:
+    settings = tmp_path / "irkit.toml"
+    settings.write_text(settings.read_text().replace('["cache:"]', '["cache:", ""]'))
+    server.client.mset({"queue:jobs": 1, "cache:a": 1})
+    assert desk("act", "42", "flush-cache", *do(server)).code == 8
+    assert server.client.dbsize() == 2
 
 
 def test_a_redis_that_is_gone_is_a_sentence(desk: Run, server: RedisServer) -> None:

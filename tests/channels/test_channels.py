@@ -95,6 +95,26 @@ def test_no_answer_is_no_success_and_may_be_tried_again(over_http: Try, order: s
         assert refused.value.unsure, "it may have arrived"
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        Status(500, body=b"\xff\xfe a proxy's page in Latin-1"),
+        Status(503, (("Retry-After", "\N{SUPERSCRIPT TWO}"),)),
+        Status(200, body="[" * 100_000),
+        Status(200, body="[null]"),
+        Status(200, body='"taken"'),
+        Status(200, body="{}"),
+        Status(200, (("Content-Encoding", "gzip"),), body="no gzip"),
+    ],
+    ids=["bytes", "digit that is no number", "deep", "list", "text", "empty", "encoding"],
+)
+def test_an_odd_answer_is_no_success_and_no_crash(over_http: Try, order: Status) -> None:
+    over_http.server.misbehave = [order] * 3
+    with pytest.raises(DeliveryError):
+        over_http.send()
+    assert not over_http.server.taken
+
+
 def test_nobody_there_is_told_without_the_secret(over_http: Try) -> None:
     raw = str(free_port())
     port = str(over_http.server.port)
@@ -189,6 +209,24 @@ def test_a_mail_server_that_wants_a_password_it_does_not_get(mailbox: Mailbox) -
         known["email"].send(target, MESSAGE, 2)
     assert refused.value.permanent
     assert "made-up-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"), [("smtp://a..example", "cannot be looked up"), ("smtp://robot:p%C3%A4ss@{}", "ASCII alone")]
+)
+def test_a_mail_server_that_cannot_be_meant(mailbox: Mailbox, url: str, said: str) -> None:
+    known, _ = escalate.channels()
+    target = replace(email_target(mailbox), url=Secret(url.format(f"127.0.0.1:{mailbox.port}")))
+    with pytest.raises(DeliveryError, match=said) as refused:
+        known["email"].send(target, MESSAGE, 2)
+    assert refused.value.permanent
+
+
+def test_a_mail_that_was_taken_is_taken_however_the_server_ends(mailbox: Mailbox) -> None:
+    known, _ = escalate.channels()
+    mailbox.drop_at_quit = True
+    assert known["email"].send(email_target(mailbox), MESSAGE, 2).said == "to oncall@example.com"
+    assert len(mailbox.mails) == 1
 
 
 @pytest.mark.filterwarnings(
