@@ -7,7 +7,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from irkit.settings import Settings
+from irkit.collect_contract import Refused
+from irkit.engine_socket import socket_path
+from irkit.settings import DockerTarget, Settings
 
 _UNIT = """\
 # /etc/systemd/system/irkit-recorder.service, then: systemctl enable --now irkit-recorder
@@ -28,6 +30,7 @@ ProtectSystem=full
 [Install]
 WantedBy=multi-user.target
 """
+_USUAL_SOCKET = "/var/run/docker.sock"
 _COMPOSE = """\
 # Beside the services it watches, in the same compose file. irkit is installed at the first start and kept in a volume;
 # with an image of your own that has it, only `irkit record` is left of the command.
@@ -45,7 +48,7 @@ services:
     volumes:
       - irkit-recorder:/opt/irkit
       - {folder}:{folder}{home}
-      - /var/run/docker.sock:/var/run/docker.sock:ro
+      - {socket}:ro
       - /sys/fs/cgroup:/sys/fs/cgroup:ro
     pid: host  # to see the services' processes
     network_mode: host  # so that the addresses in irkit.toml mean the same as outside
@@ -68,7 +71,18 @@ def compose(settings: Settings) -> str:
     places = _places(settings)
     outside = not settings.home.is_relative_to(places["folder"])
     home = f"\n      - {settings.home}:{settings.home}" if outside else ""
-    return _COMPOSE.format(version=version("irkit"), folder=places["folder"], home=home)
+    return _COMPOSE.format(
+        version=version("irkit"), folder=places["folder"], home=home, socket=_socket(settings.docker)
+    )
+
+
+def _socket(target: DockerTarget) -> str:
+    """Return the Engine's socket as a volume: where irkit.toml names it, or else where a container looks for it."""
+    try:
+        path = socket_path(target)
+    except Refused:  # it is on another machine: then there is nothing to mount, and the recorder says so
+        path = _USUAL_SOCKET
+    return f"{path}:{path if target.host else _USUAL_SOCKET}"
 
 
 def _places(settings: Settings) -> dict[str, str]:

@@ -20,6 +20,8 @@ _PASSWORD = re.compile(r"[^/@]*://[^/@]*:[^/@]+@")
 _CHANNELS = frozenset({"pagerduty", "slack", "email", "tickets", "apprise"})
 # the most that a number may be, by the unit in its name: what nobody means, and no clock, pipe or date can hold
 _MOST = (("_s", 86_400), ("_minutes", 525_600), ("_days", 36_500), ("_bytes", 2**62), ("", 100_000))
+_HEADER = re.compile(r"\s*\[+([^\]]+)\]")
+_NAME = re.compile(r"\s*([\w.\"' -]+?)\s*=")
 # in the place of one of these its default does no harm
 _DEFAULTED = (int, float, bool)
 
@@ -126,9 +128,17 @@ def place(config: Path | None, key: str) -> str:
     """Say where a setting is written, by file and line, or only which it is."""
     if config is None:
         return f"the setting {key}"
-    leaf = re.compile(rf"\s*\[?{re.escape(key.rpartition('.')[2])}\b")
-    lines = config.read_text(encoding="utf-8").splitlines()
-    line = next((number for number, text in enumerate(lines, 1) if leaf.match(text)), 1)
+    section, _, leaf = key.rpartition(".")
+    found: dict[str, int] = {}  # each key's first line, by its whole name; a section's is its header
+    here = ""
+    for number, text in enumerate(config.read_text(encoding="utf-8").splitlines(), 1):
+        if header := _HEADER.match(text):
+            here = re.sub(r"[\s\"']", "", header[1])
+            found.setdefault(here, number)
+        elif name := _NAME.match(text):
+            bare = re.sub(r"[\s\"']", "", name[1])
+            found.setdefault(f"{here}.{bare}" if here else bare, number)
+    line = found.get(key) or found.get(section) or found.get(leaf) or 1
     return f"{config}:{line}: {key}"
 
 

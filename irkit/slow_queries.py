@@ -34,8 +34,7 @@ _TOKEN = re.compile(
 )
 _LIST = re.compile(r"\(\s*\?(?:\s*,\s*\?)+\s*\)")
 _PLAIN = re.compile(r"\s*CREATE\s+(?:TABLE|(?:UNIQUE\s+)?INDEX|VIEW)\s", re.IGNORECASE)
-_SCAN = re.compile(r"SCAN (?:TABLE )?(\S+)(?: AS \S+)?$")
-_NO_TABLE = ("CONSTANT", "(")
+_SCAN = re.compile(r"SCAN (?:TABLE )?(\S+)(?: AS \S+)?(?: [A-Z]+-JOIN)?$")
 _READING = frozenset(
     {
         *(sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE),
@@ -144,14 +143,18 @@ def _planned(sql: str, seen: _Seen, planner: sqlite3.Connection) -> SlowQuery:
         rows = planner.execute(f"EXPLAIN QUERY PLAN {bound}", (None,) * count).fetchall()
     except (sqlite3.Error, sqlite3.Warning) as error:
         return _query(sql, seen, (), str(error))
+    # what else is read row by row is made by the statement itself: a common table, a subquery, constants
+    tables = {
+        name.casefold(): name for (name,) in planner.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+    }
     depths: dict[int, int] = {}
     lines, scanned = [], []
     for number, parent, _, detail in rows:
         depths[number] = depths.get(parent, -1) + 1
         lines.append(f"{'  ' * depths[number]}{detail}")
         found = _SCAN.fullmatch(detail)
-        if found and not found[1].startswith(_NO_TABLE):
-            scanned.append(table_called(found[1], seen.example))
+        if found and (table := tables.get(table_called(found[1], seen.example).casefold())):
+            scanned.append(table)
     return _query(sql, seen, lines, "", scanned)
 
 

@@ -503,10 +503,18 @@ def test_it_can_be_kept_running_as_a_unit_or_as_a_service(tmp_path: Path) -> Non
     assert f"ExecStart={IRKIT} record\n" in unit
     assert f"WorkingDirectory={tmp_path}\n" in unit
     compose = said("--compose")
-    for words in ("irkit record", f"- {tmp_path}:{tmp_path}", "/var/run/docker.sock", "pid: host"):
+    socket = f"{tmp_path}/no-docker.sock"  # the one that irkit.toml names
+    for words in ("irkit record", f"- {tmp_path}:{tmp_path}", f"- {socket}:{socket}:ro", "pid: host"):
         assert words in compose
     (tmp_path / "docker-compose.yml").write_text(compose)
     checked = [*compose_command(), "config", "--quiet"]
     subprocess.run(checked, cwd=tmp_path, check=True, capture_output=True)  # as old as 1.29, too
     assert not (tmp_path / ".irkit").exists()
     assert os.environ.get("IRKIT_HOME") is None
+    configure(tmp_path, docker={})
+    usual = {"DOCKER_HOST": f"unix://{tmp_path}/other.sock"}
+    command = [IRKIT, "record", "--compose"]
+    compose = subprocess.run(
+        command, cwd=tmp_path, check=True, capture_output=True, text=True, env=os.environ | usual
+    ).stdout
+    assert f"- {tmp_path}/other.sock:/var/run/docker.sock:ro" in compose

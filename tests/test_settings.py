@@ -132,6 +132,12 @@ def test_what_everything_needs_stops_everything(tmp_path: Path, text: str, sente
         ("\n[redis]\nurll = 'x'", "irkit.toml:3: redis.urll is not a setting irkit knows", "did you mean url?"),
         ("[reddis]\nurl = 'x'", "irkit.toml:1: reddis is not a setting", "did you mean redis?"),
         ("[redis]\nconfigured = true", "redis.configured is not a setting", "known here"),
+        (
+            "[redis]\nurl = 'redis://localhost/0'\n[prometheus]\nurl = 5",
+            "irkit.toml:4: prometheus.url should be a string, not int",
+            "README",
+        ),
+        ("http.probes = 'three'", "irkit.toml:1: http.probes should be a whole number above 0, not str", "README"),
         ("[http]\nprobes = 'three'", "irkit.toml:2: http.probes should be a whole number above 0, not str", "README"),
         ("[http]\nprobes = 2.5", "http.probes should be a whole number above 0, not float", "README"),
         ("[http]\nprobes = true", "http.probes should be a whole number above 0, not bool", "README"),

@@ -81,6 +81,17 @@ def test_the_plans_are_those_the_database_itself_makes(tmp_path: Path) -> None:
     assert "no table in full" in by_query[QUERIES[0]].sentence
 
 
+def test_a_table_that_an_outer_join_reads_in_full_is_named_and_a_common_table_is_none(tmp_path: Path) -> None:
+    query = (
+        "WITH c AS (SELECT id FROM conversations LIMIT 50) "
+        "SELECT c.id, count(m.id) FROM c LEFT JOIN messages m ON m.body = c.id GROUP BY c.id"
+    )
+    [found] = asked(database(tmp_path / "x.db"), query)
+    assert any("LEFT-JOIN" in line for line in found.plan), found.plan
+    assert "messages" in found.scanned
+    assert "c" not in found.scanned
+
+
 def test_the_planners_statistics_decide_as_they_do_in_the_database(tmp_path: Path) -> None:
     path = database(tmp_path / "x.db")
     assert "messages_conversation" in asked(path, QUERIES[4])[0].plan[0]

@@ -29,7 +29,7 @@ def plan(ask: Ask) -> Plan:
         path.name,
         (
             f"{path} ({size(size_bytes)}) is copied to {folder} by SQLite's online backup, its users undisturbed",
-            f"{_queries(len(found))} are run on it, with indexes that could help and without; then the copy is deleted",
+            f"run on it: {_queries(len(found))}, with indexes that could help and without; then the copy is deleted",
         ),
         tuple(f'sqlite3 {path} "EXPLAIN QUERY PLAN {one.sql[:_SHOWN_CHARS]}"' for one in found),
         tuple(f"{one.sql[:_SHOWN_CHARS]}  {one.sentence}" for one in found),
