@@ -154,6 +154,16 @@ def test_addresses_are_replaced_on_request_only() -> None:
     assert made.endswith("not 127.0.0.1")
 
 
+def test_a_host_is_found_also_where_the_name_and_password_before_it_were_replaced_already() -> None:
+    redactor = Redactor(b"k" * 32, addresses=True)
+    text = "postgres://[redacted:userinfo:0a1b2c3d]@db.internal:5432/shop for user=jo@example.com\n@app.route(path)"
+    made, count = redactor.text(text)
+    assert count == 2
+    assert made.startswith("postgres://[redacted:userinfo:0a1b2c3d]@[redacted:host:")
+    assert " user=[redacted:email:" in made
+    assert made.endswith("\n@app.route(path)")
+
+
 def test_a_named_pair_is_read_as_name_and_value() -> None:
     made, counts = REDACTOR.tree({"Env": [{"name": "DB_PASSWORD", "value": VALUE}, {"name": "PORT", "value": "80"}]})
     assert VALUE not in str(made)
