@@ -122,11 +122,11 @@ def record(
         seen = ", ".join(f"{each.name} ({each.subject})" for each in found)
         say(f"Recording to {folder} every {limits.interval_s:g} s: {seen}.")
         say("Ctrl-C ends it; irkit record --unit and --compose show how to keep it running.")
-        with _stopped_by_signals(running.stop):
+        with _stopped_by_signals(running.stop) as heard:
             running.run()
         if watch:
             watch.close()
-    say("The recorder has ended; what it kept stays.")
+    say(f"The recorder was ended by {' and '.join(heard)}; what it kept stays.")
 
 
 def check(settings: Settings) -> None:
@@ -307,10 +307,17 @@ def _give_back_memory() -> None:
 
 
 @contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGTERM, signal.SIGINT)}
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[dict[str, None]]:
+    """Stop at the first of two signals; yields the names of those that came."""
+    heard: dict[str, None] = {}
+
+    def hear(number: int, _: object) -> None:
+        heard[signal.Signals(number).name] = None
+        stop()
+
+    before = {number: signal.signal(number, hear) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -16,6 +16,8 @@ from irkit.history import Sample, encode
 from irkit.memory import agent
 from irkit.redact import Redactor
 from irkit.ring import Record, Ring
+from irkit.runbook import load as load_runbook
+from tests.http_servers import free_port
 from tests.stack.stack import Stack
 from tests.test_cli import Run, irkit
 
@@ -67,6 +69,18 @@ def test_what_is_configured_and_does_not_answer_is_broken(examined: Examined) ->
     assert "health_url" in checks["http-health"].hint
     assert "nothing is there" in checks["compose-services"].sentence
     assert not healthy(tuple(checks.values()))
+
+
+def test_where_nothing_answers_at_an_address_that_was_only_guessed_nothing_is_set_up(
+    examined: Examined, tmp_path: Path
+) -> None:
+    port = free_port()
+    told = load_runbook().text.replace("localhost:8000", f"localhost:{port}")
+    (tmp_path / "runbook.md").write_text(told, encoding="utf-8")
+    check = examined(f'runbook = "{tmp_path}/runbook.md"')["http-health"]
+    assert check.state is State.ABSENT
+    assert f"localhost:{port}" in check.sentence
+    assert "refused" in check.sentence
 
 
 def test_a_source_that_hangs_is_broken_and_the_others_are_still_told(examined: Examined, tmp_path: Path) -> None:

@@ -117,12 +117,13 @@ def damage(of: Material) -> Damage | Gap:
     database = database or {}
     names = [one.name for one in database_state.tables_of(database, None)]
     failed = [row for row in rows if row.get("ok") is False and not text_of(row, "table") and row["check"] != "wal"]
+    said = {text_of(row, "message") for row in failed}  # several checks say the same
     return Damage(
         str(database.get("path") or "the database"),
         tuple(_facts(database)),
         tuple(_notes(database, rows)),
         database_state.damage_of(names, rows),
-        len(failed),
+        len(said),
         checked,
         of.view.ids("database", "database_integrity"),
     )

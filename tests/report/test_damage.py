@@ -96,6 +96,15 @@ def test_a_file_that_is_no_database_has_no_tables_to_speak_of(tmp_path: Path) ->
     assert "it is not in the evidence" in text(report.integrity)
 
 
+def test_what_several_checks_say_alike_is_one_message(tmp_path: Path) -> None:
+    rows = [
+        {"check": check, "ok": False, "message": "Tree 5 page 9: btreeInitPage() returns error code 11", "table": None}
+        for check in ("quick_check", "integrity_check")
+    ]
+    report = closer_report(tmp_path, "database-corruption", {"database_integrity": rows})
+    assert report.damage.unplaced == len(report.integrity.messages) == 1
+
+
 def test_missing_evidence_is_a_gap_with_its_reason(tmp_path: Path) -> None:
     report = closer_report(tmp_path, "database-corruption", {})
     for section in (report.integrity, report.damage, report.database_errors):
