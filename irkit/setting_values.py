@@ -85,11 +85,11 @@ def open_secret(config: Path, given: object, *, whole: bool) -> bool:
 
 
 def _convert(  # noqa: C901 (one branch for each type of value)
-    raw: Any,
-    wanted: Any,
+    raw: Any,  # noqa: ANN401
+    wanted: Any,  # noqa: ANN401
     key: str,
     config: Path | None,
-    environ: Mapping[str, str],  # noqa: ANN401
+    environ: Mapping[str, str],
 ) -> Any:  # noqa: ANN401
     """Check one value against its field's type; `env:NAME` is read from the environment first."""
     if isinstance(raw, str) and raw.startswith("env:"):
