@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _TREE = re.compile(r"\b[Tt]ree (?:page )?(\d+)\b")
 _POLL_S = 0.2
 _NEARLY = 0.99
 _TRIES = 3
+_BEGINNINGS, _MOMENT_S = 20, 0.005
 
 Progress = Callable[[str, float], None]
 """Told what is being done and how much of it is, as a share of one."""
@@ -156,11 +158,23 @@ def pragma_findings(
 
 @contextmanager
 def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
-    """Read in one transaction, which is over when the block is; in the one that there is where there is one."""
+    """Read in one transaction, which is over when the block is; in the one that there is where there is one.
+
+    Who may not write the index of a log cannot begin to read at the moment in which its service begins the log anew.
+    """
     if connection.in_transaction:
         yield
         return
-    connection.execute("BEGIN")
+    for _ in range(_BEGINNINGS):
+        connection.execute("BEGIN")
+        try:
+            connection.execute("PRAGMA schema_version").fetchone()
+        except FAILURES as error:
+            if fault_of(error)[0] == sqlite3.SQLITE_READONLY:
+                connection.execute("ROLLBACK")
+                time.sleep(_MOMENT_S)
+                continue
+        break
     try:
         yield
     finally:
