@@ -22,7 +22,7 @@ from typing import IO, Any
 from irkit.collect_contract import Collector, Piece
 from irkit.errors import CollectError
 from irkit.model import Window
-from irkit.redact import Redactor
+from irkit.redact import Redactor, hidden
 from irkit.registry import BrokenPlugin
 
 _GRACE_S = 2.0
@@ -155,7 +155,7 @@ def last_words(host: HostProcess, redactor: Redactor | None = None) -> str:
     words = host.complaints.read().decode("utf-8", "replace").strip().splitlines()
     last = words[-1] if words else ""
     try:
-        last = redactor.text(last)[0] if redactor and last else last
+        last = redactor.text(last)[0] if redactor else hidden(last)
     except Exception:  # noqa: BLE001 (what cannot be redacted is not kept)
         last = ""
     return f"the collecting process ended early: {last or f'exit code {host.process.returncode}'}"

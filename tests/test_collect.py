@@ -223,6 +223,14 @@ def test_the_last_words_of_a_process_that_broke_are_redacted(settings: Settings,
     assert reason.startswith("the collecting process ended early: cannot log in with password=[redacted:")
 
 
+def test_the_last_words_of_a_process_that_never_began_are_shown_without_secrets(
+    settings: Settings, hosts_own: Path
+) -> None:
+    (hosts_own / "tomllib.py").write_text("import sys\nsys.exit('cannot log in with password=hunter2hunter2')\n")
+    with pytest.raises(CollectError, match=r"ended early: cannot log in with password=\*\*\*"):
+        run(settings, "good")
+
+
 def test_nothing_is_left_running_or_lying_about(settings: Settings) -> None:
     run(settings, "grandchild", "hang", "good")
     mark = os.environ["IRKIT_TEST_MARK"].encode()
