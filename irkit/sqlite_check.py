@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _TREE = re.compile(r"\b[Tt]ree (?:page )?(\d+)\b")
 _POLL_S = 0.2
 _NEARLY = 0.99
 _TRIES = 3
+_BEGINNINGS, _MOMENT_S = 20, 0.005
 
 Progress = Callable[[str, float], None]
 """Told what is being done and how much of it is, as a share of one."""
@@ -144,16 +146,52 @@ def pragma_findings(
 ) -> Iterator[Finding | str]:
     """Yield what `quick_check` or `integrity_check` says, a plain string where it stopped at `limit` faults.
 
+    SQLite, 3.40 for one, leaves the list of free pages out where its schema happens to begin with a view or a virtual
+    table, so that is asked for by itself, as it was at the same moment, before anything is called well.
+
     Raises:
         sqlite3.DatabaseError: it could not go on; what it said until then was yielded.
     """
+    with _one_moment(connection):
+        yield from _of_pages(connection, name, owners, limit)
+
+
+@contextmanager
+def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """Read in one transaction, which is over when the block is; in the one that there is where there is one.
+
+    Who may not write the index of a log cannot begin to read at the moment in which its service begins the log anew.
+    """
+    if connection.in_transaction:
+        yield
+        return
+    for _ in range(_BEGINNINGS):
+        connection.execute("BEGIN")
+        try:
+            connection.execute("PRAGMA schema_version").fetchone()
+        except FAILURES as error:
+            if fault_of(error)[0] == sqlite3.SQLITE_READONLY:
+                connection.execute("ROLLBACK")
+                time.sleep(_MOMENT_S)
+                continue
+        break
+    try:
+        yield
+    finally:
+        with suppress(*FAILURES):
+            connection.execute("ROLLBACK")
+
+
+def _of_pages(
+    connection: sqlite3.Connection, name: str, owners: Mapping[str, str], limit: int
+) -> Iterator[Finding | str]:
     faults = fetched = 0
     try:
         for (text,) in connection.execute(f"PRAGMA {name}({limit})"):
             fetched += 1
             for one in _lines(name, str(text), owners):
                 faults += not one.ok
-                yield one
+                yield from () if one.ok else (one,)
     except FAILURES:
         # the driver steps ahead, so a check that ends in an error takes its last row with it: ask for that one
         rows = f"SELECT * FROM pragma_{name}({limit}) LIMIT 1 OFFSET {fetched}"  # noqa: S608 (our own names)
@@ -161,6 +199,10 @@ def pragma_findings(
             for (text,) in connection.execute(rows):
                 yield from _lines(name, str(text), owners)
         raise
+    if not faults:
+        # of the schema's own table it checks the free pages as well (sqlite.org/pragma.html#pragma_integrity_check)
+        for (text,) in connection.execute(f"PRAGMA {name}('sqlite_master')"):
+            yield from _lines(name, str(text), owners)
     if faults >= limit:
         yield f"{name} found {limit} faults and stopped there"
 

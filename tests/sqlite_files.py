@@ -154,6 +154,11 @@ def damage_the_freelist(path: Path) -> None:
     overwrite(path, 32, (999_999).to_bytes(4, "big"))
 
 
+def miscount_the_freelist(path: Path) -> None:
+    """The head of the list of free pages stands, and their number is another."""
+    overwrite(path, 36, (999_999).to_bytes(4, "big"))
+
+
 def flip_a_bit_in_a_page_header(path: Path) -> None:
     """The kind of a table's root page is one that does not exist."""
     flip(path, (root_page(path, "messages") - 1) * PAGE_BYTES)

@@ -107,6 +107,21 @@ def test_each_damage_is_found_and_named(tmp_path: Path, damage: files.Damage, *,
     assert DAMAGES[damage] in messages or "malformed" in messages, messages
 
 
+@pytest.mark.parametrize("damage", [files.damage_the_freelist, files.miscount_the_freelist])
+@pytest.mark.parametrize("wal", [False, True])
+@pytest.mark.parametrize("last", ["VIEW v AS SELECT 1", "VIRTUAL TABLE v USING fts5(a)"])
+def test_free_pages_are_looked_at_where_the_schema_holds_a_view(
+    tmp_path: Path, damage: files.Damage, last: str, *, wal: bool
+) -> None:
+    path = files.create(tmp_path / "x.db", wal=wal)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"CREATE {last}")
+    assert not failed(look(path))
+    damage(path)
+    assert "freelist" in str(failed(look(path))[0]["message"])
+    assert sqlite_check.check(path).whole is False
+
+
 def test_damage_of_an_index_alone_is_what_quick_check_misses(tmp_path: Path) -> None:
     path = files.create(tmp_path / "x.db")
     files.damage_an_index_entry(path)
