@@ -131,7 +131,7 @@ def place(config: Path | None, key: str) -> str:
     section, _, leaf = key.rpartition(".")
     found: dict[str, int] = {}  # each key's first line, by its whole name; a section's is its header
     here = ""
-    for number, text in enumerate(config.read_text(encoding="utf-8").splitlines(), 1):
+    for number, text in enumerate(config.read_text(encoding="utf-8-sig").splitlines(), 1):
         if header := _HEADER.match(text):
             here = re.sub(r"[\s\"']", "", header[1])
             found.setdefault(here, number)

@@ -302,7 +302,7 @@ def _default_home(start: Path, environ: Mapping[str, str]) -> Path:
 
 def _read(config: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(config.read_text(encoding="utf-8"))
+        return tomllib.loads(config.read_text(encoding="utf-8-sig"))  # some editors begin a file with a byte-order mark
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{config} cannot be read: {error}"
         raise InputError(msg, hint="correct its permissions, or save it as UTF-8") from None

@@ -17,6 +17,11 @@ def configured(folder: Path, text: str, environ: Mapping[str, str] = ENVIRONMENT
     return load(folder, environ)
 
 
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "irkit.toml").write_text('\ufeffservice = "shop"\n', encoding="utf-8")
+    assert load(tmp_path, {}).service == "shop"
+
+
 def test_without_a_file_the_home_is_the_user_s(tmp_path: Path) -> None:
     assert load(tmp_path, ENVIRONMENT) == Settings(Path("/home/ana/.local/share/irkit"))
     assert load(tmp_path, {"XDG_DATA_HOME": "/data"}).home == Path("/data/irkit")
