@@ -68,9 +68,9 @@ def main() -> None:
         sys.stderr.close()  # the reader has gone; Python would complain about it on the way out
         sys.exit(1)
     except OSError as error:
-        if not (error.filename and error.strerror):
+        if not (told := console.of_the_system(error)):
             raise
-        console.complain(f"{error.filename}: {error.strerror}", "choose another place, or see who may write there")
+        console.complain(*told)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

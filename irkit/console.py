@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
+import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from irkit.model import CollectorRun
 
 
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 # enough for seconds to tick, too few to flicker
 _FRAMES_A_SECOND = 4
 # what is drawn at the cursor for now; it makes room for each line that is said meanwhile
@@ -118,3 +121,16 @@ def _console(*, stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     return Console(stderr=stderr, highlight=False, soft_wrap=False, force_terminal=stream.isatty())
+
+
+def of_the_system(error: OSError) -> tuple[str, str] | None:
+    """Return in words, and with what to do, what the system refused; None where it is no matter of places and disks."""
+    if error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}", "choose another place, or see who may write there"
+    if error.errno not in _DISK:
+        return None
+    # it is standard output: what is left in its buffer would be tried once more, and fail, on the way out
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    said = f"what there is to say cannot be written: {error.strerror}"
+    return said, "what was recorded stays; free some space there, or have it shown elsewhere"

@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 DRAWN = """
 from rich.text import Text
@@ -48,3 +49,15 @@ def on_a_terminal(program: str) -> bytes:
     os.close(ours)
     assert process.returncode == 0
     return said
+
+
+def test_what_cannot_be_said_on_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    """/dev/full is Linux's own full disk."""
+    command = [sys.executable, "-c", "from irkit.cli import main; main()", "runbook"]
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 (a device, for a descriptor)
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "irkit: what there is to say cannot be written: No space left on device\n"
+        "  → what was recorded stays; free some space there, or have it shown elsewhere\n"
+    )
