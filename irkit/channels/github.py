@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from irkit.channel_contract import DeliveryError, Message, Receipt, channel
@@ -12,6 +13,7 @@ from irkit.ticket_api import call
 # https://docs.github.com/rest/issues/issues#create-an-issue; the limits are those of its answer 422
 _TITLE_CHARS = 256
 _BODY_CHARS = 65_536
+_LONGEST_FENCE = 100
 _PAGE = 100
 _PARTS = 2
 
@@ -49,12 +51,21 @@ def send(target: TicketsTarget, message: Message, timeout_s: float) -> Receipt:
     for issue in issues:
         if isinstance(issue, dict) and mark in str(issue.get("body") or ""):
             return _receipt(issue, "was filed before as")
-    body = f"{fit(message.body, _BODY_CHARS - len(mark) - 2)}\n\n{mark}"
+    body = f"{_verbatim(fit(message.body, _BODY_CHARS - len(mark) - 2 * _LONGEST_FENCE - 10))}\n\n{mark}"
     title = fit(one_line(message.headline), _TITLE_CHARS)
     made = call("POST", url, headers=headers, timeout_s=timeout_s, json={"title": title, "body": body})
     if not isinstance(made, dict) or not made.get("number"):
         raise DeliveryError("did not say which issue it filed", unsure=True)
     return _receipt(made, "filed as")
+
+
+def _verbatim(text: str) -> str:
+    """Fence a text, so that GitHub calls nobody by it and draws no picture from elsewhere."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    if longest >= _LONGEST_FENCE:
+        longest, text = 0, text.replace("`", "'")
+    fence = "`" * max(longest + 1, 3)
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def _receipt(issue: dict[str, object], how: str) -> Receipt:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from irkit import escalate
 from irkit.channel_contract import Channel, DeliveryError, Message, Purpose, without_secrets
@@ -71,6 +72,16 @@ def test_a_message_is_taken_by_the_service_s_rules(over_http: Try) -> None:
 def test_what_people_typed_is_cut_neutralised_and_never_two_messages(over_http: Try, kind: str) -> None:
     over_http.send(replace(MESSAGE, headline=HOSTILE[kind], body=HOSTILE[kind], source=HOSTILE[kind]))
     assert len(over_http.server.taken) == 1
+
+
+@pytest.mark.parametrize("words", ["@all see ![](https://elsewhere/x.png)", "```\n@all", "`" * 300 + "\n@all <img>"])
+def test_nothing_in_a_github_issue_is_read_as_markup(github: Service, words: str) -> None:
+    known, _ = escalate.channels()
+    known["github"].send(github_target(github), replace(MESSAGE, body=words), 0.5)
+    block, mark = MarkdownIt("commonmark").parse(github.taken[0]["body"])[0], github.taken[0]["body"].splitlines()[-1]
+    assert block.type == "fence"
+    assert block.content.replace("'", "`") == f"{words}\n"
+    assert mark == f"irkit: {MESSAGE.dedup_key}"
 
 
 @pytest.mark.parametrize(
