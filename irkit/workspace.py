@@ -177,7 +177,12 @@ def over_before(incident: Incident, *, settings: Settings | None = None) -> Inci
 
 def _over_before(incident: Incident, everyone: Iterable[Incident], held: Store, settings: Settings) -> Incident | None:
     minutes = timedelta(minutes=settings.collect.window_minutes)
-    return before(incident, everyone, minutes, is_drill=lambda one: bool(drill_of(held.timeline(one.id))))
+
+    def owns_nothing(one: Incident) -> bool:
+        told = held.timeline(one.id)
+        return bool(drill_of(told)) or is_false_alarm(told)
+
+    return before(incident, everyone, minutes, owns_nothing=owns_nothing)
 
 
 def alike(
