@@ -432,6 +432,22 @@ def test_a_service_that_fell_silent_with_the_onset_is_told_by_its_last_line(seco
     assert ("its last log line, at 03:00:04 UTC" in found.sentence) is told
 
 
+def test_the_last_line_is_the_last_one_whatever_it_says() -> None:
+    probes = [{"at": f"2026-11-24T03:00:0{n}Z", "verdict": "timed_out"} for n in (3, 5, 7)]
+    api = {"service": "api", "name": "api-1", "state": "running", "health": "unhealthy"}
+    answered = 'INFO: 10.0.0.1:5000 - "GET /api/orders HTTP/1.1" 200 OK'
+
+    def found(*lines: tuple[int, str]) -> Verdict:
+        logs = [{"at": f"2026-11-24T03:00:{second:02d}Z", "service": "api", "line": line} for second, line in lines]
+        return verdict(DETECTORS["health-check-failing"], {"health": probes, "containers": [api], "logs": logs})
+
+    silent = found((1, "INFO: listening"), (4, answered)).sentence
+    assert "its last log line, at 03:00:04 UTC, is of a request it answered; before that, at 03:00:01 UTC" in silent
+    assert f"at 03:00:04 UTC, is “{answered}”" in found((2, answered), (4, answered)).sentence
+    goes_on = found((1, "INFO: listening"), (30, answered))
+    assert "last log line" not in goes_on.sentence, "one that answers has not fallen silent"
+
+
 def test_a_restart_loop_is_told_from_a_stop() -> None:
     api = {
         "service": "api",
