@@ -233,8 +233,9 @@ def _began_to_fail(checks: list[tuple[datetime, bool]], episode: Episode) -> dat
 
 
 def _how(row: Row) -> str:
-    code = integer_of(row, "status_code")
-    verdict = text_of(row, "verdict").replace("_", " ")
+    code, word = integer_of(row, "status_code"), text_of(row, "reported_status")
+    own = row["verdict"] == "unhealthy" and word  # its own word for itself
+    verdict = f"it says {quoted(word)}" if own else text_of(row, "verdict").replace("_", " ")
     return f"{verdict}, HTTP {code}" if code else verdict
 
 

@@ -448,6 +448,26 @@ def test_the_last_line_is_the_last_one_whatever_it_says() -> None:
     assert "last log line" not in goes_on.sentence, "one that answers has not fallen silent"
 
 
+def test_the_recorders_own_history_tells_since_when_it_fails_and_its_body_in_which_word() -> None:
+    shared = {"url": "http://localhost:8000/health", "status_code": 200}
+    history = [
+        shared
+        | {"at": START + timedelta(seconds=5 * n), "verdict": "unhealthy" if n >= 6 else "healthy"}
+        | {"reported_status": "degraded" if n >= 6 else "ok"}
+        for n in range(24)
+    ]
+    api = {"service": "api", "name": "api-1", "state": "running", "health": "healthy", "ports": "0.0.0.0:8000->8000"}
+    answered = {"service": "api", "method": "GET", "path": "/health", "status_code": 200, "duration_s": 0.01}
+    requests = [answered | {"at": START + timedelta(seconds=n)} for n in range(3, 120, 10)]
+    found = verdict(
+        DETECTORS["health-check-failing"],
+        {"health": history[-3:], "health_history": history, "containers": [api], "requests": requests},
+    )
+    assert found.onset == START + timedelta(seconds=30)
+    assert "failed (it says “degraded”, HTTP 200)" in found.sentence
+    assert "unhealthy" not in found.sentence
+
+
 def test_a_restart_loop_is_told_from_a_stop() -> None:
     api = {
         "service": "api",
