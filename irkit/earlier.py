@@ -14,7 +14,7 @@ from irkit.errors import BundleError
 from irkit.manifest import read_manifest
 from irkit.past import past
 from irkit.steps import began_anew
-from irkit.verdicts import Diagnosis, Earlier
+from irkit.verdicts import Diagnosis, Earlier, telling_start
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -82,7 +82,7 @@ def _of_the_same(seen: Diagnosis, found: Diagnosis) -> tuple[Finding, ...]:
 
     It need not be the type that is likeliest now: the one breakage shows differently once half of it is gone.
     """
-    shown = [item for item in (seen.ranking[0].supporting if seen.ranking else ()) if item.verdict.onset]
+    shown = [item for item in telling_start(seen.ranking) if item.verdict.onset]
     lasting = [item for item in found.findings if item.verdict.until is None]
     return tuple(item for item in shown if item.symptom not in past((item, *lasting)))
 

@@ -468,6 +468,21 @@ def test_the_recorders_own_history_tells_since_when_it_fails_and_its_body_in_whi
     assert "unhealthy" not in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("levels", "unfelt"),
+    [([80 + index / 2 for index in range(120)], True), ([50 + 1.6 * index for index in range(120)], False)],
+)
+def test_a_rise_is_felt_once_it_is_near_its_limit(levels: list[float], unfelt: bool) -> None:  # noqa: FBT001
+    rows = [
+        {"at": START + timedelta(seconds=10 * n), "service": "api", "name": "api-1", "started_at": START}
+        | {"memory_usage_bytes": int(level * 2**20) + n * 7919 % 4096, "memory_limit_bytes": 256 * 2**20}
+        for n, level in enumerate(levels)
+    ]
+    found = verdict(DETECTORS["gradual-memory-increase"], {"container_history": rows})
+    assert found.state is VerdictState.FOUND
+    assert found.numbers["unfelt"] is unfelt
+
+
 def test_a_restart_loop_is_told_from_a_stop() -> None:
     api = {
         "service": "api",
