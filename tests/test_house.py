@@ -125,6 +125,7 @@ ROOMS = (
     "innermost",
     "onset",
     "past",
+    "slow_first",
     "ar_fit",
     "ar_places",
     "changepoint",
