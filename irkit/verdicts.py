@@ -10,7 +10,9 @@ from irkit.model import Finding, VerdictState
 from irkit.onset_interval import OnsetInterval
 from irkit.past import past
 
+# the numbers of a verdict that others go by: a rise that nobody feels yet, and how many checks of the engine tell
 UNFELT = "unfelt"
+ENGINE_CHECKS = "engine_checks"
 
 
 @dataclass(frozen=True, slots=True)

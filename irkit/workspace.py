@@ -241,9 +241,13 @@ def whole_diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Di
 
 
 def _from_its_beginning(found: Diagnosis, evidence: Bundle, told: Iterable[Event], settings: Settings) -> Diagnosis:
+    from irkit.diagnose import rank
     from irkit.earlier import with_beginning
 
-    return with_beginning(found, evidence, settings.home, told, lambda one: _diagnosis(one, settings))
+    book = load_runbook(settings)
+    return with_beginning(
+        *(found, evidence, settings.home, told), lambda one: _diagnosis(one, settings), lambda each: rank(each, book)
+    )
 
 
 def _diagnosis(evidence: EvidenceSource, settings: Settings | None) -> Diagnosis:

@@ -151,6 +151,7 @@ ROOMS = (
     "exhausted",
     "what_changed",
     "verdicts",
+    "unanswered",
     "diagnose",
     "earlier",
     "symptoms",
