@@ -26,7 +26,9 @@ from irkit.onset_interval import KINDS, OnsetInterval, interval_of
 from irkit.past import past
 from irkit.phrase import clock, listing
 from irkit.runbook import command_for
+from irkit.slow_first import told_by_queries
 from irkit.times import latest_known
+from irkit.unanswered import with_unanswered
 from irkit.verdicts import Diagnosis, Hypothesis, signs
 from irkit.wholeness import unless_cut, unless_long_past
 
@@ -128,10 +130,21 @@ def diagnose(source: EvidenceSource, runbook: Runbook, broken: Sequence[BrokenPl
             findings[item.slug] = replace(extra, incident_types=types)
     began = min((one.verdict.onset for one in findings.values() if one.verdict.onset), default=None)
     settled = (_settled(one, evidence, began) for one in findings.values())
-    everything = tuple(_with_next_step(item, runbook) for item in settled)
+    told = _beside_the_logs(tuple(settled), evidence)
+    everything = tuple(_with_next_step(item, runbook) for item in told)
     everything += tuple(_left_out(plugin) for plugin in broken)
     ranking = rank(everything, runbook)
     return Diagnosis(everything, ranking, *_onset(evidence, everything, ranking))
+
+
+def _beside_the_logs(findings: tuple[Finding, ...], evidence: Loaded) -> tuple[Finding, ...]:
+    """Return the findings as what the logs hold of slow queries, and lack of requests, lets them be told."""
+    containers, history = (
+        evidence.load(kind) if evidence.has(kind) else None for kind in ("containers", "health_history")
+    )
+    if evidence.has("logs"):
+        findings = told_by_queries(findings, evidence.load("logs"), containers)
+    return with_unanswered(findings, history)
 
 
 def _settled(finding: Finding, evidence: Loaded, began: datetime | None) -> Finding:

@@ -5,30 +5,39 @@ A container that is replaced takes its logs with it, so after a rollback the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from irkit.bundle import Bundle, bundles_of, open_bundle
 from irkit.errors import BundleError
 from irkit.manifest import read_manifest
+from irkit.model import VerdictState
 from irkit.past import past
 from irkit.steps import began_anew
-from irkit.verdicts import Diagnosis, Earlier
+from irkit.unanswered import with_unanswered
+from irkit.verdicts import ENGINE_CHECKS, Diagnosis, Earlier, telling_start
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
     from irkit.model import Event, Finding
+    from irkit.verdicts import Hypothesis
 
 
-def with_beginning(
-    found: Diagnosis, evidence: Bundle, home: Path, timeline: Iterable[Event], diagnose: Callable[[Bundle], Diagnosis]
+def with_beginning(  # noqa: PLR0913, PLR0917 (a bundle, where the others are, and how each is looked at)
+    found: Diagnosis,
+    evidence: Bundle,
+    home: Path,
+    timeline: Iterable[Event],
+    diagnose: Callable[[Bundle], Diagnosis],
+    weigh: Callable[[Sequence[Finding]], tuple[Hypothesis, ...]],
 ) -> Diagnosis:
     """Return what a bundle shows, beginning no later than any earlier bundle of the incident's same spell shows.
 
-    Only the beginning is of those: all else a later look knows better. Where it was mended in between and taken up
+    Only the beginning is of those, and what the engine's few checks showed that it keeps no more (the findings are then
+    weighed anew by `weigh`): all else a later look knows better. Where it was mended in between and taken up
     again, they show another spell. One that cannot be trusted is told in `unread`, and the others are asked all the
     same.
     """
@@ -38,6 +47,10 @@ def with_beginning(
         seen = diagnose(bundle)
         if shown := _of_the_same(seen, found):
             made = _sooner(made, bundle, seen, shown)
+        kept = tuple(_kept(item, bundle, seen) for item in made.findings)
+        if kept != made.findings:
+            kept = with_unanswered(kept, None)
+            made = replace(made, findings=kept, ranking=weigh(kept))
     if made.earlier and made.onset and made.onset.earliest > made.earlier.since:
         made = replace(made, onset=None, onset_bundle="")  # on that signals agree which came after it had begun
     return replace(made, unread=tuple(unread)) if unread else made
@@ -82,9 +95,23 @@ def _of_the_same(seen: Diagnosis, found: Diagnosis) -> tuple[Finding, ...]:
 
     It need not be the type that is likeliest now: the one breakage shows differently once half of it is gone.
     """
-    shown = [item for item in (seen.ranking[0].supporting if seen.ranking else ()) if item.verdict.onset]
+    shown = [item for item in telling_start(seen.ranking) if item.verdict.onset]
     lasting = [item for item in found.findings if item.verdict.until is None]
     return tuple(item for item in shown if item.symptom not in past((item, *lasting)))
+
+
+def _kept(finding: Finding, bundle: Bundle, seen: Diagnosis) -> Finding:
+    """Return what an earlier bundle's checks of the engine found in place of a `clear`: it keeps the last five."""
+    before = next((item for item in seen.findings if item.symptom == finding.symptom), finding)
+    was, collected = before.verdict, bundle.manifest.created_at
+    if finding.verdict.state is not VerdictState.CLEAR or was.state is not VerdictState.FOUND:
+        return finding
+    if not was.numbers.get(ENGINE_CHECKS):
+        return finding
+    said = f"that is by bundle {bundle.id}: since then the engine has dropped those checks, of which it keeps a few"
+    sentence = f"{was.sentence.rstrip('.')}; {said}."
+    # those of the other bundle go by the same names as those of this one
+    return replace(finding, verdict=replace(was, sentence=sentence, until=collected), evidence=())
 
 
 def _sooner(made: Diagnosis, bundle: Bundle, seen: Diagnosis, shown: tuple[Finding, ...]) -> Diagnosis:

@@ -24,15 +24,16 @@ def window_of(incident: Incident, reach: timedelta, now: datetime, earlier: Inci
 
 
 def over_before(
-    incident: Incident, others: Iterable[Incident], reach: timedelta, *, is_drill: Callable[[Incident], bool]
+    incident: Incident, others: Iterable[Incident], reach: timedelta, *, owns_nothing: Callable[[Incident], bool]
 ) -> Incident | None:
-    """Return the incident that was the last to be over before this one began, within `reach` of it; no drill.
+    """Return the incident that was the last to be over before this one began, within `reach` of it.
 
-    One that was still going on by then is none: nobody knows which of the two its signs belong to.
+    Of a drill nothing happened here, and of a false alarm nothing at all: one that `owns_nothing` is none. Nor is one
+    that was still going on by then: nobody knows which of the two its signs belong to.
     """
     onset = onset_of(incident)
     near = [(end, one.id, one) for one in others if (end := one.over_at) and onset - reach < end <= onset]
-    return max((each for each in near if each[2].id != incident.id and not is_drill(each[2])), default=(None,))[-1]
+    return max((each for each in near if each[2].id != incident.id and not owns_nothing(each[2])), default=(None,))[-1]
 
 
 def onset_of(incident: Incident) -> datetime:

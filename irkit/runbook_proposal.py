@@ -20,6 +20,7 @@ from irkit.message_text import fit, one_line
 from irkit.model import Event, EventKind, Finding, Incident, IncidentType, Step, VerdictState
 from irkit.runbook import Runbook
 from irkit.steps import DONE, FAILED, Try, is_begun, outcome_of, tries
+from irkit.verdicts import is_unfelt
 
 _WORDS_CHARS = 200
 _STEM_CHARS = 3
@@ -155,6 +156,8 @@ def _symptoms(of: _Lesson, findings: Iterable[Finding]) -> Iterator[Proposal]:
     for finding in findings:
         verdict = finding.verdict
         if not bullet or verdict.state is not VerdictState.FOUND or verdict.explained_by or finding.symptom in known:
+            continue
+        if is_unfelt(finding):
             continue
         known.add(finding.symptom)
         said = f"in {of.incident.label} it showed as “{finding.title}”, too: {one_line(verdict.sentence)}"

@@ -25,6 +25,7 @@ _SIGKILLED = 137
 _CLOCKS = timedelta(seconds=0.5)
 _LONGEST_S = 60.0
 _SERVER_ERROR = 500
+_WELL = 2  # hundred
 _GIVEN_UP = frozenset({408, 499})  # by who asked: request timeout, and a closed connection in the words of nginx
 _SILENT = timedelta(minutes=1)
 # what a restart by hand may take: to let go of its port, to come back, and to be well again
@@ -66,18 +67,31 @@ def checks_of(
     """Yield every check of the service that is on record: when, and whether it passed.
 
     One of the Engine's that passed did so at its end, when it was answered. What the service logged of a check that is
-    on record by whoever made it is that check once more, and no second one.
+    on record by whoever made it is that check once more, and no second one. While probes read in the body that it
+    fails, the code 200 that others were content with is no check that passed.
     """
     service = text_of(subject, "service") if subject else ""
-    looks = [_probe(row) for row in probes if time_of(row, "at")]
+    told = in_order(probes)
+    looks = [_probe(row) for row in told]
     looks += [
         _engines(row)
         for row in container_health
         if time_of(row, "started_at") and (not service or text_of(row, "service") == service)
     ]
-    yield from ((look.end if look.passed and look.by_engine else look.start, look.passed) for look in looks)
-    if requests is not None and service:
-        yield from _unmatched(_logged(requests[requests["service"] == service]), looks)
+    logged = _unmatched(_logged(requests[requests["service"] == service]), looks) if requests is not None else []
+    by_code = [(look.end if look.passed else look.start, look.passed) for look in looks if look.by_engine]
+    by_code += logged if service else []
+    times, in_words = [row["at"] for row in told], [_fails_by_its_word(row) for row in told]
+    yield from ((look.start, look.passed) for look in looks if not look.by_engine)
+    for at, passed in by_code:
+        last = bisect_right(times, at) - 1
+        if not (passed and last >= 0 and in_words[last]):
+            yield at, passed
+
+
+def _fails_by_its_word(probe: Row) -> bool:
+    """Say whether a probe was answered with a code that means well, and a body that does not."""
+    return probe["verdict"] != "healthy" and (integer_of(probe, "status_code") or 0) // 100 == _WELL
 
 
 @dataclass(frozen=True, slots=True)

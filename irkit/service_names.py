@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PLACEHOLDER = "SERVICE"
 _PAUSED = "paused"
 _PUBLISHED = re.compile(r"(?:^|[\s,:])(\d{1,5})->")
+_LOOKS_INTO = re.compile(r"^irkit memory snapshot --container ([\w.-]+)")
 _SCALES = re.compile(r"(?:--scale[ =]|\bscale )([\w.-]+)[= ](\d+)(?!\S)")
 
 
@@ -158,10 +159,13 @@ def of_here(command: str, places: Mapping[str, str]) -> str:
 
 
 def hindrance(command: str, evidence: EvidenceSource) -> str:
-    """Say why a command that runs a service in more containers would be refused, and the way out; "" where none seen.
+    """Say why a command that needs a container to run, or one service in several, would fail; "" where none seen.
 
     Whether the port that its one container publishes was asked for by its number, the compose file alone tells.
     """
+    looked_into = _LOOKS_INTO.search(command)
+    if looked_into and any(one.name == looked_into[1] for one in idle_of(evidence)):
+        return f"{looked_into[1]} does not run, and has no memory to look into; once it runs and grows, take one then."
     asked = _SCALES.search(command)
     if asked is None or int(asked[2]) <= 1:
         return ""

@@ -324,7 +324,8 @@ def _due(
         elif not stands.pending:
             said, typed = "no step is left, and the service is broken; get help:", f"irkit escalate {one} --again"
         else:
-            step = stands.pending[0]
+            runs = (one for one in stands.pending if not _waits(commands.get(one.number, ""), against))
+            step = next(runs, stands.pending[0])
             said = f"step {step.number} of the runbook, {visible(step.text)}"
             ours = commands.get(step.number, "")
             said += ":" if ours else "; then:"
@@ -335,6 +336,11 @@ def _due(
     elif incident.resolved_at is None:
         typed = f'irkit resolve {one} "what removed the cause"'
     return [_plain(f"Next: {said}".rstrip()), _typed(visible(typed))]
+
+
+def _waits(ours: str, against: Callable[[str], str]) -> bool:
+    """Say whether a step looks into a container that does not run: those after it come first."""
+    return ours.startswith("irkit memory ") and bool(against(ours))
 
 
 def runbook_view(runbook: Runbook) -> RenderableType:

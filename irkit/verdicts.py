@@ -10,6 +10,10 @@ from irkit.model import Finding, VerdictState
 from irkit.onset_interval import OnsetInterval
 from irkit.past import past
 
+# the numbers of a verdict that others go by: a rise that nobody feels yet, and how many checks of the engine tell
+UNFELT = "unfelt"
+ENGINE_CHECKS = "engine_checks"
+
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
@@ -75,10 +79,10 @@ class Diagnosis:
 
     @property
     def first_sign(self) -> datetime | None:
-        """Since when the symptoms of the likeliest type show, None where it has none or they do not say."""
+        """Since when the symptoms of the likeliest type show that tell it (`telling_start`), None where none does."""
         if self.earlier:
             return self.earlier.since
-        return min((item.verdict.onset for item in self._supporting if item.verdict.onset), default=None)
+        return min((item.verdict.onset for item in self._telling if item.verdict.onset), default=None)
 
     @property
     def starting(self) -> tuple[Finding, ...]:
@@ -86,7 +90,7 @@ class Diagnosis:
         if self.earlier:
             return self.earlier.findings
         since = self.first_sign
-        return tuple(item for item in self._supporting if since and item.verdict.onset == since)
+        return tuple(item for item in self._telling if since and item.verdict.onset == since)
 
     @property
     def began_unseen(self) -> bool:
@@ -94,14 +98,20 @@ class Diagnosis:
         return any(map(is_first_look, self.starting))
 
     @property
-    def _supporting(self) -> tuple[Finding, ...]:
-        return self.ranking[0].supporting if self.ranking else ()
+    def _telling(self) -> tuple[Finding, ...]:
+        return telling_start(self.ranking)
 
     @property
     def present(self) -> tuple[Finding, ...]:
         """All findings but those of what was over before what goes on now began."""
         over = past(self.findings)
         return tuple(item for item in self.findings if item.symptom not in over)
+
+    @property
+    def felt(self) -> tuple[Finding, ...]:
+        """Those present that somebody may feel; all of them where there are no others with an onset."""
+        own = tuple(item for item in self.present if not is_unfelt(item))
+        return own if any(item.verdict.onset for item in own) else self.present
 
     def of(self, incident_type: str) -> tuple[Finding, ...]:
         return tuple(item for item in self.findings if incident_type in item.incident_types)
@@ -117,9 +127,24 @@ def is_first_look(finding: Finding) -> bool:
     return finding.verdict.numbers.get("all_along") is True
 
 
+def is_unfelt(finding: Finding) -> bool:
+    """Say whether a finding is a rise that nobody feels yet, as a service has after a start and in its trouble."""
+    return finding.verdict.numbers.get(UNFELT) is True
+
+
+def telling_start(ranking: Sequence[Hypothesis]) -> tuple[Finding, ...]:
+    """Return the findings that tell since when it is: those of the likeliest type.
+
+    What nobody feels yet is no start of what they do feel: where that is all there is of it, those of the next type.
+    """
+    likeliest = ranking[0].supporting if ranking else ()
+    felt = ([one for one in item.supporting if not is_unfelt(one)] for item in ranking)
+    return next((tuple(own) for own in felt if any(one.verdict.onset for one in own)), likeliest)
+
+
 def signs(findings: Sequence[Finding], ranking: Sequence[Hypothesis]) -> list[datetime]:
     """Return when the symptoms of the likeliest type first showed, those of any where no type has one."""
-    likeliest = ranking[0].supporting if ranking and ranking[0].score > 0 else ()
+    likeliest = telling_start(ranking) if ranking and ranking[0].score > 0 else ()
     found = [item for item in findings if item.verdict.state is VerdictState.FOUND]
     own = [item.verdict.onset for item in likeliest if item.verdict.onset]
     return own or [item.verdict.onset for item in found if item.verdict.onset]

@@ -177,7 +177,12 @@ def over_before(incident: Incident, *, settings: Settings | None = None) -> Inci
 
 def _over_before(incident: Incident, everyone: Iterable[Incident], held: Store, settings: Settings) -> Incident | None:
     minutes = timedelta(minutes=settings.collect.window_minutes)
-    return before(incident, everyone, minutes, is_drill=lambda one: bool(drill_of(held.timeline(one.id))))
+
+    def owns_nothing(one: Incident) -> bool:
+        told = held.timeline(one.id)
+        return bool(drill_of(told)) or is_false_alarm(told)
+
+    return before(incident, everyone, minutes, owns_nothing=owns_nothing)
 
 
 def alike(
@@ -236,9 +241,13 @@ def whole_diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Di
 
 
 def _from_its_beginning(found: Diagnosis, evidence: Bundle, told: Iterable[Event], settings: Settings) -> Diagnosis:
+    from irkit.diagnose import rank
     from irkit.earlier import with_beginning
 
-    return with_beginning(found, evidence, settings.home, told, lambda one: _diagnosis(one, settings))
+    book = load_runbook(settings)
+    return with_beginning(
+        *(found, evidence, settings.home, told), lambda one: _diagnosis(one, settings), lambda each: rank(each, book)
+    )
 
 
 def _diagnosis(evidence: EvidenceSource, settings: Settings | None) -> Diagnosis:

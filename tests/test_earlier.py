@@ -15,7 +15,7 @@ from irkit import workspace
 from irkit.bundle import Bundle, bundles_of
 from irkit.earlier import earlier_bundles, with_beginning
 from irkit.later import bundle_in_use
-from irkit.model import EventKind
+from irkit.model import EventKind, VerdictState
 from irkit.redact import Redactor
 from irkit.redact_bundle import redact_bundle
 from irkit.verdicts import Diagnosis
@@ -240,6 +240,32 @@ def test_no_onset_is_told_on_which_signals_agree_only_after_the_earlier_evidence
 
     own = workspace.diagnosis(rolled_back)
     assert own.onset is not None
-    found = with_beginning(own, rolled_back, home, (), without_onset)
+    found = with_beginning(own, rolled_back, home, (), without_onset, lambda _: own.ranking)
     assert (found.first_sign, found.since, found.onset) == (FIRST, FIRST, None)
     assert broken.path.exists()
+
+
+def checked(*codes: int, since: float) -> dict[str, Any]:
+    """Evidence of the engine's checks of a container, one every 30 seconds: those that exit with -1 timed out."""
+    rows = [
+        {"service": "jarvis-api", "name": "jarvis-api-1", "started_at": at(since + 30 * n), "exit_code": code}
+        | {"ended_at": at(since + 30 * n + 3), "output": "Health check exceeded timeout (3s)" if code else "ok"}
+        for n, code in enumerate(codes)
+    ]
+    return {**healthy(), "container_health": rows}
+
+
+def test_what_the_engine_keeps_no_more_is_not_clear(home: Path) -> None:
+    first = sealed(home, checked(0, -1, -1, -1, since=300), collected=at(600))
+    later = sealed(home, checked(0, 0, 0, 0, 0, since=900), collected=at(1100))
+    alone = next(one for one in workspace.diagnosis(later).findings if one.symptom == "timeout-errors")
+    found = seen(later)
+    own = next(one for one in found.findings if one.symptom == "timeout-errors")
+    assert (alone.verdict.state, own.verdict.state) == (VerdictState.CLEAR, VerdictState.FOUND)
+    assert own.verdict.onset == at(330)
+    assert own.verdict.until == first.manifest.created_at
+    assert f"that is by bundle {first.id}: since then the engine has dropped those checks" in own.verdict.sentence
+    assert own.evidence == ()
+    weighed = {item.symptom for kind in found.ranking for item in kind.supporting}
+    assert "timeout-errors" in weighed
+    assert seen(first).findings == workspace.diagnosis(first).findings

@@ -28,7 +28,7 @@ def incident(number: int, opened: float, resolved: float | None = None) -> Incid
 
 
 def before(one: Incident, *others: Incident) -> Incident | None:
-    return over_before(one, others, HOUR, is_drill=lambda other: other.id >= 100)
+    return over_before(one, others, HOUR, owns_nothing=lambda other: other.id >= 100)
 
 
 NOW = incident(9, 40)
@@ -61,7 +61,7 @@ def test_it_reaches_back_to_where_the_last_one_was_over_and_says_so() -> None:
         pytest.param(incident(2, 12), id="it goes on"),
         pytest.param(incident(2, 12, 41), id="it went on when this one began"),
         pytest.param(incident(2, -90, -21), id="beyond the reach"),
-        pytest.param(incident(100, 12, 31), id="a drill"),
+        pytest.param(incident(100, 12, 31), id="a drill, or a false alarm"),
         pytest.param(replace(NOW, resolved_at=at(31)), id="the same one, with a time put right"),
     ],
 )
@@ -114,3 +114,24 @@ def test_a_drill_cuts_nothing_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "real", incident_type="high-latency", severity="High", actor="ana", opened_at=practised.resolved_at + HOUR / 2
     )
     assert workspace.over_before(opened) is None
+
+
+def test_a_false_alarm_cuts_nothing_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "irkit.toml").write_text("")
+    irkit = runner(monkeypatch, capsys)
+    for words in (
+        ("open", "a test alarm", "--type", "high-latency", "--id", "1"),
+        ("dismiss", "1", "a test of the pager"),
+        ("open", "it is slow", "--type", "high-latency", "--id", "2"),
+    ):
+        assert irkit(*words).code == 0
+    assert "was over" not in irkit("collect", "2", "--only", "host").out
+    bundle = workspace.gather(workspace.incident(2), "never")
+    assert bundle.window.start < workspace.incident(1).opened_at, "what was before the alarm is this one's"
+    assert irkit("reopen", "1", "it was real after all").code == 0
+    assert irkit("resolve", "1", "the index is back").code == 0
+    assert irkit("open", "again", "--type", "high-latency", "--id", "3").code == 0
+    assert workspace.over_before(workspace.incident(3)) == workspace.incident(1)

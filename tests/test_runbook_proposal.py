@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from irkit import runbook as runbooks
 from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
 from irkit.runbook_proposal import Proposal, patch, propose
+from irkit.verdicts import UNFELT
 
 AT = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)
 INCIDENT = Incident(42, "Down", "api-unresponsive", "Critical", Status.RESOLVED, AT)
@@ -79,6 +81,13 @@ def test_a_symptom_that_was_found_and_is_not_listed_is_added(tmp_path: Path) -> 
     changed = runbooks.parse(after(tmp_path, BOOK.text, made), "own.md")
     slugs = [one.slug for one in changed.incident_type("api-unresponsive").symptoms]
     assert slugs == [*(one.slug for one in BOOK.incident_type("api-unresponsive").symptoms), "sqlite-errors"]
+
+
+def test_memory_that_rose_with_the_trouble_is_no_symptom_to_add() -> None:
+    rise = found("gradual-memory-increase", "Gradual memory increase")
+    for unfelt, listed in ((True, False), (False, True)):
+        told = replace(rise, verdict=replace(rise.verdict, numbers={UNFELT: unfelt}))
+        assert ("new symptom" in kinds(findings=(told,))) is listed
 
 
 def test_steps_that_did_not_help_and_what_did_are_told(tmp_path: Path) -> None:

@@ -97,3 +97,26 @@ def test_one_that_was_slow_to_end_was_asked_in_that_very_run() -> None:
     killed = [event(30.9, "kill", signal="SIGKILL"), died]
     assert not crashed(died, killed), "somebody did it"
     assert not was_slow_to_end(died, killed)
+
+
+def _probed(second: float, verdict: str, code: int | None) -> Row:
+    return {"at": at(second), "verdict": verdict, "status_code": code, "total_s": 0.01}
+
+
+def _asked(*seconds: float) -> pd.DataFrame:
+    rows = [{"at": at(each), "service": "api", "path": "/health", "status_code": 200} for each in seconds]
+    return pd.DataFrame(rows)
+
+
+def test_while_the_body_says_that_it_fails_the_code_alone_passes_no_check() -> None:
+    probes = [_probed(each, "unhealthy" if 10 <= each < 40 else "healthy", 200) for each in range(0, 60, 5)]
+    engine: list[Row] = [{"service": "api", "started_at": at(32), "ended_at": at(32.1), "exit_code": 0}]
+    checks = sorted(checks_of(API, probes, engine, _asked(22.5, 42.5)))
+    assert [when for when, passed in checks if not passed] == [at(each) for each in range(10, 40, 5)]
+    assert [when for when, passed in checks if passed] == [at(each) for each in (0, 5, 40, 42.5, 45, 50, 55)]
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("timed_out", None), ("unhealthy", 503)])
+def test_where_no_body_was_read_what_others_were_answered_counts(verdict: str, code: int | None) -> None:
+    probes = [_probed(each, verdict, code) for each in range(0, 30, 5)]
+    assert (at(22.5), True) in list(checks_of(API, probes, [], _asked(22.5)))

@@ -154,3 +154,10 @@ def test_what_publishes_a_port_is_not_to_be_scaled_without_the_reason_and_the_wa
 def test_nothing_is_said_against_a_command_that_can_be_done(command: str, containers: list[dict[str, object]]) -> None:
     """No port, a range in use, one container, another service, another command, and nothing seen."""
     assert hindrance(command, seen(*containers)) == ""
+
+
+def test_nothing_looks_into_the_memory_of_a_container_that_does_not_run() -> None:
+    command = "irkit memory snapshot --container kv --incident 2"
+    assert hindrance(command, seen(TILL, GONE)).startswith("kv does not run, and has no memory to look into")
+    assert hindrance(command, seen(TILL, KV)) == ""
+    assert hindrance(command.replace("kv", "till"), seen(TILL, GONE)) == ""

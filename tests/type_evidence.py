@@ -219,7 +219,8 @@ def sealed(
     staging = folder / "staging"
     staging.mkdir(parents=True, exist_ok=True)
     pieces, runs = [], []
-    filed: Mapping[str, tuple[str, ...]] = {"heap-snapshots": ("heap",)} if "heap" in evidence else {}
+    by_kind = {"heap": "heap-snapshots", "container_health": "container-health"}
+    filed = {collector: (kind,) for kind, collector in by_kind.items() if kind in evidence}
     for collector, kinds in {**SOURCES, **filed}.items():
         given = [kind for kind in kinds if kind in evidence]
         pieces += [_piece(staging, collector, kind, evidence[kind]) for kind in given]

@@ -131,7 +131,7 @@ class Material:
 
     @property
     def _sign(self) -> datetime | None:
-        onset = self.onset
+        onset = None if self.false_alarm else self.onset  # of what was nothing there is no beginning
         if self.incident.started_at or onset is None or onset >= min(self.noticed_at, self._ended_at):
             return None
         return onset.replace(microsecond=0)
@@ -154,7 +154,7 @@ class Material:
     def began(self) -> datetime:
         """When it began, to tell before from since: as signals agree on it, else the earliest symptom or record."""
         first = [self.onset] if self.onset and self.diagnosis.earlier else []
-        onsets = [*first, *(item.verdict.onset for item in self.diagnosis.present if item.verdict.onset)]
+        onsets = [*first, *(item.verdict.onset for item in self.diagnosis.felt if item.verdict.onset)]
         interval = self.diagnosis.onset
         return interval.earliest if interval else min(onsets, default=self.felt.start)
 

@@ -17,6 +17,7 @@ from irkit.phrase import clock, count, listing, percent, size
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
 from irkit.stored_growth import Stored, stored
 from irkit.times import format_duration
+from irkit.verdicts import UNFELT
 from irkit.wholeness import unless_cut
 
 if TYPE_CHECKING:
@@ -171,6 +172,9 @@ def _rises(rising: list[Growth], requests: pd.DataFrame | None, snapshots: list[
     worst = rising[0]
     own = [one for one in snapshots if one[IN] in {"", worst.name}]
     numbers = _numbers(worst) | {"steady": steady}
+    proven = kept_alive(own)
+    # short of its limit it hurts nobody: the start of a service, or its trouble, raises memory just so
+    numbers[UNFELT] = not (proven or worst.killed_at or worst.by_far)
     sentence = _moved(worst)
     if others := [each.name for each in rising[1:]]:
         sentence += f"; that of {listing(others)} rises as well"
@@ -181,7 +185,7 @@ def _rises(rising: list[Growth], requests: pd.DataFrame | None, snapshots: list[
         return Verdict(VerdictState.UNKNOWN, sentence, advice, worst.onset, 0.5, numbers)
     sure = 0.9 if worst.killed_at or (worst.until is None and worst.course is Course.RISES) else 0.8
     confidence = sure if worst.course is Course.RISES or worst.killed_at else 0.7
-    if kept := kept_alive(own) or named(own):
+    if kept := proven or named(own):
         return Verdict(VerdictState.FOUND, f"{sentence}. {kept.sentence}", kept.advice, worst.onset, sure, numbers)
     if grows := kept_alive(snapshots):
         sentence += f". In {grows.numbers['name']}: {grows.sentence.rstrip('.')}"

@@ -170,11 +170,16 @@ def _telling_line(
         return line, f"the last error it logged, at {clock(last['at'])}, says {quoted(line)}"
     if logs is None or subject is None or episode.until is not None or (episode.onset is None and not stopped):
         return "", ""
-    own = in_order(rows_of(logs[logs["service"] == text_of(subject, "service")]))
-    final = next((row for row in reversed(own) if row.get("line") and not says_answered(row["line"])), None)
-    if final is None or (episode.onset is not None and final["at"] > episode.onset + _AFTER):
+    own = [row for row in in_order(rows_of(logs[logs["service"] == text_of(subject, "service")])) if row.get("line")]
+    if not own or (episode.onset is not None and own[-1]["at"] > episode.onset + _AFTER):
         return "", ""
-    return text_of(final, "line"), f"its last log line, at {clock(final['at'])}, is {quoted(text_of(final, 'line'))}"
+    # what it answered well says when it fell silent, and nothing of why
+    telling = next((row for row in reversed(own) if not says_answered(row["line"])), own[-1])
+    line, when = text_of(telling, "line"), clock(own[-1]["at"])
+    if telling is own[-1]:
+        return line, f"its last log line, at {when}, is {quoted(line)}"
+    before = f"before that, at {clock(telling['at'])}, it said {quoted(line)}"
+    return line, f"its last log line, at {when}, is of a request it answered; {before}"
 
 
 def _sentence(
@@ -228,8 +233,9 @@ def _began_to_fail(checks: list[tuple[datetime, bool]], episode: Episode) -> dat
 
 
 def _how(row: Row) -> str:
-    code = integer_of(row, "status_code")
-    verdict = text_of(row, "verdict").replace("_", " ")
+    code, word = integer_of(row, "status_code"), text_of(row, "reported_status")
+    own = row["verdict"] == "unhealthy" and word  # its own word for itself
+    verdict = f"it says {quoted(word)}" if own else text_of(row, "verdict").replace("_", " ")
     return f"{verdict}, HTTP {code}" if code else verdict
 
 

@@ -9,6 +9,7 @@ from irkit.model import Verdict, VerdictState
 from irkit.phrase import between, count, listing, quoted
 from irkit.records import in_order, integer_of, rows_of
 from irkit.signs import Sign, bearing, has, incident_of_most, last_words, over_at, telling_message
+from irkit.verdicts import ENGINE_CHECKS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def detect(
     }
     numbers: dict[str, object] = {
         "probes": len(probes),
-        "engine_checks": len(checks),
+        ENGINE_CHECKS: len(checks),
         "errors": len(said),
         "requests": in_log - len(said),
     }

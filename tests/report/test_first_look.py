@@ -70,6 +70,16 @@ def test_a_rise_whose_beginning_was_seen_is_a_start(tmp_path: Path) -> None:
     assert not any("first look" in words(section).casefold() for section in made.sections)
 
 
+def test_a_dismissed_false_alarm_has_no_beginning_and_no_impact(tmp_path: Path) -> None:
+    over = replace(INCIDENT, status=Status.RESOLVED, resolved_at=NOTICED + timedelta(seconds=20))
+    ended = Event(2, 42, COLLECTED, COLLECTED, EventKind.RESOLVED, "ana", "a test", (), {"false_alarm": True})
+    made = report_of(sealed(tmp_path, rising(240)), over, (OPENED, ended), COLLECTED + timedelta(hours=1))
+    assert not isinstance(made.header, Gap)
+    assert (made.header.started_at, made.header.lasted) == (None, timedelta(seconds=20))
+    assert "Impact lasted" not in words(made.header)
+    assert "Was open for" in words(made.header)
+
+
 def test_beside_a_recorded_start_it_is_told_as_a_look_and_not_as_a_beginning(tmp_path: Path) -> None:
     made = report(tmp_path, 0, replace(INCIDENT, started_at=at(500), detected_at=NOTICED))
     assert f"was visible {LOOK}, 9 min or more before that" in words(made.detection)

@@ -110,6 +110,20 @@ def test_a_step_that_would_be_refused_is_not_the_next_without_the_reason_and_the
     assert "Next: step 3 of the runbook, If persists, scale up:\n  irkit act 42 scale jarvis-api 3\n" in free
 
 
+def test_a_step_that_looks_into_what_does_not_run_is_not_the_first_offered(tmp_path: Path) -> None:
+    view = seen(tmp_path, *RELAPSE)
+    stands = standing([], KIND, view)
+    ours = {1: "irkit memory snapshot --container jarvis-api --incident 42", 2: "irkit act 42 start jarvis-api"}
+
+    def said(against: Callable[[str], str]) -> str:
+        return drawn(terminal.next_steps(OPEN, Diagnosis((), ()), BOOK, stands, lambda _: ours, (), against))
+
+    hindered = " ".join(said(partial(hindrance, evidence=view.source)).split())
+    assert "jarvis-api does not run, and has no memory to look into" in hindered
+    assert "Next: step 2 of the runbook" in hindered
+    assert "Next: step 1 of the runbook" in said(lambda _: "")
+
+
 def test_a_restart_that_helped_leads_to_the_mitigation(tmp_path: Path) -> None:
     stands = standing([did(5, 1)], KIND, seen(tmp_path, (0, "die", 1), (4, "start", None), well=True))
     assert (stands.broken, stands.relapse, stands.in_vain) == (False, "", None)

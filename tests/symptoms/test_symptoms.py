@@ -432,6 +432,57 @@ def test_a_service_that_fell_silent_with_the_onset_is_told_by_its_last_line(seco
     assert ("its last log line, at 03:00:04 UTC" in found.sentence) is told
 
 
+def test_the_last_line_is_the_last_one_whatever_it_says() -> None:
+    probes = [{"at": f"2026-11-24T03:00:0{n}Z", "verdict": "timed_out"} for n in (3, 5, 7)]
+    api = {"service": "api", "name": "api-1", "state": "running", "health": "unhealthy"}
+    answered = 'INFO: 10.0.0.1:5000 - "GET /api/orders HTTP/1.1" 200 OK'
+
+    def found(*lines: tuple[int, str]) -> Verdict:
+        logs = [{"at": f"2026-11-24T03:00:{second:02d}Z", "service": "api", "line": line} for second, line in lines]
+        return verdict(DETECTORS["health-check-failing"], {"health": probes, "containers": [api], "logs": logs})
+
+    silent = found((1, "INFO: listening"), (4, answered)).sentence
+    assert "its last log line, at 03:00:04 UTC, is of a request it answered; before that, at 03:00:01 UTC" in silent
+    assert f"at 03:00:04 UTC, is “{answered}”" in found((2, answered), (4, answered)).sentence
+    goes_on = found((1, "INFO: listening"), (30, answered))
+    assert "last log line" not in goes_on.sentence, "one that answers has not fallen silent"
+
+
+def test_the_recorders_own_history_tells_since_when_it_fails_and_its_body_in_which_word() -> None:
+    shared = {"url": "http://localhost:8000/health", "status_code": 200}
+    history = [
+        shared
+        | {"at": START + timedelta(seconds=5 * n), "verdict": "unhealthy" if n >= 6 else "healthy"}
+        | {"reported_status": "degraded" if n >= 6 else "ok"}
+        for n in range(24)
+    ]
+    api = {"service": "api", "name": "api-1", "state": "running", "health": "healthy", "ports": "0.0.0.0:8000->8000"}
+    answered = {"service": "api", "method": "GET", "path": "/health", "status_code": 200, "duration_s": 0.01}
+    requests = [answered | {"at": START + timedelta(seconds=n)} for n in range(3, 120, 10)]
+    found = verdict(
+        DETECTORS["health-check-failing"],
+        {"health": history[-3:], "health_history": history, "containers": [api], "requests": requests},
+    )
+    assert found.onset == START + timedelta(seconds=30)
+    assert "failed (it says “degraded”, HTTP 200)" in found.sentence
+    assert "unhealthy" not in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("levels", "unfelt"),
+    [([80 + index / 2 for index in range(120)], True), ([50 + 1.6 * index for index in range(120)], False)],
+)
+def test_a_rise_is_felt_once_it_is_near_its_limit(levels: list[float], unfelt: bool) -> None:  # noqa: FBT001
+    rows = [
+        {"at": START + timedelta(seconds=10 * n), "service": "api", "name": "api-1", "started_at": START}
+        | {"memory_usage_bytes": int(level * 2**20) + n * 7919 % 4096, "memory_limit_bytes": 256 * 2**20}
+        for n, level in enumerate(levels)
+    ]
+    found = verdict(DETECTORS["gradual-memory-increase"], {"container_history": rows})
+    assert found.state is VerdictState.FOUND
+    assert found.numbers["unfelt"] is unfelt
+
+
 def test_a_restart_loop_is_told_from_a_stop() -> None:
     api = {
         "service": "api",
