@@ -17,6 +17,7 @@ from irkit.errors import EscalationError, InputError
 from irkit.escalation_log import UNDER_WAY, Delivery, Row, State, data_of, round_of, rows
 from irkit.escalation_policy import Rung, dedup_key, fall_back, lacks_of, ladder, message
 from irkit.lifecycle import fold
+from irkit.metrics import allowed
 from irkit.model import Event, EventKind, Incident, Severity
 from irkit.registry import BrokenPlugin, load_plugins
 from irkit.settings import Settings
@@ -80,7 +81,7 @@ def plan(case: Case, incident_id: int) -> Plan:
     rungs = ladder(incident, case.runbook, case.settings, known)
     found, number = rows(events), round_of(events)
     told_by = [_of_rung(found, number, rung.number) for rung in rungs]
-    ahead, due_at = _ahead(incident, rungs, found, number, severity.response_time)
+    ahead, due_at = _ahead(incident, rungs, found, number, allowed(incident, severity))
     told = message(incident, case.runbook, ahead, key=dedup_key(events), source=_source(case)) if ahead else None
     return Plan(incident, severity, rungs, tuple(map(_state, told_by)), tuple(map(_way, told_by)), ahead, due_at, told)
 
