@@ -31,6 +31,11 @@ def tell(incident: Incident, settings: Settings, actor: str, *, quiet: bool = Fa
         console.say("Nobody is told, as you said.")
         return None
     told = escalate.begin(case, incident.id)
+    if told and told.rung.lacks:
+        console.complain(
+            f"the runbook wants “{told.rung.wording}”, which irkit could not do: {told.rung.lacks}",
+            f"tell {told.rung.reader} yourself; `irkit escalate {incident.id} --dry-run` shows who is next",
+        )
     if told is None:
         console.say("irkit tells nobody, as no channel is configured: tell them yourself, as the runbook says above.")
     return told

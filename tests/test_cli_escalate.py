@@ -50,10 +50,24 @@ def test_without_channels_opening_says_that_it_tells_nobody(irkit: Run) -> None:
     assert irkit("watch", "--once").code == 7
 
 
+def test_opening_says_that_what_the_runbook_wants_was_not_sent(irkit: Run, tmp_path: Path, slack: Service) -> None:
+    with (tmp_path / "irkit.toml").open("a") as file:
+        file.write(f'[slack]\nwebhook_url = "{slack.url}/services/T0/B0/made-up-secret"\n')
+    said = opened(irkit)
+    assert said.code == 0
+    assert "told by Slack" in said.out
+    wanted = "the runbook wants “Immediate page”, which irkit could not do: [pagerduty] is not in irkit.toml"
+    assert wanted in " ".join(said.err.split())
+    assert "yourself" in said.err
+    high = irkit("open", "Slow", "--type", "high-latency", "--severity", "High")
+    assert "the runbook wants" not in high.err, "Slack is what it wants for that"
+
+
 def test_opening_pages_answering_and_resolving_end_the_alert(with_channels: Run, pagerduty: Paged) -> None:
     said = opened(with_channels)
     assert said.code == 0
     assert "On-call told by PagerDuty" in said.out
+    assert "the runbook wants" not in said.err
     assert "PagerDuty knows that somebody answered" in with_channels("ack", "42").out
     assert "PagerDuty knows that it is over" in with_channels("resolve", "42", "rolled back").out
     assert list(alerts(pagerduty[0].taken).values()) == ["resolve"]
