@@ -16,7 +16,7 @@ from irkit.bundle import bundles_of
 from irkit.errors import IrkitError
 from irkit.manifest import read_manifest
 from irkit.model import Event, Incident, Status, VerdictState
-from irkit.notes import drill_of
+from irkit.notes import drill_of, what_helped
 from irkit.phrase import count
 from irkit.publish.exporter import stylesheet
 from irkit.report.material import unwritten
@@ -143,7 +143,7 @@ def digest_of(incident: Incident, told: tuple[Event, ...], shared: Makings, sett
         seals,
         asdict(incident),
         [(event.id, event.at, event.kind, event.actor, event.text, dict(event.data)) for event in told],
-        [(one.id, one.title, one.status) for one, _ in alike],
+        [(one.id, one.title, one.status, what_helped(events)) for one, events in alike],
         (earlier.id, earlier.over_at) if earlier else None,
         [
             (asdict(item), is_overdue(item, now))

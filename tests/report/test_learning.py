@@ -81,11 +81,13 @@ def test_a_similar_incident_s_promises_are_shown_the_overdue_ones_loudly(tmp_pat
             now=NOW,
             others=(EARLIER,),
             past_items={EARLIER.id: promised},
+            past_help={EARLIER.id: "put the <index> back"},
         )
         assert not isinstance(made.similar, Gap)
         return html(made.similar)
 
     assert "none recorded" in shown()
+    assert "put the &lt;index&gt; back" in shown()
     for words in ("1 of 3 done", "Watch the disk: ana", "overdue since 2026-", "Move the &lt;logs&gt;: jon", "due 202"):
         assert words in shown(late, kept, coming)
     assert "all 1 done" in shown(kept)
