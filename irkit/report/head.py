@@ -225,7 +225,9 @@ def summary(of: Material) -> Summary:
         end = f"{felt.end:%Y-%m-%d} {end}"
     if of.start_by_evidence:
         start += " (by the evidence)"
-    if one.status in _OVER:
+    if of.false_alarm:
+        claims = [Claim(f"“{title}” was a false alarm, dismissed at {felt.end:%Y-%m-%d %H:%M:%S} UTC.")]
+    elif one.status in _OVER:
         claims = [Claim(f"“{title}” lasted from {start} to {end}, {lasted}.")]
     else:
         claims = [Claim(f"“{title}” has lasted since {start}, {lasted} so far.")]
