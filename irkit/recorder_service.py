@@ -7,6 +7,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from irkit.collect_contract import Refused
+from irkit.engine_socket import socket_path
 from irkit.settings import Settings
 
 _UNIT = """\
@@ -28,6 +30,7 @@ ProtectSystem=full
 [Install]
 WantedBy=multi-user.target
 """
+_USUAL_SOCKET = "/var/run/docker.sock"
 _COMPOSE = """\
 # Beside the services it watches, in the same compose file. irkit is installed at the first start and kept in a volume;
 # with an image of your own that has it, only `irkit record` is left of the command.
@@ -45,7 +48,7 @@ services:
     volumes:
       - irkit-recorder:/opt/irkit
       - {folder}:{folder}{home}
-      - /var/run/docker.sock:/var/run/docker.sock:ro
+{socket}
       - /sys/fs/cgroup:/sys/fs/cgroup:ro
     pid: host  # to see the services' processes
     network_mode: host  # so that the addresses in irkit.toml mean the same as outside
@@ -68,7 +71,19 @@ def compose(settings: Settings) -> str:
     places = _places(settings)
     outside = not settings.home.is_relative_to(places["folder"])
     home = f"\n      - {settings.home}:{settings.home}" if outside else ""
-    return _COMPOSE.format(version=version("irkit"), folder=places["folder"], home=home)
+    return _COMPOSE.format(version=version("irkit"), folder=places["folder"], home=home, socket=_socket(settings))
+
+
+def _socket(settings: Settings) -> str:
+    """Return the line that mounts the Engine's socket where the container's irkit looks for it.
+
+    That is where irkit.toml says; the caller's environment and contexts are not in the container.
+    """
+    try:
+        found = socket_path(settings.docker)
+    except Refused as error:
+        return f"      # no socket of the Docker Engine: {error}"
+    return f"      - {found}:{found if settings.docker.host else _USUAL_SOCKET}:ro"
 
 
 def _places(settings: Settings) -> dict[str, str]:
