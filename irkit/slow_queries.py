@@ -34,7 +34,9 @@ _TOKEN = re.compile(
 )
 _LIST = re.compile(r"\(\s*\?(?:\s*,\s*\?)+\s*\)")
 _PLAIN = re.compile(r"\s*CREATE\s+(?:TABLE|(?:UNIQUE\s+)?INDEX|VIEW)\s", re.IGNORECASE)
-_SCAN = re.compile(r"SCAN (?:TABLE )?(\S+)(?: AS \S+)?$")
+_SCAN = re.compile(r"SCAN (?:TABLE )?(\S+)(?: AS \S+)?(?: LEFT-JOIN)?$")
+# the result of an inner query, which is read as a table is, and is none
+_MADE = re.compile(r"(?:MATERIALIZE|CO-ROUTINE) (\S+)$")
 _NO_TABLE = ("CONSTANT", "(")
 _READING = frozenset(
     {
@@ -146,11 +148,12 @@ def _planned(sql: str, seen: _Seen, planner: sqlite3.Connection) -> SlowQuery:
         return _query(sql, seen, (), str(error))
     depths: dict[int, int] = {}
     lines, scanned = [], []
+    made = {found[1] for row in rows if (found := _MADE.fullmatch(row[3]))}
     for number, parent, _, detail in rows:
         depths[number] = depths.get(parent, -1) + 1
         lines.append(f"{'  ' * depths[number]}{detail}")
         found = _SCAN.fullmatch(detail)
-        if found and not found[1].startswith(_NO_TABLE):
+        if found and not found[1].startswith(_NO_TABLE) and found[1] not in made:
             scanned.append(table_called(found[1], seen.example))
     return _query(sql, seen, lines, "", scanned)
 

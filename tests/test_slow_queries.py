@@ -81,6 +81,20 @@ def test_the_plans_are_those_the_database_itself_makes(tmp_path: Path) -> None:
     assert "no table in full" in by_query[QUERIES[0]].sentence
 
 
+def test_what_an_outer_join_reads_in_full_is_named_and_what_an_inner_query_makes_is_not(tmp_path: Path) -> None:
+    joined = (
+        "SELECT c.id, count(m.id) FROM conversations c LEFT JOIN messages m ON +m.conversation = c.id GROUP BY c.id"
+    )
+    inner = "SELECT * FROM (SELECT conversation, count(*) AS n FROM messages WHERE at > 5 GROUP BY conversation) AS c"
+    path = database(tmp_path / "x.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP INDEX messages_conversation")
+        connection.execute("PRAGMA automatic_index = OFF")
+    found = {one.sql[:12]: one.scanned for one in asked(path, joined, inner)}
+    assert "messages" in found[joined[:12]]
+    assert found[inner[:12]] == ("messages",)
+
+
 def test_the_planners_statistics_decide_as_they_do_in_the_database(tmp_path: Path) -> None:
     path = database(tmp_path / "x.db")
     assert "messages_conversation" in asked(path, QUERIES[4])[0].plan[0]

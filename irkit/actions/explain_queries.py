@@ -24,12 +24,12 @@ def plan(ask: Ask) -> Plan:
     found = _slow(ask)
     with on_disk():
         size_bytes = find(str(path)).size_bytes
-    folder = ask.options.get("folder") or tempfile.gettempdir()
+    folder, runs = ask.options.get("folder") or tempfile.gettempdir(), "is" if len(found) == 1 else "are"
     return Plan(
         path.name,
         (
             f"{path} ({size(size_bytes)}) is copied to {folder} by SQLite's online backup, its users undisturbed",
-            f"{_queries(len(found))} are run on it, with indexes that could help and without; then the copy is deleted",
+            f"{_queries(len(found))} {runs} run on it, with indexes that could help and without, and it is deleted",
         ),
         tuple(f'sqlite3 {path} "EXPLAIN QUERY PLAN {one.sql[:_SHOWN_CHARS]}"' for one in found),
         tuple(f"{one.sql[:_SHOWN_CHARS]}  {one.sentence}" for one in found),
