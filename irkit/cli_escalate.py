@@ -13,6 +13,8 @@ from irkit.channel_contract import Purpose
 from irkit.cli_options import by_option
 from irkit.errors import EscalationError, InputError, IrkitError
 from irkit.model import Incident, parse_incident_id, utc_now
+from irkit.phrase import listing
+from irkit.visible import visible
 
 if TYPE_CHECKING:
     from irkit.escalate import Told
@@ -37,7 +39,9 @@ def tell(incident: Incident, settings: Settings, actor: str, *, quiet: bool = Fa
             f"tell {told.rung.reader} yourself; `irkit escalate {incident.id} --dry-run` shows who is next",
         )
     if told is None:
-        console.say("irkit tells nobody, as no channel is configured: tell them yourself, as the runbook says above.")
+        lacks = listing(found) if (found := escalate.half_configured(settings)) else ""
+        why = f"no channel can be used, as {lacks}" if lacks else "no channel is configured"
+        console.say(f"irkit tells nobody, as {visible(why)}: tell them yourself, as the runbook says above.")
     return told
 
 
@@ -127,8 +131,6 @@ def watch(once: bool) -> None:
 
 
 def _news(incident_id: int, text: str, *, stamp: bool = False) -> None:
-    from irkit.visible import visible
-
     console.say(f"{utc_now():%H:%M:%S} UTC  INC-{incident_id}  {visible(text)}" if stamp else f"{visible(text)}.")
 
 

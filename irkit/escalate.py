@@ -15,7 +15,7 @@ from irkit.channel_contract import Channel, Message, Purpose, registered
 from irkit.delivery import Case, Sending, deliver
 from irkit.errors import EscalationError, InputError
 from irkit.escalation_log import UNDER_WAY, Delivery, Row, State, data_of, round_of, rows
-from irkit.escalation_policy import Rung, dedup_key, fall_back, lacks_of, ladder, message
+from irkit.escalation_policy import NO_SECTION, Rung, dedup_key, fall_back, lacks_of, ladder, message
 from irkit.lifecycle import fold
 from irkit.metrics import allowed
 from irkit.model import Event, EventKind, Incident, Severity
@@ -66,6 +66,15 @@ def configured(settings: Settings) -> tuple[str, ...]:
     """Return the titles of the channels that the settings make usable."""
     known, _ = channels()
     return tuple(one.title for one in known.values() if not lacks_of(one, settings))
+
+
+def half_configured(settings: Settings) -> tuple[str, ...]:
+    """Return what the channels lack that have a section in irkit.toml and cannot be used."""
+    known, _ = channels()
+    found = ((one.section, lacks_of(one, settings)) for one in known.values())
+    return tuple(
+        dict.fromkeys(f"[{section}] lacks {lacks}" for section, lacks in found if lacks not in {"", NO_SECTION})
+    )
 
 
 def plan(case: Case, incident_id: int) -> Plan:

@@ -50,6 +50,20 @@ def test_without_channels_opening_says_that_it_tells_nobody(irkit: Run) -> None:
     assert irkit("watch", "--once").code == 7
 
 
+def test_a_channel_half_configured_is_named_by_its_line_and_not_to_who_only_reads_files(
+    irkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_SUCH_URL", raising=False)
+    with (tmp_path / "irkit.toml").open("a") as file:
+        file.write('[redis]\nurl = "redis://127.0.0.1:9/0"\n[email]\nsender = "a@b.c"\nurl = "env:NO_SUCH_URL"\n')
+    said = opened(irkit)
+    assert "no channel is configured" not in said.out
+    assert "irkit tells nobody, as no channel can be used, as [email] lacks" in " ".join(said.out.split())
+    assert "irkit.toml:7: email.url wants the environment variable NO_SUCH_URL" in " ".join(said.err.split())
+    for command in (("redact", "nonesuch"), ("bundle", "export", "nonesuch")):
+        assert "NO_SUCH_URL" not in irkit(*command).err
+
+
 def test_opening_says_that_what_the_runbook_wants_was_not_sent(irkit: Run, tmp_path: Path, slack: Service) -> None:
     with (tmp_path / "irkit.toml").open("a") as file:
         file.write(f'[slack]\nwebhook_url = "{slack.url}/services/T0/B0/made-up-secret"\n')
