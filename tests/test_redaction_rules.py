@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from random import Random
 
 import pytest
@@ -152,6 +153,18 @@ def test_addresses_are_replaced_on_request_only() -> None:
     assert "10.1.2.3" not in made
     assert "2001:db8" not in made
     assert made.endswith("not 127.0.0.1")
+
+
+def test_a_host_behind_a_user_and_a_redacted_password_is_replaced_and_no_name_of_a_field() -> None:
+    redactor = Redactor(b"k" * 32, addresses=True)
+    url, _ = REDACTOR.text(f"connecting to postgres://app:{VALUE}@db.internal:5432/shop")
+    assert "@db.internal:5432" in url
+    for text in (url, "cannot reach app@db.internal:5432", "cannot reach @db.internal:5432, timed out"):
+        assert "db.internal" not in redactor.text(text)[0], text
+    made, _ = redactor.text("user=jo@example.com GET /x?user=ann@example.com&page=2")
+    assert re.fullmatch(r"user=\[redacted:email:\w+\] GET /x\?user=\[redacted:email:\w+\]&page=2", made), made
+    code = "@pytest.fixture and @functools.cache(7): nothing"
+    assert redactor.text(code) == (code, 0)
 
 
 def test_a_named_pair_is_read_as_name_and_value() -> None:
