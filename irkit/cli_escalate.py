@@ -41,7 +41,10 @@ def tell(incident: Incident, settings: Settings, actor: str, *, quiet: bool = Fa
     if told is None:
         lacks = listing(found) if (found := escalate.half_configured(settings)) else ""
         why = f"no channel can be used, as {lacks}" if lacks else "no channel is configured"
-        console.say(f"irkit tells nobody, as {visible(why)}: tell them yourself, as the runbook says above.")
+        wanted = case.runbook.severity(incident.severity).escalation
+        console.say(
+            f"irkit tells nobody, as {visible(why)}: tell them yourself; the runbook wants “{visible(wanted)}”."
+        )
     return told
 
 

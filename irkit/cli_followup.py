@@ -225,7 +225,7 @@ def propose(incident_id: int) -> None:
         console.complain(said, f"irkit follow-up {incident_id} --done {_step('RUNBOOK')}")
         return
     built_in = runbook.source == BUILT_IN
-    path = "irkit/runbook.md" if built_in else runbook_proposal.place_of(Path(runbook.source))
+    path = runbook_proposal.path_of(runbook)
     mark = "\ufeff" if not built_in and Path(runbook.source).read_bytes().startswith(b"\xef\xbb\xbf") else ""
     console.say("\n".join(f"{idea.kind}: {visible(idea.reason)}" for idea in ideas) + "\n")
     console.say(runbook_proposal.patch(mark + runbook.text, path, ideas).removesuffix("\n"))

@@ -233,11 +233,11 @@ def _look(run: CollectorRun, bundle: Bundle) -> Check:
     subject = run.subject or "not configured"
     if run.outcome is Outcome.ABSENT:
         return Check("sources", run.collector, State.ABSENT, run.reason, run.hint)
+    looked = run.outcome in {Outcome.COLLECTED, Outcome.PARTIAL} and "health" in run.provides
+    if silence := _silence(bundle) if looked else "":
+        hint = "start the service, or correct [http] health_url in irkit.toml"
+        return Check("sources", run.collector, State.BROKEN, f"{subject}: {silence}", hint)
     if run.outcome is Outcome.COLLECTED:
-        silence = _silence(bundle) if "health" in run.provides else ""
-        if silence:
-            hint = "start the service, or correct [http] health_url in irkit.toml"
-            return Check("sources", run.collector, State.BROKEN, f"{subject}: {silence}", hint)
         return Check("sources", run.collector, State.OK, subject)
     if run.outcome is Outcome.PARTIAL:
         return Check("sources", run.collector, State.LIMITED, f"{subject}: {run.reason}", run.hint)

@@ -122,11 +122,11 @@ def record(
         seen = ", ".join(f"{each.name} ({each.subject})" for each in found)
         say(f"Recording to {folder} every {limits.interval_s:g} s: {seen}.")
         say("Ctrl-C ends it; irkit record --unit and --compose show how to keep it running.")
-        with _stopped_by_signals(running.stop):
+        with _stopped_by_signals(running.stop) as by:
             running.run()
         if watch:
             watch.close()
-    say("The recorder has ended; what it kept stays.")
+    say(f"The recorder has ended{f', asked to by {by[0]}' if by else ''}; what it kept stays.")
 
 
 def check(settings: Settings) -> None:
@@ -307,10 +307,17 @@ def _give_back_memory() -> None:
 
 
 @contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGTERM, signal.SIGINT)}
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[list[str]]:
+    """Stop at a signal, and yield where the names of those that came are put."""
+    by: list[str] = []
+
+    def stopped(number: int, _: object) -> None:
+        by.append(signal.Signals(number).name)
+        stop()
+
+    before = {number: signal.signal(number, stopped) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield
+        yield by
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

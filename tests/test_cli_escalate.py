@@ -44,6 +44,7 @@ def test_without_channels_opening_says_that_it_tells_nobody(irkit: Run) -> None:
     said = opened(irkit)
     assert said.code == 0
     assert "irkit tells nobody, as no channel is configured" in said.out
+    assert "the runbook wants “Immediate page”." in " ".join(said.out.split())
     assert irkit("ack", "42").code == 0
     refused = irkit("escalate", "42", "--again")
     assert (refused.code, refused.err.splitlines()[0]) == (2, "irkit: no channel is configured")

@@ -103,6 +103,7 @@ def irkit_record(folder: Path, *, ends_with: int | None = 0) -> Iterator[subproc
         said, _ = process.communicate(timeout=60)
         assert ends_with is None or process.returncode == ends_with, said
         assert "Traceback" not in said
+        assert ends_with != 0 or "The recorder has ended, asked to by SIGTERM; what it kept stays." in said
     finally:
         process.kill()
         process.communicate()

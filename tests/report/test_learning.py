@@ -31,6 +31,7 @@ def test_the_runbook_s_edit_has_its_reasons_and_its_patch(report: Report) -> Non
     assert edit.command == "irkit runbook propose 42"  # no pipe: the built-in one lies in nobody's repository
     assert any("this was done, and no step says it" in one.text for one in edit.reasons)
     assert "+4. " in edit.patch
+    assert edit.patch.startswith("diff --git a/irkit/runbook.md b/irkit/runbook.md\n"), "as the command has it"
     assert "ratelimit" not in edit.patch, "another type's chapter is not this incident's"
     shown = html(edit)
     assert "<b>" not in shown
