@@ -36,13 +36,15 @@ def open_once(opening: Opening, settings: Settings) -> tuple[Incident, bool]:
     ongoing = [each for each in store.incidents(_ONGOING) if each.type == kind.slug]
     incident = ongoing[-1] if ongoing else None
     if incident is None:
+        severity = runbook.severity(kind.severity)
         incident = store.open_incident(
             opening.title,
             incident_type=kind.slug,
-            severity=runbook.severity(kind.severity).name,
+            severity=severity.name,
             actor=ACTOR,
             started_at=opening.started_at,
             detected_at=opening.detected_at,
+            response_time=severity.response_time,
         )
     mark = {"incident_id": incident.id, "started_at": opening.started_at.isoformat()}
     draft = opening.mark.with_suffix(".draft")

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 # what tells of the settings by itself
+# they read and write bundles, and neither look at a service nor tell anybody
+_FILES_ONLY = frozenset({"redact", "bundle"})
 _WITHOUT_SETTINGS = (None, "doctor")
 _TOLD_PROBLEMS = 3
 
@@ -83,17 +85,18 @@ def main() -> None:
 def irkit(context: click.Context) -> None:
     """Gather the subcommands; `_HELP` is what a person reads."""
     if context.invoked_subcommand not in _WITHOUT_SETTINGS and not set(sys.argv[1:]) & {"-h", "--help"}:
-        _tell_what_is_left_out()
+        _tell_what_is_left_out(files_only=context.invoked_subcommand in _FILES_ONLY)
 
 
-def _tell_what_is_left_out() -> None:
+def _tell_what_is_left_out(*, files_only: bool) -> None:
     """Say what of the settings cannot be used; what cannot be read at all stops the command itself, if it needs it."""
     from irkit import settings
 
     try:
-        problems = settings.load().problems
+        told = settings.load().problems
     except IrkitError:
         return
+    problems = [one for one in told if not files_only or one.section in {"", "redact"}]
     for one in problems[:_TOLD_PROBLEMS]:
         console.complain(f"{one.sentence}; until then {one.effect}", one.hint)
     if left := len(problems[_TOLD_PROBLEMS:]):

@@ -13,6 +13,8 @@ from irkit.channel_contract import Purpose
 from irkit.cli_options import by_option
 from irkit.errors import EscalationError, InputError, IrkitError
 from irkit.model import Incident, parse_incident_id, utc_now
+from irkit.phrase import listing
+from irkit.visible import visible
 
 if TYPE_CHECKING:
     from irkit.escalate import Told
@@ -31,8 +33,18 @@ def tell(incident: Incident, settings: Settings, actor: str, *, quiet: bool = Fa
         console.say("Nobody is told, as you said.")
         return None
     told = escalate.begin(case, incident.id)
+    if told and told.rung.lacks:
+        console.complain(
+            f"the runbook wants “{told.rung.wording}”, which irkit could not do: {told.rung.lacks}",
+            f"tell {told.rung.reader} yourself; `irkit escalate {incident.id} --dry-run` shows who is next",
+        )
     if told is None:
-        console.say("irkit tells nobody, as no channel is configured: tell them yourself, as the runbook says above.")
+        lacks = listing(found) if (found := escalate.half_configured(settings)) else ""
+        why = f"no channel can be used, as {lacks}" if lacks else "no channel is configured"
+        wanted = case.runbook.severity(incident.severity).escalation
+        console.say(
+            f"irkit tells nobody, as {visible(why)}: tell them yourself; the runbook wants “{visible(wanted)}”."
+        )
     return told
 
 
@@ -122,8 +134,6 @@ def watch(once: bool) -> None:
 
 
 def _news(incident_id: int, text: str, *, stamp: bool = False) -> None:
-    from irkit.visible import visible
-
     console.say(f"{utc_now():%H:%M:%S} UTC  INC-{incident_id}  {visible(text)}" if stamp else f"{visible(text)}.")
 
 

@@ -13,6 +13,7 @@ from irkit import console
 from irkit.channel_contract import DeliveryError, without_secrets
 from irkit.cli_options import at_option, by_option, to_come
 from irkit.errors import EscalationError, InputError, IrkitError
+from irkit.message_text import one_line
 from irkit.model import EventKind, Incident, parse_incident_id, utc_now
 from irkit.phrase import count
 from irkit.settings import Settings
@@ -32,11 +33,13 @@ _to_option = click.option(
 
 
 def remind(incident: Incident, settings: Settings) -> None:
-    """Show what was promised after incidents like this one and is overdue; what drills promise binds nobody."""
+    """Show incidents like this one that are open or mended lately, and what is overdue; drills bind nobody."""
     from irkit import action_items, workspace
-    from irkit.notes import drill_of
+    from irkit.notes import drill_of, like_it
 
     store = workspace.store(settings)
+    for told in like_it(incident, workspace.alike(incident, (), store.incidents(), store)):
+        console.say(f"{visible(one_line(told))}")
     held = action_items.overdue_of_similar(store, incident, utc_now())
     for number, late in held.items():
         if drill_of(store.timeline(number)):
@@ -222,7 +225,7 @@ def propose(incident_id: int) -> None:
         console.complain(said, f"irkit follow-up {incident_id} --done {_step('RUNBOOK')}")
         return
     built_in = runbook.source == BUILT_IN
-    path = "irkit/runbook.md" if built_in else runbook_proposal.place_of(Path(runbook.source))
+    path = runbook_proposal.path_of(runbook)
     mark = "\ufeff" if not built_in and Path(runbook.source).read_bytes().startswith(b"\xef\xbb\xbf") else ""
     console.say("\n".join(f"{idea.kind}: {visible(idea.reason)}" for idea in ideas) + "\n")
     console.say(runbook_proposal.patch(mark + runbook.text, path, ideas).removesuffix("\n"))

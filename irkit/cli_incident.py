@@ -77,6 +77,7 @@ def open_(
         detected_at=detected_at,
         owner=owner,
         impact=impact,
+        response_time=chosen.response_time,
     )
     show_card(opened)
     cli_followup.remind(opened, settings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from irkit import runbook as runbooks
-from irkit.lifecycle import title_of
+from irkit.lifecycle import RESPONSE_TIME, title_of
 from irkit.model import Incident
 from irkit.runbook import Runbook
 from irkit.times import parse_time
@@ -36,4 +36,7 @@ def amendment(field: str, value: str, runbook: Runbook, now: datetime) -> dict[s
         return {field: runbook.incident_type(value).slug}
     if field == "title":
         return {field: title_of(value)}
-    return {field: runbook.severity(value).name if field == "severity" else value.strip()}
+    if field == "severity":
+        severity = runbook.severity(value)
+        return {field: severity.name, RESPONSE_TIME: severity.response_time.total_seconds()}
+    return {field: value.strip()}

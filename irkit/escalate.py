@@ -15,8 +15,9 @@ from irkit.channel_contract import Channel, Message, Purpose, registered
 from irkit.delivery import Case, Sending, deliver
 from irkit.errors import EscalationError, InputError
 from irkit.escalation_log import UNDER_WAY, Delivery, Row, State, data_of, round_of, rows
-from irkit.escalation_policy import Rung, dedup_key, fall_back, lacks_of, ladder, message
+from irkit.escalation_policy import NO_SECTION, Rung, dedup_key, fall_back, lacks_of, ladder, message
 from irkit.lifecycle import fold
+from irkit.metrics import allowed
 from irkit.model import Event, EventKind, Incident, Severity
 from irkit.registry import BrokenPlugin, load_plugins
 from irkit.settings import Settings
@@ -67,6 +68,15 @@ def configured(settings: Settings) -> tuple[str, ...]:
     return tuple(one.title for one in known.values() if not lacks_of(one, settings))
 
 
+def half_configured(settings: Settings) -> tuple[str, ...]:
+    """Return what the channels lack that have a section in irkit.toml and cannot be used."""
+    known, _ = channels()
+    found = ((one.section, lacks_of(one, settings)) for one in known.values())
+    return tuple(
+        dict.fromkeys(f"[{section}] lacks {lacks}" for section, lacks in found if lacks not in {"", NO_SECTION})
+    )
+
+
 def plan(case: Case, incident_id: int) -> Plan:
     """Return the ladder of an incident, what was climbed of it, and which step is due when; nothing is sent.
 
@@ -80,7 +90,7 @@ def plan(case: Case, incident_id: int) -> Plan:
     rungs = ladder(incident, case.runbook, case.settings, known)
     found, number = rows(events), round_of(events)
     told_by = [_of_rung(found, number, rung.number) for rung in rungs]
-    ahead, due_at = _ahead(incident, rungs, found, number, severity.response_time)
+    ahead, due_at = _ahead(incident, rungs, found, number, allowed(incident, severity))
     told = message(incident, case.runbook, ahead, key=dedup_key(events), source=_source(case)) if ahead else None
     return Plan(incident, severity, rungs, tuple(map(_state, told_by)), tuple(map(_way, told_by)), ahead, due_at, told)
 

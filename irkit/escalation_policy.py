@@ -9,7 +9,8 @@ from datetime import timedelta
 
 from irkit.channel_contract import Channel, Message
 from irkit.markdown import words_of
-from irkit.model import Contact, Event, EventKind, Incident, Severity
+from irkit.metrics import allowed
+from irkit.model import Contact, Event, EventKind, Incident
 from irkit.runbook import Runbook, who_to_tell
 from irkit.settings import Settings
 from irkit.times import format_duration, format_time
@@ -54,10 +55,11 @@ def ladder(
     queue: list[Contact] = [*meant, *spare]
     wanted = meant_by(severity.escalation, settings, channels)
     first = next((one for one in queue if wanted & meant_by(one.channel, settings, channels)), None)
+    limit = allowed(incident, severity)
     asked = [(severity.escalation, first.role if first else "")]
     asked += [(one.channel, one.role) for one in queue if one is not first]
     return tuple(
-        _rung(number, wording, role, severity, settings, channels) for number, (wording, role) in enumerate(asked, 1)
+        _rung(number, wording, role, limit, settings, channels) for number, (wording, role) in enumerate(asked, 1)
     )
 
 
@@ -92,8 +94,8 @@ def message(incident: Incident, runbook: Runbook, rung: Rung, *, key: str, sourc
     """Return what is told of an incident at one step, in words that stand alone at 3 a.m."""
     severity, kind = runbook.severity(incident.severity), runbook.incident_type(incident.type)
     noticed = incident.noticed_at
-    due = noticed + severity.response_time
-    limit = format_duration(severity.response_time)
+    due = noticed + allowed(incident, severity)
+    limit = format_duration(allowed(incident, severity))
     lines = [
         f"{kind.title}, severity {severity.name}; noticed {format_time(noticed)}.",
         f"An answer is due within {limit}, by {format_time(due)}: irkit ack {incident.id}",
@@ -122,9 +124,9 @@ def meant_by(wording: str, settings: Settings, channels: Mapping[str, Channel]) 
 
 
 def _rung(  # noqa: PLR0913, PLR0917 (one call site)
-    number: int, wording: str, role: str, severity: Severity, settings: Settings, channels: Mapping[str, Channel]
+    number: int, wording: str, role: str, limit: timedelta, settings: Settings, channels: Mapping[str, Channel]
 ) -> Rung:
-    after = severity.response_time if number > 1 else timedelta()
+    after = limit if number > 1 else timedelta()
     names = sorted(meant_by(wording, settings, channels))
     known = [name for name in names if name in channels]
     usable = next((name for name in known if not lacks_of(channels[name], settings)), None)

@@ -13,6 +13,8 @@ from irkit.times import format_time
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+# with a severity, in seconds: what it allows is changed by later runbooks, and no incident is judged by those
+RESPONSE_TIME = "response_time_s"
 MILESTONES = ("started", "detected", "acknowledged", "mitigated", "resolved", "closed")
 AMENDABLE = ("title", "type", "severity", "owner", "impact", *(f"{name}_at" for name in MILESTONES))
 # clocks of two machines may differ by this much before a time counts as the future
@@ -111,6 +113,8 @@ def check_amendment(data: Mapping[str, object], now: datetime) -> None:
         InputError: a key is none of `AMENDABLE`, a time cannot be read or lies in the future, or a title is no title.
     """
     for key, value in data.items():
+        if key == RESPONSE_TIME and "severity" in data and isinstance(value, int | float):
+            continue
         if key not in AMENDABLE or not isinstance(value, str):
             msg = f"an incident's {key!r} cannot be changed to {value!r}"
             raise InputError(msg, hint=f"what can be changed: {', '.join(AMENDABLE)}")
@@ -179,6 +183,9 @@ def _amended(incident: Incident, data: Mapping[str, object]) -> Incident:
         for key, value in data.items()
         if key in AMENDABLE
     }
+    if "severity" in data:
+        allowed = data.get(RESPONSE_TIME)
+        changes["response_time"] = timedelta(seconds=allowed) if isinstance(allowed, int | float) else None
     return replace(incident, **changes)
 
 

@@ -23,8 +23,8 @@ _PHASES = (
 )
 _ENDED = frozenset({Status.RESOLVED, Status.CLOSED})
 RESPONSE_DEFINITION = (
-    "detected → acknowledged, within the severity's response time; where nobody acknowledged before, mitigating or "
-    "resolving the incident counts as the response"
+    "detected → acknowledged, within the response time its severity had when the incident got it; where nobody "
+    "acknowledged before, mitigating or resolving the incident counts as the response"
 )
 
 
@@ -93,19 +93,25 @@ def phases(incident: Incident) -> tuple[Phase, ...]:
     return tuple(_phase(incident, *one) for one in _PHASES)
 
 
+def allowed(incident: Incident, severity: Severity) -> timedelta:
+    """Return the response time that an incident is held to: the recorded one, else that of its severity now."""
+    return severity.response_time if incident.response_time is None else incident.response_time
+
+
 def response(incident: Incident, severity: Severity, now: datetime) -> Response:
-    """Return the response-time clock as it stands at `now`, by the response time of `severity`."""
+    """Return the response-time clock as it stands at `now`; `severity` is the incident's by the runbook."""
+    limit = allowed(incident, severity)
     since = incident.noticed_at
     answers = (incident.acknowledged_at, incident.mitigated_at, incident.resolved_at)
     responded_at = min(filter(None, answers), default=None)
     elapsed = between(since, responded_at or now)
-    remaining = severity.response_time - elapsed
+    remaining = limit - elapsed
     if remaining < timedelta():
         state = ResponseState.MISSED
     else:
         state = ResponseState.KEPT if responded_at else ResponseState.RUNNING
-    deadline = since + severity.response_time
-    return Response(state, severity.response_time, since, deadline, responded_at, elapsed, remaining)
+    deadline = since + limit
+    return Response(state, limit, since, deadline, responded_at, elapsed, remaining)
 
 
 def summarise(incidents: Iterable[Incident]) -> tuple[Summary, ...]:

@@ -173,7 +173,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident as its timeline tells it; every time is aware UTC or None where it has not happened."""
+    """An incident as its timeline tells it; every time is aware UTC or None where it has not happened.
+
+    `response_time` is what its severity allowed when it was given to it; None where that was not recorded.
+    """
 
     id: int
     title: str
@@ -189,6 +192,7 @@ class Incident:
     closed_at: datetime | None = None
     owner: str | None = None
     impact: str | None = None
+    response_time: timedelta | None = None
 
     @property
     def label(self) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from irkit.collect_contract import Refused
 from irkit.engine_socket import socket_path
-from irkit.settings import DockerTarget, Settings
+from irkit.settings import Settings
 
 _UNIT = """\
 # /etc/systemd/system/irkit-recorder.service, then: systemctl enable --now irkit-recorder
@@ -48,7 +48,7 @@ services:
     volumes:
       - irkit-recorder:/opt/irkit
       - {folder}:{folder}{home}
-      - {socket}:ro
+{socket}
       - /sys/fs/cgroup:/sys/fs/cgroup:ro
     pid: host  # to see the services' processes
     network_mode: host  # so that the addresses in irkit.toml mean the same as outside
@@ -71,18 +71,19 @@ def compose(settings: Settings) -> str:
     places = _places(settings)
     outside = not settings.home.is_relative_to(places["folder"])
     home = f"\n      - {settings.home}:{settings.home}" if outside else ""
-    return _COMPOSE.format(
-        version=version("irkit"), folder=places["folder"], home=home, socket=_socket(settings.docker)
-    )
+    return _COMPOSE.format(version=version("irkit"), folder=places["folder"], home=home, socket=_socket(settings))
 
 
-def _socket(target: DockerTarget) -> str:
-    """Return the Engine's socket as a volume: where irkit.toml names it, or else where a container looks for it."""
+def _socket(settings: Settings) -> str:
+    """Return the line that mounts the Engine's socket where the container's irkit looks for it.
+
+    That is where irkit.toml says; the caller's environment and contexts are not in the container.
+    """
     try:
-        path = socket_path(target)
-    except Refused:  # it is on another machine: then there is nothing to mount, and the recorder says so
-        path = _USUAL_SOCKET
-    return f"{path}:{path if target.host else _USUAL_SOCKET}"
+        found = socket_path(settings.docker)
+    except Refused as error:
+        return f"      # no socket of the Docker Engine: {error}"
+    return f"      - {found}:{found if settings.docker.host else _USUAL_SOCKET}:ro"
 
 
 def _places(settings: Settings) -> dict[str, str]:

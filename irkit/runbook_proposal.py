@@ -18,7 +18,7 @@ from irkit.errors import InputError
 from irkit.markdown import words_of
 from irkit.message_text import fit, one_line
 from irkit.model import Event, EventKind, Finding, Incident, IncidentType, Step, VerdictState
-from irkit.runbook import Runbook
+from irkit.runbook import BUILT_IN, Runbook
 from irkit.steps import DONE, FAILED, Try, is_begun, outcome_of, tries
 from irkit.verdicts import is_unfelt
 
@@ -78,6 +78,11 @@ def propose(
         learned = _Lesson(runbook, kind, incident, timeline)
         drafts += [*_symptoms(learned, findings), *_failed_steps(learned), *_new_steps(learned)]
     return tuple(one for one in drafts if _reads_on(runbook, one.edit))
+
+
+def path_of(runbook: Runbook) -> str:
+    """Return the path that a patch to this runbook names."""
+    return "irkit/runbook.md" if runbook.source == BUILT_IN else place_of(Path(runbook.source))
 
 
 def patch(text: str, path: str, proposals: Sequence[Proposal]) -> str:

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from irkit.loaded import rows_in
 from irkit.model import VerdictState
-from irkit.phrase import listing
 from irkit.records import Row, integer_of, text_of, time_of
 from irkit.signs import STOPPED
 from irkit.targets import targets
@@ -197,7 +196,9 @@ def placeholder_hint(found: Meant | None, commands: tuple[str, ...]) -> str:
     """Say what the placeholder stands for, "" where no command holds it."""
     if found is None or not any(re.search(rf"\b{PLACEHOLDER}\b", one) for one in commands):
         return ""
-    return f"{PLACEHOLDER} stands for the one you mean of {listing(found.known)}; {found.named} is none of them."
+    *others, last = found.known  # all of them: the one that is meant may be any
+    every = f"{', '.join(others)} and {last}" if others else last
+    return f"{PLACEHOLDER} stands for the one you mean of {every}; {found.named} is none of them."
 
 
 def _name(row: Row) -> str:

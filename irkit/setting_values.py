@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,13 +15,14 @@ from irkit.errors import InputError
 from irkit.sections import Secret
 
 _NAMED_TEXTS: Any = tuple[tuple[str, str], ...]
+_HEADER = re.compile(r"\s*\[{1,2}([^\]]+)\]")
+_ASSIGNED = re.compile(r"\s*([\w.\"' -]+?)\s*=")
+_BLANKS = re.compile(r"[\s\"']")
 # looser than a URL parser, which a malformed URL with a password in it would escape
 _PASSWORD = re.compile(r"[^/@]*://[^/@]*:[^/@]+@")
 _CHANNELS = frozenset({"pagerduty", "slack", "email", "tickets", "apprise"})
 # the most that a number may be, by the unit in its name: what nobody means, and no clock, pipe or date can hold
 _MOST = (("_s", 86_400), ("_minutes", 525_600), ("_days", 36_500), ("_bytes", 2**62), ("", 100_000))
-_HEADER = re.compile(r"\s*\[+([^\]]+)\]")
-_NAME = re.compile(r"\s*([\w.\"' -]+?)\s*=")
 # in the place of one of these its default does no harm
 _DEFAULTED = (int, float, bool)
 
@@ -128,18 +129,26 @@ def place(config: Path | None, key: str) -> str:
     """Say where a setting is written, by file and line, or only which it is."""
     if config is None:
         return f"the setting {key}"
-    section, _, leaf = key.rpartition(".")
-    found: dict[str, int] = {}  # each key's first line, by its whole name; a section's is its header
-    here = ""
-    for number, text in enumerate(config.read_text(encoding="utf-8-sig").splitlines(), 1):
+    written = _written(config.read_text(encoding="utf-8-sig").splitlines())
+    found = key
+    while found not in written and "." in found:
+        found = found.rpartition(".")[0]  # an inline table, or a section that was never begun
+    return f"{config}:{written.get(found, 1)}: {key}"
+
+
+def _written(lines: Iterable[str]) -> dict[str, int]:
+    """Return the line in which each section begins and each key of it stands, by their whole names."""
+    found: dict[str, int] = {}
+    section = ""
+    for number, text in enumerate(lines, 1):
         if header := _HEADER.match(text):
-            here = re.sub(r"[\s\"']", "", header[1])
-            found.setdefault(here, number)
-        elif name := _NAME.match(text):
-            bare = re.sub(r"[\s\"']", "", name[1])
-            found.setdefault(f"{here}.{bare}" if here else bare, number)
-    line = found.get(key) or found.get(section) or found.get(leaf) or 1
-    return f"{config}:{line}: {key}"
+            section = name = _BLANKS.sub("", header[1])
+        elif assigned := _ASSIGNED.match(text):
+            name = ".".join(filter(None, (section, _BLANKS.sub("", assigned[1]))))
+        else:
+            continue
+        found.setdefault(name, number)
+    return found
 
 
 def unknown(config: Path | None, key: str, known: list[str]) -> InputError:

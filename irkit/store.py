@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from irkit.database import EVENT, INCIDENT, connect, transaction
 from irkit.errors import InputError, NotFoundError, StoreError
-from irkit.lifecycle import check_next, check_order, check_time, fold, title_of
+from irkit.lifecycle import RESPONSE_TIME, check_next, check_order, check_time, fold, title_of
 from irkit.model import MAX_INCIDENT_ID, Event, EventKind, Incident, Status, parse_incident_id, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from irkit.settings import Secret, Settings
@@ -64,6 +64,7 @@ class Store:
         detected_at: datetime | None = None,
         owner: str | None = None,
         impact: str | None = None,
+        response_time: timedelta | None = None,
     ) -> Incident:
         """File a new incident and return it; it counts as opened, and as detected, now unless told otherwise.
 
@@ -78,6 +79,8 @@ class Store:
             detected_at: when somebody or something noticed, aware.
             owner: the incident commander.
             impact: what users cannot do, in a sentence.
+            response_time: what the severity allows by the runbook of now, which it is judged by from then on; by that
+                of the day where None.
 
         Raises:
             InputError: the id is taken or no id, the title is empty or too long, or a time is in the future or out
@@ -87,7 +90,8 @@ class Store:
         now = self.clock()
         wanted = None if incident_id is None else parse_incident_id(incident_id)
         data = {"title": title_of(title), "type": incident_type, "severity": severity, "owner": owner, "impact": impact}
-        given = {key: _storable(value) for key, value in data.items() if value is not None}
+        given: dict[str, object] = {key: _storable(value) for key, value in data.items() if value is not None}
+        given |= {RESPONSE_TIME: response_time.total_seconds()} if response_time else {}
         rows = [(EventKind.OPENED, opened_at or now, "", given)]
         if started_at:
             rows.append((EventKind.STARTED, started_at, "", {}))

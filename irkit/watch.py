@@ -15,6 +15,7 @@ from irkit.channel_contract import Purpose
 from irkit.delivery import Case
 from irkit.errors import EscalationError, InputError
 from irkit.escalation_log import UNDER_WAY, Delivery, Row, State, data_of, round_of, rows
+from irkit.metrics import allowed
 from irkit.model import Event, EventKind, Incident, Status
 from irkit.times import format_duration
 
@@ -70,7 +71,7 @@ def _follow(case: Case, incident: Incident, events: Sequence[Event], now: dateti
 
 
 def _climb(case: Case, incident: Incident, found: Sequence[Row], number: int, since: datetime) -> Iterator[Doubt]:
-    now, limit = case.clock(), case.runbook.severity(incident.severity).response_time
+    now, limit = case.clock(), allowed(incident, case.runbook.severity(incident.severity))
     begun = escalate.current(found, number)
     if not begun:
         if now - since <= limit:

@@ -16,7 +16,7 @@ from irkit.collector_costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.later import bundle_in_use
 from irkit.model import Event, EventKind, Incident, Status, is_configured, parse_incident_id, utc_now
-from irkit.notes import drill_of, is_false_alarm
+from irkit.notes import drill_of, is_false_alarm, what_helped
 from irkit.reach import over_before as before
 from irkit.reach import window_of
 from irkit.runbook import Runbook
@@ -338,6 +338,7 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         costs=CollectorCosts(),
         places=places_of(load_runbook(settings), settings, evidence),
         past_items=of_timelines({one.id: events for one, events in others}),
+        past_help={one.id: what_helped(events) for one, events in others},
         earlier=_over_before(incident, everyone, held, settings),
     )
 

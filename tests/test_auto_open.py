@@ -27,6 +27,7 @@ def test_it_is_opened_with_the_runbook_s_severity_and_the_first_failed_probe(tmp
     incident, new = open_once(opening, Settings(tmp_path))
     assert new
     assert (incident.type, incident.severity, incident.status) == ("api-unresponsive", "Critical", Status.OPEN)
+    assert incident.response_time == timedelta(minutes=15)
     assert (incident.started_at, incident.detected_at) == (opening.started_at, opening.detected_at)
     assert json.loads(opening.mark.read_text())["incident_id"] == incident.id
     assert not opening.mark.with_suffix(".draft").exists()

@@ -47,6 +47,17 @@ def test_opening_says_the_clock_whom_to_tell_and_what_is_next(irkit: Run) -> Non
     assert said.err == ""
 
 
+def test_another_response_time_judges_what_is_opened_after_it(irkit: Run, tmp_path: Path) -> None:
+    opened(irkit, "--at", "10m ago")
+    irkit("ack", "42")
+    text = workspace.load_runbook().text
+    (tmp_path / "own.md").write_text(text.replace("| 15 min |", "| 1 min |"))
+    settings = tmp_path / "irkit.toml"
+    settings.write_text('runbook = "own.md"\n' + settings.read_text())
+    assert "15 min allowed" in irkit("show", "42").out
+    assert "1 min were up" in irkit("open", "Again", "--type", "api-unresponsive", "--at", "10m ago").out
+
+
 def test_what_can_be_done_is_listed_before_there_is_an_incident(irkit: Run) -> None:
     said = irkit("act", "--list")
     assert said.code == 0

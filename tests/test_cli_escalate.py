@@ -44,16 +44,45 @@ def test_without_channels_opening_says_that_it_tells_nobody(irkit: Run) -> None:
     said = opened(irkit)
     assert said.code == 0
     assert "irkit tells nobody, as no channel is configured" in said.out
+    assert "the runbook wants “Immediate page”." in " ".join(said.out.split())
     assert irkit("ack", "42").code == 0
     refused = irkit("escalate", "42", "--again")
     assert (refused.code, refused.err.splitlines()[0]) == (2, "irkit: no channel is configured")
     assert irkit("watch", "--once").code == 7
 
 
+def test_a_channel_half_configured_is_named_by_its_line_and_not_to_who_only_reads_files(
+    irkit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_SUCH_URL", raising=False)
+    with (tmp_path / "irkit.toml").open("a") as file:
+        file.write('[redis]\nurl = "redis://127.0.0.1:9/0"\n[email]\nsender = "a@b.c"\nurl = "env:NO_SUCH_URL"\n')
+    said = opened(irkit)
+    assert "no channel is configured" not in said.out
+    assert "irkit tells nobody, as no channel can be used, as [email] lacks" in " ".join(said.out.split())
+    assert "irkit.toml:7: email.url wants the environment variable NO_SUCH_URL" in " ".join(said.err.split())
+    for command in (("redact", "nonesuch"), ("bundle", "export", "nonesuch")):
+        assert "NO_SUCH_URL" not in irkit(*command).err
+
+
+def test_opening_says_that_what_the_runbook_wants_was_not_sent(irkit: Run, tmp_path: Path, slack: Service) -> None:
+    with (tmp_path / "irkit.toml").open("a") as file:
+        file.write(f'[slack]\nwebhook_url = "{slack.url}/services/T0/B0/made-up-secret"\n')
+    said = opened(irkit)
+    assert said.code == 0
+    assert "told by Slack" in said.out
+    wanted = "the runbook wants “Immediate page”, which irkit could not do: [pagerduty] is not in irkit.toml"
+    assert wanted in " ".join(said.err.split())
+    assert "yourself" in said.err
+    high = irkit("open", "Slow", "--type", "high-latency", "--severity", "High")
+    assert "the runbook wants" not in high.err, "Slack is what it wants for that"
+
+
 def test_opening_pages_answering_and_resolving_end_the_alert(with_channels: Run, pagerduty: Paged) -> None:
     said = opened(with_channels)
     assert said.code == 0
     assert "On-call told by PagerDuty" in said.out
+    assert "the runbook wants" not in said.err
     assert "PagerDuty knows that somebody answered" in with_channels("ack", "42").out
     assert "PagerDuty knows that it is over" in with_channels("resolve", "42", "rolled back").out
     assert list(alerts(pagerduty[0].taken).values()) == ["resolve"]

@@ -37,6 +37,27 @@ def resolved(irkit: Run, kind: str = "api-unresponsive") -> None:
     irkit("resolve", "42", "deployed 1.4.2")
 
 
+def test_opening_names_what_is_open_of_its_type_and_what_mended_the_last(irkit: Run) -> None:
+    assert "same type" not in irkit("open", "Down", "--type", "api-unresponsive", "--no-escalation").out
+    second = irkit("open", "Down again", "--type", "api-unresponsive", "--no-escalation").out
+    assert "INC-1 of the same type is open since" in second
+    assert "same type" not in irkit("open", "Slow", "--type", "high-latency", "--no-escalation").out
+    irkit("dismiss", "1", "a test")
+    irkit("mitigate", "2", "put the index back")
+    irkit("resolve", "2", "deployed 1.4.2")
+    third = " ".join(irkit("open", "Down once more", "--type", "api-unresponsive", "--no-escalation").out.split())
+    assert "INC-2 of the same type was mended" in third
+    assert "before by: put the index back" in third
+    assert "INC-1 " not in third, "a false alarm"
+
+
+def test_what_was_mended_long_ago_is_not_named_on_opening(irkit: Run) -> None:
+    irkit("open", "Down", "--type", "api-unresponsive", "--no-escalation", "--at", "3 days ago")
+    irkit("mitigate", "1", "put the index back", "--at", "2 days ago")
+    irkit("resolve", "1", "deployed", "--at", "2 days ago")
+    assert "same type" not in irkit("open", "Down", "--type", "api-unresponsive", "--no-escalation").out
+
+
 def states(said: str) -> dict[str, str]:
     """How each step of the table stands."""
     rows = [line.split() for line in said.splitlines() if line[1:2].isdigit()]

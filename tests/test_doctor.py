@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from irkit import runbook
 from irkit.doctor import Check, State, examine, healthy
 from irkit.history import Sample, encode
 from irkit.memory import agent
@@ -56,6 +57,23 @@ def test_a_sound_stack_is_sound(stack: Stack, monkeypatch: pytest.MonkeyPatch) -
     for name in ("plug-ins", "notebooks and page", "compose"):
         assert states[name] is State.OK, name
     assert not (stack.directory / ".irkit").exists()
+
+
+def test_without_settings_a_health_url_where_nothing_listens_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("IRKIT_HOME", "IRKIT_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-docker.sock")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        (tmp_path / "own.md").write_text(
+            runbook.load().text.replace("localhost:8000", f"127.0.0.1:{taken.getsockname()[1]}")
+        )
+        monkeypatch.setenv("IRKIT_RUNBOOK", str(tmp_path / "own.md"))
+        found = next(one for one in examine(tmp_path, datetime.now(UTC)) if one.name == "http-health")
+    assert found.state is State.BROKEN
+    assert "health_url" in found.hint
 
 
 def test_what_is_configured_and_does_not_answer_is_broken(examined: Examined) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -175,6 +176,16 @@ def test_an_amendment_changes_what_it_names() -> None:
     )
     assert (amended.severity, amended.owner, amended.acknowledged_at) == ("High", "bo", at(7))
     assert (amended.title, amended.status) == ("API down", Status.ACKNOWLEDGED)
+
+
+def test_the_response_time_comes_with_the_severity_and_goes_with_it() -> None:
+    opened = fold([replace(events()[0], data={**OPENING, "response_time_s": 900.0}), *events()[1:]])
+    assert opened.response_time == timedelta(minutes=15)
+    amended = add(events(), K.AMENDED, 60, severity="High", response_time_s=3600.0)
+    assert (amended.severity, amended.response_time) == ("High", timedelta(hours=1))
+    assert fold(events()).response_time is None
+    with pytest.raises(InputError, match="'response_time_s' cannot be changed"):
+        add(events(), K.AMENDED, 60, response_time_s=3600.0)
 
 
 @pytest.mark.parametrize(

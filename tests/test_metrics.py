@@ -97,3 +97,12 @@ def test_nothing_measured_is_none_never_zero() -> None:
     for incidents in ([], [running]):
         for one in summarise(incidents):
             assert (one.n, one.median, one.p90, one.mean, one.open) == (0, None, None, None, len(incidents))
+
+
+def test_what_was_allowed_when_it_was_opened_is_what_it_is_judged_by() -> None:
+    late = replace(INCIDENT, response_time=timedelta(minutes=15))  # answered after 7
+    stricter = replace(CRITICAL, response_time=timedelta(minutes=1))
+    found = response(late, stricter, at(99))
+    assert (found.state, found.response_time, found.deadline) == (ResponseState.KEPT, timedelta(minutes=15), at(20))
+    unrecorded = response(INCIDENT, stricter, at(99))
+    assert (unrecorded.state, unrecorded.response_time) == (ResponseState.MISSED, timedelta(minutes=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -56,6 +57,8 @@ def test_where_nothing_tells_a_placeholder_stands_with_the_list(url: str) -> Non
     assert placeholder_hint(found, (command,)) == (
         "SERVICE stands for the one you mean of kv and till; jarvis-api is none of them."
     )
+    five = replace(found, known=("a", "b", "c", "d", "e"))
+    assert "of a, b, c, d and e;" in placeholder_hint(five, (command,))
     assert placeholder_hint(found, ("irkit act 2 check-database",)) == ""
 
 

@@ -135,6 +135,8 @@ def test_what_everything_needs_stops_everything(tmp_path: Path, text: str, sente
     ("text", "sentence", "hint"),
     [
         ("\n[redis]\nurll = 'x'", "irkit.toml:3: redis.urll is not a setting irkit knows", "did you mean url?"),
+        ("[email]\nto = ['a']\n[redis]\nurl = 5", "irkit.toml:4: redis.url should be a string", "README"),
+        ("[slack]\nchannel = 'x'\n[ redis ]\nurl = 5", "irkit.toml:4: redis.url should be a string", "README"),
         ("[reddis]\nurl = 'x'", "irkit.toml:1: reddis is not a setting", "did you mean redis?"),
         ("[redis]\nconfigured = true", "redis.configured is not a setting", "known here"),
         (

@@ -130,7 +130,7 @@ def response(of: Material) -> Response:
     if severity is None:
         return Response("unknown", f"the runbook has no severity called {of.incident.severity}")
     clock = metrics.response(of.incident, severity, of.now)
-    target = format_duration(severity.response_time)
+    target = format_duration(clock.response_time)
     taken = format_duration(max(clock.elapsed, timedelta()))
     if clock.state is metrics.ResponseState.RUNNING:
         return Response("running", f"nobody acknowledged yet, {format_duration(clock.remaining)} of {target} left")
@@ -225,7 +225,9 @@ def summary(of: Material) -> Summary:
         end = f"{felt.end:%Y-%m-%d} {end}"
     if of.start_by_evidence:
         start += " (by the evidence)"
-    if one.status in _OVER:
+    if of.false_alarm:
+        claims = [Claim(f"“{title}” was a false alarm, dismissed at {felt.end:%Y-%m-%d %H:%M:%S} UTC.")]
+    elif one.status in _OVER:
         claims = [Claim(f"“{title}” lasted from {start} to {end}, {lasted}.")]
     else:
         claims = [Claim(f"“{title}” has lasted since {start}, {lasted} so far.")]
@@ -273,7 +275,7 @@ def milestones(of: Material) -> Milestones | Gap:
     rows, bars = [], []
     for phase in metrics.phases(of.incident):
         answered = phase.name == "time to acknowledge"
-        target = severity.response_time if answered else None
+        target = clock.response_time if answered else None
         name = phase.name.capitalize()
         state = clock.state.value if answered else _missing(phase, of.incident.status)
         if phase.missing == ("started",) and phase.end and of.start_by_evidence:
@@ -283,7 +285,9 @@ def milestones(of: Material) -> Milestones | Gap:
             bars.append(DurationBar(name, phase.duration, target))
         elif answered and clock.responded_at is None:
             bars.append(DurationBar(name, max(clock.elapsed, timedelta()), target, running=True))
-    return Milestones(severity, tuple(rows), MilestoneBars(tuple(bars)) if bars else None)
+    return Milestones(
+        replace(severity, response_time=clock.response_time), tuple(rows), MilestoneBars(tuple(bars)) if bars else None
+    )
 
 
 def _missing(phase: metrics.Phase, status: Status) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from irkit.model import Threshold
-from irkit.phrase import grouped, listing, percent, seconds
+from irkit.latency import slowest_service
+from irkit.model import Threshold, VerdictState
+from irkit.phrase import count, grouped, listing, percent, seconds
 from irkit.report import facts
 from irkit.report.figures import incident_strip
 from irkit.report.material import Material
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MAX_NAMED = 3
+_UNANSWERED = frozenset({"timeout-errors", "oom-kills"})
 _AT_ONCE = timedelta(seconds=1)
 _SOON = timedelta(minutes=1)
 
@@ -89,22 +91,47 @@ def _requests(of: Material) -> list[Measure]:
     cited, felt = of.view.ids("requests"), of.felt
     during = frame[(frame["at"] >= felt.start) & (frame["at"] <= felt.end)]
     before = frame[frame["at"] < felt.start]
-    failed = int(facts.are_failed(during).sum())
-    made = []
-    if len(during):
-        services = tuple(dict.fromkeys(str(name) for name in during["service"]))
-        named = _named(services)
-        share = f"{share_of(failed, len(during))} requests to {named}, health checks aside"
-        if refused := int((during["status_code"] == facts.TOO_MANY_REQUESTS).sum()):
+    silence = [*_silence(of, frame["at"], cited)]
+    down = facts.stopped(of.seen, felt.start, felt.end)
+    return [*_failed(during, down, cited), *_slowest(of, during, before, silence=bool(silence)), *silence]
+
+
+def _failed(during: pd.DataFrame, down: frozenset[str], cited: tuple[str, ...]) -> Iterator[Measure]:
+    """Yield what failed by the service that was asked, as symptoms count it: one request may pass through several."""
+    services = during.groupby("service", sort=True)
+    asked = [(str(service), rows) for service, rows in services]
+    asked.sort(key=lambda item: (-int(facts.are_failed(item[1]).sum()), item[0]))
+    for service, rows in asked[:_MAX_NAMED]:
+        failed, codes = int(facts.are_failed(rows).sum()), rows["status_code"]
+        named = "Failed requests" if len(asked) == 1 else f"Failed requests to {service}"
+        share = f"{share_of(failed, len(rows))} requests to {service}, health checks aside"
+        if refused := int((codes == facts.TOO_MANY_REQUESTS).sum()):
             share += f"; {grouped(refused)} were refused with 429"
-        if down := sorted(facts.stopped(of.seen, felt.start, felt.end).intersection(services)):
-            share += f"; those refused while {_named(down)} was down are in no log"
-        made.append(Measure("Failed requests", grouped(failed), share, cited))
-    slow, usual = during["duration_s"].dropna(), before["duration_s"].dropna()
-    if len(slow):
-        note = f"before: {seconds(float(usual.quantile(0.95)))}" if len(usual) else "nothing before to compare with"
-        made.append(Measure("p95 latency", seconds(float(slow.quantile(0.95))), note, cited))
-    return [*made, *_silence(of, frame["at"], cited)]
+        if service in down:
+            share += f"; those refused while {service} was down are in no log"
+        if len(asked) > 1:
+            share += "; what passed through several services is counted at each"
+        yield Measure(named, grouped(failed), share, cited)
+
+
+def _slowest(of: Material, during: pd.DataFrame, before: pd.DataFrame, *, silence: bool) -> Iterator[Measure]:
+    """Yield the p95 of the slowest service while it was slow, judged as the symptom is; else of all that was asked."""
+    limit, slow = latency_limit(of), during["duration_s"].dropna()
+    if not len(slow):
+        return
+    found = slowest_service(during, limit.value) if limit else None
+    p95_s, asked = float(slow.quantile(0.95)), before
+    note = ""
+    if found and found.over and found.onset and found.last:
+        p95_s, asked = found.p95_s, before[before["service"] == found.service]
+        note = f"{count(found.total, 'request')} to {found.service}"
+        note += f" from {found.onset:%H:%M:%S} to {found.last:%H:%M:%S} UTC; "
+    usual = asked["duration_s"].dropna()
+    note += f"before: {seconds(float(usual.quantile(0.95)))}" if len(usual) else "nothing before to compare with"
+    given_up = {item.symptom for item in of.diagnosis.findings if item.verdict.state is VerdictState.FOUND}
+    if silence or given_up & _UNANSWERED or facts.stopped(of.seen, of.felt.start, of.felt.end):
+        note += "; requests that were not answered are in no log, and not in this"
+    yield Measure("p95 latency", seconds(p95_s), note, of.view.ids("requests"))
 
 
 def _silence(of: Material, answered: pd.Series[Any], cited: tuple[str, ...]) -> Iterator[Measure]:
@@ -162,12 +189,6 @@ def share_of(failed: int, asked: int) -> str:
     if failed in {0, asked}:
         return f"{'all' if failed else 'none'} of {grouped(asked)}"
     return f"{percent(failed / asked)} of {grouped(asked)}"
-
-
-def _named(services: Sequence[str]) -> str:
-    if len(services) > _MAX_NAMED:
-        return f"{len(services)} services"
-    return " and ".join(", ".join(services).rsplit(", ", 1))
 
 
 def _counted(words: Sequence[str]) -> str:

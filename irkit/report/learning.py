@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from irkit import alert_rule, runbook_proposal
@@ -58,8 +57,7 @@ def runbook_edit(of: Material) -> RunbookEdit:
     own = [one for one in ideas if one.incident_type == of.incident.type]
     known = {item.id for item in of.bundle.manifest.evidence}
     reasons = [Claim(one.reason, tuple(cited for cited in one.evidence if cited in known)) for one in own]
-    source = "runbook.md" if of.runbook.source == BUILT_IN else Path(of.runbook.source).name
-    patch = runbook_proposal.patch(of.runbook.text, source, own)
+    patch = runbook_proposal.patch(of.runbook.text, runbook_proposal.path_of(of.runbook), own)
     # what comes with irkit lies in nobody's repository
     command = f"irkit runbook propose {of.incident.id}" + ("" if of.runbook.source == BUILT_IN else " | git apply")
     return RunbookEdit(tuple(reasons), patch, command, len(ideas) - len(own))

@@ -176,6 +176,7 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     loaded: Loaded | None = None,
     later: Callable[[datetime], Sequence[Bundle]] = lambda _: (),
     earlier: Incident | None = None,
+    past_help: Mapping[int, str] = MappingProxyType({}),
 ) -> Report:
     """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors.
 
@@ -183,11 +184,12 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     addresses of the runbook's commands with those configured in their stead. `past_items` are the action items of
     `others`, by incident. `loaded` is the bundle as the diagnosis has read it, not to be read and parsed again. `later`
     opens the bundles that reach from there to a time; it is asked only where the impact outlasts the bundle. `earlier`
-    is the incident that was over shortly before.
+    is the incident that was over shortly before; `past_help` what helped in the `others`, by incident.
     """
     view = View(loaded or bundle)
     of = Material(
-        incident, timeline, runbook, bundle, diagnosis, now, others, view, costs, places, past_items, later, earlier
+        *(incident, timeline, runbook, bundle, diagnosis, now, others, view, costs, places, past_items, later, earlier),
+        past_help=past_help,
     )
     return Report(
         header=_made(head.header, of, "Header"),

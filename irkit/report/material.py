@@ -62,8 +62,8 @@ class Material:
     """An incident with its timeline, runbook, evidence and diagnosis; what depends on the clock is given by `now`.
 
     `costs` is what each collector costs, by name; `places` for an address of the runbook the one that is configured;
-    `past_items` the action items of `others`, by incident; `later` opens the bundles that reach from here to a time;
-    `earlier` is the incident that was over shortly before this one.
+    `past_items` the action items of `others`, by incident, `past_help` what helped then; `later` opens the bundles that
+    reach from here to a time; `earlier` is the incident that was over shortly before this one.
     """
 
     incident: Incident
@@ -79,6 +79,7 @@ class Material:
     past_items: Mapping[int, tuple[ActionItem, ...]] = field(default_factory=dict)
     later: Callable[[datetime], Sequence[Bundle]] = lambda _: ()
     earlier: Incident | None = None
+    past_help: Mapping[int, str] = field(default_factory=dict)
 
     @cached_property
     def sequel(self) -> tuple[Bundle, ...]:

@@ -63,7 +63,7 @@ class Phases(Shown):
 
 @dataclass(frozen=True, slots=True)
 class KeptRow:
-    """A severity's response time, and how many of its incidents were answered within it; `running` are not yet due."""
+    """A response time that a severity had, and how many were answered within it; `running` are not yet due."""
 
     severity: str
     response_time: timedelta
@@ -206,12 +206,10 @@ def review(  # noqa: PLR0913 (what is reviewed, by what, when, and what of it wa
 
 def _kept(incidents: Sequence[Incident], runbook: Runbook, now: datetime) -> Iterator[KeptRow]:
     for severity in runbook.severities:
-        states = Counter(
-            metrics.response(one, severity, now).state for one in incidents if one.severity == severity.name
-        )
-        if states:
-            counts = (states[state] for state in metrics.ResponseState)
-            yield KeptRow(severity.name, severity.response_time, *counts)
+        clocks = [metrics.response(one, severity, now) for one in incidents if one.severity == severity.name]
+        for allowed in sorted({clock.response_time for clock in clocks}):
+            states = Counter(clock.state for clock in clocks if clock.response_time == allowed)
+            yield KeptRow(severity.name, allowed, *(states[state] for state in metrics.ResponseState))
 
 
 def _false(beside: Beside, incidents: Sequence[Incident]) -> Iterator[Figure]:

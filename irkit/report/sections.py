@@ -305,7 +305,7 @@ class ActionItems(Shown):
 
 @dataclass(frozen=True, slots=True)
 class SimilarRow:
-    """An earlier incident, what it has in common with this one, and what of its action items is still to be done."""
+    """An earlier incident, what it has in common with this one, what helped, what it promised and is not done."""
 
     label: str
     title: str
@@ -315,6 +315,7 @@ class SimilarRow:
     promised: int = 0
     open_items: tuple[ActionItem, ...] = ()
     made_at: datetime | None = None
+    helped: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

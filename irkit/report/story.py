@@ -180,7 +180,17 @@ def _similar(item: Incident, of: Material) -> SimilarRow:
     common = f"also {of.type_title(item.type)}" + ("" if over else ", still open")
     promised = of.past_items.get(item.id, ())
     open_items = tuple(one for one in promised if one.done_at is None)
-    return SimilarRow(item.label, item.title, item.status, item.opened_at, common, len(promised), open_items, of.now)
+    return SimilarRow(
+        item.label,
+        item.title,
+        item.status,
+        item.opened_at,
+        common,
+        len(promised),
+        open_items,
+        of.now,
+        of.past_help.get(item.id, ""),
+    )
 
 
 def _told(of: Material) -> Iterator[TimelineRow]:

@@ -16,7 +16,7 @@ from irkit.bundle import bundles_of
 from irkit.errors import IrkitError
 from irkit.manifest import read_manifest
 from irkit.model import Event, Incident, Status, VerdictState
-from irkit.notes import drill_of
+from irkit.notes import drill_of, is_false_alarm, what_helped
 from irkit.phrase import count
 from irkit.publish.exporter import stylesheet
 from irkit.report.material import unwritten
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from irkit.report import Report
     from irkit.settings import Settings
 
-_FORMAT = 2
+_FORMAT = 3
 _TEXT_CHARS = 4_000
 _SUMMARY_CHARS = 400
 
@@ -53,6 +53,7 @@ class Entry:
     lasted_s: float | None
     draft: bool
     drill: bool
+    false_alarm: bool
     summary: str
     text: str
     made_of: str
@@ -103,6 +104,7 @@ def entry_of(incident: Incident, made_of: str, page: bytes, settings: Settings) 
         lasted.total_seconds() if lasted is not None else None,
         lacking(incident, told) is not None,
         bool(drill_of(told)),
+        is_false_alarm(told),
         cut(summary, _SUMMARY_CHARS),
         cut(" ".join((summary, *_words(told, report))).casefold(), _TEXT_CHARS),
         made_of,
@@ -143,7 +145,7 @@ def digest_of(incident: Incident, told: tuple[Event, ...], shared: Makings, sett
         seals,
         asdict(incident),
         [(event.id, event.at, event.kind, event.actor, event.text, dict(event.data)) for event in told],
-        [(one.id, one.title, one.status) for one, _ in alike],
+        [(one.id, one.title, one.status, what_helped(events)) for one, events in alike],
         (earlier.id, earlier.over_at) if earlier else None,
         [
             (asdict(item), is_overdue(item, now))
@@ -183,9 +185,9 @@ def _seal(folder: Path) -> str:
 
 
 def _lasted(report: Report) -> timedelta | None:
-    """Return how long users felt it, as its page tells; None while it goes on, or where that could not be made."""
+    """Return how long users felt it, as its page tells; None while it goes on, of a false alarm or of a gap."""
     header = report.header
-    return None if isinstance(header, Gap) or header.ended_at is None else header.lasted
+    return None if isinstance(header, Gap) or header.ended_at is None or header.false_alarm else header.lasted
 
 
 def _summary(report: Report) -> str:

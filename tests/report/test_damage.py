@@ -110,3 +110,13 @@ def test_missing_evidence_is_a_gap_with_its_reason(tmp_path: Path) -> None:
     for section in (report.integrity, report.damage, report.database_errors):
         assert isinstance(section, Gap)
         assert "failed: nothing answered" in section.reason
+
+
+def test_a_message_without_a_table_that_two_checks_give_is_one_message(tmp_path: Path) -> None:
+    evidence = damaged()
+    lost = "Freelist: size is 3 but should be 1"
+    more = [{"check": check, "ok": False, "message": lost, "table": ""} for check in ("quick_check", "integrity_check")]
+    evidence["database_integrity"] = [*evidence["database_integrity"], *more]
+    made = closer_report(tmp_path, "database-corruption", evidence).damage
+    assert isinstance(made, Damage)
+    assert made.unplaced == 1

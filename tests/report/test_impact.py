@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -146,3 +147,43 @@ def test_a_report_finds_the_later_bundles_of_its_incident(tmp_path: Path, monkey
     assert found.strip is not None
     assert found.strip.unseen_from is None
     assert later.id in found.counted
+
+
+def through(seconds: int, slow: range, failing: range) -> dict[str, Any]:
+    """What a service is asked with what it asks the gateway of, both with a port; once slow, once failing."""
+    rows = []
+    for second in range(seconds):
+        took, status = (3.5 if second in slow else 0.04), (429 if second in failing else 200)
+        rows.append(request(second, "/api/chat", status, took))
+        rows.append(request(second, "/openai/v1/chat", status, took) | {"service": "gateway"})
+    return {
+        "logs": rows,
+        "containers": [container("jarvis-api", "8000->8000/tcp"), container("gateway", "9000->9000/tcp")],
+    }
+
+
+def test_a_request_that_passes_through_two_services_is_not_two_requests(tmp_path: Path) -> None:
+    found = told(sealed(tmp_path, through(900, range(0), range(400, 500)), collected=at(900)))
+    rows = {one.name: (one.value, one.note) for one in found.measures if one.name.startswith("Failed requests")}
+    assert set(rows) == {"Failed requests to gateway", "Failed requests to jarvis-api"}
+    assert {value for value, _ in rows.values()} == {"100"}
+    for _, note in rows.values():
+        assert "; 100 were refused with 429; what passed through several services is counted at each" in note
+    alone = told(sealed(tmp_path / "alone", breakage(600)))
+    assert "counted at each" not in str(alone)
+
+
+def test_the_latency_is_that_of_the_time_it_was_slow(tmp_path: Path) -> None:
+    found = told(sealed(tmp_path, through(1500, range(320, 360), range(0)), collected=at(1500)))
+    [note] = [one.note for one in found.measures if one.name == "p95 latency"]
+    assert number(found, "p95 latency") == "3.5 s"
+    assert re.search(r"to (gateway|jarvis-api) from \d\d:\d\d:\d\d to \d\d:\d\d:\d\d UTC; before: 40 ms$", note)
+    quick = told(sealed(tmp_path / "quick", through(900, range(0), range(0)), collected=at(900)))
+    assert number(quick, "p95 latency") == "40 ms"
+    assert "not answered" not in str(quick)
+
+
+def test_the_latency_says_that_what_was_not_answered_is_not_in_it(tmp_path: Path) -> None:
+    found = told(sealed(tmp_path, breakage(600, back=500)))
+    [note] = [one.note for one in found.measures if one.name == "p95 latency"]
+    assert note.endswith("; requests that were not answered are in no log, and not in this")

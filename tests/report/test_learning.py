@@ -31,6 +31,7 @@ def test_the_runbook_s_edit_has_its_reasons_and_its_patch(report: Report) -> Non
     assert edit.command == "irkit runbook propose 42"  # no pipe: the built-in one lies in nobody's repository
     assert any("this was done, and no step says it" in one.text for one in edit.reasons)
     assert "+4. " in edit.patch
+    assert edit.patch.startswith("diff --git a/irkit/runbook.md b/irkit/runbook.md\n"), "as the command has it"
     assert "ratelimit" not in edit.patch, "another type's chapter is not this incident's"
     shown = html(edit)
     assert "<b>" not in shown
@@ -81,11 +82,13 @@ def test_a_similar_incident_s_promises_are_shown_the_overdue_ones_loudly(tmp_pat
             now=NOW,
             others=(EARLIER,),
             past_items={EARLIER.id: promised},
+            past_help={EARLIER.id: "put the <index> back"},
         )
         assert not isinstance(made.similar, Gap)
         return html(made.similar)
 
     assert "none recorded" in shown()
+    assert "put the &lt;index&gt; back" in shown()
     for words in ("1 of 3 done", "Watch the disk: ana", "overdue since 2026-", "Move the &lt;logs&gt;: jon", "due 202"):
         assert words in shown(late, kept, coming)
     assert "all 1 done" in shown(kept)

@@ -486,6 +486,8 @@ def test_the_impact_is_signed_by_who_gave_it(tmp_path: Path) -> None:
 
 def test_similar_incidents_are_of_the_same_type(report: Report) -> None:
     assert not isinstance(report.similar, Gap)
+    assert [row.helped for row in report.similar.rows] == [""]
+    assert "not recorded" in html(report.similar)
     assert [(row.label, row.common) for row in report.similar.rows] == [("INC-17", "also API Unresponsive")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from irkit import runbook
@@ -95,6 +96,14 @@ def test_the_response_time_is_counted_by_severity_and_what_is_not_due_apart() ->
     assert rows == {"Critical": (1, 1, 1), "High": (1, 1, 0)}
     shares = {row.severity: row.share for row in made().response_times.rows}
     assert shares == {"Critical": 0.5, "High": 0.5}
+
+
+def test_a_runbook_changed_since_judges_no_incident_that_was_opened_before() -> None:
+    own = replace(SEVERAL[0], response_time=timedelta(minutes=3))
+    rows = review([own, *SEVERAL[1:]], BOOK, {}, NOW).response_times.rows
+    critical = [(row.response_time, row.kept, row.missed) for row in rows if row.severity == "Critical"]
+    assert critical[0] == (timedelta(minutes=3), 0, 1)
+    assert [allowed for allowed, *_ in critical] == [timedelta(minutes=3), timedelta(minutes=15)]
 
 
 def test_what_came_again_names_how_often_and_how_far_apart() -> None:

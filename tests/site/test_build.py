@@ -70,6 +70,23 @@ def test_a_drill_is_marked_as_one(irkit: Run, tmp_path: Path) -> None:
     assert '<span class="drill">Drill</span>' in (tmp_path / "site/inc-42.html").read_text(encoding="utf-8")
 
 
+def test_a_false_alarm_is_marked_as_one_and_lasted_for_no_time(irkit: Run, tmp_path: Path) -> None:
+    irkit("open", "The probe was wrong", "--type", "high-latency", "--id", "50", "--no-escalation", "--at", "20m ago")
+    irkit("dismiss", "50", "it had yesterday's address")
+    assert irkit("publish", "42", "50", "--to", "site").code == 0
+    rows = BeautifulSoup((tmp_path / "site" / INDEX).read_text(), "html.parser").select("#incidents tbody tr")
+    by_name = {row.th.get_text(): row.find("td", attrs={"data-label": "Lasted"}) for row in rows if row.th}
+    assert set(by_name) == {"INC-42 drill", "INC-50 false alarm"}
+    told = {name: cell.get_text() for name, cell in by_name.items() if cell}
+    assert told["INC-50 false alarm"] == "—"
+    assert told["INC-42 drill"] != "—"
+    page = (tmp_path / "site/inc-50.html").read_text(encoding="utf-8")
+    assert "was a false alarm, dismissed at" in page
+    assert "Impact last" not in page
+    assert " lasted from" not in page
+    assert "Impact lasted" in (tmp_path / "site/inc-42.html").read_text(encoding="utf-8")
+
+
 def test_twice_changes_no_byte_and_writes_no_file(irkit: Run, tmp_path: Path) -> None:
     assert irkit("publish", "--all", "--to", "site", "--drafts").code == 0
     before = state_of(tmp_path / "site")
