@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from irkit import reach
 from irkit import runbook as runbooks
 from irkit import settings as settings_file
 from irkit.absent_evidence import empty_bundle, missing_bundles
@@ -17,8 +18,6 @@ from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.later import bundle_in_use
 from irkit.model import Event, EventKind, Incident, Status, is_configured, parse_incident_id, utc_now
 from irkit.notes import drill_of, is_false_alarm, what_helped
-from irkit.reach import over_before as before
-from irkit.reach import window_of
 from irkit.runbook import Runbook
 from irkit.settings import Settings
 from irkit.targets import with_runbook_defaults
@@ -135,7 +134,7 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
         return open_bundle(bundle_in_use(incident, existing, timeline(incident, settings=settings)))
     now = utc_now()
     minutes = timedelta(minutes=settings.collect.window_minutes)
-    window = window_of(incident, minutes, now, over_before(incident, settings=settings))
+    window = reach.window_of(incident, minutes, now, over_before(incident, settings=settings))
     told = () if collect == "always" else timeline(incident, settings=settings)
     lost = missing_bundles(incident, told, settings)
     if collect == "never":
@@ -182,7 +181,7 @@ def _over_before(incident: Incident, everyone: Iterable[Incident], held: Store, 
         told = held.timeline(one.id)
         return bool(drill_of(told)) or is_false_alarm(told)
 
-    return before(incident, everyone, minutes, owns_nothing=owns_nothing)
+    return reach.over_before(incident, everyone, minutes, owns_nothing=owns_nothing)
 
 
 def alike(
