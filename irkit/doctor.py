@@ -234,14 +234,14 @@ def _look(run: CollectorRun, bundle: Bundle) -> Check:
     if run.outcome is Outcome.ABSENT:
         return Check("sources", run.collector, State.ABSENT, run.reason, run.hint)
     silence = _silence(bundle) if "health" in run.provides else ""
+    looked = run.outcome in {Outcome.COLLECTED, Outcome.PARTIAL}
+    if looked and silence:
+        guessed = run.outcome is Outcome.PARTIAL  # it is the runbook's, which may be of another service
+        hint = "start the service, or correct [http] health_url in irkit.toml"
+        return Check("sources", run.collector, State.ABSENT if guessed else State.BROKEN, f"{subject}: {silence}", hint)
     if run.outcome is Outcome.COLLECTED:
-        if silence:
-            hint = "start the service, or correct [http] health_url in irkit.toml"
-            return Check("sources", run.collector, State.BROKEN, f"{subject}: {silence}", hint)
         return Check("sources", run.collector, State.OK, subject)
     if run.outcome is Outcome.PARTIAL:
-        if silence:  # at an address that was only guessed
-            return Check("sources", run.collector, State.ABSENT, f"{subject}: {silence}", run.hint)
         return Check("sources", run.collector, State.LIMITED, f"{subject}: {run.reason}", run.hint)
     hint = run.hint or f"try what a human would: {run.command}"
     return Check("sources", run.collector, State.BROKEN, f"{subject}: {run.reason}", hint)

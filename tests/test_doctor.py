@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from irkit import runbook
 from irkit.doctor import Check, State, examine, healthy
 from irkit.history import Sample, encode
 from irkit.memory import agent
@@ -59,23 +58,6 @@ def test_a_sound_stack_is_sound(stack: Stack, monkeypatch: pytest.MonkeyPatch) -
     assert not (stack.directory / ".irkit").exists()
 
 
-def test_without_settings_a_health_url_where_nothing_listens_is_broken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("IRKIT_HOME", "IRKIT_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-docker.sock")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and nobody listens
-        (tmp_path / "own.md").write_text(
-            runbook.load().text.replace("localhost:8000", f"127.0.0.1:{taken.getsockname()[1]}")
-        )
-        monkeypatch.setenv("IRKIT_RUNBOOK", str(tmp_path / "own.md"))
-        found = next(one for one in examine(tmp_path, datetime.now(UTC)) if one.name == "http-health")
-    assert found.state is State.BROKEN
-    assert "health_url" in found.hint
-
-
 def test_what_is_configured_and_does_not_answer_is_broken(examined: Examined) -> None:
     checks = examined(
         sources='[http]\nhealth_url = "http://127.0.0.1:9/health"\n[redis]\nurl = "redis://127.0.0.1:9/0"\n'
@@ -99,6 +81,7 @@ def test_where_nothing_answers_at_an_address_that_was_only_guessed_nothing_is_se
     assert check.state is State.ABSENT
     assert f"localhost:{port}" in check.sentence
     assert "refused" in check.sentence
+    assert "health_url" in check.hint
 
 
 def test_a_source_that_hangs_is_broken_and_the_others_are_still_told(examined: Examined, tmp_path: Path) -> None:
