@@ -17,6 +17,7 @@ from irkit.model import CollectorRun, Event, EventKind, IncidentType, Outcome, S
 from irkit.phrase import listing
 from irkit.registry import load_plugins
 from irkit.runbook import outcome_words
+from irkit.targets import restarted, targets
 from irkit.times import format_duration
 
 if TYPE_CHECKING:
@@ -182,11 +183,16 @@ def recorded(done: Done) -> str:
 
 
 def step_of(action: Action, ask: Ask) -> int | None:
-    """Return the number of the runbook's step that the action does, for the type the incident is filed as."""
+    """Return the number of the runbook's step that the action does, for the type the incident is filed as.
+
+    Of several the one is meant whose own command names what the action is asked for.
+    """
     if ask.aside:
         return None
     kind = ask.runbook.known_type(ask.incident.type)
-    return next((step.number for step in (kind.resolution if kind else ()) if action.does(step)), None)
+    done = [step for step in (kind.resolution if kind else ()) if action.does(step)]
+    named = [step for step in done if ask.arguments and restarted(step.command) == ask.arguments[0]]
+    return next((step.number for step in (*named, *done)), None)
 
 
 def refusal(action: Action, ask: Ask) -> dict[str, object]:
@@ -211,11 +217,9 @@ def unfinished(timeline: Sequence[Event]) -> tuple[Event, ...]:
 def lines(kind: IncidentType, ask: Ask, subject: str = "") -> tuple[StepLine, ...]:
     """Return the runbook's steps for a type, what became of each, and the command that does it.
 
-    `subject` is the service that the evidence says is unwell in this way; a command that takes a service takes that
-    one, and where it is "" the one of the settings.
+    A command that takes a service takes the one that the step's own command names; for a step that names none of here
+    it is `subject`, the service that the evidence says is unwell in this way, and where that is "" the settings' one.
     """
-    if subject:
-        ask = replace(ask, settings=replace(ask.settings, service=subject))
     whose = f"--container {subject}" if subject else "--pid PID"
     tried, actions = steps.tries(ask.timeline, kind.resolution), known()
     made = []
@@ -223,13 +227,16 @@ def lines(kind: IncidentType, ask: Ask, subject: str = "") -> tuple[StepLine, ..
         last = tried.get(step.number, ())
         action = next((one for one in actions if one.does(step)), None)
         other = _ELSEWHERE.get(_elsewhere(step), "").format(incident=ask.incident.id, whose=whose)
-        command = _command(action, step, ask) if action else other
+        command = _command(action, step, ask, subject) if action else other
         made.append(StepLine(step, last[-1].outcome if last else "pending", command, action))
     return tuple(made)
 
 
-def _command(action: Action, step: Step, ask: Ask) -> str:
-    words = action.suggest(step, ask.settings) or tuple(filter(None, (action.usage,)))
+def _command(action: Action, step: Step, ask: Ask, subject: str) -> str:
+    named, own, service = restarted(step.command), targets(ask.runbook).service, ask.settings.service
+    # where the settings name another than the runbook's own service, its commands stand for that of here
+    meant = named if named and (named != own or service in {"", own}) else subject or service
+    words = action.suggest(step, replace(ask.settings, service=meant)) or tuple(filter(None, (action.usage,)))
     return " ".join(("irkit", "act", str(ask.incident.id), action.name, *words))
 
 

@@ -176,6 +176,8 @@ def commands_for(kind: IncidentType, ask: Ask, meant: Meant | None = None, subje
     """
     from irkit import act as engine
 
+    if meant and subject:  # what the runbook restarts is here what is unwell
+        meant = replace(meant, down=subject)
     made = {line.step.number: line.command or line.step.command or "" for line in engine.lines(kind, ask, subject)}
     return {number: meant.in_command(one) if meant else one for number, one in made.items() if one}
 
@@ -185,10 +187,16 @@ def _is_aside(action: Action, ask: Ask, evidence: Bundle | None) -> bool:
     from irkit import act as engine
     from irkit import workspace
     from irkit.service_names import PLACEHOLDER, meant_here, unwell
+    from irkit.targets import restarted, targets
 
     kind, number = ask.runbook.known_type(ask.incident.type), engine.step_of(action, ask)
     named = set(ask.arguments[:1]) if action.usage.startswith("SERVICE") else set()
-    if not named or evidence is None or kind is None or number is None or named <= {ask.settings.service}:
+    if not named or kind is None or number is None:
+        return False
+    own = next((restarted(step.command) for step in kind.resolution if step.number == number), "")
+    if own not in {"", targets(ask.runbook).service}:
+        return named != {own}  # the step's own command says which service is meant
+    if evidence is None or named <= {ask.settings.service}:
         return False
     found = workspace.diagnosis(evidence, settings=ask.settings)
     meant, subject = meant_here(ask.runbook, ask.settings, evidence), unwell(kind.slug, found.present, evidence)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -172,7 +173,7 @@ def test_evidence_is_older_than_a_change_recorded_after_it_though_the_clock_was_
 def test_the_steps_of_a_type_have_their_commands(store: Store) -> None:
     kinds = {kind.slug: act.lines(kind, ask(store)) for kind in BOOK.incident_types}
     told = {slug: [line.command for line in lines] for slug, lines in kinds.items()}
-    assert told["api-unresponsive"][0] == "irkit act 42 restart SERVICE"
+    assert told["api-unresponsive"][0] == "irkit act 42 restart jarvis-api"
     assert told["api-unresponsive"][2] == "irkit act 42 scale jarvis-api 3"
     assert told["memory-leak"][0] == "irkit memory snapshot --pid PID --incident 42"
     assert told["memory-leak"][2] == "", "a deployment is by hand"
@@ -182,6 +183,44 @@ def test_the_steps_of_a_type_have_their_commands(store: Store) -> None:
 def test_a_command_names_the_service_that_is_unwell(store: Store) -> None:
     leak = [line.command for line in act.lines(BOOK.incident_type("memory-leak"), ask(store), "worker")]
     assert leak == ["irkit memory snapshot --container worker --incident 42", "irkit act 42 restart worker", ""]
+
+
+def book_with(folder: Path, *steps: str) -> runbook.Runbook:
+    """The runbook with a sixth type of these steps."""
+    lines = [f"{number}. {step}" for number, step in enumerate(steps, 1)]
+    kind = "\n".join(["### 6. Backup Failed (High)", "", "**Symptoms:**", "- No backup", "", "**Resolution:**", *lines])
+    text = files("irkit").joinpath("runbook.md").read_text(encoding="utf-8")
+    path = folder / "runbook.md"
+    path.write_text(text.replace("## Escalation Contacts", f"{kind}\n\n## Escalation Contacts"))
+    return runbook.load(path)
+
+
+@pytest.mark.parametrize("service", ["", "shop-api"])
+@pytest.mark.parametrize("subject", ["", "shop-api"])
+def test_the_service_that_a_steps_own_command_names_goes_before_the_one_guessed(
+    service: str, subject: str, store: Store, tmp_path: Path
+) -> None:
+    book = book_with(
+        tmp_path, "Restart the backup job: `docker-compose restart -t 30 backup`", "Restart it: `docker restart store`"
+    )
+    one = ask(store, runbook=book, settings=Settings(home=Path("home"), service=service))
+    told = [line.command for line in act.lines(book.incident_types[-1], one, subject)]
+    assert told == ["irkit act 42 restart backup", "irkit act 42 restart store"]
+
+
+def test_the_runbooks_own_service_stands_for_the_one_of_the_settings(store: Store) -> None:
+    kind, elsewhere = BOOK.incident_type("api-unresponsive"), Settings(home=Path("home"), service="shop-api")
+    assert act.lines(kind, ask(store, settings=elsewhere))[0].command == "irkit act 42 restart shop-api"
+    assert act.lines(kind, ask(store, settings=elsewhere), "worker")[0].command == "irkit act 42 restart worker"
+    assert act.lines(kind, ask(store), "worker")[0].command == "irkit act 42 restart jarvis-api"
+
+
+def test_the_step_is_done_whose_command_names_what_was_asked_for(store: Store, tmp_path: Path) -> None:
+    book = book_with(tmp_path, "Restart it: `docker restart backup`", "Restart that: `docker restart store`")
+    filed = replace(store.incident(42), type=book.incident_types[-1].slug)
+    for name, number in (("backup", 1), ("store", 2)):
+        one = ask(store, runbook=book, incident=filed, arguments=(name,))
+        assert act.step_of(act.find("restart"), one) == number
 
 
 def test_a_step_in_a_persons_words_is_done_by_no_action() -> None:
