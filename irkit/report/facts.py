@@ -251,8 +251,7 @@ def broken(view: View) -> bool | None:
     rows = containers(view)
     if not asked and not rows:
         return None
-    unwell = any(_bad(row) or row.health == "unhealthy" or row.state == "paused" for row in rows)
-    return unwell or any(probe.verdict != "healthy" for probe in asked[-1:])
+    return any(map(is_unwell, rows)) or any(probe.verdict != "healthy" for probe in asked[-1:])
 
 
 def stopped(view: View, start: datetime, end: datetime) -> frozenset[str]:
@@ -382,6 +381,11 @@ def counted_probes(view: View, start: datetime, end: datetime) -> tuple[tuple[Ph
     sampled = tuple(row for row in probes(view, "health_history") if start <= row.at <= end)
     own, every = probes(view.first), probes(view)
     return sampled, (*own, *(row for row in every[len(own) :] if row.at <= end))
+
+
+def is_unwell(row: ContainerRow) -> bool:
+    """Say whether a container is down badly, paused, or fails its health check."""
+    return _bad(row) or row.health == "unhealthy" or row.state == "paused"
 
 
 def _bad(row: ContainerRow) -> bool:
