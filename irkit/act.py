@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _ELSEWHERE = {"leaking objects": "irkit memory snapshot {whose} --incident {incident}"}
 # evidence older than this is not of what an action is about to destroy
 _AS_IT_IS = timedelta(minutes=5)
+# what commands are printed with where no name is known
+_PLACEHOLDERS = frozenset({"NAME", "PROVIDER", "SERVICE", "NUMBER", "BACKUP", "FILE", "[FILE]", "PID"})
 _HAD = (Outcome.COLLECTED, Outcome.PARTIAL, Outcome.ABSENT)
 
 
@@ -101,6 +103,12 @@ def planned(action: Action, ask: Ask) -> Plan:
     if ask.arguments and not action.usage:
         hint = f"irkit act {ask.incident.id} {action.name}"
         raise InputError(f"{action.name} takes no {listing(ask.arguments)}", hint=hint)
+    for word in ask.arguments:
+        if word in _PLACEHOLDERS:
+            sentence = f"{word} stands for a name and is none, so there is nothing that {action.name} could be done to"
+            raise InputError(
+                sentence, hint=f"irkit act {ask.incident.id} shows the steps with the names that are known"
+            )
     for name in ask.options:
         if name not in action.options:
             near = get_close_matches(name, action.options, n=1)
@@ -134,7 +142,7 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
     it from outside is recorded and raised again.
 
     Raises:
-        ActError: the plan was refused.
+        ActError: the plan was refused, or another action changed something since the timeline of `ask` was read.
         StoreError: the start cannot be recorded; nothing was changed. Or the end cannot.
     """
     if plan.refusal:
@@ -143,14 +151,26 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
     about: dict[str, object] = {"action": action.name, "target": plan.target, "run": run, "changes": action.changes}
     about |= {"plan": dict(plan.data)}
     number, where = step_of(action, ask), ask.incident.id
-    store.append(
+    meanwhile: list[Event] = []
+
+    def still_holds(events: Sequence[Event]) -> bool:
+        meanwhile[:] = changed_since(ask.timeline, events) if action.changes else ()
+        return not meanwhile
+
+    begun = store.append_if(
         where,
         EventKind.ACTION,
+        still_holds,
         actor=actor,
         text=f"{action.name} {plan.target}: begun. {_stop('; '.join(plan.changes))}",
         data={**about, "outcome": steps.BEGUN, "commands": list(plan.commands)},
         evidence=evidence,
     )
+    if begun is None:
+        raise ActError(
+            f"{action.name} {plan.target}: {_told_of(meanwhile)} since this was planned; nothing was done",
+            hint=f"see what came of it, and plan anew: irkit act {where}",
+        )
 
     def ended(applied: Result, verified: Result | None) -> Done:
         done = Done(action, plan, applied, verified, (ask.now() - started).total_seconds())
@@ -173,6 +193,23 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
         ended(Result(well=False, sentence=f"It was {what}, and what it had done by then stays"), None)
         raise
     return ended(applied, verified)
+
+
+def changed_since(known: Sequence[Event], events: Sequence[Event]) -> tuple[Event, ...]:
+    """Return the begins and ends of actions that change something and that a timeline read earlier does not know."""
+    last = max((event.id for event in known), default=0)
+    acts = (event for event in events if event.id > last and event.kind is EventKind.ACTION)
+    return tuple(event for event in acts if event.data.get("changes", True))
+
+
+def _told_of(events: Sequence[Event]) -> str:
+    """Say who did what, each action once and by its last record."""
+    last = {event.data.get("run", event.id): event for event in events}
+    told = []
+    for one in last.values():
+        how = "began" if steps.is_begun(one) else "did"
+        told.append(f"{one.actor} {how} {one.data.get('action')} {one.data.get('target')} at {one.at:%H:%M:%S} UTC")
+    return listing(told)
 
 
 def recorded(done: Done) -> str:

@@ -61,8 +61,8 @@ def wait_until_well(
 
     A service that comes up, answers once and falls over again is not well. `hopeless` is asked after each bad answer,
     and ends the wait by saying why none will be better. `enough` says which other answers than good ones do.
-    Where there is no endpoint to ask, `hold` passes all the same: whoever then looks at the
-    containers sees those that fell over at once.
+    Where there is no endpoint to ask, `hold` passes all the same: whoever then looks at the containers sees those that
+    fell over at once.
 
     Raises:
         InputError: one of the action's `OPTIONS` is no number of seconds.

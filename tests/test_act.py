@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -265,3 +266,75 @@ def test_what_was_well_before_proves_nothing_and_counts_as_done(store: Store) ->
     assert (ended["outcome"], ended["verified"]) == ("done", None)
     known = steps.tries(store.timeline(42), BOOK.incident_type("api-unresponsive").resolution)
     assert [one.outcome for one in known[1]] == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("switch-provider", ("NAME",)),
+        ("wait-ratelimit", ("PROVIDER",)),
+        ("check-api-key", ("PROVIDER",)),
+        ("restart", ("SERVICE",)),
+        ("scale", ("jarvis-api", "NUMBER")),
+        ("restore-database", ("BACKUP",)),
+    ],
+)
+def test_a_placeholder_typed_as_it_was_printed_is_refused(name: str, words: tuple[str, ...], store: Store) -> None:
+    with pytest.raises(InputError, match=f"{words[-1]} stands for a name and is none") as raised:
+        act.planned(act.find(name), ask(store, arguments=words))
+    assert raised.value.hint == "irkit act 42 shows the steps with the names that are known"
+
+
+def test_what_was_planned_before_another_changed_something_is_not_done(store: Store) -> None:
+    """Two responders plan at one moment: the second is told who did what, and does nothing."""
+    ana, ben = ask(store), ask(store)
+    turned: list[str] = []
+
+    def turn() -> Result:
+        turned.append("x")
+        return Result(well=True, sentence="It was turned")
+
+    one = action(apply=turn)
+    plan = act.planned(one, ben)
+    act.perform(one, act.planned(one, ana), ana, store=store, actor="ana")
+    with pytest.raises(ActError, match=r"ana did turn the-knob at \d\d:\d\d:\d\d UTC since this was planned") as raised:
+        act.perform(one, plan, ben, store=store, actor="ben")
+    assert "plan anew: irkit act 42" in raised.value.hint
+    assert turned == ["x"]
+    assert {event.actor for event in store.timeline(42) if event.kind is EventKind.ACTION} == {"ana"}
+    again = ask(store)
+    act.perform(one, act.planned(one, again), again, store=store, actor="ben")
+    assert turned == ["x", "x"], "who planned after it knew of it"
+
+
+def test_one_that_has_only_begun_holds_the_next_back_and_one_that_only_looks_holds_nobody(store: Store) -> None:
+    ben = ask(store)
+    begun = {"action": "restart", "target": "redis", "run": "1", "outcome": "begun", "changes": False}
+    store.append(42, EventKind.ACTION, actor="ana", text="looked", data=begun)
+    assert act.perform(action(), act.planned(action(), ben), ben, store=store, actor="ben").well
+    store.append(42, EventKind.ACTION, actor="ana", text="began", data=begun | {"changes": True, "run": "2"})
+    with pytest.raises(ActError, match=r"ben did turn the-knob at .* and ana began restart redis at "):
+        act.perform(action(), act.planned(action(), ben), ben, store=store, actor="ben")
+    looks = action(changes=False)
+    assert act.perform(looks, act.planned(looks, ben), ben, store=store, actor="ben").well
+
+
+def test_of_two_at_the_same_moment_only_one_acts(store: Store) -> None:
+    asks, gate, refused = [ask(store) for _ in range(4)], threading.Barrier(4), []
+
+    def go(number: int) -> None:
+        one = action()
+        plan = act.planned(one, asks[number])
+        gate.wait()
+        try:
+            act.perform(one, plan, asks[number], store=store, actor=f"responder {number}")
+        except ActError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=go, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 3
+    assert len({event.actor for event in store.timeline(42) if event.kind is EventKind.ACTION}) == 1

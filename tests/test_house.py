@@ -147,6 +147,7 @@ ROOMS = (
     "wholeness",
     "loaded",
     "service_names",
+    "provider_names",
     "exhausted",
     "what_changed",
     "verdicts",
