@@ -17,6 +17,7 @@ from irkit.model import CollectorRun, Event, EventKind, IncidentType, Outcome, S
 from irkit.phrase import listing
 from irkit.registry import load_plugins
 from irkit.runbook import outcome_words
+from irkit.targets import restarted, targets
 from irkit.times import format_duration
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _ELSEWHERE = {"leaking objects": "irkit memory snapshot {whose} --incident {incident}"}
 # evidence older than this is not of what an action is about to destroy
 _AS_IT_IS = timedelta(minutes=5)
+# what commands are printed with where no name is known
+_PLACEHOLDERS = frozenset({"NAME", "PROVIDER", "SERVICE", "NUMBER", "BACKUP", "FILE", "[FILE]", "PID"})
 _HAD = (Outcome.COLLECTED, Outcome.PARTIAL, Outcome.ABSENT)
 
 
@@ -100,6 +103,12 @@ def planned(action: Action, ask: Ask) -> Plan:
     if ask.arguments and not action.usage:
         hint = f"irkit act {ask.incident.id} {action.name}"
         raise InputError(f"{action.name} takes no {listing(ask.arguments)}", hint=hint)
+    for word in ask.arguments:
+        if word in _PLACEHOLDERS:
+            sentence = f"{word} stands for a name and is none, so there is nothing that {action.name} could be done to"
+            raise InputError(
+                sentence, hint=f"irkit act {ask.incident.id} shows the steps with the names that are known"
+            )
     for name in ask.options:
         if name not in action.options:
             near = get_close_matches(name, action.options, n=1)
@@ -133,7 +142,7 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
     it from outside is recorded and raised again.
 
     Raises:
-        ActError: the plan was refused.
+        ActError: the plan was refused, or another action changed something since the timeline of `ask` was read.
         StoreError: the start cannot be recorded; nothing was changed. Or the end cannot.
     """
     if plan.refusal:
@@ -142,14 +151,26 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
     about: dict[str, object] = {"action": action.name, "target": plan.target, "run": run, "changes": action.changes}
     about |= {"plan": dict(plan.data)}
     number, where = step_of(action, ask), ask.incident.id
-    store.append(
+    meanwhile: list[Event] = []
+
+    def still_holds(events: Sequence[Event]) -> bool:
+        meanwhile[:] = changed_since(ask.timeline, events) if action.changes else ()
+        return not meanwhile
+
+    begun = store.append_if(
         where,
         EventKind.ACTION,
+        still_holds,
         actor=actor,
         text=f"{action.name} {plan.target}: begun. {_stop('; '.join(plan.changes))}",
         data={**about, "outcome": steps.BEGUN, "commands": list(plan.commands)},
         evidence=evidence,
     )
+    if begun is None:
+        raise ActError(
+            f"{action.name} {plan.target}: {_told_of(meanwhile)} since this was planned; nothing was done",
+            hint=f"see what came of it, and plan anew: irkit act {where}",
+        )
 
     def ended(applied: Result, verified: Result | None) -> Done:
         done = Done(action, plan, applied, verified, (ask.now() - started).total_seconds())
@@ -174,6 +195,23 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
     return ended(applied, verified)
 
 
+def changed_since(known: Sequence[Event], events: Sequence[Event]) -> tuple[Event, ...]:
+    """Return the begins and ends of actions that change something and that a timeline read earlier does not know."""
+    last = max((event.id for event in known), default=0)
+    acts = (event for event in events if event.id > last and event.kind is EventKind.ACTION)
+    return tuple(event for event in acts if event.data.get("changes", True))
+
+
+def _told_of(events: Sequence[Event]) -> str:
+    """Say who did what, each action once and by its last record."""
+    last = {event.data.get("run", event.id): event for event in events}
+    told = []
+    for one in last.values():
+        how = "began" if steps.is_begun(one) else "did"
+        told.append(f"{one.actor} {how} {one.data.get('action')} {one.data.get('target')} at {one.at:%H:%M:%S} UTC")
+    return listing(told)
+
+
 def recorded(done: Done) -> str:
     """Return how the step that an action did is recorded, in words: done, in vain, or not done at all."""
     if done.verified is None:
@@ -182,11 +220,16 @@ def recorded(done: Done) -> str:
 
 
 def step_of(action: Action, ask: Ask) -> int | None:
-    """Return the number of the runbook's step that the action does, for the type the incident is filed as."""
+    """Return the number of the runbook's step that the action does, for the type the incident is filed as.
+
+    Of several the one is meant whose own command names what the action is asked for.
+    """
     if ask.aside:
         return None
     kind = ask.runbook.known_type(ask.incident.type)
-    return next((step.number for step in (kind.resolution if kind else ()) if action.does(step)), None)
+    done = [step for step in (kind.resolution if kind else ()) if action.does(step)]
+    named = [step for step in done if ask.arguments and restarted(step.command) == ask.arguments[0]]
+    return next((step.number for step in (*named, *done)), None)
 
 
 def refusal(action: Action, ask: Ask) -> dict[str, object]:
@@ -211,11 +254,9 @@ def unfinished(timeline: Sequence[Event]) -> tuple[Event, ...]:
 def lines(kind: IncidentType, ask: Ask, subject: str = "") -> tuple[StepLine, ...]:
     """Return the runbook's steps for a type, what became of each, and the command that does it.
 
-    `subject` is the service that the evidence says is unwell in this way; a command that takes a service takes that
-    one, and where it is "" the one of the settings.
+    A command that takes a service takes the one that the step's own command names; for a step that names none of here
+    it is `subject`, the service that the evidence says is unwell in this way, and where that is "" the settings' one.
     """
-    if subject:
-        ask = replace(ask, settings=replace(ask.settings, service=subject))
     whose = f"--container {subject}" if subject else "--pid PID"
     tried, actions = steps.tries(ask.timeline, kind.resolution), known()
     made = []
@@ -223,13 +264,16 @@ def lines(kind: IncidentType, ask: Ask, subject: str = "") -> tuple[StepLine, ..
         last = tried.get(step.number, ())
         action = next((one for one in actions if one.does(step)), None)
         other = _ELSEWHERE.get(_elsewhere(step), "").format(incident=ask.incident.id, whose=whose)
-        command = _command(action, step, ask) if action else other
+        command = _command(action, step, ask, subject) if action else other
         made.append(StepLine(step, last[-1].outcome if last else "pending", command, action))
     return tuple(made)
 
 
-def _command(action: Action, step: Step, ask: Ask) -> str:
-    words = action.suggest(step, ask.settings) or tuple(filter(None, (action.usage,)))
+def _command(action: Action, step: Step, ask: Ask, subject: str) -> str:
+    named, own, service = restarted(step.command), targets(ask.runbook).service, ask.settings.service
+    # where the settings name another than the runbook's own service, its commands stand for that of here
+    meant = named if named and (named != own or service in {"", own}) else subject or service
+    words = action.suggest(step, replace(ask.settings, service=meant)) or tuple(filter(None, (action.usage,)))
     return " ".join(("irkit", "act", str(ask.incident.id), action.name, *words))
 
 

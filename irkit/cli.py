@@ -119,7 +119,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         from irkit import light, terminal, terminal_head, workspace
         from irkit.collect import Stopped
         from irkit.exhausted import exhausted
-        from irkit.service_names import hindrance, idle_of, meant_here, placeholder_hint, unwell
+        from irkit.service_names import hindrance, idle_of, meant_here, unwell
         from irkit.what_changed import changes_before
 
         settings = workspace.load_settings()
@@ -149,7 +149,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     typed: list[str] = []
 
     def commands(kind: IncidentType) -> dict[int, str]:
-        made = cli_act.commands_for(kind, ask, meant, unwell(kind.slug, found.present, bundle))
+        made = cli_act.commands_for(kind, ask, meant, unwell(kind.slug, found.present, bundle), bundle)
         typed.extend(made.values())
         return made
 
@@ -157,7 +157,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     console.show(terminal_head.before_lines(incident_id, found, changes))
     against = partial(hindrance, evidence=bundle)
     console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle, against))
-    if hint := placeholder_hint(meant, tuple(typed)):
+    for hint in cli_act.hints(meant, typed, bundle):
         console.say(hint)
     unseen = [run.collector for run in bundle.runs if run.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}]
     if unseen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from irkit.errors import BundleError, InputError, IrkitError
 from irkit.model import EventKind, Status, parse_incident_id
 
 if TYPE_CHECKING:
-    from irkit.act import StepLine
+    from irkit.act import Done, StepLine
     from irkit.act_contract import ActError, Action, Ask, Plan
     from irkit.bundle import Bundle
     from irkit.model import IncidentType
@@ -76,6 +76,7 @@ def act(
         ask = replace(ask, aside=_is_aside(action, ask, held[-1] if held else None))
     if plan.refusal:
         raise _refused(action, plan, ask, actor, apply_it=apply_it)
+    _warn_of_unfinished(action, ask)
     if not apply_it:
         again = " ".join(["irkit", "act", str(number), name, *arguments, *_given(options), "--apply"])
         console.say(f"Nothing was done. To do it: {again}")
@@ -87,8 +88,7 @@ def act(
     except ActError as error:
         _note(action, f"{action.name} {plan.target} was held back: {error}", ask, actor)
         raise
-    with console.status(f"{name} {plan.target}"):
-        done = engine.perform(action, plan, ask, store=workspace.store(settings), actor=by, evidence=cited)
+    done = _performed(action, plan, ask, by, cited)
     step = engine.step_of(action, ask)
     if not done.well:
         left = f"step {step} is recorded as {engine.recorded(done)}" if step else "it is on the timeline"
@@ -96,6 +96,36 @@ def act(
     console.say(engine.told(done))
     if step:
         console.say(f"Step {step} of the runbook is recorded as done.")
+
+
+def _warn_of_unfinished(action: Action, ask: Ask) -> None:
+    """Say which other actions may be under way: two at once are one that nobody planned."""
+    from irkit import act as engine
+
+    for one in engine.unfinished(ask.timeline) if action.changes else ():
+        other = f"{one.data.get('action')} {one.data.get('target')} of {one.actor} began at {one.at:%H:%M:%S} UTC"
+        console.complain(f"{other}, and no end of it is on record", "it runs still, or was killed half-way: look first")
+
+
+def _performed(action: Action, plan: Plan, ask: Ask, by: str, cited: tuple[str, ...]) -> Done:
+    """Do what was planned.
+
+    Raises:
+        ActError: another action changed something meanwhile; the timeline tells that this one was held back.
+    """
+    from irkit import act as engine
+    from irkit import workspace
+    from irkit.act_contract import ActError
+
+    store = workspace.store(ask.settings)
+    try:
+        with console.status(f"{action.name} {plan.target}"):
+            return engine.perform(action, plan, ask, store=store, actor=by, evidence=cited)
+    except ActError as error:
+        # of no step: the other action may have been just that
+        data = {"refused": action.name}
+        store.append(ask.incident.id, EventKind.NOTE, actor=by, text=f"held back: {error}", data=data)
+        raise
 
 
 def _number(word: str, name: str, arguments: Sequence[str]) -> int:
@@ -168,16 +198,34 @@ def asked(
     return Ask(incident, settings, workspace.load_runbook(settings), known, arguments, options or {}, console.say)
 
 
-def commands_for(kind: IncidentType, ask: Ask, meant: Meant | None = None, subject: str = "") -> dict[int, str]:
+def commands_for(
+    kind: IncidentType, ask: Ask, meant: Meant | None = None, subject: str = "", evidence: Bundle | None = None
+) -> dict[int, str]:
     """Return the commands that do the steps of an incident type, ours where there is one, by the steps' numbers.
 
     `meant` says which service of here stands for one of the runbook's that was not seen, `subject` which one is unwell
-    in the way of this type.
+    in the way of this type, `evidence` which providers are.
     """
     from irkit import act as engine
+    from irkit.provider_names import providers_of
 
-    made = {line.step.number: line.command or line.step.command or "" for line in engine.lines(kind, ask, subject)}
+    known = providers_of(evidence)
+    if meant and subject:  # what the runbook restarts is here what is unwell
+        meant = replace(meant, down=subject)
+    made = {
+        line.step.number: known.in_command(line.command) or line.step.command or ""
+        for line in engine.lines(kind, ask, subject)
+    }
     return {number: meant.in_command(one) if meant else one for number, one in made.items() if one}
+
+
+def hints(meant: Meant | None, commands: Iterable[str], evidence: Bundle | None) -> tuple[str, ...]:
+    """Return what each placeholder that is left in the commands stands for."""
+    from irkit.provider_names import providers_of
+    from irkit.service_names import placeholder_hint
+
+    typed = tuple(commands)
+    return tuple(filter(None, (placeholder_hint(meant, typed), *providers_of(evidence).hints(typed))))
 
 
 def _is_aside(action: Action, ask: Ask, evidence: Bundle | None) -> bool:
@@ -185,10 +233,16 @@ def _is_aside(action: Action, ask: Ask, evidence: Bundle | None) -> bool:
     from irkit import act as engine
     from irkit import workspace
     from irkit.service_names import PLACEHOLDER, meant_here, unwell
+    from irkit.targets import restarted, targets
 
     kind, number = ask.runbook.known_type(ask.incident.type), engine.step_of(action, ask)
     named = set(ask.arguments[:1]) if action.usage.startswith("SERVICE") else set()
-    if not named or evidence is None or kind is None or number is None or named <= {ask.settings.service}:
+    if not named or kind is None or number is None:
+        return False
+    own = next((restarted(step.command) for step in kind.resolution if step.number == number), "")
+    if own not in {"", targets(ask.runbook).service}:
+        return named != {own}  # the step's own command says which service is meant
+    if evidence is None or named <= {ask.settings.service}:
         return False
     found = workspace.diagnosis(evidence, settings=ask.settings)
     meant, subject = meant_here(ask.runbook, ask.settings, evidence), unwell(kind.slug, found.present, evidence)
@@ -200,7 +254,8 @@ def _list(ask: Ask, *, everything: bool) -> None:
     from irkit import act as engine
     from irkit import terminal, terminal_act, workspace
     from irkit.bundle import newest_of
-    from irkit.service_names import meant_here, placeholder_hint, places_of, unwell
+    from irkit.provider_names import providers_of
+    from irkit.service_names import meant_here, places_of, unwell
     from irkit.steps import stopped_by_us
 
     kind = ask.runbook.known_type(ask.incident.type)
@@ -213,10 +268,11 @@ def _list(ask: Ask, *, everything: bool) -> None:
     meant = meant_here(ask.runbook, ask.settings, evidence) if evidence else None
     if meant and subject:  # what the runbook restarts is here what is unwell
         meant = replace(meant, down=subject)
+    lines = tuple(replace(line, command=providers_of(evidence).in_command(line.command)) for line in lines)
     places = places_of(ask.runbook, ask.settings, evidence) if evidence else {}
     lines = tuple(_of_here(line, meant, places, evidence) for line in lines)
     console.show(terminal_act.steps_view(ask.incident, title, lines, begun))
-    if hint := placeholder_hint(meant, tuple(line.command for line in lines)):
+    for hint in hints(meant, (line.command for line in lines), evidence):
         console.say(hint)
     if stop:
         console.show(terminal.all_stopped(ask.incident, stop))

@@ -18,6 +18,7 @@ BEGUN = "begun"
 # how a note is marked that tells of a repair which is no step of the runbook
 REPAIR = "repair"
 STOP_ALL, START_ALL = "stop-all", "start-all"
+SWITCH = "switch-provider"
 OUTCOMES = (DONE, FAILED, BLOCKED, SKIPPED, "deviated")
 _CHANGED_NOTHING = frozenset({BLOCKED, SKIPPED})
 # how a step begins that looks and mends nothing, behind a condition such as "If persists, "
@@ -110,6 +111,15 @@ def stopped_by_us(timeline: Iterable[Event], until: datetime | None = None) -> E
         if name in {STOP_ALL, START_ALL} and event.data.get("outcome") == DONE and (until is None or event.at <= until):
             stop = event if name == STOP_ALL else None
     return stop
+
+
+def switched_to(timeline: Iterable[Event]) -> str:
+    """Return the provider that irkit switched to last, "" where it did not or the look at it showed no help."""
+    named = ""
+    for event in sorted(timeline, key=lambda one: one.id):
+        if event.kind is EventKind.ACTION and event.data.get("action") == SWITCH and outcome_of(event) == DONE:
+            named = str(event.data.get("target") or "") if not is_begun(event) else named
+    return named
 
 
 def is_attempt(event: Event) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from irkit.runbook import Runbook
 
 _SHELL_JOINTS = frozenset({"|", "||", "&&", ";", "&"})
+_RESTARTS = frozenset({"restart", "start", "up"})
+_SERVICE_NAME = re.compile(r"\w[\w.-]*")
 # what redis-cli assumes where these options are not given
 _REDIS_OPTIONS = {"-h": "localhost", "-p": "6379", "-n": "0"}
 
@@ -113,6 +115,16 @@ def _service(argv: list[str]) -> str:
         return ""
     last = argv[-1]
     return "" if last.startswith("-") or last.isdigit() or argv[-2] in {"--tail", "-n", "--since", "--until"} else last
+
+
+def restarted(command: str | None) -> str:
+    """Return the service that a step's own command restarts or brings up, the first of several; "" for none."""
+    for argv in _simple_commands(command or ""):
+        verb = next((index for index, word in enumerate(argv) if word in _RESTARTS), len(argv))
+        for word in argv[verb + 1 :]:
+            if _SERVICE_NAME.fullmatch(word) and not word.isdigit():
+                return word
+    return ""
 
 
 def _redis_url(words: list[str]) -> str:

@@ -3,9 +3,11 @@
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -172,7 +174,7 @@ def test_evidence_is_older_than_a_change_recorded_after_it_though_the_clock_was_
 def test_the_steps_of_a_type_have_their_commands(store: Store) -> None:
     kinds = {kind.slug: act.lines(kind, ask(store)) for kind in BOOK.incident_types}
     told = {slug: [line.command for line in lines] for slug, lines in kinds.items()}
-    assert told["api-unresponsive"][0] == "irkit act 42 restart SERVICE"
+    assert told["api-unresponsive"][0] == "irkit act 42 restart jarvis-api"
     assert told["api-unresponsive"][2] == "irkit act 42 scale jarvis-api 3"
     assert told["memory-leak"][0] == "irkit memory snapshot --pid PID --incident 42"
     assert told["memory-leak"][2] == "", "a deployment is by hand"
@@ -182,6 +184,44 @@ def test_the_steps_of_a_type_have_their_commands(store: Store) -> None:
 def test_a_command_names_the_service_that_is_unwell(store: Store) -> None:
     leak = [line.command for line in act.lines(BOOK.incident_type("memory-leak"), ask(store), "worker")]
     assert leak == ["irkit memory snapshot --container worker --incident 42", "irkit act 42 restart worker", ""]
+
+
+def book_with(folder: Path, *steps: str) -> runbook.Runbook:
+    """The runbook with a sixth type of these steps."""
+    lines = [f"{number}. {step}" for number, step in enumerate(steps, 1)]
+    kind = "\n".join(["### 6. Backup Failed (High)", "", "**Symptoms:**", "- No backup", "", "**Resolution:**", *lines])
+    text = files("irkit").joinpath("runbook.md").read_text(encoding="utf-8")
+    path = folder / "runbook.md"
+    path.write_text(text.replace("## Escalation Contacts", f"{kind}\n\n## Escalation Contacts"))
+    return runbook.load(path)
+
+
+@pytest.mark.parametrize("service", ["", "shop-api"])
+@pytest.mark.parametrize("subject", ["", "shop-api"])
+def test_the_service_that_a_steps_own_command_names_goes_before_the_one_guessed(
+    service: str, subject: str, store: Store, tmp_path: Path
+) -> None:
+    book = book_with(
+        tmp_path, "Restart the backup job: `docker-compose restart -t 30 backup`", "Restart it: `docker restart store`"
+    )
+    one = ask(store, runbook=book, settings=Settings(home=Path("home"), service=service))
+    told = [line.command for line in act.lines(book.incident_types[-1], one, subject)]
+    assert told == ["irkit act 42 restart backup", "irkit act 42 restart store"]
+
+
+def test_the_runbooks_own_service_stands_for_the_one_of_the_settings(store: Store) -> None:
+    kind, elsewhere = BOOK.incident_type("api-unresponsive"), Settings(home=Path("home"), service="shop-api")
+    assert act.lines(kind, ask(store, settings=elsewhere))[0].command == "irkit act 42 restart shop-api"
+    assert act.lines(kind, ask(store, settings=elsewhere), "worker")[0].command == "irkit act 42 restart worker"
+    assert act.lines(kind, ask(store), "worker")[0].command == "irkit act 42 restart jarvis-api"
+
+
+def test_the_step_is_done_whose_command_names_what_was_asked_for(store: Store, tmp_path: Path) -> None:
+    book = book_with(tmp_path, "Restart it: `docker restart backup`", "Restart that: `docker restart store`")
+    filed = replace(store.incident(42), type=book.incident_types[-1].slug)
+    for name, number in (("backup", 1), ("store", 2)):
+        one = ask(store, runbook=book, incident=filed, arguments=(name,))
+        assert act.step_of(act.find("restart"), one) == number
 
 
 def test_a_step_in_a_persons_words_is_done_by_no_action() -> None:
@@ -226,3 +266,75 @@ def test_what_was_well_before_proves_nothing_and_counts_as_done(store: Store) ->
     assert (ended["outcome"], ended["verified"]) == ("done", None)
     known = steps.tries(store.timeline(42), BOOK.incident_type("api-unresponsive").resolution)
     assert [one.outcome for one in known[1]] == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("switch-provider", ("NAME",)),
+        ("wait-ratelimit", ("PROVIDER",)),
+        ("check-api-key", ("PROVIDER",)),
+        ("restart", ("SERVICE",)),
+        ("scale", ("jarvis-api", "NUMBER")),
+        ("restore-database", ("BACKUP",)),
+    ],
+)
+def test_a_placeholder_typed_as_it_was_printed_is_refused(name: str, words: tuple[str, ...], store: Store) -> None:
+    with pytest.raises(InputError, match=f"{words[-1]} stands for a name and is none") as raised:
+        act.planned(act.find(name), ask(store, arguments=words))
+    assert raised.value.hint == "irkit act 42 shows the steps with the names that are known"
+
+
+def test_what_was_planned_before_another_changed_something_is_not_done(store: Store) -> None:
+    """Two responders plan at one moment: the second is told who did what, and does nothing."""
+    ana, ben = ask(store), ask(store)
+    turned: list[str] = []
+
+    def turn() -> Result:
+        turned.append("x")
+        return Result(well=True, sentence="It was turned")
+
+    one = action(apply=turn)
+    plan = act.planned(one, ben)
+    act.perform(one, act.planned(one, ana), ana, store=store, actor="ana")
+    with pytest.raises(ActError, match=r"ana did turn the-knob at \d\d:\d\d:\d\d UTC since this was planned") as raised:
+        act.perform(one, plan, ben, store=store, actor="ben")
+    assert "plan anew: irkit act 42" in raised.value.hint
+    assert turned == ["x"]
+    assert {event.actor for event in store.timeline(42) if event.kind is EventKind.ACTION} == {"ana"}
+    again = ask(store)
+    act.perform(one, act.planned(one, again), again, store=store, actor="ben")
+    assert turned == ["x", "x"], "who planned after it knew of it"
+
+
+def test_one_that_has_only_begun_holds_the_next_back_and_one_that_only_looks_holds_nobody(store: Store) -> None:
+    ben = ask(store)
+    begun = {"action": "restart", "target": "redis", "run": "1", "outcome": "begun", "changes": False}
+    store.append(42, EventKind.ACTION, actor="ana", text="looked", data=begun)
+    assert act.perform(action(), act.planned(action(), ben), ben, store=store, actor="ben").well
+    store.append(42, EventKind.ACTION, actor="ana", text="began", data=begun | {"changes": True, "run": "2"})
+    with pytest.raises(ActError, match=r"ben did turn the-knob at .* and ana began restart redis at "):
+        act.perform(action(), act.planned(action(), ben), ben, store=store, actor="ben")
+    looks = action(changes=False)
+    assert act.perform(looks, act.planned(looks, ben), ben, store=store, actor="ben").well
+
+
+def test_of_two_at_the_same_moment_only_one_acts(store: Store) -> None:
+    asks, gate, refused = [ask(store) for _ in range(4)], threading.Barrier(4), []
+
+    def go(number: int) -> None:
+        one = action()
+        plan = act.planned(one, asks[number])
+        gate.wait()
+        try:
+            act.perform(one, plan, asks[number], store=store, actor=f"responder {number}")
+        except ActError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=go, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 3
+    assert len({event.actor for event in store.timeline(42) if event.kind is EventKind.ACTION}) == 1

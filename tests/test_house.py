@@ -148,6 +148,7 @@ ROOMS = (
     "wholeness",
     "loaded",
     "service_names",
+    "provider_names",
     "exhausted",
     "what_changed",
     "verdicts",

@@ -4,7 +4,7 @@ import pytest
 
 from irkit.runbook import Runbook, load, parse
 from irkit.settings import HttpTarget, Problem, RedisTarget, Secret, Settings, SqliteTarget
-from irkit.targets import Targets, targets, with_runbook_defaults
+from irkit.targets import Targets, restarted, targets, with_runbook_defaults
 
 HOME = Path("/nowhere")
 
@@ -108,3 +108,20 @@ def test_what_is_configured_wrongly_is_not_looked_for_in_the_runbook(section: st
     found = with_runbook_defaults(wrong, load(), Path("/srv"))
     named = {one for one in ("http", "redis", "sqlite") if str(getattr(found, one))}
     assert named == {"http", "redis", "sqlite"} - {section}
+
+
+@pytest.mark.parametrize(
+    ("command", "service"),
+    [
+        ("docker-compose restart backup", "backup"),
+        ("docker compose -p shop restart -t 30 backup worker", "backup"),
+        ("docker-compose up -d --force-recreate backup", "backup"),
+        ("docker-compose logs api | tail; sudo docker restart shop_backup_1", "shop_backup_1"),
+        ("docker-compose up -d --scale api=3", ""),
+        ("docker-compose logs restart-me", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_what_a_steps_command_restarts_is_read_from_it(command: str | None, service: str) -> None:
+    assert restarted(command) == service

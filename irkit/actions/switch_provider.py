@@ -10,10 +10,11 @@ from irkit import own_command
 from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
 from irkit.collect_contract import Unreachable
 from irkit.errors import InputError
-from irkit.health_wait import OPTIONS, health, wait_until_well
+from irkit.health_wait import OPTIONS, Health, health, wait_until_well
 from irkit.http_get import send
 from irkit.http_probe import usable
 from irkit.message_text import fit, one_line
+from irkit.phrase import listing
 from irkit.redact import hidden
 from irkit.sections import Secret
 
@@ -41,7 +42,9 @@ def plan(ask: Ask) -> Plan:
             hint = "write it like http://localhost:8000/admin/provider"
             raise InputError("[providers] switch_url is no HTTP address", hint=hint)
         shown, change = f"curl -X POST{token} -d {body} {address}", f"{address} is told to switch to {name}"
-    return Plan(name, (change,), (shown,), (f"the health endpoint: {health(ask).words}",), data={"provider": name})
+    now = health(ask)
+    data = {"provider": name, "down": list(now.down), "served": now.served}
+    return Plan(name, (change,), (shown,), (f"the health endpoint: {now.words}",), data=data)
 
 
 def apply(plan: Plan, ask: Ask) -> Result:
@@ -50,11 +53,30 @@ def apply(plan: Plan, ask: Ask) -> Result:
 
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:
-    del plan, result
-    seen = wait_until_well(ask)
+    """Look at what a switch is for: that the provider switched to is healthy, and the service no worse than before.
+
+    The one left behind stays down, and with it the health of the whole: that is why one switches.
+    """
+    del result
+    before = plan.data.get("down")
+    known = {str(one) for one in before} if isinstance(before, list) else set()
+
+    def serves(seen: Health) -> bool:
+        others = seen.served and bool(seen.down) and set(seen.down) <= known
+        return others and seen.providers.get(plan.target) is True
+
+    seen = wait_until_well(ask, enough=serves)
     if seen.well is None:
         return Result(well=False, sentence=f"Whether it helped is unknown: {seen.words}")
-    return Result(seen.well, seen.words[:1].upper() + seen.words[1:])
+    said, whole = seen.words[:1].upper() + seen.words[1:], not seen.down
+    if not seen.well or whole:
+        return Result(seen.well, said)
+    said += f". {plan.target} is healthy by its word; what stays degraded is said of {listing(seen.down)}"
+    # where the service answered before as it does now, only its users' requests tell whether they go elsewhere
+    proves = not plan.data.get("served")
+    if not proves:
+        said += f", and is no failure of the switch. That requests succeed shows in `irkit collect {ask.incident.id}`"
+    return Result(seen.well, said, {"down": list(seen.down)}, proves)
 
 
 def _run(name: str, ask: Ask) -> Result:

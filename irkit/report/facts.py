@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -204,9 +204,16 @@ def every_exit(view: View) -> tuple[Exit, ...]:
             same = [one for one in found if _same_exit(one, ended)]
             found = [one for one in found if one not in same[-1:]]
             found.append(replace(ended, at=ended.at or (same[-1].at if same else None)))
+        elif item.oom_killed and item.finished_at and not _among(item, found):
+            [cited] = view.ids("containers")  # it runs again, so that the code of its end is gone
+            found.append(Exit(item.service, item.finished_at, None, oom_killed=True, evidence=cited))
     # a container without a time of exit never came to run: that is news as well
     recent = [item for item in found if item.at is None or item.at >= view.window.start]
     return tuple(sorted(recent, key=lambda item: item.at or view.window.start))
+
+
+def _among(row: ContainerRow, found: Sequence[Exit]) -> bool:
+    return any(_same_exit(one, Exit(row.service, row.finished_at, one.exit_code, True, "")) for one in found)  # noqa: FBT003
 
 
 def _same_exit(one: Exit, other: Exit) -> bool:
@@ -244,8 +251,7 @@ def broken(view: View) -> bool | None:
     rows = containers(view)
     if not asked and not rows:
         return None
-    unwell = any(_bad(row) or row.health == "unhealthy" or row.state == "paused" for row in rows)
-    return unwell or any(probe.verdict != "healthy" for probe in asked[-1:])
+    return any(map(is_unwell, rows)) or any(probe.verdict != "healthy" for probe in asked[-1:])
 
 
 def stopped(view: View, start: datetime, end: datetime) -> frozenset[str]:
@@ -377,8 +383,14 @@ def counted_probes(view: View, start: datetime, end: datetime) -> tuple[tuple[Ph
     return sampled, (*own, *(row for row in every[len(own) :] if row.at <= end))
 
 
+def is_unwell(row: ContainerRow) -> bool:
+    """Say whether a container is down badly, paused, or fails its health check."""
+    return _bad(row) or row.health == "unhealthy" or row.state == "paused"
+
+
 def _bad(row: ContainerRow) -> bool:
-    return row.oom_killed or (row.state in _STOPPED and row.exit_code not in (0, None))
+    """Say whether a container is down, and badly: the flag of one that runs again is of a run that is over."""
+    return row.state in _STOPPED and (row.oom_killed or row.exit_code not in (0, None))
 
 
 def _signal_name(code: int) -> str:

@@ -10,6 +10,8 @@ from irkit.model import Event, IncidentType, Step
 from irkit.report import facts
 from irkit.times import format_duration
 
+_SERVED = range(200, 300)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -56,7 +58,26 @@ def standing(timeline: Sequence[Event], kind: IncidentType | None, view: facts.V
     tries = steps.tries(timeline, kind.resolution if kind else ())
     if held := steps.stopped_by_us(timeline, view.window.end):
         return Standing(kind, tries, None, "", held)
-    return Standing(kind, tries, facts.broken(view), _told(view))
+    broken = facts.broken(view)
+    if (
+        broken
+        and (named := steps.switched_to(one for one in timeline if one.at <= view.window.end))
+        and _only_others_ail(view, named)
+    ):
+        broken = False
+    return Standing(kind, tries, broken, _told(view))
+
+
+def _only_others_ail(view: facts.View, named: str) -> bool:
+    """Say whether all that is unwell is a provider other than the one that was switched to, which is healthy.
+
+    That the one left behind stays down is why one switches.
+    """
+    states = {str(row.get("name")): row.get("healthy") for row in view.records("providers")}
+    last = facts.probes(view)[-1:]
+    answers = all(probe.status_code is not None and probe.status_code in _SERVED for probe in last)
+    sound = not any(facts.is_unwell(row) for row in facts.containers(view))
+    return bool(last) and answers and sound and states.get(named) is True and False in states.values()
 
 
 def _told(view: facts.View) -> str:

@@ -47,6 +47,69 @@ def test_a_switch_that_does_not_help_says_so(irkit: Run, stack: Stack, tmp_path:
     assert "done, but it did not help" in said.err
 
 
+def health_of(folder: Path, port: int) -> None:
+    settings = folder / "irkit.toml"
+    lines = settings.read_text().splitlines()
+    address = f'health_url = "http://127.0.0.1:{port}/health"'
+    settings.write_text("\n".join(address if line.startswith("health_url") else line for line in lines))
+
+
+def degraded(beta: str, alpha: str = "down") -> bytes:
+    return json.dumps({"status": "degraded", "providers": {"alpha": alpha, "beta": beta}}).encode()
+
+
+def test_what_stays_degraded_for_the_old_provider_is_said_and_is_no_failure(irkit: Run, tmp_path: Path) -> None:
+    configure(tmp_path, 'switch_command = "true {name}"')
+    with serving(answer(degraded("up"))) as port:
+        health_of(tmp_path, port)
+        said = irkit("act", "42", "switch-provider", "beta", *DO)
+    assert said.code == 0, said.err
+    told = " ".join(said.out.split())
+    assert "beta is healthy by its word; what stays degraded is said of alpha, and is no failure of the switch" in told
+    assert "did not help" not in told
+    assert acts()[-1].data["verified"] is None, "it answered before, too: only requests are proof"
+    assert irkit("mitigate", "42", "switched to beta").err == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (degraded("up"), degraded("down")),  # the one switched to fails
+        (degraded("down", "up"), degraded("up", "down")),  # what was well is not
+        (degraded("up"), degraded("odd")),  # nobody knows
+        (degraded("up"), b'{"status": "degraded"}'),
+    ],
+)
+def test_a_switch_to_one_that_is_not_healthy_or_after_which_more_fails_did_not_help(
+    before: bytes, after: bytes, irkit: Run, tmp_path: Path
+) -> None:
+    configure(tmp_path, 'switch_command = "touch {name}"')
+
+    def told(connection) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+        answer(after if (tmp_path / "beta").exists() else before)(connection, threading.Event())
+
+    with serving(lambda connection, _: told(connection)) as port:
+        health_of(tmp_path, port)
+        said = irkit("act", "42", "switch-provider", "beta", *DO, "-p", "patience", "1")
+    assert said.code == 8
+    assert "done, but it did not help" in said.err
+
+
+def test_a_service_that_answers_again_though_degraded_is_proof(irkit: Run, tmp_path: Path) -> None:
+    configure(tmp_path, 'switch_command = "touch {name}"')
+
+    def told(connection, closing_event: threading.Event) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+        well = (tmp_path / "beta").exists()
+        status = "200 OK" if well else "503 Service Unavailable"
+        answer(degraded("up"), status=status)(connection, closing_event)
+
+    with serving(told) as port:
+        health_of(tmp_path, port)
+        said = irkit("act", "42", "switch-provider", "beta", *DO)
+    assert said.code == 0, said.err
+    assert acts()[-1].data["verified"] is True
+
+
 def test_a_secret_in_the_teams_command_or_in_what_it_says_is_not_shown(irkit: Run, tmp_path: Path) -> None:
     command = f"sh -c 'echo now token={KEY}; exit 1' --token {KEY}"
     configure(tmp_path, f"switch_command = {json.dumps(command)}")

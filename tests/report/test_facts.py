@@ -8,7 +8,7 @@ import pytest
 
 from irkit.report import facts
 from irkit.report.facts import View
-from tests.example_bundle import CRASH, START, TABLES, Row, containers, example_bundle, logs
+from tests.example_bundle import CRASH, START, TABLES, Row, containers, example_bundle, health, logs
 
 NOTHING: list[Row] = []
 
@@ -207,3 +207,22 @@ def test_one_that_was_asked_to_end_and_was_killed_as_it_took_too_long_has_not_ex
     assert one.exit_code == 137, "somebody killed it"
     down = api(state="exited", health="none", exit_code=137, finished_at=CRASH)
     assert len(facts.exits(view(tmp_path / "down", containers=down, container_events=stopped))) == 1
+
+
+def test_the_flag_of_a_container_that_runs_again_is_of_a_run_that_is_over(tmp_path: Path) -> None:
+    """Docker keeps `OOMKilled` of the last run where it was started again by the engine."""
+    probes = [row | {"verdict": "healthy", "status_code": 200} for row in health()]
+    killed = {"oom_killed": True, "exit_code": 0, "finished_at": CRASH}
+    again = api(**killed, state="running", health="healthy")
+    made = view(tmp_path / "again", containers=again, container_events=NOTHING, health=probes)
+    assert facts.broken(made) is False
+    (one,) = facts.exits(made)
+    assert one.sentence == "jarvis-api stopped (killed for its use of memory) at 03:12:09 UTC", (
+        "it is part of the story"
+    )
+    died: Row = {"service": "jarvis-api", "name": "jarvis-jarvis-api-1", "action": "die", "at": CRASH, "exit_code": 137}
+    (one,) = facts.exits(view(tmp_path / "event", containers=again, container_events=[died], health=probes))
+    assert (one.exit_code, one.oom_killed) == (137, True), "the flag and the event are of one end"
+    for name, state in (("down", {"state": "exited", "health": "none"}), ("ill", {"health": "unhealthy"})):
+        rows = api(**({**killed, "state": "running"} | state))
+        assert facts.broken(view(tmp_path / name, containers=rows, container_events=NOTHING, health=probes)) is True

@@ -17,6 +17,7 @@ from irkit.service_names import hindrance
 from irkit.verdicts import Diagnosis
 from tests.example_bundle import CRASH, Row, containers, example_bundle, health
 from tests.support.text import drawn
+from tests.type_evidence import COLLECTED, container, sealed
 
 BOOK = runbook.load()
 KIND = BOOK.incident_type("api-unresponsive")
@@ -222,3 +223,24 @@ def test_what_irkit_itself_stopped_is_no_failed_repair(tmp_path: Path) -> None:
     assert "still broken" in again
     before = standing([*taken, action(-1, "stop-all")], KIND, view)
     assert before.stopped is None, "this evidence was collected before"
+
+
+def test_a_switch_to_a_healthy_provider_holds_though_the_old_one_is_down(tmp_path: Path) -> None:
+    kind = BOOK.incident_type("provider-failures")
+    data = {"action": "switch-provider", "target": "beta", "outcome": "done", "verified": None, "changes": True}
+
+    def broken(beta: object = True, code: int = 200, after_s: float = -60, **changed: object) -> bool | None:  # noqa: FBT002
+        probe: Row = {"at": COLLECTED, "url": "http://x/", "verdict": "unhealthy", "status_code": code}
+        rows: list[Row] = [{"name": "alpha", "healthy": False}, {"name": "beta", "healthy": beta}]
+        folder = tmp_path / f"{beta}{code}{after_s}{len(changed)}"
+        evidence = {"health": [probe], "providers": rows, "containers": [container("jarvis-api")]}
+        at = COLLECTED + timedelta(seconds=after_s)
+        switch = Event(9, 42, at, at, EventKind.ACTION, "ana", "", (), data | {"run": "1", "step": 2} | changed)
+        return standing([switch], kind, View(sealed(folder, evidence))).broken
+
+    assert broken() is False
+    assert broken(beta=False) is True
+    assert broken(beta=None) is True
+    assert broken(code=503) is True
+    assert broken(verified=False) is True, "it did not help"
+    assert broken(after_s=60) is True, "the evidence is of before it"
