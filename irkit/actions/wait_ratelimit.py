@@ -12,7 +12,8 @@ import redis
 
 from irkit.act_contract import ActError, Action, Ask, Plan, Result, in_our_words, only_look, register
 from irkit.errors import InputError
-from irkit.health_wait import seconds_option
+from irkit.health_wait import health, seconds_option
+from irkit.phrase import listing
 from irkit.rate_limits import usage_of
 from irkit.redis_client import connected
 from irkit.settings import Settings
@@ -23,6 +24,9 @@ _STEP_S = 1.0
 _SAY_EVERY_S = 10.0
 _SEARCH_S = 5.0
 _VALUE_BYTES = 200
+_MOST_NAMED = 8
+# a limit on tokens is felt before it is used up: the next call wants more of them than are left
+_NEAR = 0.95
 _FIELDS = 20
 # of the times that services write: seconds, and their thousandths, millionths, billionths
 _UNITS = (1, 1e3, 1e6, 1e9)
@@ -56,56 +60,93 @@ class _State:
 
 def plan(ask: Ask) -> Plan:
     name = _provider(ask)
-    key, state = _read(ask.settings, name)
-    if state is None:
-        return Plan(
-            name,
-            (),
-            refusal=f"no key of {ask.settings.redis.ratelimit_pattern} is of {name}: Redis limits it no more",
-            instead="`irkit collect` lists the keys there are",
-        )
-    limit = _limit(ask) or state.limit
-    free = limit is not None and state.used is not None and state.used < limit
-    left = state.reset_in_s
-    told = f"{key}: {state.used if state.used is not None else 'unknown'} used" + (f" of {limit}" if limit else "")
-    wait = (
-        f"it is looked at each second until it has reset, in {format_duration(timedelta(seconds=left))}" if left else ""
-    )
+    states, others = _read(ask.settings, name)
+    if not states:
+        known = f"there are: {listing(others[:_MOST_NAMED])}" if others else "there is none of any other either"
+        refusal = f"no key of {ask.settings.redis.ratelimit_pattern} is of {name}: Redis limits it no more"
+        return Plan(name, (), refusal=refusal, instead=known)
+    asked = _limit(ask)
+    free = {key: _is_free(state, asked) for key, state in states.items()}
+    lefts = {key: state.reset_in_s for key, state in states.items() if not free[key]}
+    stuck = [key for key, left in lefts.items() if left is None]
+    left = max((one for one in lefts.values() if one is not None), default=None)
+    when = f", in {format_duration(timedelta(seconds=left))}" if left else ""
+    what = "it is" if len(states) == 1 else "each of them is"
     return Plan(
         name,
-        (wait or "it is looked at each second until it has reset",),
-        (f"redis-cli -u {ask.settings.redis} PTTL {key}",),
-        (told,),
-        f"{key} never expires by itself" if left is None and not free else "",
-        "whoever wrote it has to reset it" if left is None and not free else "",
-        {"key": key, "reset_in_s": left, "used": state.used},
+        (f"{what} looked at each second until it has reset{when}",),
+        tuple(f"redis-cli -u {ask.settings.redis} PTTL {key}" for key in states),
+        tuple(_told(key, state, asked) for key, state in states.items()),
+        f"{listing(stuck)} never expires by itself" if stuck else "",
+        "whoever wrote it has to reset it" if stuck else "",
+        {"keys": list(states), "reset_in_s": left},
     )
+
+
+def _told(key: str, state: _State, asked: int | None) -> str:
+    limit = asked or state.limit
+    used = "unknown" if state.used is None else state.used
+    return f"{key}: {used} used" + (f" of {limit}" if limit else "")
+
+
+def _is_free(state: _State, asked: int | None) -> bool:
+    """Say whether there is room by a limit that is known; what is nearly used up has none for a call of some size."""
+    limit = asked or state.limit
+    return limit is not None and state.used is not None and state.used < limit * _NEAR
 
 
 def apply(plan: Plan, ask: Ask) -> Result:
-    key, limit = str(plan.data["key"]), _limit(ask)
-    patience_s, begun = seconds_option(ask, "patience", _PATIENCE_S), ask.now()
-    _, before = _read(ask.settings, plan.target)
+    limit, patience_s, begun = _limit(ask), seconds_option(ask, "patience", _PATIENCE_S), ask.now()
+    before, _ = _read(ask.settings, plan.target)
+    waiting, ended = dict.fromkeys(_names(plan)), list[str]()
     said_at: datetime | None = None
     while True:
-        _, state = _read(ask.settings, plan.target)
+        states, _ = _read(ask.settings, plan.target)
         waited = (ask.now() - begun).total_seconds()
-        if state is None or before is None:
-            return Result(well=True, sentence=f"{key} has expired; waited {waited:.0f} s", data={"waited_s": waited})
-        if _has_reset(before, state, limit):
-            used = f", {state.used} used" if state.used is not None else ""
-            if state.oldest and not (limit or state.limit):
-                used += ": its oldest call has left it, which makes room unless refused calls count (-p limit tells)"
-            return Result(
-                well=True, sentence=f"{key} has reset{used}; waited {waited:.0f} s", data={"waited_s": waited}
-            )
+        for key in tuple(waiting):
+            if how := _over(before.get(key), states.get(key), limit):
+                ended.append(f"{key} {how}")
+                del waiting[key]
+        if not waiting:
+            return Result(well=True, sentence=f"{listing(ended)}; waited {waited:.0f} s", data={"waited_s": waited})
         if waited >= patience_s:
-            raise ActError(f"{key} had not reset after {patience_s:g} s", hint="-p patience SECONDS waits longer")
+            raise ActError(
+                f"{listing(waiting)} had not reset after {patience_s:g} s", hint="-p patience SECONDS waits longer"
+            )
         if said_at is None or (ask.now() - said_at).total_seconds() >= _SAY_EVERY_S:
-            said_at, left = ask.now(), state.reset_in_s
-            ask.say(f"{key} resets in {max(left or 0, 0):.0f} s" if left else f"{key} has not reset yet")
-        before = state
+            said_at = ask.now()
+            for key in waiting:
+                left = states[key].reset_in_s
+                ask.say(f"{key} resets in {max(left, 0):.0f} s" if left else f"{key} has not reset yet")
+        before = states
         ask.sleep(_STEP_S)
+
+
+def verify(plan: Plan, result: Result, ask: Ask) -> Result:
+    """Look whether the provider is well by the health endpoint: a limit that has reset is not all that it can lack."""
+    seen = health(ask)
+    if seen.providers.get(plan.target) is False:
+        said = f"The health endpoint says that {plan.target} is not healthy all the same"
+        return Result(well=False, sentence=f"{said}: what it refuses for is another reason, or a limit of its own")
+    return only_look(plan, result, ask)
+
+
+def _names(plan: Plan) -> list[str]:
+    keys = plan.data["keys"]
+    assert isinstance(keys, list)  # noqa: S101 (planned above)
+    return [str(one) for one in keys]
+
+
+def _over(before: _State | None, now: _State | None, limit: int | None) -> str:
+    """Say how a key's limit is over, "" while it is not."""
+    if now is None or before is None:
+        return "has expired"
+    if not _has_reset(before, now, limit):
+        return ""
+    used = f", {now.used} used" if now.used is not None else ""
+    if now.oldest and not (limit or now.limit):
+        used += ": its oldest call has left it, which makes room unless refused calls count (-p limit tells)"
+    return f"has reset{used}"
 
 
 def _has_reset(before: _State, now: _State, limit: int | None) -> bool:
@@ -116,44 +157,44 @@ def _has_reset(before: _State, now: _State, limit: int | None) -> bool:
     """
     limit = limit or now.limit
     if limit is not None and now.used is not None:
-        return now.used < limit
+        return _is_free(now, limit)
     if now.oldest is not None:
         return now.reset_in_s is not None and (now.reset_in_s <= 0 or now.oldest != before.oldest)
     anew = now.ttl_s is not None and before.ttl_s is not None and now.ttl_s > before.ttl_s
     return anew and now.used is not None and before.used is not None and now.used < before.used
 
 
-def _read(settings: Settings, provider: str) -> tuple[str, _State | None]:
-    """Return a provider's key and its state, None where there is none."""
+def _read(settings: Settings, provider: str) -> tuple[dict[str, _State], list[str]]:
+    """Return the state of each of a provider's keys, and the names of the others."""
     pattern = settings.redis.ratelimit_pattern
     if not pattern:
         raise ActError(
             "it is not known how the keys of the rate limits are named", hint="set [redis] ratelimit_pattern"
         )
     with in_our_words(), connected(settings.redis) as client:
-        key = _find(client, pattern, provider)
-        return key.decode("utf-8", "replace"), _state(client, key) if key else None
+        own, others = _find(client, pattern, provider)
+        states = {key.decode("utf-8", "replace"): _state(client, key) for key in own}
+    return {key: state for key, state in states.items() if state}, [one.decode("utf-8", "replace") for one in others]
 
 
-def _find(client: redis.Redis, pattern: str, provider: str) -> bytes:
-    """Return the key of a provider, b"" where there is none.
+def _find(client: redis.Redis, pattern: str, provider: str) -> tuple[list[bytes], list[bytes]]:
+    """Return the keys of a provider, one a limit of it (calls, tokens), and the others.
 
     Raises:
         ActError: not all keys could be looked at in time, so that nobody knows.
     """
-    exact = pattern.replace("*", provider, 1).encode() if pattern.count("*") == 1 else b""
-    if exact and client.exists(exact):
-        return exact
-    cursor, wanted = 0, provider.encode()
+    exact = {pattern.replace("*", provider, 1).encode()} if pattern.count("*") == 1 else set()
+    cursor, wanted, seen = 0, provider.encode(), set[bytes]()
     until = time.monotonic() + _SEARCH_S
     while True:
         cursor, keys = client.scan(cursor, match=pattern, count=1000)
-        found = next((key for key in sorted(cast("list[bytes]", keys)) if wanted in key.split(b":")), None)
-        if found or not cursor:
-            return found or b""
+        seen.update(cast("list[bytes]", keys))
+        if not cursor:
+            own = {key for key in seen if key in exact or wanted in key.split(b":")}
+            return sorted(own), sorted(seen - own)
         if time.monotonic() > until:
             raise ActError(
-                f"Redis has so many keys that the search for one of {provider} was not finished in {_SEARCH_S:g} s",
+                f"Redis has so many keys that the search for those of {provider} was not finished in {_SEARCH_S:g} s",
                 hint="whether it is limited is unknown; set [redis] ratelimit_pattern to a narrower one",
             )
 
@@ -217,7 +258,7 @@ register(
         "Wait until a provider's rate limit has really reset, by its key in Redis.",
         plan,
         apply,
-        only_look,
+        verify,
         needs=("redis",),
         usage="PROVIDER",
         answers=r"\brate limit reset\b",

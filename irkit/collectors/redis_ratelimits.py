@@ -23,6 +23,8 @@ from irkit.redis_client import connected, explain
 from irkit.settings import RedisTarget
 
 _TIME_SHARE = 0.6
+# a wide pattern leaves open what kind of thing is limited as well
+_KIND_WORDS = frozenset({"provider", "providers"})
 MAX_KEYS = 2000
 SCAN_COUNT = 500
 _CHUNK_KEYS = 100
@@ -150,12 +152,16 @@ def _describe(
 
 
 def provider_of(key: str, pattern: str) -> str:
-    """Return the part of a key that the pattern leaves open: `openai` for `ratelimit:provider:openai`."""
+    """Return the part of a key that the pattern leaves open: `openai` for `ratelimit:provider:openai`.
+
+    Of a key that goes on, as `…:openai:tokens` does, it is the first word: what follows says which limit of it.
+    """
     before = re.match(r"[^*?\[\\]*", pattern)
     after = re.search(r"[^*?\]\\]*$", pattern)
     if before is None or after is None or before[0] == pattern:
         return key.rpartition(":")[2]
-    return key.removeprefix(before[0]).removesuffix(after[0])
+    words = key.removeprefix(before[0]).removesuffix(after[0]).split(":")
+    return words[1] if words[0] in _KIND_WORDS and len(words) > 1 else words[0]
 
 
 def _small(client: redis.Redis, lengths: Mapping[bytes, Any], known: Mapping[bytes, _Kind]) -> list[bytes]:

@@ -48,7 +48,14 @@ def detect(
             sentence += f", mostly {quoted(line)}"
         meant = _named(limits, said)
         numbers["providers"] = [text_of(row, "provider") for row in meant]
-        sentence += _resets(meant or limits, window.end, rate_limits is not None)
+        # of several that nobody names, the one that refused is not known: another's reset would mislead
+        alone = limits if len({text_of(row, "provider") for row in limits}) == 1 else []
+        told_of = meant or alone
+        sentence += (
+            "; whose limit it was nothing tells"
+            if limits and not told_of
+            else _resets(told_of, window.end, rate_limits is not None)
+        )
         advice = "Send less or elsewhere until the limit resets; retries without back-off keep it full."
         confidence, until = max(confidence, 0.85), over_at([*refusals, *told_at], requests)
         return Verdict(VerdictState.FOUND, f"{sentence}.", advice, onset, confidence, numbers, until=until)

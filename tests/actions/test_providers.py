@@ -288,6 +288,42 @@ def test_a_key_that_tells_its_limit_is_held_to_it(irkit: Run, stack: Stack) -> N
     assert "has reset, 3 used" in free.out
 
 
+def test_all_limits_of_a_provider_are_waited_for_and_one_nearly_used_up_counts(irkit: Run, stack: Stack) -> None:
+    with closing(redis.Redis.from_url(stack.redis_url)) as server:
+        server.set("ratelimit:provider:made-up", 600, px=1500)
+        server.hset("ratelimit:provider:made-up:tokens", mapping={"limit": 10000, "used": 9800})
+        server.expire("ratelimit:provider:made-up:tokens", 1440)
+        said = irkit("act", "42", "wait-ratelimit", "made-up", "--apply", "-p", "patience", "3")
+        server.pexpire("ratelimit:provider:made-up:tokens", 1500)
+        after = irkit("act", "42", "wait-ratelimit", "made-up", "--apply")
+    assert "made-up:tokens: 9800 used of 10000" in said.out
+    assert (said.code, after.code) == (8, 0), after.err
+    assert "ratelimit:provider:made-up:tokens had not reset after 3 s" in said.err
+    assert "made-up:tokens has expired" in after.out
+
+
+@pytest.mark.usefixtures("stack")
+def test_a_provider_that_fails_though_its_limit_has_reset_is_not_all_well(
+    irkit: Run, stack: Stack, tmp_path: Path
+) -> None:
+    with closing(redis.Redis.from_url(stack.redis_url)) as server:
+        server.set("ratelimit:provider:beta", 600, px=1000)
+        with serving(answer(degraded("down"))) as port:
+            health_of(tmp_path, port)
+            said = irkit("act", "42", "wait-ratelimit", "beta", "--apply")
+    assert said.code == 8
+    assert "The health endpoint says that beta is not healthy all the same" in " ".join(said.err.split())
+
+
+def test_where_a_provider_has_no_key_those_there_are_are_named(irkit: Run, stack: Stack) -> None:
+    with closing(redis.Redis.from_url(stack.redis_url)) as server:
+        server.set("ratelimit:provider:made-up", 6, ex=60)
+        said = irkit("act", "42", "wait-ratelimit", "elsewhere")
+        server.delete("ratelimit:provider:made-up")
+    assert "Redis limits it no more" in said.err
+    assert "there are: ratelimit:provider:made-up" in said.err
+
+
 def test_a_key_that_never_expires_is_not_waited_for(irkit: Run, stack: Stack) -> None:
     with closing(redis.Redis.from_url(stack.redis_url)) as server:
         server.set("ratelimit:provider:made-up", 600)

@@ -232,6 +232,8 @@ def test_nobody_listening_is_unreachable() -> None:
     ("key", "pattern", "provider"),
     [
         ("ratelimit:provider:openai", "ratelimit:provider:*", "openai"),
+        ("ratelimit:provider:openai:tokens", "ratelimit:provider:*", "openai"),
+        ("ratelimit:provider:openai:tokens", "ratelimit:*", "openai"),
         ("rl:openai:limit", "rl:*:limit", "openai"),
         ("rl:openai", "rl:[a-z]*", "openai"),
         ("rl:openai", "rl:openai", "openai"),
