@@ -21,6 +21,8 @@ from irkit.sections import RedisTarget
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _KNOWN = "redis-cli CONFIG GET save"
 _OTHER = "[redis] url names another or none"
+_PORT = re.compile(r"--port[\s=]+(\d{1,5})\b")
+_USUAL_PORT = 6379
 _SERVER = re.compile(r"(?:^|[/\s])(?:redis|valkey)-server(?:$|\s)")
 _IMAGE = re.compile(r"(?:^|/)(?:redis|valkey|redis-stack|redis-stack-server)(?:$|[:@])")
 
@@ -48,14 +50,28 @@ def _is_it(one: Member, target: RedisTarget) -> bool:
     if where is None:
         return False
     host, port = where
-    return host in {one.service, one.name} or (host in _LOCAL and str(port) in one.fixed_ports)
+    return host in {one.service, one.name} or (
+        host in _LOCAL and (str(port) in one.fixed_ports or port == _port_on_the_host(one))
+    )
+
+
+def _port_on_the_host(one: Member) -> int | None:
+    """Return where a Redis listens that is in the host's own network, and publishes nothing; None for any other."""
+    if (one.details.get("HostConfig") or {}).get("NetworkMode") != "host" or not _runs_redis(one):
+        return None
+    given = _PORT.search(" ".join(_command(one)))
+    return int(given[1]) if given else _USUAL_PORT
+
+
+def _command(one: Member) -> tuple[str, ...]:
+    words = one.details.get("Config") or {}
+    return tuple(map(str, (*(words.get("Entrypoint") or ()), *(words.get("Cmd") or ()))))
 
 
 def _runs_redis(one: Member) -> bool:
     """Say whether a container's command or image is that of a Redis server, or of one of its kin."""
-    words = one.details.get("Config") or {}
-    said = (*(words.get("Entrypoint") or ()), *(words.get("Cmd") or ()))
-    return bool(_IMAGE.search(str(words.get("Image") or ""))) or any(_SERVER.search(str(word)) for word in said)
+    words, said = one.details.get("Config") or {}, _command(one)
+    return bool(_IMAGE.search(str(words.get("Image") or ""))) or any(map(_SERVER.search, said))
 
 
 def _said(client: redis.Redis) -> str:

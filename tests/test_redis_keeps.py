@@ -43,6 +43,22 @@ def test_keys_that_are_in_memory_alone_are_said_to_be_lost(tmp_path: Path) -> No
     )
 
 
+def test_one_in_the_network_of_the_host_is_known_by_its_port(tmp_path: Path) -> None:
+    def on_the_host(port: int) -> Member:
+        details = {
+            "State": {"Running": True},
+            "HostConfig": {"NetworkMode": "host", "PortBindings": {}},
+            "Config": {"Image": "base", "Cmd": ["redis-server", "--save", "", "--port", str(port)]},
+        }
+        return Member(ListedContainer("9f2c", "jarvis-cache-1", "cache", "jarvis", "running"), details)
+
+    with with_keys(tmp_path) as server:
+        [told] = lost_with([on_the_host(server.port)], server.target())
+        [other] = lost_with([on_the_host(server.port + 1)], server.target())
+    assert "2 keys in memory alone" in told
+    assert "jarvis-cache-1 runs Redis: whether its keys are on disk is not known" in other
+
+
 @pytest.mark.parametrize("options", [("--save", "3600 1"), ("--appendonly", "yes")], ids=["snapshots", "every write"])
 def test_of_keys_that_are_written_as_it_ends_nothing_is_said(options: tuple[str, ...], tmp_path: Path) -> None:
     with with_keys(tmp_path, *options) as server:
