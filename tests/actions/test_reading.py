@@ -106,7 +106,7 @@ def test_an_index_that_would_help_is_measured_on_a_copy(desk: Run, tmp_path: Pat
     before = (tmp_path / "jarvis.db").read_bytes()
     planned = desk("act", "42", "explain-queries")
     assert "Run 2 times, up to 1.20 s" in " ".join(planned.out.split())
-    assert "1 slow query is run on it" in " ".join(planned.out.split())
+    assert "run on it: 1 slow query, with indexes" in " ".join(planned.out.split())
     said = desk("act", "42", "explain-queries", "--apply")
     assert said.code == 0, said.err
     assert 'CREATE INDEX "messages_conversation_id' in said.out

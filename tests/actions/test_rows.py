@@ -329,13 +329,13 @@ def test_nothing_is_changed_that_nobody_confirms(
 AT_ITS_START = """
 import os, signal, sys
 from irkit import cli, store
-append = store.Store.append
+append = store.Store.append_if
 def and_die(self, *args, **given):
     event = append(self, *args, **given)
     if (given.get("data") or {}).get("outcome") == "begun":
         os.kill(os.getpid(), signal.SIGKILL)
     return event
-store.Store.append = and_die
+store.Store.append_if = and_die
 cli.main()
 """
 
