@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from irkit.diagnose import Example, symptom
 from irkit.model import Verdict, VerdictState, Window
 from irkit.onset import telling_stretch
-from irkit.phrase import between, clock, count, listing, quoted, were
+from irkit.phrase import between, clock, count, grouped, listing, quoted, were
 from irkit.records import Row, number_of, rows_of, text_of, time_of
 from irkit.signs import Sign, bearing, over_at, spoken, telling_message, users_requests
 
@@ -40,9 +40,8 @@ def detect(
         told_at = said["at"].dropna().tolist()
         onset = min([*([onset] if onset else []), *told_at[:1]], default=None)
         span = between(min([*refusals, *told_at], default=None), max([*refusals, *told_at], default=None))
-        told = (count(refused, "request") + " refused with 429" if refused else "",
-                count(len(said), "error") + " in the log" if len(said) else "")  # fmt: skip
-        sentence = f"Rate limits were hit{span}: {listing(told)}"
+        told = (_told(asked), f"{count(len(said), 'error')} in the log" if len(said) else "")
+        sentence = f"Rate limits were hit{span}: {', and '.join(filter(None, told))}"
         if len(said):
             numbers["line"] = line = telling_message(said)
             sentence += f", mostly {quoted(line)}"
@@ -88,6 +87,18 @@ def _refused(requests: pd.DataFrame | None) -> tuple[list[datetime], datetime | 
     if not judged:
         return ordered["at"][refused].tolist(), None, 0.0
     return ordered["at"][refused].tolist(), min(onset for _, onset in judged), 1.0 - min(judged)[0]
+
+
+def _told(requests: pd.DataFrame | None) -> str:
+    """Say how many requests were refused, by service where several refused: one may have passed through them all."""
+    if requests is None:
+        return ""
+    by_service = requests[requests["status_code"] == _TOO_MANY_REQUESTS]["service"].value_counts()
+    if len(by_service) < 2:  # noqa: PLR2004 (one has nothing to be told from)
+        return f"{count(int(by_service.sum()), 'request')} refused with 429" if len(by_service) else ""
+    (most, number), *others = by_service.items()
+    each = [f"{count(int(number), 'request')} to {most}", *(f"{grouped(int(few))} to {name}" for name, few in others)]
+    return f"{listing(each)} refused with 429"
 
 
 def _named(limits: list[Row], said: pd.DataFrame) -> list[Row]:

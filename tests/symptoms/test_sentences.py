@@ -105,6 +105,14 @@ def test_a_count_covers_the_span_it_is_said_of() -> None:
     )
 
 
+def test_refusals_by_several_services_are_told_of_each_and_added_up_of_none() -> None:
+    rows = [request(second, 429) for second in range(40)]
+    behind = [row | {"service": "gateway"} for row in rows[:9]]
+    sentence = told("rate-limit-errors", {"requests": [*rows, *behind]}).sentence
+    assert "40 requests to jarvis-api and 9 to gateway refused with 429" in sentence
+    assert "49" not in sentence
+
+
 def test_probes_are_told_apart_from_the_checks_before_them() -> None:
     stopped = {**API, "state": "exited", "exit_code": 1, "finished_at": at(40), "ports": "127.0.0.1:8000->8000/tcp"}
     probes = [{"at": at(72), "url": URL, "verdict": "refused"}] * 3
