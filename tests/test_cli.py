@@ -239,7 +239,7 @@ def test_what_ends_an_incident_wants_words_and_may_be_entered_late(irkit: Run) -
 @pytest.mark.parametrize("blank", ["", " \n "])
 def test_words_that_say_nothing_are_refused_and_not_recorded(irkit: Run, blank: str) -> None:
     opened(irkit, "--at", "30m ago")
-    before = irkit("show", "42").out
+    before = workspace.timeline(workspace.incident(42))
     for command, *more in (
         ("note",),
         ("note", "--section", "trigger"),
@@ -257,7 +257,7 @@ def test_words_that_say_nothing_are_refused_and_not_recorded(irkit: Run, blank: 
     assert irkit("follow-up", "42", "--skipped", "1", blank).code == 2
     assert irkit("action-item", "add", "42", blank, "--owner", "ana", "--due", "2 weeks").code == 2
     assert irkit("open", blank).code == 2
-    assert irkit("show", "42").out == before
+    assert workspace.timeline(workspace.incident(42)) == before
     assert irkit("amend", "42", "impact", blank).code == 0, "which takes back what was said"
     assert not workspace.incident(42).impact, "or it would count as written"
 
