@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -60,7 +61,8 @@ class _State:
 
 def plan(ask: Ask) -> Plan:
     name = _provider(ask)
-    states, others = _read(ask.settings, name)
+    keys, others = _keys(ask.settings, name)
+    states = _states(ask.settings, keys)
     if not states:
         known = f"there are: {listing(others[:_MOST_NAMED])}" if others else "there is none of any other either"
         refusal = f"no key of {ask.settings.redis.ratelimit_pattern} is of {name}: Redis limits it no more"
@@ -97,11 +99,12 @@ def _is_free(state: _State, asked: int | None) -> bool:
 
 def apply(plan: Plan, ask: Ask) -> Result:
     limit, patience_s, begun = _limit(ask), seconds_option(ask, "patience", _PATIENCE_S), ask.now()
-    before, _ = _read(ask.settings, plan.target)
+    keys, _ = _keys(ask.settings, plan.target)  # looked for once: in a large Redis that takes its time from others
+    before = _states(ask.settings, keys)
     waiting, ended = dict.fromkeys(_names(plan)), list[str]()
     said_at: datetime | None = None
     while True:
-        states, _ = _read(ask.settings, plan.target)
+        states = _states(ask.settings, keys)
         waited = (ask.now() - begun).total_seconds()
         for key in tuple(waiting):
             if how := _over(before.get(key), states.get(key), limit):
@@ -164,8 +167,8 @@ def _has_reset(before: _State, now: _State, limit: int | None) -> bool:
     return anew and now.used is not None and before.used is not None and now.used < before.used
 
 
-def _read(settings: Settings, provider: str) -> tuple[dict[str, _State], list[str]]:
-    """Return the state of each of a provider's keys, and the names of the others."""
+def _keys(settings: Settings, provider: str) -> tuple[dict[str, bytes], list[str]]:
+    """Return a provider's keys by their names as they are shown, and the names of the others."""
     pattern = settings.redis.ratelimit_pattern
     if not pattern:
         raise ActError(
@@ -173,8 +176,14 @@ def _read(settings: Settings, provider: str) -> tuple[dict[str, _State], list[st
         )
     with in_our_words(), connected(settings.redis) as client:
         own, others = _find(client, pattern, provider)
-        states = {key.decode("utf-8", "replace"): _state(client, key) for key in own}
-    return {key: state for key, state in states.items() if state}, [one.decode("utf-8", "replace") for one in others]
+    return {one.decode("utf-8", "replace"): one for one in own}, [one.decode("utf-8", "replace") for one in others]
+
+
+def _states(settings: Settings, keys: Mapping[str, bytes]) -> dict[str, _State]:
+    """Return the state of each of these keys that is there."""
+    with in_our_words(), connected(settings.redis) as client:
+        states = {name: _state(client, key) for name, key in keys.items()}
+    return {name: state for name, state in states.items() if state}
 
 
 def _find(client: redis.Redis, pattern: str, provider: str) -> tuple[list[bytes], list[bytes]]:
