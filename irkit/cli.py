@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from irkit.shells import Shell
 
 _INTERRUPTED = 130
-# what tells of the settings by itself
 # they read and write bundles, and neither look at a service nor tell anybody
 _FILES_ONLY = frozenset({"redact", "bundle"})
+# what tells of the settings by itself
 _WITHOUT_SETTINGS = (None, "doctor")
 _TOLD_PROBLEMS = 3
 

@@ -268,7 +268,8 @@ def _list(ask: Ask, *, everything: bool) -> None:
     meant = meant_here(ask.runbook, ask.settings, evidence) if evidence else None
     if meant and subject:  # what the runbook restarts is here what is unwell
         meant = replace(meant, down=subject)
-    lines = tuple(replace(line, command=providers_of(evidence).in_command(line.command)) for line in lines)
+    known = providers_of(evidence)
+    lines = tuple(replace(line, command=known.in_command(line.command)) for line in lines)
     places = places_of(ask.runbook, ask.settings, evidence) if evidence else {}
     lines = tuple(_of_here(line, meant, places, evidence) for line in lines)
     console.show(terminal_act.steps_view(ask.incident, title, lines, begun))

@@ -10,6 +10,7 @@ from irkit.act_contract import Ask
 from irkit.errors import InputError
 from irkit.health_verdict import judge, read_body
 from irkit.http_probe import probe_once, usable
+from irkit.signs import WELL_CODES
 
 _PATIENCE_S = 60.0
 _HOLD_S = 5.0
@@ -18,7 +19,6 @@ OPTIONS: Mapping[str, str] = MappingProxyType(
 )
 """What an action that waits for health may be told by `-p NAME VALUE`."""
 _AT_ONCE_S = 0.05
-_SERVED = range(200, 300)
 _PAUSE_S = 0.5
 
 
@@ -51,7 +51,7 @@ def health(ask: Ask) -> Health:
     taken = f" in {ended.total_s * 1000:.0f} ms" if ended.total_s is not None else ""
     said = f"answered {ended.status_code}{taken}" if verdict == "healthy" else why or verdict.replace("_", " ")
     named = {one.name: one.healthy for one in body.health.providers or ()}
-    return Health(verdict == "healthy", said, ended.status_code in _SERVED, named)
+    return Health(verdict == "healthy", said, ended.status_code in WELL_CODES, named)
 
 
 def wait_until_well(

@@ -16,13 +16,12 @@ from irkit.collect_contract import Refused, Unreachable
 from irkit.compose import Member
 from irkit.phrase import count
 from irkit.redis_client import connected
-from irkit.sections import RedisTarget
+from irkit.sections import REDIS_PORT, RedisTarget
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _KNOWN = "redis-cli CONFIG GET save"
 _OTHER = "[redis] url names another or none"
 _PORT = re.compile(r"--port[\s=]+(\d{1,5})\b")
-_USUAL_PORT = 6379
 _SERVER = re.compile(r"(?:^|[/\s])(?:redis|valkey)-server(?:$|\s)")
 _IMAGE = re.compile(r"(?:^|/)(?:redis|valkey|redis-stack|redis-stack-server)(?:$|[:@])")
 
@@ -60,7 +59,7 @@ def _port_on_the_host(one: Member) -> int | None:
     if (one.details.get("HostConfig") or {}).get("NetworkMode") != "host" or not _runs_redis(one):
         return None
     given = _PORT.search(" ".join(_command(one)))
-    return int(given[1]) if given else _USUAL_PORT
+    return int(given[1]) if given else REDIS_PORT
 
 
 def _command(one: Member) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
-_REDIS_PORT = 6379
+REDIS_PORT = 6379
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class RedisTarget:
         url = urlsplit(self.url.reveal())
         if url.scheme not in {"redis", "rediss"}:
             return None
-        return url.hostname or "localhost", url.port or _REDIS_PORT
+        return url.hostname or "localhost", url.port or REDIS_PORT
 
 
 @dataclass(frozen=True, slots=True)

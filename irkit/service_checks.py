@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from irkit.phrase import between, count
 from irkit.records import Row, in_order, integer_of, number_of, rows_of, text_of, time_of
-from irkit.signs import HEALTH_PATH, STOPPED
+from irkit.signs import HEALTH_PATH, STOPPED, WELL_CODES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,6 @@ _SIGKILLED = 137
 _CLOCKS = timedelta(seconds=0.5)
 _LONGEST_S = 60.0
 _SERVER_ERROR = 500
-_WELL = 2  # hundred
 _GIVEN_UP = frozenset({408, 499})  # by who asked: request timeout, and a closed connection in the words of nginx
 _SILENT = timedelta(minutes=1)
 # what a restart by hand may take: to let go of its port, to come back, and to be well again
@@ -91,7 +90,7 @@ def checks_of(
 
 def _fails_by_its_word(probe: Row) -> bool:
     """Say whether a probe was answered with a code that means well, and a body that does not."""
-    return probe["verdict"] != "healthy" and (integer_of(probe, "status_code") or 0) // 100 == _WELL
+    return probe["verdict"] != "healthy" and integer_of(probe, "status_code") in WELL_CODES
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ DASHBOARD_PATH = re.compile(r"dashboard", re.IGNORECASE)
 
 _SIGNALS = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
             11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}  # fmt: skip
+# of HTTP: it was answered as it should be
+WELL_CODES = range(200, 300)
 STOPPED = frozenset({"exited", "dead", "restarting"})
 _TRACEBACK = "Traceback (most recent call last)"
 # what a logger calls each request, well or failed

@@ -11,10 +11,10 @@ from irkit.http_get import send
 from irkit.http_probe import usable
 from irkit.redact import hidden
 from irkit.sections import Secret
+from irkit.signs import WELL_CODES
 
 _HEADER = "Authorization: Bearer {key}"
 _LIMIT_BYTES = 64 * 1024
-_OK = range(200, 300)
 _REFUSED = {401: "it does not know the key", 403: "it knows the key and forbids the call"}
 
 
@@ -44,7 +44,7 @@ def apply(plan: Plan, ask: Ask) -> Result:
     except Unreachable as error:
         raise ActError(f"{name} could not be asked at {Secret(address)}: {error}") from None
     told = {"status_code": answer.status_code}
-    if answer.status_code in _OK:
+    if answer.status_code in WELL_CODES:
         return Result(well=True, sentence=f"{name} takes the key of {variable} ({answer.status_code})", data=told)
     if why := _REFUSED.get(answer.status_code):
         said = f"{name} refuses the key of {variable} ({answer.status_code}): {why}"

@@ -17,11 +17,11 @@ from irkit.message_text import fit, one_line
 from irkit.phrase import listing
 from irkit.redact import hidden
 from irkit.sections import Secret
+from irkit.signs import WELL_CODES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _LIMIT_BYTES = 64 * 1024
 _SHOWN_CHARS = 300
-_OK = range(200, 300)
 
 
 def plan(ask: Ask) -> Plan:
@@ -106,7 +106,7 @@ def _call(name: str, ask: Ask) -> Result:
         answer = send(address, headers=headers, body=body, timeout_s=how.timeout_s, limit_bytes=_LIMIT_BYTES)
     except Unreachable as error:
         raise ActError(f"{Secret(address)} could not be told: {error}", hint="whether it switched is unknown") from None
-    if answer.status_code not in _OK:
+    if answer.status_code not in WELL_CODES:
         raise ActError(f"{Secret(address)} answered {answer.status_code}", hint="see [providers] in irkit.toml")
     return Result(well=True, sentence=f"{Secret(address)} answered {answer.status_code}")
 

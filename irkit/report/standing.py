@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from irkit import steps
 from irkit.model import Event, IncidentType, Step
 from irkit.report import facts
+from irkit.signs import WELL_CODES
 from irkit.times import format_duration
-
-_SERVED = range(200, 300)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def _only_others_ail(view: facts.View, named: str) -> bool:
     """
     states = {str(row.get("name")): row.get("healthy") for row in view.records("providers")}
     last = facts.probes(view)[-1:]
-    answers = all(probe.status_code is not None and probe.status_code in _SERVED for probe in last)
+    answers = all(probe.status_code in WELL_CODES for probe in last)
     sound = not any(facts.is_unwell(row) for row in facts.containers(view))
     return bool(last) and answers and sound and states.get(named) is True and False in states.values()
 
