@@ -38,7 +38,7 @@ def build(target: Path = ROOT, root: Path = ROOT) -> list[Path]:
     # arithmetic keeps to the limited API; the walk reads the layouts of one version
     one_version = sysconfig.get_config_var("EXT_SUFFIX")
     extensions = (
-        ("_linekeys", ".abi3.so", ()),
+        ("logs/patterns/_linekeys", ".abi3.so", ()),
         ("memory/_heapgraph", ".abi3.so", ()),
         ("memory/_heapwalk", one_version, ()),
         # loaded into processes with another C library, perhaps: bound to none

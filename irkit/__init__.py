@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from irkit.bundle import Bundle, open_bundle
+    from irkit.diagnose.verdicts import Diagnosis
     from irkit.errors import IrkitError
     from irkit.model import Incident, Window, parse_incident_id
     from irkit.notebooks import check_parameters
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from irkit.reviewing import review
     from irkit.runbook import Runbook
     from irkit.settings import Settings
-    from irkit.verdicts import Diagnosis
     from irkit.workspace import (
         diagnosis,
         gather,
@@ -39,7 +39,7 @@ _HOME = {
     "Runbook": "runbook",
     "Settings": "settings",
     "Window": "model",
-    "Diagnosis": "verdicts",
+    "Diagnosis": "diagnose.verdicts",
     "check_parameters": "notebooks",
     "diagnosis": "workspace",
     "gather": "workspace",
@@ -90,6 +90,6 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Make `%load_ext irkit` work: `%incident 42` loads an incident, its evidence and its report."""
-    from irkit.magics import register
+    from irkit.notebooks.magics import register
 
     register(shell)

@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from irkit.bundle import Bundle, bundle_folder, bundles_of
+from irkit.bundle.manifest import FORMAT_VERSION, REDACTED_SUFFIX, Manifest
 from irkit.errors import NotFoundError
-from irkit.manifest import FORMAT_VERSION, REDACTED_SUFFIX, Manifest
 from irkit.model import Event, Incident, Outcome, Window
 from irkit.settings import Settings
 
@@ -29,7 +29,7 @@ def missing_bundles(incident: Incident, told: Iterable[Event], settings: Setting
 
 def empty_bundle(incident: Incident, settings: Settings, window: Window, now: datetime, why: str) -> Bundle:
     """Return a bundle that was never sealed and holds only the rows saying that nobody looked."""
-    from irkit.collect import not_run, plan
+    from irkit.collect.engine import not_run, plan
 
     looks, _ = plan(settings)
     runs = tuple(not_run(look, now, Outcome.SKIPPED, why) for look in looks)

@@ -1,4 +1,4 @@
-"""The process that opens an incident for the flight recorder and collects its evidence; see `irkit.outage`.
+"""The process that opens an incident for the flight recorder and collects its evidence; see `irkit.recorder.outage`.
 
 The job is a line of JSON on standard input; the last line on standard output says what was done.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from irkit import workspace
 from irkit.errors import IrkitError
 from irkit.model import Incident, Status
-from irkit.outage import ACTOR, Opening
+from irkit.recorder.outage import ACTOR, Opening
 from irkit.settings import Settings
 
 _ONGOING = (Status.OPEN, Status.ACKNOWLEDGED, Status.MITIGATED)
@@ -55,7 +55,7 @@ def open_once(opening: Opening, settings: Settings) -> tuple[Incident, bool]:
 
 def _tell(incident: Incident, settings: Settings) -> None:
     """Tell whom the runbook wants told; that nobody could be is on the timeline, and no reason to collect nothing."""
-    from irkit import escalate
+    from irkit.escalate import tell as escalate
 
     with suppress(IrkitError):
         escalate.begin(workspace.escalation(settings, ACTOR), incident.id)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import re2
 
 from irkit.estimate import quantile
-from irkit.log_formats import clean
-from irkit.logs import parse_requests
+from irkit.logs.formats import clean
+from irkit.logs.tables import parse_requests
 from irkit.model import CollectorRun
 from irkit.records import Row, rows_of, text_of
 

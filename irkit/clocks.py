@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from irkit.collect_contract import Refused
-from irkit.containers import parse_time
-from irkit.docker_engine import connected as docker_connected
-from irkit.docker_engine import get as docker_get
-from irkit.http_get import get
+from irkit.collect.contract import Refused
+from irkit.docker.containers import parse_time
+from irkit.docker.engine import connected as docker_connected
+from irkit.docker.engine import get as docker_get
+from irkit.health.http_get import get
 from irkit.model import utc_now
 from irkit.redis_client import connected as redis_connected
 from irkit.settings import DockerTarget, RedisTarget

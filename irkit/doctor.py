@@ -19,12 +19,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from irkit import escalate, workspace
 from irkit import settings as settings_file
-from irkit.collect import Progress, collect, plan
+from irkit import workspace
+from irkit.collect.engine import Progress, collect, plan
+from irkit.diagnose.loaded import rows_in
 from irkit.errors import IrkitError, NotFoundError
-from irkit.escalation_policy import lacks_of, meant_by
-from irkit.loaded import rows_in
+from irkit.escalate import tell as escalate
+from irkit.escalate.policy import lacks_of, meant_by
 from irkit.model import CollectorRun, Outcome, Window
 from irkit.path_graph import PROGRAM as GRAPHVIZ
 from irkit.records import text_of
@@ -34,7 +35,7 @@ from irkit.settings import CONFIG_NAME, Problem, Settings
 
 if TYPE_CHECKING:
     from irkit.bundle import Bundle
-    from irkit.channel_contract import Channel
+    from irkit.escalate.contract import Channel
     from irkit.runbook import Runbook
 
 _LOOK_BACK = timedelta(minutes=5)

@@ -13,8 +13,8 @@ from typing import Any
 
 from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
 from irkit.errors import InputError, NotFoundError
+from irkit.followup.notes import DRILL, drill_of
 from irkit.model import EventKind, Incident, utc_now
-from irkit.notes import DRILL, drill_of
 from irkit.settings import Settings
 from irkit.store import Store, open_store
 

@@ -20,8 +20,8 @@ from irkit.charts.svg import data_uri
 from irkit.errors import NotFoundError
 from irkit.report.html import STATIC_KIND, html
 from irkit.report.parts import Shown
+from irkit.text.visible import cut, visible
 from irkit.times import parse_time
-from irkit.visible import cut, visible
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from irkit import later, workspace
-from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle, with_evidence_of
-from irkit.collect import collect
+from irkit import workspace
+from irkit.bundle import Bundle, bundle_folder, bundles_of, later, open_bundle, with_evidence_of
+from irkit.collect.engine import collect
 from irkit.errors import IrkitError
 from irkit.memory.attach import Attached, Plan, attach
 from irkit.memory.heap_filing import Kept, keep

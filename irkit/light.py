@@ -23,7 +23,7 @@ FOR_FINDINGS = (
     "pandas",
     "pyarrow.parquet",
     "irkit.symptoms.*",
-    "irkit.onset_interval",
+    "irkit.onset.interval",
     "irkit.report.standing",
     "irkit.actions.*",
 )

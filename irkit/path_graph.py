@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from irkit.charts import RetainingPath, Step, below_each_other, svg
-from irkit.visible import visible
+from irkit.text.visible import visible
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

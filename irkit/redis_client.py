@@ -14,9 +14,9 @@ from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool, SSLConnection, parse_url
 from redis.retry import Retry
 
-from irkit.collect_contract import Refused, Unreachable
+from irkit.collect.contract import Refused, Unreachable
 from irkit.settings import RedisTarget
-from irkit.visible import visible
+from irkit.text.visible import visible
 
 Failure = Unreachable | Refused
 

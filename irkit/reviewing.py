@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from irkit import workspace
 from irkit.errors import InputError
+from irkit.followup.notes import drill_of, is_false_alarm
 from irkit.model import parse_incident_id, utc_now
-from irkit.notes import drill_of, is_false_alarm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ def review(
         NotFoundError: there is no incident store.
         InputError: the type is not one of the runbook's, or the number of days is negative.
     """
-    from irkit.action_items import of_timelines
+    from irkit.followup.action_items import of_timelines
     from irkit.report import review as made
 
     if days < 0:

@@ -13,26 +13,26 @@ from irkit import runbook as runbooks
 from irkit import settings as settings_file
 from irkit.absent_evidence import empty_bundle, missing_bundles
 from irkit.bundle import Bundle, bundles_of, open_bundle
-from irkit.collector_costs import CollectorCosts
+from irkit.bundle.later import bundle_in_use
+from irkit.collect.costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
-from irkit.later import bundle_in_use
+from irkit.followup.notes import drill_of, is_false_alarm, what_helped
 from irkit.model import Event, EventKind, Incident, Status, is_configured, parse_incident_id, utc_now
-from irkit.notes import drill_of, is_false_alarm, what_helped
 from irkit.runbook import Runbook
 from irkit.settings import Settings
 from irkit.targets import with_runbook_defaults
 
 if TYPE_CHECKING:
-    from irkit.collect import Progress
-    from irkit.delivery import Case
-    from irkit.host_process import HostProcess
-    from irkit.loaded import EvidenceSource
-    from irkit.next_check import Outlook
+    from irkit.collect.engine import Progress
+    from irkit.collect.host_process import HostProcess
+    from irkit.diagnose.loaded import EvidenceSource
+    from irkit.diagnose.verdicts import Diagnosis
+    from irkit.escalate.delivery import Case
     from irkit.report import Report
     from irkit.report.standing import Standing
     from irkit.store import Store
     from irkit.triage import Triage
-    from irkit.verdicts import Diagnosis
+    from irkit.triage.next_check import Outlook
 
 COLLECT_CHOICES = ("auto", "always", "never")
 _NO_EVIDENCE = "no evidence was collected, and this run was told not to (collect: never)"
@@ -114,8 +114,8 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     """Return an incident's evidence: a sealed bundle, or one collected now and noted on the timeline.
 
     `collect` is "auto" (collect where no bundle is), "always", or "never" (then the bundle may be empty, and says so).
-    `bundle` names one by its id; else the one that shows the breakage is taken, see `irkit.later`. `host` is for
-    `irkit.collect.collect`.
+    `bundle` names one by its id; else the one that shows the breakage is taken, see `irkit.bundle.later`. `host` is for
+    `irkit.collect.engine.collect`.
 
     Raises:
         InputError: `collect` is none of these.
@@ -142,8 +142,8 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     if lost:
         hint = f"put it back, or import it; `irkit collect {incident.id}` would look at how it is now"
         raise NotFoundError(f"{incident.label}: {lost[-1]}", hint=hint)
-    from irkit.collect import Stopped
-    from irkit.collect import collect as run_collection
+    from irkit.collect.engine import Stopped
+    from irkit.collect.engine import collect as run_collection
 
     try:
         collected = run_collection(
@@ -207,7 +207,7 @@ def import_bundle(file: Path, incident_id: int | None = None, *, settings: Setti
         BundleError: the file is refused, or stands there already; nothing of it is kept.
         StoreError: the store cannot be read or written.
     """
-    from irkit.bundle_file import import_bundle as file_bundle
+    from irkit.bundle.archive import import_bundle as file_bundle
 
     bundle = file_bundle(file, settings.home, incident_id, now=utc_now())
     try:
@@ -240,8 +240,8 @@ def whole_diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Di
 
 
 def _from_its_beginning(found: Diagnosis, evidence: Bundle, told: Iterable[Event], settings: Settings) -> Diagnosis:
-    from irkit.diagnose import rank
-    from irkit.earlier import with_beginning
+    from irkit.diagnose.earlier import with_beginning
+    from irkit.diagnose.run import rank
 
     book = load_runbook(settings)
     return with_beginning(
@@ -250,7 +250,7 @@ def _from_its_beginning(found: Diagnosis, evidence: Bundle, told: Iterable[Event
 
 
 def _diagnosis(evidence: EvidenceSource, settings: Settings | None) -> Diagnosis:
-    from irkit.diagnose import diagnose
+    from irkit.diagnose.run import diagnose
     from irkit.registry import load_plugins
 
     broken = load_plugins("irkit.symptoms", "irkit.symptoms")
@@ -279,9 +279,9 @@ def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagn
     Raises:
         InputError: the runbook cannot be used.
     """
-    from irkit import next_check
-    from irkit.diagnose import registered
-    from irkit.service_names import places_of
+    from irkit.diagnose.run import registered
+    from irkit.diagnose.service_names import places_of
+    from irkit.triage import next_check
     from irkit.triage import triage as weigh
 
     settings = settings or load_settings()
@@ -315,10 +315,10 @@ def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | Non
         StoreError: the store cannot be read.
     """
     from irkit import report
-    from irkit.action_items import of_timelines
-    from irkit.later import later_bundles
-    from irkit.loaded import loaded
-    from irkit.service_names import places_of
+    from irkit.bundle.later import later_bundles
+    from irkit.diagnose.loaded import loaded
+    from irkit.diagnose.service_names import places_of
+    from irkit.followup.action_items import of_timelines
 
     settings, read = settings or load_settings(), loaded(evidence)
     held = store(settings)
@@ -365,7 +365,7 @@ def escalation(
     """
     import time
 
-    from irkit.delivery import Case
+    from irkit.escalate.delivery import Case
 
     store_here, runbook = store(settings, create=create), load_runbook(settings)
     return Case(store_here, settings, runbook, utc_now, time.sleep, actor, on_news)

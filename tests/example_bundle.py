@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from irkit.bundle import Bundle, seal_bundle
-from irkit.manifest import Manifest
+from irkit.bundle.manifest import Manifest
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 
 START = datetime(2026, 11, 23, 2, 45, tzinfo=UTC)

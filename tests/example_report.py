@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from irkit import runbook
 from irkit.bundle import Bundle
-from irkit.diagnose import diagnose
+from irkit.diagnose.run import diagnose
 from irkit.model import Event, EventKind, Incident, Status
 from irkit.registry import load_plugins
 from irkit.report import Report, build

@@ -12,7 +12,7 @@ import pytest
 from irkit.auto_open import open_once
 from irkit.errors import InputError
 from irkit.model import EventKind, Status, utc_now
-from irkit.outage import Opening
+from irkit.recorder.outage import Opening
 from irkit.settings import Settings
 from irkit.store import open_store
 

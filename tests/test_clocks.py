@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irkit.clocks import docker_skew, http_skew, redis_skew, skew_between
-from irkit.collect_contract import Refused, Unreachable
+from irkit.collect.contract import Refused, Unreachable
 from irkit.model import utc_now
 from irkit.settings import DockerTarget
 from irkit.skew import Skew

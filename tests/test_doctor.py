@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from irkit.doctor import Check, State, examine, healthy
-from irkit.history import Sample, encode
 from irkit.memory import agent
+from irkit.recorder.history import Sample, encode
+from irkit.recorder.ring import Record, Ring
 from irkit.redact import Redactor
-from irkit.ring import Record, Ring
 from irkit.runbook import load as load_runbook
+from tests.cli.test_commands import Run, irkit
 from tests.http_servers import free_port
 from tests.stack.stack import Stack
-from tests.test_cli import Run, irkit
 
 __all__ = ["irkit"]
 

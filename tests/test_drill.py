@@ -10,12 +10,12 @@ import pytest
 
 from irkit import drill, reviewing, runbook, workspace
 from irkit.bundle import Bundle, bundles_of, open_bundle
-from irkit.bundle_file import verify
+from irkit.bundle.archive import verify
+from irkit.diagnose.verdicts import Diagnosis
 from irkit.drill import Drill
 from irkit.model import Outcome, Status, VerdictState
 from irkit.report.html import html
 from irkit.settings import Settings
-from irkit.verdicts import Diagnosis
 
 DRILLS = {item.name: item for item in drill.available()}
 # what a drill may not tell: homes, scratch folders and interpreters of whoever recorded it

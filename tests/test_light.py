@@ -71,7 +71,7 @@ def test_nothing_is_imported_in_a_thread_beside_other_imports(tmp_path: Path) ->
             command, cwd=tmp_path, check=False, capture_output=True, stdin=subprocess.DEVNULL
         ).returncode
 
-    command_line, host = "from irkit import cli; cli.main()", "from irkit import collect_host; collect_host.main()"
+    command_line, host = "from irkit import cli; cli.main()", "from irkit.collect import host; host.main()"
     (tmp_path / "irkit.toml").write_text(f'[docker]\nhost = "unix://{tmp_path}/no-docker.sock"\n')
     assert run(command_line, "drill", "api-unresponsive", "--id", "42") == 0
     assert run(command_line, "collect", "42") == CollectError.exit_code
@@ -81,13 +81,14 @@ def test_nothing_is_imported_in_a_thread_beside_other_imports(tmp_path: Path) ->
 
 
 def test_a_command_loads_no_library_that_only_another_needs() -> None:
-    said = in_a_process("import sys, irkit.cli; print(*sorted(sys.modules))")
+    said = in_a_process("import sys, irkit.cli.commands; print(*sorted(sys.modules))")
     assert {"sqlalchemy", "pandas", "papermill", "nbformat", "markdown_it", "docker", "redis"}.isdisjoint(said)
 
 
 def test_who_keeps_no_incidents_holds_no_store_in_memory() -> None:
-    said = in_a_process("import sys; from irkit import doctor, recorder, workspace; print(*sorted(sys.modules))")
-    assert {"irkit.recorder", "irkit.workspace"} <= set(said)
+    code = "import sys, irkit.doctor, irkit.recorder.run, irkit.workspace; print(*sorted(sys.modules))"
+    said = in_a_process(code)
+    assert {"irkit.recorder.run", "irkit.workspace"} <= set(said)
     assert {"sqlalchemy", "irkit.store"}.isdisjoint(said)
 
 

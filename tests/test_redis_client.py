@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from irkit import redaction_rules
-from irkit.collect_contract import Refused, Unreachable
+from irkit.collect.contract import Refused, Unreachable
+from irkit.redact import rules as redaction_rules
 from irkit.redis_client import Failure, connected
 from irkit.settings import RedisTarget, Secret
 from tests import http_servers as servers

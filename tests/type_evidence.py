@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from irkit.bundle import Bundle, seal_bundle
-from irkit.manifest import Manifest
+from irkit.bundle.manifest import Manifest
 from irkit.model import CollectorRun, Evidence, Outcome, Window
 from tests.symptoms.evidence import TABLES
 

@@ -1,1 +1,1 @@
-"""The actions, one file each: see `irkit.act_contract`."""
+"""The actions, one file each: see `irkit.act.contract`."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from irkit import durable
-from irkit.act_contract import Action, Ask, Plan, Result, register
+from irkit.act.contract import Action, Ask, Plan, Result, register
+from irkit.act.database_target import database, folder, on_disk, progress, ways_back
 from irkit.bundle import sha256_of
-from irkit.database_target import database, folder, on_disk, progress, ways_back
-from irkit.phrase import count, size
-from irkit.sqlite_backup import back_up, backup_name, space_needed_bytes
-from irkit.sqlite_readonly import find
+from irkit.sqlite import durable
+from irkit.sqlite.backup import back_up, backup_name, space_needed_bytes
+from irkit.sqlite.readonly import find
+from irkit.text.phrase import count, size
 
 
 def plan(ask: Ask) -> Plan:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from irkit.act_contract import ActError, Action, Ask, Plan, Result, only_look, register
-from irkit.collect_contract import Unreachable
+from irkit.act.contract import ActError, Action, Ask, Plan, Result, only_look, register
+from irkit.collect.contract import Unreachable
+from irkit.diagnose.signs import WELL_CODES
 from irkit.errors import InputError
-from irkit.http_get import send
-from irkit.http_probe import usable
+from irkit.health.http_get import send
+from irkit.health.http_probe import usable
 from irkit.redact import hidden
-from irkit.sections import Secret
-from irkit.signs import WELL_CODES
+from irkit.settings.sections import Secret
 
 _HEADER = "Authorization: Bearer {key}"
 _LIMIT_BYTES = 64 * 1024

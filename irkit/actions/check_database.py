@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from irkit.act_contract import ActError, Action, Ask, Plan, Result, only_look, register
-from irkit.collect_contract import Refused, Unreachable
+from irkit.act.contract import ActError, Action, Ask, Plan, Result, only_look, register
+from irkit.collect.contract import Refused, Unreachable
 from irkit.errors import InputError
-from irkit.message_text import fit, one_line
-from irkit.phrase import count, size
-from irkit.sections import Secret
-from irkit.sqlite_check import quoted_name
-from irkit.sqlite_readonly import find, open_readonly
+from irkit.settings.sections import Secret
+from irkit.sqlite.check import quoted_name
+from irkit.sqlite.readonly import find, open_readonly
+from irkit.text.message import fit, one_line
+from irkit.text.phrase import count, size
 
 _TIMEOUT_S = 5
 _SHOWN_CHARS = 300

@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from irkit.act_contract import ActError, Action, Ask, Plan, Result, only_look, register
+from irkit.act.contract import ActError, Action, Ask, Plan, Result, only_look, register
+from irkit.act.database_target import database, on_disk
+from irkit.act.index_advice import Advice, advise
 from irkit.bundle import bundles_of, open_bundle
-from irkit.database_target import database, on_disk
-from irkit.index_advice import Advice, advise
-from irkit.phrase import size
-from irkit.slow_queries import SlowQuery, slow_queries
-from irkit.sqlite_backup import copy_only
-from irkit.sqlite_readonly import find
+from irkit.logs.slow_queries import SlowQuery, slow_queries
+from irkit.sqlite.backup import copy_only
+from irkit.sqlite.readonly import find
+from irkit.text.phrase import size
 
 _MOST = 5
 _SHOWN_CHARS = 200

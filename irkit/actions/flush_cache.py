@@ -12,12 +12,12 @@ from typing import cast
 
 import redis
 
-from irkit.act_contract import ActError, Action, Ask, Plan, Result, in_our_words, register
+from irkit.act.contract import ActError, Action, Ask, Plan, Result, in_our_words, register
 from irkit.errors import InputError
-from irkit.phrase import count
 from irkit.redis_client import connected
-from irkit.sections import RedisTarget
-from irkit.visible import visible
+from irkit.settings.sections import RedisTarget
+from irkit.text.phrase import count
+from irkit.text.visible import visible
 
 _PAGE = 2000
 _BATCH = 500

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from irkit.act_contract import Action, Ask, Plan, Result, register
-from irkit.database_target import database, on_disk, progress, ways_back
-from irkit.phrase import count, listing, size
-from irkit.sqlite_check import Checked, TableVerdict, check, quoted_name
-from irkit.sqlite_parts import Parts, parts_of
-from irkit.sqlite_readonly import find, open_readonly
+from irkit.act.contract import Action, Ask, Plan, Result, register
+from irkit.act.database_target import database, on_disk, progress, ways_back
+from irkit.sqlite.check import Checked, TableVerdict, check, quoted_name
+from irkit.sqlite.parts import Parts, parts_of
+from irkit.sqlite.readonly import find, open_readonly
+from irkit.text.phrase import count, listing, size
 
 _SHOWN = 20
 _REINDEX, _REMADE = "reindex", "made anew"

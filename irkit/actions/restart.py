@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from irkit import compose
-from irkit.act_contract import Action, Ask, Plan, Result, register
+from irkit.act import compose
+from irkit.act.contract import Action, Ask, Plan, Result, register
+from irkit.act.health_wait import OPTIONS, health, wait_until_well
+from irkit.act.redis_keeps import lost_with
 from irkit.errors import InputError
-from irkit.health_wait import OPTIONS, health, wait_until_well
 from irkit.model import Step
-from irkit.phrase import count
-from irkit.redis_keeps import lost_with
 from irkit.settings import Settings
+from irkit.text.phrase import count
 
 _LEAK = "memory-leak"
 

@@ -6,17 +6,17 @@ import shlex
 from datetime import timedelta
 from pathlib import Path
 
-from irkit import sqlite_restore
-from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
-from irkit.database_target import database, on_disk, one_argument, progress, users, ways_back
-from irkit.kept_backups import newest_whole
+from irkit.act.contract import ActError, Action, Ask, Plan, Result, register
+from irkit.act.database_target import database, on_disk, one_argument, progress, users, ways_back
 from irkit.model import Step
-from irkit.phrase import count, listing
 from irkit.settings import Settings
-from irkit.sqlite_backup import made_at
-from irkit.sqlite_check import row_counts
-from irkit.sqlite_readonly import COMPANIONS
-from irkit.sqlite_restore import Candidate, candidate, interrupted
+from irkit.sqlite import restore as sqlite_restore
+from irkit.sqlite.backup import made_at
+from irkit.sqlite.check import row_counts
+from irkit.sqlite.kept import newest_whole
+from irkit.sqlite.readonly import COMPANIONS
+from irkit.sqlite.restore import Candidate, candidate, interrupted
+from irkit.text.phrase import count, listing
 from irkit.times import format_duration
 
 _IGNORE = "ignore"

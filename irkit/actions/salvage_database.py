@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from irkit import durable
-from irkit.act_contract import Action, Ask, Plan, Result, register
+from irkit.act.contract import Action, Ask, Plan, Result, register
+from irkit.act.database_target import database, folder, on_disk, progress
 from irkit.bundle import sha256_of
-from irkit.database_target import database, folder, on_disk, progress
 from irkit.errors import InputError
-from irkit.file_holders import database_files, holders
-from irkit.phrase import size
-from irkit.salvage import salvage
-from irkit.sqlite_backup import backup_name
-from irkit.sqlite_check import check
-from irkit.sqlite_readonly import find
+from irkit.sqlite import durable
+from irkit.sqlite.backup import backup_name
+from irkit.sqlite.check import check
+from irkit.sqlite.holders import database_files, holders
+from irkit.sqlite.readonly import find
+from irkit.sqlite.salvage import salvage
+from irkit.text.phrase import size
 
 
 def plan(ask: Ask) -> Plan:

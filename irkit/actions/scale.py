@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from irkit import compose
-from irkit.act_contract import Action, Ask, Plan, Result, register
+from irkit.act import compose
+from irkit.act.contract import Action, Ask, Plan, Result, register
+from irkit.act.health_wait import OPTIONS, wait_until_well
+from irkit.diagnose.service_names import taken, way_out
 from irkit.errors import InputError
-from irkit.health_wait import OPTIONS, wait_until_well
 from irkit.model import Step
-from irkit.service_names import taken, way_out
 from irkit.settings import Settings
 
 _MOST = 100

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irkit import compose, steps
-from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
-from irkit.health_wait import OPTIONS, wait_until_well
+from irkit.act import compose
+from irkit.act.contract import ActError, Action, Ask, Plan, Result, register
+from irkit.act.health_wait import OPTIONS, wait_until_well
 from irkit.model import EventKind
+from irkit.runbook import steps
 
 
 def plan(ask: Ask) -> Plan:

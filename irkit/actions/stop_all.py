@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from irkit import compose
-from irkit.act_contract import Action, Ask, Plan, Result, register
-from irkit.redis_keeps import lost_with
+from irkit.act import compose
+from irkit.act.contract import Action, Ask, Plan, Result, register
+from irkit.act.redis_keeps import lost_with
 
 
 def plan(ask: Ask) -> Plan:

@@ -6,18 +6,18 @@ import re
 import shlex
 from pathlib import Path
 
-from irkit import own_command
-from irkit.act_contract import ActError, Action, Ask, Plan, Result, register
-from irkit.collect_contract import Unreachable
+from irkit.act import own_command
+from irkit.act.contract import ActError, Action, Ask, Plan, Result, register
+from irkit.act.health_wait import OPTIONS, Health, health, wait_until_well
+from irkit.collect.contract import Unreachable
+from irkit.diagnose.signs import WELL_CODES
 from irkit.errors import InputError
-from irkit.health_wait import OPTIONS, Health, health, wait_until_well
-from irkit.http_get import send
-from irkit.http_probe import usable
-from irkit.message_text import fit, one_line
-from irkit.phrase import listing
+from irkit.health.http_get import send
+from irkit.health.http_probe import usable
 from irkit.redact import hidden
-from irkit.sections import Secret
-from irkit.signs import WELL_CODES
+from irkit.settings.sections import Secret
+from irkit.text.message import fit, one_line
+from irkit.text.phrase import listing
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _LIMIT_BYTES = 64 * 1024

@@ -11,13 +11,13 @@ from typing import cast
 
 import redis
 
-from irkit.act_contract import ActError, Action, Ask, Plan, Result, in_our_words, only_look, register
+from irkit.act.contract import ActError, Action, Ask, Plan, Result, in_our_words, only_look, register
+from irkit.act.health_wait import health, seconds_option
+from irkit.diagnose.rate_limits import usage_of
 from irkit.errors import InputError
-from irkit.health_wait import health, seconds_option
-from irkit.phrase import listing
-from irkit.rate_limits import usage_of
 from irkit.redis_client import connected
 from irkit.settings import Settings
+from irkit.text.phrase import listing
 from irkit.times import format_duration
 
 _PATIENCE_S = 3600.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from importlib.util import find_spec
 
-from irkit.channel_contract import DeliveryError, Message, Receipt, channel
-from irkit.channel_sections import AppriseTarget
-from irkit.message_text import fit, one_line
+from irkit.escalate.contract import DeliveryError, Message, Receipt, channel
+from irkit.settings.channel_sections import AppriseTarget
+from irkit.text.message import fit, one_line
 
 _TYPES = ("failure", "failure", "warning", "info")
 

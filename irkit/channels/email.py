@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from irkit import mail
-from irkit.channel_contract import DeliveryError, Message, Receipt, channel
-from irkit.channel_sections import EmailTarget
+from irkit.escalate import mail
+from irkit.escalate.contract import DeliveryError, Message, Receipt, channel
+from irkit.settings.channel_sections import EmailTarget
 
 
 @channel("email", title="E-mail", section="email", words=("email", "mail", "emailed"), lacks=mail.lacks)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from irkit.channel_contract import DeliveryError, Message, Receipt, channel
-from irkit.channel_sections import TicketsTarget
-from irkit.message_text import fit, one_line
-from irkit.ticket_api import call
+from irkit.escalate.contract import DeliveryError, Message, Receipt, channel
+from irkit.escalate.ticket_api import call
+from irkit.settings.channel_sections import TicketsTarget
+from irkit.text.message import fit, one_line
 
 # https://docs.github.com/rest/issues/issues#create-an-issue; the limits are those of its answer 422
 _TITLE_CHARS = 256

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from irkit.channel_contract import DeliveryError, Message, Receipt, channel
-from irkit.channel_sections import TicketsTarget
-from irkit.message_text import fit, one_line
-from irkit.ticket_api import call
+from irkit.escalate.contract import DeliveryError, Message, Receipt, channel
+from irkit.escalate.ticket_api import call
+from irkit.settings.channel_sections import TicketsTarget
+from irkit.text.message import fit, one_line
 
 # what Jira's fields take: a summary on one line, and its default for long texts
 _SUMMARY_CHARS = 255

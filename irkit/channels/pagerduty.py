@@ -6,9 +6,9 @@ import logging
 import ssl
 from typing import TYPE_CHECKING
 
-from irkit.channel_contract import DeliveryError, Message, Purpose, Receipt, channel, refused
-from irkit.channel_sections import PagerDutyTarget
-from irkit.message_text import fit, one_line
+from irkit.escalate.contract import DeliveryError, Message, Purpose, Receipt, channel, refused
+from irkit.settings.channel_sections import PagerDutyTarget
+from irkit.text.message import fit, one_line
 
 if TYPE_CHECKING:
     from pagerduty import EventsApiV2Client

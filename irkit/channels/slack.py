@@ -5,9 +5,9 @@ from __future__ import annotations
 from http.client import HTTPException
 from urllib.error import URLError
 
-from irkit.channel_contract import DeliveryError, Message, Receipt, channel, refused
-from irkit.channel_sections import SlackTarget
-from irkit.message_text import fit, one_line
+from irkit.escalate.contract import DeliveryError, Message, Receipt, channel, refused
+from irkit.settings.channel_sections import SlackTarget
+from irkit.text.message import fit, one_line
 
 # https://docs.slack.dev/reference/methods/chat.postMessage: longer texts are cut into several messages
 _TEXT_CHARS = 4000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from irkit.charts import svg
 from irkit.charts.strip import Milestone, Point
-from irkit.phrase import figure
+from irkit.text.phrase import figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from irkit.charts import svg
-from irkit.phrase import grouped, percent, size
+from irkit.text.phrase import grouped, percent, size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

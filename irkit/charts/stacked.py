@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from irkit.charts import svg
-from irkit.phrase import figure
+from irkit.text.phrase import figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Protocol, TypeVar
 
-from irkit.visible import cut, visible
+from irkit.text.visible import cut, visible
 
 FONT_PX = 12
 # an average of bold digits and letters; generous, since an overlap hurts more than a gap

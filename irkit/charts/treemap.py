@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from irkit.charts import svg
-from irkit.phrase import percent, size
+from irkit.text.phrase import percent, size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,9 +9,9 @@ from typing import Any
 from docker.errors import APIError
 from docker.utils import parse_repository_tag
 
-from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
-from irkit.containers import ListedContainer, parse_time
-from irkit.docker_engine import EngineClient, connected, get, inspect, look_at_each, our_containers
+from irkit.collect.contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
+from irkit.docker.containers import ListedContainer, parse_time
+from irkit.docker.engine import EngineClient, connected, get, inspect, look_at_each, our_containers
 from irkit.model import Window
 from irkit.settings import DockerTarget
 

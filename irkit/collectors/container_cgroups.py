@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from irkit.cgroups import UNIFIED, cgroups_of, is_version_1, number, pairs, text, usual_cgroups
-from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, NotHere, Piece, Table, collector
-from irkit.containers import ListedContainer
-from irkit.docker_engine import EngineClient, connected, inspect, local_socket, look_at_each, our_containers
+from irkit.collect.contract import USUAL, ColumnType, Gap, Limits, NotHere, Piece, Table, collector
+from irkit.docker.cgroups import UNIFIED, cgroups_of, is_version_1, number, pairs, text, usual_cgroups
+from irkit.docker.containers import ListedContainer
+from irkit.docker.engine import EngineClient, connected, inspect, local_socket, look_at_each, our_containers
 from irkit.model import Window
 from irkit.settings import DockerTarget
 

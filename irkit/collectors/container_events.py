@@ -9,9 +9,9 @@ from functools import cache
 
 from docker.errors import APIError
 
-from irkit.collect_contract import ColumnType, Gap, Piece, Table, collector
-from irkit.docker_engine import EngineClient, connected, get
-from irkit.docker_events import ContainerEvent, remembered_events
+from irkit.collect.contract import ColumnType, Gap, Piece, Table, collector
+from irkit.docker.engine import EngineClient, connected, get
+from irkit.docker.events import ContainerEvent, remembered_events
 from irkit.model import Window
 from irkit.settings import DockerTarget
 

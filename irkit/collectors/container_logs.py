@@ -13,12 +13,12 @@ from typing import Any
 import requests
 from docker.errors import APIError
 
-from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
-from irkit.containers import ListedContainer, parse_time
-from irkit.docker_engine import EngineClient, connected, failure_of, get, inspect, look_at_each, our_containers
-from irkit.docker_events import Remembered, remembered_events
-from irkit.log_stream import MAX_LINE_BYTES, GarbledStreamError
-from irkit.log_tail import LogTail, StampedLine
+from irkit.collect.contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
+from irkit.docker.containers import ListedContainer, parse_time
+from irkit.docker.engine import EngineClient, connected, failure_of, get, inspect, look_at_each, our_containers
+from irkit.docker.events import Remembered, remembered_events
+from irkit.docker.log_stream import MAX_LINE_BYTES, GarbledStreamError
+from irkit.docker.log_tail import LogTail, StampedLine
 from irkit.model import Window
 from irkit.settings import DockerTarget
 

@@ -10,10 +10,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from irkit.cgroups import Usage, block_bytes, process_ids, usage, usual_cgroups
-from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
-from irkit.containers import ListedContainer, parse_time
-from irkit.docker_engine import EngineClient, connected, get, local_socket, look_at_each, our_containers
+from irkit.collect.contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
+from irkit.docker.cgroups import Usage, block_bytes, process_ids, usage, usual_cgroups
+from irkit.docker.containers import ListedContainer, parse_time
+from irkit.docker.engine import EngineClient, connected, get, local_socket, look_at_each, our_containers
 from irkit.model import Window
 from irkit.settings import DockerTarget
 

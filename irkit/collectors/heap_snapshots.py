@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from irkit.collect_contract import Document, Gap, Piece, Unreachable, collector
+from irkit.collect.contract import Document, Gap, Piece, Unreachable, collector
 from irkit.model import Window
 from irkit.settings import HeapsTarget
 

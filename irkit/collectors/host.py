@@ -14,8 +14,8 @@ from pathlib import Path
 
 from irkit import procfs
 from irkit.clocks import docker_skew, http_skew, redis_skew
-from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Refused, Table, Unreachable, collector
-from irkit.http_probe import usable
+from irkit.collect.contract import USUAL, ColumnType, Gap, Limits, Piece, Refused, Table, Unreachable, collector
+from irkit.health.http_probe import usable
 from irkit.model import Window, utc_now
 from irkit.settings import HostTarget
 from irkit.skew import Skew

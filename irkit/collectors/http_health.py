@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from irkit.collect_contract import ColumnType, Document, Gap, Piece, Table, Unreachable, collector
-from irkit.health_verdict import HEALTH, Body, health_row, judge, read_body
-from irkit.http_probe import Probe, probe, usable
+from irkit.collect.contract import ColumnType, Document, Gap, Piece, Table, Unreachable, collector
+from irkit.health.http_probe import Probe, probe, usable
+from irkit.health.verdict import HEALTH, Body, health_row, judge, read_body
 from irkit.model import Window
 from irkit.settings import HttpTarget
 

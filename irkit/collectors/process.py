@@ -9,14 +9,14 @@ from typing import Any
 from docker.errors import APIError
 
 from irkit import procfs
-from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
-from irkit.containers import ListedContainer
-from irkit.docker_engine import EngineClient, connected, get, look_at_each, our_containers
+from irkit.collect.contract import USUAL, ColumnType, Gap, Limits, Piece, Table, collector
+from irkit.docker.containers import ListedContainer
+from irkit.docker.engine import EngineClient, connected, get, look_at_each, our_containers
 from irkit.errors import IrkitError
 from irkit.memory.gc_figures import gc_figures
 from irkit.model import Window, utc_now
-from irkit.phrase import count, seconds
 from irkit.settings import DockerTarget
+from irkit.text.phrase import count, seconds
 
 PROCESSES: Mapping[str, ColumnType] = {
     "at": "time",

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from irkit.collect_contract import ColumnType, Gap, Piece, Refused, Table, Unreachable, collector
-from irkit.http_get import Answer, get
-from irkit.http_probe import usable
+from irkit.collect.contract import ColumnType, Gap, Piece, Refused, Table, Unreachable, collector
+from irkit.health.http_get import Answer, get
+from irkit.health.http_probe import usable
 from irkit.model import Window
 from irkit.settings import PrometheusTarget
 

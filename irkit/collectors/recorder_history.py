@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from irkit.collect_contract import ColumnType, Gap, Piece, Refused, Table, Unreachable, collector
+from irkit.collect.contract import ColumnType, Gap, Piece, Refused, Table, Unreachable, collector
 from irkit.errors import StoreError
-from irkit.history import BEFORE, HISTORIES, RECORDER, Missed, Sample, decode
 from irkit.model import Window
-from irkit.ring import Record, read, span
+from irkit.recorder.history import BEFORE, HISTORIES, RECORDER, Missed, Sample, decode
+from irkit.recorder.ring import Record, read, span
 from irkit.settings import RecordingTarget
 from irkit.times import format_duration, format_time
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from irkit.collect_contract import Document, Gap, Piece, Refused, collector
+from irkit.collect.contract import Document, Gap, Piece, Refused, collector
 from irkit.model import Window
 from irkit.redis_client import connected
 from irkit.settings import RedisTarget

@@ -17,7 +17,7 @@ from typing import Any
 
 import redis
 
-from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Table, Unreachable, collector
+from irkit.collect.contract import USUAL, ColumnType, Gap, Limits, Piece, Table, Unreachable, collector
 from irkit.model import Window, utc_now
 from irkit.redis_client import connected, explain
 from irkit.settings import RedisTarget

@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from irkit.collect_contract import USUAL, ColumnType, Gap, Limits, Piece, Refused, Table, collector
+from irkit.collect.contract import USUAL, ColumnType, Gap, Limits, Piece, Refused, Table, collector
 from irkit.model import Window
 from irkit.settings import SqliteTarget
-from irkit.sqlite_check import (
+from irkit.sqlite.check import (
     DAMAGE,
     Finding,
     foreign_key_findings,
@@ -19,8 +19,8 @@ from irkit.sqlite_check import (
     stopped_after,
     wal_findings,
 )
-from irkit.sqlite_parts import findings_of, parts_of
-from irkit.sqlite_readonly import FAILURES, Changing, Opened, SqliteFile, fault_of, find, open_readonly
+from irkit.sqlite.parts import findings_of, parts_of
+from irkit.sqlite.readonly import FAILURES, Changing, Opened, SqliteFile, fault_of, find, open_readonly
 
 _TIME_SHARE = 0.7
 # In rollback mode a reader keeps the service from committing, so no statement of ours may take long.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from irkit.collect_contract import ColumnType, Document, Gap, Piece, Refused, Table, collector
+from irkit.collect.contract import ColumnType, Document, Gap, Piece, Refused, Table, collector
 from irkit.model import Window
 from irkit.settings import SqliteTarget
-from irkit.sqlite_readonly import FAILURES, Opened, SqliteFile, fault_of, find, open_readonly
+from irkit.sqlite.readonly import FAILURES, Opened, SqliteFile, fault_of, find, open_readonly
 
 MAX_OBJECTS = 5000
 MAX_STATISTICS = 100_000

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from irkit.memory.footprint import ContainerMemory
 from irkit.memory.trend import Direction, Forecast, Trend
-from irkit.phrase import percent, seconds, size
+from irkit.text.phrase import percent, seconds, size
 from irkit.times import format_duration
 
 _REARMED = 0.95

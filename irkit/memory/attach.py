@@ -26,7 +26,7 @@ from irkit.memory import attach_begin, attach_inside, attach_remote, stacks
 from irkit.memory.agent import INSTALLS
 from irkit.memory.attach_target import Target, examine, headroom_bytes
 from irkit.memory.snapshot import PROC, Taken, has_agent, snapshot
-from irkit.phrase import size
+from irkit.text.phrase import size
 
 LIBRARY = Path(__file__).with_name("_attach.so")
 _INSIDE = ("agent.py", "raw_stream.py", "twin.py", "walk_pure.py")

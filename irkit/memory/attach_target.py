@@ -14,7 +14,7 @@ from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory.agent import INSTEAD, NEWEST, OLDEST, walked
 from irkit.memory.elf import Exports, exports
 from irkit.procfs import PROC, command, started_s
-from irkit.visible import visible
+from irkit.text.visible import visible
 
 _NEEDED = ("PyGILState_Ensure", "PyGILState_Release", "PyRun_SimpleString", "Py_IsInitialized")
 _VERSION = "Py_Version"

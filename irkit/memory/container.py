@@ -14,7 +14,7 @@ from irkit.procfs import family
 from irkit.settings import DockerTarget
 
 if TYPE_CHECKING:
-    from irkit.docker_engine import EngineClient
+    from irkit.docker.engine import EngineClient
 
 
 def pid_with_agent(name: str, target: DockerTarget, proc: Path = PROC) -> int:
@@ -45,8 +45,8 @@ def pids_of_container(name: str, target: DockerTarget) -> list[int]:
     Raises:
         SnapshotError: the Engine cannot be asked, knows neither, several are meant, or it does not run.
     """
-    from irkit.collect_contract import Refused, Unreachable
-    from irkit.docker_engine import connected
+    from irkit.collect.contract import Refused, Unreachable
+    from irkit.docker.engine import connected
 
     try:
         with connected(target) as client:
@@ -69,7 +69,7 @@ def _details(client: EngineClient, name: str, target: DockerTarget) -> Mapping[s
     """Return what the Engine knows of the container of this name or, where there is none, of this service."""
     from docker.errors import NotFound
 
-    from irkit.docker_engine import inspect, our_containers
+    from irkit.docker.engine import inspect, our_containers
 
     try:
         details: Mapping[str, Any] = client.inspect_container(name)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from irkit.cgroups import MOUNT, UNIFIED, text, usage
+from irkit.docker.cgroups import MOUNT, UNIFIED, text, usage
 from irkit.procfs import PROC
 
 _FIELDS = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
 
 
-# a folder by controller, as `irkit.cgroups` reads it
+# a folder by controller, as `irkit.docker.cgroups` reads it
 Cgroup = Mapping[str, Path]
 
 

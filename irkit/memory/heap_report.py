@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from irkit.errors import InputError
 from irkit.memory.heap import Heap, Row
 from irkit.memory.heap_suspects import Suspect, difference, difference_by_type, in_order, processes, suspects
-from irkit.phrase import grouped, percent, size
-from irkit.visible import visible
+from irkit.text.phrase import grouped, percent, size
+from irkit.text.visible import visible
 
 _ROWS = 10
 _STEPS = 8

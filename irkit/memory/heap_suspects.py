@@ -14,7 +14,7 @@ from itertools import pairwise
 from operator import itemgetter
 
 from irkit.memory.heap import ELEMENT, HELD_FROM_C, Heap, Owner, Row, Shape
-from irkit.phrase import grouped, percent, size
+from irkit.text.phrase import grouped, percent, size
 
 _SHARE = 0.1
 _DROP = 0.7

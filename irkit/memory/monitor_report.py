@@ -12,10 +12,10 @@ from irkit.memory.judgement import Judgement
 from irkit.memory.objects import TypeGrowth
 from irkit.memory.pauses import Pauses
 from irkit.memory.trend import LEAST_SAMPLES, Direction, Forecast, Trend, settling_s
-from irkit.phrase import clock, count, percent, seconds, size
 from irkit.procfs import MemoryShares
+from irkit.text.phrase import clock, count, percent, seconds, size
+from irkit.text.visible import visible
 from irkit.times import format_duration
-from irkit.visible import visible
 
 _HOUR_S = 3600.0
 _LONGEST_S = 10 * 365 * 86_400.0

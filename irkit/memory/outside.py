@@ -16,9 +16,9 @@ from irkit.memory.footprint import Cgroup, ContainerMemory, memory_cgroups, tigh
 from irkit.memory.monitor_report import limit_sentence, span, verdict_sentences
 from irkit.memory.snapshot import has_agent
 from irkit.memory.trend import Direction, Forecast, Trend, forecast, judge, memory_floor, settling_s
-from irkit.phrase import size
 from irkit.procfs import MemoryShares
-from irkit.visible import visible
+from irkit.text.phrase import size
+from irkit.text.visible import visible
 
 _SHORTEST_S = 0.1
 _MOST_SAMPLES = 100_000

@@ -18,8 +18,8 @@ from typing import Any
 from irkit.errors import NotFoundError, SnapshotError
 from irkit.memory.agent import VARIABLE, socket_folder
 from irkit.memory.heap_file import Totals, store
-from irkit.phrase import grouped, size
 from irkit.procfs import container_of, started_s
+from irkit.text.phrase import grouped, size
 
 PROC = Path("/proc")
 START = f"start it with {VARIABLE}=1 in its environment, or let it call irkit.memory.agent.start()"

@@ -8,7 +8,7 @@ from typing import Any
 
 from irkit.errors import SnapshotError
 from irkit.memory import heap_file
-from irkit.visible import visible
+from irkit.text.visible import visible
 
 SUFFIX = ".stacks.txt"
 

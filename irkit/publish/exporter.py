@@ -23,7 +23,7 @@ from irkit.compiled_templates import CompiledTemplates
 from irkit.errors import InputError, NotFoundError
 from irkit.publish import safe
 from irkit.publish.scrub import scrubbed, secrets_of
-from irkit.visible import cut, visible
+from irkit.text.visible import cut, visible
 from irkit.whole_file import write_whole
 
 _HERE = Path(__file__).parent

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from irkit.charts.svg import data_uri
 from irkit.report.html import STATIC_KIND
 from irkit.report.styling import stylesheet
-from irkit.visible import cut, visible, without_ansi
+from irkit.text.visible import cut, visible, without_ansi
 
 MAX_LINES = 400
 MAX_LINE_CHARS = 2_000

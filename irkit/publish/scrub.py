@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from irkit.redaction_rules import is_harmless, sensitive_name
+from irkit.redact.rules import is_harmless, sensitive_name
 
 STAND_IN = "[secret left out]"
 _MIN_CHARS = 4

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from irkit import patterns
-from irkit.onset_interval import OnsetInterval
+from irkit.logs import patterns
+from irkit.onset.interval import OnsetInterval
 from irkit.records import number_of, rows_of, text_of, time_of
 from irkit.report.material import Material
 from irkit.report.parts import Gap, Shown

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from irkit import database_state
-from irkit.database_state import CheckState, TableDamage
+from irkit.diagnose import database_state
+from irkit.diagnose.database_state import CheckState, TableDamage
+from irkit.diagnose.signs import Sign, bearing, has
 from irkit.model import Outcome
-from irkit.phrase import size
 from irkit.records import Row, rows_of, text_of, time_of
 from irkit.report.excerpt import quoted
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
-from irkit.signs import Sign, bearing, has
+from irkit.text.phrase import size
 
 _MAX_MESSAGES = 20
 _MAX_ERRORS = 10

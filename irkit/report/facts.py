@@ -8,23 +8,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from irkit import logs
-from irkit.loaded import loaded
-from irkit.log_formats import says_answered
-from irkit.memory_kills import kills_of
+from irkit.diagnose.loaded import loaded
+from irkit.diagnose.service_checks import was_slow_to_end
+from irkit.diagnose.signs import HEALTH_PATH
+from irkit.growth.kills import kills_of
+from irkit.logs import tables as logs
+from irkit.logs.formats import says_answered
 from irkit.model import Window
-from irkit.phrase import count
 from irkit.report.cells import plain_records, whole
 from irkit.report.excerpt import quoted
 from irkit.report.parts import Claim
 from irkit.report.working_sections import ContainerRow, PhaseRow
-from irkit.service_checks import was_slow_to_end
-from irkit.signs import HEALTH_PATH
+from irkit.text.phrase import count
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from irkit.loaded import EvidenceSource
+    from irkit.diagnose.loaded import EvidenceSource
 
 Row = Mapping[str, Any]
 _STOPPED = ("exited", "dead", "restarting", "removing")

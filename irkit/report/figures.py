@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from irkit.charts import Band, Bar, BarLane, IncidentStrip, Lane, LineLane, Mark, MarkLane, Milestone, Point
 from irkit.charts.svg import step_s
 from irkit.model import Threshold, Window
-from irkit.phrase import count
 from irkit.report.cells import plain_records, whole
 from irkit.report.facts import LATE_LOOK, View, are_failed, counted_probes, probes
 from irkit.report.working_sections import PhaseRow
+from irkit.text.phrase import count
 from irkit.times import format_duration
 
 if TYPE_CHECKING:

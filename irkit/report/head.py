@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 
 from irkit import metrics
 from irkit.charts import DurationBar, MilestoneBars
-from irkit.exhausted import exhausted
-from irkit.message_text import fit
+from irkit.diagnose.exhausted import exhausted
+from irkit.diagnose.what_changed import changes_before
+from irkit.followup.notes import drill_of
 from irkit.model import CollectorRun, EventKind, Finding, Outcome, Status, VerdictState
-from irkit.notes import drill_of
-from irkit.phrase import listing
 from irkit.reach import begins_after
 from irkit.report import facts, heap
 from irkit.report.material import LOOKED_AT, PARTS, Material
 from irkit.report.parts import Claim, Gap
 from irkit.report.sections import Header, Lack, Likely, MilestoneRow, Milestones, Response, Summary
+from irkit.text.message import fit
+from irkit.text.phrase import listing
 from irkit.times import between, format_duration
-from irkit.what_changed import changes_before
 
 _ENDED = (Status.RESOLVED, Status.CLOSED)
 _OVER = (Status.MITIGATED, *_ENDED)

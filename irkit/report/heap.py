@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from irkit.charts import Cell, Part, RetainingPath, StackedBar, StackedBars, Step, Treemap
-from irkit.heap_places import places
+from irkit.diagnose.signs import STOPPED
+from irkit.growth.heap_places import places
 from irkit.model import VerdictState
 from irkit.path_graph import PathGraph
-from irkit.phrase import count, grouped, percent, seconds, size
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
-from irkit.signs import STOPPED
-from irkit.visible import cut
+from irkit.text.phrase import count, grouped, percent, seconds, size
+from irkit.text.visible import cut
 
 KIND = "heap"
 TYPE = "memory-leak"

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 from irkit.charts.svg import data_uri
 from irkit.model import Outcome, VerdictState, is_configured
-from irkit.phrase import count, grouped, percent, seconds_between
-from irkit.phrase import seconds as in_seconds
-from irkit.phrase import size as in_bytes
 from irkit.report.parts import Shown
 from irkit.report.plain import plain_text
 from irkit.report.sections import Narrative
 from irkit.report.styling import style_for
+from irkit.text.phrase import count, grouped, percent, seconds_between
+from irkit.text.phrase import seconds as in_seconds
+from irkit.text.phrase import size as in_bytes
+from irkit.text.visible import cut, visible
 from irkit.times import format_duration
-from irkit.visible import cut, visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment

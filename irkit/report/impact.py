@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from irkit.latency import slowest_service
+from irkit.diagnose.latency import slowest_service
 from irkit.model import Threshold, VerdictState
-from irkit.phrase import count, grouped, listing, percent, seconds
 from irkit.report import facts
 from irkit.report.figures import incident_strip
 from irkit.report.material import Material
 from irkit.report.sections import Impact, Measure
+from irkit.text.phrase import count, grouped, listing, percent, seconds
 from irkit.times import between, format_duration
 
 if TYPE_CHECKING:

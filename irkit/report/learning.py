@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from irkit import alert_rule, runbook_proposal
+from irkit.followup import alert_rule
+from irkit.followup import proposal as runbook_proposal
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Shown
 from irkit.runbook import BUILT_IN

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from irkit.bundle import Bundle
-from irkit.loaded import Loaded
+from irkit.diagnose.loaded import Loaded
+from irkit.diagnose.verdicts import Diagnosis
 from irkit.model import ActionItem, Event, Incident
 from irkit.report import (
     analysis,
@@ -54,7 +55,6 @@ from irkit.report.slowness import Latency, ProbePhases, ProviderLatency, Queries
 from irkit.report.weighing import Triage
 from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, NextSteps
 from irkit.runbook import Runbook
-from irkit.verdicts import Diagnosis
 
 POSTMORTEM = (
     "header",

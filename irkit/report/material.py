@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from irkit.bundle import Bundle
 from irkit.charts import Band
+from irkit.diagnose.verdicts import Diagnosis
 from irkit.errors import InputError
+from irkit.followup.notes import in_force, is_false_alarm
 from irkit.model import (
     ActionItem,
     CollectorRun,
@@ -24,12 +26,10 @@ from irkit.model import (
     Severity,
     is_configured,
 )
-from irkit.notes import in_force, is_false_alarm
 from irkit.report.continued import Continued
 from irkit.report.facts import View
 from irkit.report.parts import Answer, Written
 from irkit.runbook import Runbook
-from irkit.verdicts import Diagnosis
 
 _Found = TypeVar("_Found")
 LOOKED_AT = (Outcome.COLLECTED, Outcome.PARTIAL)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
-from irkit import provider_calls, rate_limits
 from irkit.charts import (
     Bar,
     BarLane,
@@ -21,15 +20,16 @@ from irkit.charts import (
     StackedBars,
 )
 from irkit.charts.svg import step_s
-from irkit.phrase import between, clock, count, listing
-from irkit.provider_calls import Answers, Call, Failure
-from irkit.rate_limits import Usage
+from irkit.diagnose import provider_calls, rate_limits
+from irkit.diagnose.provider_calls import Answers, Call, Failure
+from irkit.diagnose.rate_limits import Usage
+from irkit.diagnose.signs import Sign, bearing
 from irkit.records import text_of
 from irkit.report.excerpt import quoted
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
 from irkit.report.slowness import all_probes, provider_names
-from irkit.signs import Sign, bearing
+from irkit.text.phrase import between, clock, count, listing
 from irkit.times import format_duration
 
 _INTERVALS = 60

@@ -9,15 +9,15 @@ from itertools import pairwise
 from typing import ClassVar
 
 from irkit.charts import LevelLane, Levels, Milestone, Point, Turn
-from irkit.history import BEFORE
-from irkit.memory_before import reached
-from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
-from irkit.phrase import count, size
+from irkit.diagnose.signs import STOPPED
+from irkit.growth.before import reached
+from irkit.growth.containers import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
+from irkit.recorder.history import BEFORE
 from irkit.records import Row, in_order, number_of, text_of, time_of
 from irkit.report import facts
 from irkit.report.material import Material
 from irkit.report.parts import Gap, Shown
-from irkit.signs import STOPPED
+from irkit.text.phrase import count, size
 from irkit.times import format_duration
 
 _MOST_DRAWN = 2

@@ -12,12 +12,12 @@ from statistics import median
 from typing import ClassVar
 
 from irkit import metrics
-from irkit.action_items import NO_DATE, days_overdue, is_overdue
 from irkit.charts import Part, StackedBar, StackedBars
+from irkit.followup.action_items import NO_DATE, days_overdue, is_overdue
 from irkit.model import ActionItem, Incident, Status
-from irkit.phrase import count
 from irkit.report.parts import Shown
 from irkit.runbook import Runbook
+from irkit.text.phrase import count
 
 _OVER = frozenset({Status.RESOLVED, Status.CLOSED})
 _MONTHS = 12

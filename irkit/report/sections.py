@@ -8,13 +8,13 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
 
-from irkit.manifest import Origin
+from irkit.bundle.manifest import Origin
 from irkit.model import ActionItem, CollectorRun, Evidence, Outcome, Severity, Status, Step, VerdictState, Window
 from irkit.report.parts import Answer, Claim, Shown, Written
 
 if TYPE_CHECKING:
     from irkit.charts import IncidentStrip, MilestoneBars
-    from irkit.verdicts import Earlier
+    from irkit.diagnose.verdicts import Earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,7 @@ class Narrative(Shown):
 
 @dataclass(frozen=True, slots=True)
 class StepRow:
-    """A resolution step of the runbook and what became of it in words (see `irkit.steps`), or `not recorded`.
+    """A resolution step of the runbook and what became of it in words (see `irkit.runbook.steps`), or `not recorded`.
 
     `by` names the record that says so, `note` is what it adds, `earlier` tells of the tries before that one.
     """

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, ClassVar
 
-from irkit import database_state, percentiles, provider_calls
 from irkit.charts import Milestone, Part, QuantileChart, QuantilePoint, StackedBar, StackedBars
+from irkit.diagnose import database_state, percentiles, provider_calls
+from irkit.diagnose.latency import FEWEST, slowest_service
+from irkit.diagnose.percentiles import Route, Spread
+from irkit.diagnose.signs import HEALTH_PATH
 from irkit.estimate import quantile
-from irkit.latency import FEWEST, slowest_service
+from irkit.logs.slow_queries import SlowQuery, slow_queries
 from irkit.model import Threshold, VerdictState
-from irkit.percentiles import Route, Spread
-from irkit.phrase import clock, count, seconds
 from irkit.records import rows_where, text_of
 from irkit.report import facts
 from irkit.report.cells import plain_records
@@ -23,8 +24,7 @@ from irkit.report.excerpt import quoted
 from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap, Shown
 from irkit.report.working_sections import PhaseRow
-from irkit.signs import HEALTH_PATH
-from irkit.slow_queries import SlowQuery, slow_queries
+from irkit.text.phrase import clock, count, seconds
 
 if TYPE_CHECKING:
     import pandas as pd

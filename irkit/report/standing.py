@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from irkit import steps
+from irkit.diagnose.signs import WELL_CODES
 from irkit.model import Event, IncidentType, Step
 from irkit.report import facts
-from irkit.signs import WELL_CODES
+from irkit.runbook import steps
 from irkit.times import format_duration
 
 

@@ -7,11 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from irkit import steps
-from irkit.action_items import items as action_items_of
-from irkit.check_history import check_histories
+from irkit.diagnose.verdicts import is_first_look
+from irkit.followup.action_items import items as action_items_of
 from irkit.model import Event, EventKind, Finding, Incident, Status, Step
-from irkit.phrase import clock
+from irkit.onset.checks import check_histories
 from irkit.report import facts
 from irkit.report.cells import plain_records, whole
 from irkit.report.excerpt import quoted, said_last
@@ -27,10 +26,10 @@ from irkit.report.sections import (
     Timeline,
     TimelineRow,
 )
-from irkit.runbook import outcome_words
+from irkit.runbook import outcome_words, steps
 from irkit.skew import Skew
+from irkit.text.phrase import clock
 from irkit.times import between, format_duration
-from irkit.verdicts import is_first_look
 
 _MAX_ROWS = 80
 _MAX_SIMILAR = 10

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from irkit import next_check
 from irkit.charts import Part, StackedBar, StackedBars
-from irkit.diagnose import registered
+from irkit.diagnose.run import registered
+from irkit.diagnose.verdicts import Hypothesis
 from irkit.model import Finding, VerdictState
 from irkit.report.material import Material
 from irkit.report.parts import Shown
-from irkit.triage import NONE_OF_THESE, Conclusion, triage
-from irkit.verdicts import Hypothesis
+from irkit.triage import NONE_OF_THESE, Conclusion, next_check, triage
 
 
 @dataclass(frozen=True, slots=True)

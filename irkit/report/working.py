@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from irkit.diagnose.service_names import hindrance, of_here
 from irkit.model import Step, VerdictState
 from irkit.report import facts
 from irkit.report.cells import plain_records
@@ -13,7 +14,6 @@ from irkit.report.material import Material
 from irkit.report.parts import Claim, Gap
 from irkit.report.working_sections import Containers, HealthPhases, LogExcerpt, LogPart, LogRow, NextSteps
 from irkit.runbook import who_to_tell
-from irkit.service_names import hindrance, of_here
 
 if TYPE_CHECKING:
     import pandas as pd

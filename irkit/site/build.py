@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from irkit import batch, reviewing, workspace
+from irkit import reviewing, workspace
 from irkit.model import Incident, utc_now
+from irkit.notebooks import batch
 from irkit.site.entry import Entry, Lacking, digest_of, entry_of, from_json, lacking, makings, to_json
 from irkit.site.pages import FEED, INDEX, feed, index
 from irkit.site.place import Place

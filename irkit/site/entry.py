@@ -10,18 +10,18 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from irkit import later, notebooks, workspace
-from irkit.action_items import is_overdue, of_timelines
-from irkit.bundle import bundles_of
+from irkit import notebooks, workspace
+from irkit.bundle import bundles_of, later
+from irkit.bundle.manifest import read_manifest
 from irkit.errors import IrkitError
-from irkit.manifest import read_manifest
+from irkit.followup.action_items import is_overdue, of_timelines
+from irkit.followup.notes import drill_of, is_false_alarm, what_helped
 from irkit.model import Event, Incident, Status, VerdictState
-from irkit.notes import drill_of, is_false_alarm, what_helped
-from irkit.phrase import count
 from irkit.publish.exporter import stylesheet
 from irkit.report.material import unwritten
 from irkit.report.parts import Gap
-from irkit.visible import cut
+from irkit.text.phrase import count
+from irkit.text.visible import cut
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from irkit.publish.exporter import policy, stylesheet
 from irkit.report.html import html
 from irkit.report.material import PARTS
 from irkit.runbook import Runbook
+from irkit.text.visible import visible
 from irkit.times import format_duration
-from irkit.visible import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeGuard
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.signs import AI_PATH, HEALTH_PATH, Sign, bearing, during, near, over_at, telling_message
 from irkit.estimate import share_interval
 from irkit.model import Verdict, VerdictState, Window
-from irkit.onset import ENDS_IT, Stretch, telling_stretch
-from irkit.phrase import count, lasting, quoted, share_between
+from irkit.onset.episodes import ENDS_IT, Stretch, telling_stretch
 from irkit.records import rows_where
-from irkit.signs import AI_PATH, HEALTH_PATH, Sign, bearing, during, near, over_at, telling_message
+from irkit.text.phrase import count, lasting, quoted, share_between
 
 if TYPE_CHECKING:
     import numpy as np

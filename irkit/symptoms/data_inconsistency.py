@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from irkit.check_history import CheckHistory, FailedRun, check_histories
-from irkit.diagnose import Example, symptom
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.wholeness import unless_cut
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import between, clock, count, listing, quoted
+from irkit.onset.checks import CheckHistory, FailedRun, check_histories
 from irkit.records import Row, rows_of, text_of
-from irkit.wholeness import unless_cut
+from irkit.text.phrase import between, clock, count, listing, quoted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from irkit.diagnose import Example, symptom
-from irkit.heap_growth import IN, Told, kept_alive, named, placed
-from irkit.memory_before import reached
-from irkit.memory_growth import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
-from irkit.memory_kills import kills_of
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.verdicts import UNFELT
+from irkit.diagnose.wholeness import unless_cut
+from irkit.growth.before import reached
+from irkit.growth.containers import FEWEST_SAMPLES, HOUR_S, SHORTEST_S, Course, Growth, growths
+from irkit.growth.heaps import IN, Told, kept_alive, named, placed
+from irkit.growth.kills import kills_of
+from irkit.growth.stored import Stored, stored
 from irkit.model import Verdict, VerdictState, Window
-from irkit.phrase import clock, count, listing, percent, size
 from irkit.records import Row, in_order, number_of, rows_of, text_of, time_of
-from irkit.stored_growth import Stored, stored
+from irkit.text.phrase import clock, count, listing, percent, size
 from irkit.times import format_duration
-from irkit.verdicts import UNFELT
-from irkit.wholeness import unless_cut
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,14 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from irkit.diagnose import Example, symptom
-from irkit.health_words import complaints, said_of
-from irkit.log_formats import says_answered
-from irkit.model import Verdict, VerdictState
-from irkit.onset import Episode, episode_of
-from irkit.phrase import between, clock, count, listing, quoted, since, were
-from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
-from irkit.service_checks import (
+from irkit.diagnose.health_words import complaints, said_of
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.service_checks import (
     ENDED_ON_PURPOSE,
     badness,
     but_for,
@@ -24,8 +19,13 @@ from irkit.service_checks import (
     subject_of,
     unasked,
 )
-from irkit.signs import STOPPED, Sign, container_told, incident_of_most, near, telling_message
-from irkit.wholeness import unless_cut
+from irkit.diagnose.signs import STOPPED, Sign, container_told, incident_of_most, near, telling_message
+from irkit.diagnose.wholeness import unless_cut
+from irkit.logs.formats import says_answered
+from irkit.model import Verdict, VerdictState
+from irkit.onset.episodes import Episode, episode_of
+from irkit.records import Row, in_order, integer_of, rows_of, text_of, time_of
+from irkit.text.phrase import between, clock, count, listing, quoted, since, were
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.wholeness import unless_cut
 from irkit.model import Verdict, VerdictState, Window
-from irkit.phrase import between, clock, count, listing, percent, size
 from irkit.records import Row, in_order, integer_of, number_of, rows_of, text_of, time_of
-from irkit.wholeness import unless_cut
+from irkit.text.phrase import between, clock, count, listing, percent, size
 
 if TYPE_CHECKING:
     import pandas as pd

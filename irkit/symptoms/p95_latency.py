@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose.latency import FEWEST, Latency, doubt, slowest_service
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.signs import users_requests
 from irkit.estimate import quantile
-from irkit.latency import FEWEST, Latency, doubt, slowest_service
-from irkit.logs import without_path
+from irkit.logs.tables import without_path
 from irkit.model import Threshold, Verdict, VerdictState, Window
-from irkit.phrase import count, lasting, seconds, seconds_between
 from irkit.records import Row, in_order, number_of, rows_of, text_of
-from irkit.signs import users_requests
+from irkit.text.phrase import count, lasting, seconds, seconds_between
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.signs import HEALTH_PATH, Sign, bearing, has
+from irkit.diagnose.wholeness import unless_cut
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import clock, count, listing, quoted
 from irkit.records import Row, in_order, integer_of, rows_of, text_of
-from irkit.signs import HEALTH_PATH, Sign, bearing, has
-from irkit.wholeness import unless_cut
+from irkit.text.phrase import clock, count, listing, quoted
 
 if TYPE_CHECKING:
     import pandas as pd

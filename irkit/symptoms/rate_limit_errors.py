@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.signs import Sign, bearing, over_at, spoken, telling_message, users_requests
 from irkit.model import Verdict, VerdictState, Window
-from irkit.onset import telling_stretch
-from irkit.phrase import between, clock, count, grouped, listing, quoted, were
+from irkit.onset.episodes import telling_stretch
 from irkit.records import Row, number_of, rows_of, text_of, time_of
-from irkit.signs import Sign, bearing, over_at, spoken, telling_message, users_requests
+from irkit.text.phrase import between, clock, count, grouped, listing, quoted, were
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose.innermost import Failing, innermost, published_ports, silent_source
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.signs import incident_of_most, near, telling_message, users_requests
+from irkit.diagnose.wholeness import unless_cut
 from irkit.estimate import share_interval
-from irkit.innermost import Failing, innermost, published_ports, silent_source
-from irkit.logs import without_path
+from irkit.logs.requests import route_of
+from irkit.logs.tables import without_path
 from irkit.model import Verdict, VerdictState, Window
-from irkit.onset import ENDS_IT, telling_stretch
-from irkit.phrase import count, lasting, listing, quoted, share_between, were
+from irkit.onset.episodes import ENDS_IT, telling_stretch
 from irkit.records import rows_of
-from irkit.request_lines import route_of
-from irkit.signs import incident_of_most, near, telling_message, users_requests
-from irkit.wholeness import unless_cut
+from irkit.text.phrase import count, lasting, listing, quoted, share_between, were
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose.latency import FEWEST, doubt, slowest_service
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.signs import DASHBOARD_PATH
 from irkit.estimate import quantile
-from irkit.latency import FEWEST, doubt, slowest_service
+from irkit.logs.requests import route_of
 from irkit.model import Threshold, Verdict, VerdictState, Window
-from irkit.phrase import count, lasting, listing, seconds, seconds_between
-from irkit.request_lines import route_of
-from irkit.signs import DASHBOARD_PATH
+from irkit.text.phrase import count, lasting, listing, seconds, seconds_between
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.wholeness import unless_cut
 from irkit.estimate import share_interval
-from irkit.log_formats import clean
+from irkit.logs.formats import clean
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import clock, count, percent, seconds
 from irkit.records import Row, in_order, integer_of, number_of, rows_of, rows_where, text_of, time_of
-from irkit.wholeness import unless_cut
+from irkit.text.phrase import clock, count, percent, seconds
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from irkit.database_state import failed_checks
-from irkit.diagnose import Example, symptom
-from irkit.health_words import NOTHING_ELSE, said_of
+from irkit.diagnose.database_state import failed_checks
+from irkit.diagnose.health_words import NOTHING_ELSE, said_of
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.signs import Sign, bearing, during, has, over_at, telling_message
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import count, listing, quoted
 from irkit.records import rows_of
-from irkit.signs import Sign, bearing, during, has, over_at, telling_message
+from irkit.text.phrase import count, listing, quoted
 
 if TYPE_CHECKING:
     import pandas as pd

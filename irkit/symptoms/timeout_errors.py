@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from irkit.diagnose import Example, symptom
+from irkit.diagnose.run import Example, symptom
+from irkit.diagnose.signs import Sign, bearing, has, incident_of_most, last_words, over_at, telling_message
+from irkit.diagnose.verdicts import ENGINE_CHECKS
 from irkit.model import Verdict, VerdictState
-from irkit.phrase import between, count, listing, quoted
 from irkit.records import in_order, integer_of, rows_of
-from irkit.signs import Sign, bearing, has, incident_of_most, last_words, over_at, telling_message
-from irkit.verdicts import ENGINE_CHECKS
+from irkit.text.phrase import between, count, listing, quoted
 
 if TYPE_CHECKING:
     import pandas as pd

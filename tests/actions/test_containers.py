@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from irkit import docker_engine, runbook
-from irkit.act_contract import ActError, Ask
+from irkit import runbook
+from irkit.act.contract import ActError, Ask
 from irkit.actions import restart, scale, stop_all
+from irkit.docker import engine as docker_engine
 from irkit.model import Incident, Status, utc_now
-from irkit.sections import HttpTarget
 from irkit.settings import DockerTarget, Settings
+from irkit.settings.sections import HttpTarget
 from tests.collectors.lab import SLEEP, Lab, python
 
 STUBBORN = python("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: signal.pause()")

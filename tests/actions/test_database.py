@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from irkit import database_target
-from irkit.sqlite_check import check
+from irkit.act import database_target
+from irkit.sqlite.check import check
 from tests import sqlite_files as files
 from tests.actions.conftest import acts
 from tests.stack.stack import Stack

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from irkit import act, workspace
-from irkit.act_contract import Result
+from irkit import workspace
+from irkit.act import engine as act
+from irkit.act.contract import Result
 from irkit.actions import backup_database
-from irkit.cli_act import asked
+from irkit.cli.act import asked
 from tests.actions.conftest import acts
 from tests.http_servers import read_request, serving
 from tests.stack.stack import Stack

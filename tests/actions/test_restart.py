@@ -1,8 +1,8 @@
 """What a restart says it would do, by how each container is."""
 
+from irkit.act.compose import Member
 from irkit.actions.restart import changes_of
-from irkit.compose import Member
-from irkit.containers import ListedContainer
+from irkit.docker.containers import ListedContainer
 
 
 def member(name: str, **state: object) -> Member:

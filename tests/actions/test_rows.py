@@ -26,8 +26,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from irkit import act
-from irkit.sqlite_check import check
+from irkit.act import engine as act
+from irkit.sqlite.check import check
 from tests import sqlite_files as files
 from tests.actions.conftest import acts
 from tests.http_servers import free_port

@@ -16,7 +16,7 @@ from statistics import mean
 import numpy as np
 import pytest
 
-from irkit.changepoint import NO_ONSET, find
+from irkit.onset.changepoint import NO_ONSET, find
 from tests.support.series import FAULTS, HEALTHY, each, faulty, healthy
 
 ROUNDS = 40

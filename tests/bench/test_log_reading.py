@@ -17,7 +17,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from irkit.collect_contract import Table
+from irkit.collect.contract import Table
 from irkit.collectors.container_logs import collect
 from irkit.model import Window
 from irkit.settings import DockerTarget

@@ -24,10 +24,10 @@ from statistics import mean
 
 import pytest
 
-from irkit.patterns import group
+from irkit.logs.patterns import group
+from tests.logs.patterns.test_patterns import grouping_accuracy
 from tests.support import syslog_lines
 from tests.support.make_log_patterns import lines as our_own
-from tests.test_patterns import grouping_accuracy
 
 SETS = tomllib.loads((Path(__file__).parents[1] / "data" / "loghub.toml").read_text(encoding="utf-8"))
 LOGHUB, DRAIN3 = os.environ.get("IRKIT_LOGHUB", ""), os.environ.get("IRKIT_DRAIN3", "")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit.patterns import count_file
+from irkit.logs.patterns import count_file
 from tests.support.make_log_patterns import lines as our_own
 
 SIZE_BYTES = int(os.environ.get("IRKIT_BENCH_BYTES", str(256 * 1024 * 1024)))

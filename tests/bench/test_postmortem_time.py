@@ -48,7 +48,7 @@ import pandas, pyarrow.parquet; lap("import pandas and pyarrow")
 evidence = irkit.gather(incident, "never"); lap("open and verify the bundle")
 import irkit.report.making; lap("import the report's makers")
 from irkit import workspace
-from irkit.loaded import loaded
+from irkit.diagnose.loaded import loaded
 read = loaded(evidence)
 workspace._diagnosis(read, None); lap("diagnose")
 irkit.postmortem(incident, read); lap("diagnose again and build the report")

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from irkit.history import Sample, decode
 from irkit.model import Window
-from irkit.ring import read
+from irkit.recorder.history import Sample, decode
+from irkit.recorder.ring import read
 from tests import sqlite_files as files
 from tests.collectors.lab import SLEEP, Lab, each_at_once
 from tests.http_servers import answer, serving

@@ -17,8 +17,8 @@ from statistics import median
 
 import pytest
 
-from irkit import redaction_rules
 from irkit.redact import Redactor
+from irkit.redact import rules as redaction_rules
 from tests.support.made_up import secrets_of
 
 REDACTOR = Redactor(b"k" * 32)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit.salvage import salvage
+from irkit.sqlite.salvage import salvage
 from tests.support import damaged_databases as databases
 from tests.support.damaged_databases import select, shared
 

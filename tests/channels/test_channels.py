@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from irkit import escalate
-from irkit.channel_contract import Channel, DeliveryError, Message, Purpose, without_secrets
-from irkit.channel_contract import refused as refused_answer
-from irkit.channel_sections import AppriseTarget, EmailTarget, PagerDutyTarget, SlackTarget, TicketsTarget
+from irkit.escalate import tell as escalate
+from irkit.escalate.contract import Channel, DeliveryError, Message, Purpose, without_secrets
+from irkit.escalate.contract import refused as refused_answer
 from irkit.settings import Secret
+from irkit.settings.channel_sections import AppriseTarget, EmailTarget, PagerDutyTarget, SlackTarget, TicketsTarget
 from tests.channel_servers import DROP, HANG, TAKEN_THEN_HANG, Mailbox, Service, Status, alerts
 from tests.http_servers import free_port
 from tests.support.escalation import ROUTING_KEY, email_target, github_target, pagerduty_target, slack_target

@@ -15,7 +15,7 @@ import docker
 from docker import DockerClient
 from docker.models.containers import Container
 
-from irkit.collect_contract import CollectFunction, Piece
+from irkit.collect.contract import CollectFunction, Piece
 from irkit.model import Window
 from irkit.settings import DockerTarget
 from tests.collectors.materialise import materialise

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from irkit.collect_contract import Document, Gap, Piece, Refused, Table, Unreachable
+from irkit.collect.contract import Document, Gap, Piece, Refused, Table, Unreachable
 from irkit.model import Window
 
 _NOW = datetime.now(UTC)

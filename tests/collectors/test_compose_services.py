@@ -10,7 +10,7 @@ import pytest
 from docker.errors import APIError
 from docker.types import Healthcheck
 
-from irkit.collect_contract import Limits, Unreachable
+from irkit.collect.contract import Limits, Unreachable
 from irkit.collectors.compose_services import collect
 from irkit.settings import DockerTarget
 from tests.collectors.faulty_engine import FaultyEngine

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from irkit.cgroups import cgroups_of
-from irkit.collect_contract import NotHere
+from irkit.collect.contract import NotHere
 from irkit.collectors.container_cgroups import collect, counted
+from irkit.docker.cgroups import cgroups_of
 from irkit.settings import DockerTarget
 from tests.collectors.lab import SLEEP, Lab, Rows, gathered, python, recent
 from tests.stack.engine import wait_until

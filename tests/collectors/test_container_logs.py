@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from docker.models.containers import Container
 
-from irkit.collect_contract import Gap, Limits, Table
+from irkit.collect.contract import Gap, Limits, Table
 from irkit.collectors import container_logs
 from irkit.collectors.container_logs import collect
 from irkit.model import Window

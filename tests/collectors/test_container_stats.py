@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from docker.models.containers import Container
 
-from irkit.cgroups import block_bytes
 from irkit.collectors import container_stats
 from irkit.collectors.container_stats import collect, measured
+from irkit.docker.cgroups import block_bytes
 from tests.collectors.faulty_engine import FaultyEngine
 from tests.collectors.lab import SLEEP, Lab, Rows, gathered, python, recent, taken
 from tests.stack.engine import wait_until

@@ -18,8 +18,8 @@ import pytest
 from docker.types import LogConfig
 
 from irkit.bundle import Bundle, open_bundle
-from irkit.bundle_file import verify
-from irkit.collect import collect
+from irkit.bundle.archive import verify
+from irkit.collect.engine import collect
 from irkit.model import CollectorRun, Outcome, Window
 from irkit.settings import (
     CollectSettings,
@@ -31,7 +31,7 @@ from irkit.settings import (
     Settings,
     SqliteTarget,
 )
-from irkit.visible import visible
+from irkit.text.visible import visible
 from tests import http_servers as servers
 from tests.collectors.lab import SLEEP, Lab, python
 from tests.redis_servers import redis_server

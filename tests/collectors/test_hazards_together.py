@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from irkit.bundle import Bundle, open_bundle
-from irkit.bundle_file import verify
-from irkit.collect import collect
-from irkit.diagnose import diagnose
+from irkit.bundle.archive import verify
+from irkit.collect.engine import collect
+from irkit.diagnose.run import diagnose
 from irkit.model import Outcome, VerdictState, Window
 from irkit.registry import load_plugins
 from irkit.runbook import load as load_runbook

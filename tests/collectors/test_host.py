@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from irkit import procfs
-from irkit.collect_contract import Limits
+from irkit.collect.contract import Limits
 from irkit.collectors.host import collect
 from irkit.settings import DockerTarget, HostTarget, HttpTarget, RedisTarget, Secret, SqliteTarget
 from tests import http_servers as servers

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from irkit.collect_contract import Unreachable
+from irkit.collect.contract import Unreachable
 from irkit.collectors import http_health
 from irkit.settings import HttpTarget
 from tests import http_servers as servers

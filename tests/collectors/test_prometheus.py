@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from irkit.collect_contract import Refused, Table, Unreachable
+from irkit.collect.contract import Refused, Table, Unreachable
 from irkit.collectors.prometheus import collect
 from irkit.model import Window
 from irkit.settings import PrometheusTarget, Secret

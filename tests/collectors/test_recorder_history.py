@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from irkit.bundle import open_bundle
-from irkit.collect import collect as run_collection
+from irkit.collect.engine import collect as run_collection
 from irkit.collectors.recorder_history import MAX_SOURCE_BYTES, collect
-from irkit.history import Missed, Sample, encode
 from irkit.model import Outcome, Window
+from irkit.recorder.history import Missed, Sample, encode
+from irkit.recorder.ring import Record, Ring
 from irkit.redact import Redactor
-from irkit.ring import Record, Ring
 from irkit.settings import RecorderSettings, RecordingTarget, Settings
 from tests.collectors.materialise import Materialised, materialise
 

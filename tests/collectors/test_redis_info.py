@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from irkit.collect_contract import Refused, Unreachable
+from irkit.collect.contract import Refused, Unreachable
 from irkit.collectors import redis_info
 from irkit.collectors.redis_info import parse_info
 from irkit.settings import RedisTarget, Secret

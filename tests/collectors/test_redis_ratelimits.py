@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from irkit.collect_contract import Gap, Limits, Refused, Table, Unreachable
+from irkit.collect.contract import Gap, Limits, Refused, Table, Unreachable
 from irkit.collectors import redis_ratelimits
 from irkit.collectors.redis_ratelimits import provider_of
 from irkit.settings import RedisTarget, Secret

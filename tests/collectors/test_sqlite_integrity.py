@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from irkit import sqlite_check, sqlite_readonly
-from irkit.collect_contract import Limits, Refused, Unreachable
+from irkit.collect.contract import Limits, Refused, Unreachable
 from irkit.collectors import sqlite_integrity
-from irkit.database_state import damage_of
+from irkit.diagnose.database_state import damage_of
 from irkit.settings import SqliteTarget
+from irkit.sqlite import check as sqlite_check
+from irkit.sqlite import readonly as sqlite_readonly
 from tests import sqlite_files as files
 from tests.collectors.materialise import Materialised, materialise
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from irkit import sqlite_readonly
-from irkit.collect_contract import Refused, Unreachable
+from irkit.collect.contract import Refused, Unreachable
 from irkit.collectors import sqlite_statistics
 from irkit.settings import SqliteTarget
+from irkit.sqlite import readonly as sqlite_readonly
 from tests import sqlite_files as files
 from tests.collectors.materialise import Materialised, materialise
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from irkit import workspace
-from irkit.collect_contract import Table
+from irkit.collect.contract import Table
 from irkit.collectors.process import collect
-from irkit.containers import parse_time
+from irkit.docker.containers import parse_time
 from irkit.memory import agent
 from irkit.memory.heap_kernel import extension
 from irkit.model import Window, utc_now

@@ -11,7 +11,7 @@ import pytest
 
 from irkit import drill, heap_evidence, workspace
 from irkit.bundle import bundles_of, open_bundle
-from irkit.collect import collect
+from irkit.collect.engine import collect
 from irkit.errors import SnapshotError
 from irkit.memory import agent
 from irkit.memory.heap_filing import keep

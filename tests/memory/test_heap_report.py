@@ -13,7 +13,7 @@ from irkit.errors import InputError
 from irkit.memory import agent, heap
 from irkit.memory.heap_kernel import extension
 from irkit.memory.heap_report import growth, report
-from tests.test_cli import Run, irkit
+from tests.cli.test_commands import Run, irkit
 
 __all__ = ["irkit"]
 

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from irkit import procfs
-from irkit.cli import irkit
+from irkit.cli.commands import irkit
 from irkit.errors import InputError, NotFoundError
 from irkit.memory.outside import Outside, largest, watch
 from irkit.memory.trend import Direction

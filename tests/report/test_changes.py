@@ -7,7 +7,7 @@ import pytest
 import irkit
 from irkit import runbook
 from irkit.bundle import open_bundle
-from irkit.diagnose import diagnose
+from irkit.diagnose.run import diagnose
 from irkit.registry import load_plugins
 from irkit.report import Report, build
 from irkit.report.changes import LogPatterns

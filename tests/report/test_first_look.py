@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from irkit.diagnose.verdicts import is_first_look
 from irkit.model import Event, EventKind, Incident, Status
 from irkit.report import Report
 from irkit.report.parts import Gap
-from irkit.verdicts import is_first_look
+from tests.cli.test_commands import Run, irkit
 from tests.example_report import report_of
-from tests.test_cli import Run, irkit
 from tests.type_evidence import COLLECTED, START, at, leaking, sealed
 
 __all__ = ["irkit"]
@@ -104,7 +104,7 @@ def test_the_commands_say_the_same(irkit: Run, tmp_path: Path, since_s: int) -> 
 
 def test_only_what_says_so_is_a_first_look(tmp_path: Path) -> None:
     from irkit import runbook
-    from irkit.diagnose import diagnose
+    from irkit.diagnose.run import diagnose
 
     report(tmp_path / "loaded", 0)
     found = diagnose(sealed(tmp_path / "first", rising(0)), runbook.load())

@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from irkit import runbook
+from irkit.diagnose.verdicts import Diagnosis
 from irkit.model import Finding, Incident, Status, Verdict, VerdictState
 from irkit.report import heap
 from irkit.report.facts import View
 from irkit.report.material import Material
 from irkit.report.parts import Gap
-from irkit.verdicts import Diagnosis
 from tests.type_evidence import BEGAN, Row, container, heap_findings, sealed
 
 INCIDENT = Incident(42, "Down", "memory-leak", "Medium", Status.OPEN, BEGAN)

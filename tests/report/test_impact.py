@@ -13,12 +13,12 @@ import pytest
 from irkit import drill, runbook, workspace
 from irkit.bundle import Bundle
 from irkit.charts import BarLane, IncidentStrip, MarkLane
+from irkit.diagnose.verdicts import Diagnosis
 from irkit.model import Incident, Status
 from irkit.report.facts import View
 from irkit.report.impact import impact, share_of
 from irkit.report.material import Material
 from irkit.report.sections import Impact
-from irkit.verdicts import Diagnosis
 from tests.type_evidence import BEGAN, COLLECTED, START, Row, at, container, probe, request, sealed
 
 ENDED = START + timedelta(minutes=25)

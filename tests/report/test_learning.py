@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from irkit import runbook
+from irkit.diagnose.verdicts import Diagnosis
 from irkit.model import ActionItem, EventKind
 from irkit.report import Report, build
 from irkit.report.html import html
 from irkit.report.parts import Gap
-from irkit.verdicts import Diagnosis
 from tests.example_bundle import example_bundle
 from tests.example_report import EARLIER, NOW, RESOLVED, TIMELINE, event, example_report, report_of
 

@@ -9,15 +9,15 @@ import pytest
 
 from irkit import runbook
 from irkit.bundle import Bundle
+from irkit.bundle.manifest import Manifest
 from irkit.charts import Band
-from irkit.manifest import Manifest
+from irkit.diagnose.verdicts import Diagnosis, Hypothesis
 from irkit.model import CollectorRun, Event, EventKind, Outcome, Status, VerdictState, Window
 from irkit.report import POSTMORTEM, Report, build
 from irkit.report.facts import View
 from irkit.report.figures import incident_strip, shown_window
 from irkit.report.html import html
 from irkit.report.parts import Gap, Shown
-from irkit.verdicts import Diagnosis, Hypothesis
 from tests.example_bundle import COLLECTED, CRASH, FIRST_500, START, TELLING, Row, example_bundle, logs
 from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, TITLE, event, example_report, report_of
 

@@ -9,12 +9,12 @@ import pytest
 
 from irkit import runbook
 from irkit.charts import Turn
+from irkit.diagnose.verdicts import Diagnosis
 from irkit.model import Incident, Status
 from irkit.report.facts import View
 from irkit.report.material import Material
 from irkit.report.parts import Gap
 from irkit.report.resources import Resources, resources
-from irkit.verdicts import Diagnosis
 from tests.type_evidence import BEGAN, START, Row, probe, sealed
 
 MIB = 1024 * 1024

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from irkit import runbook
-from irkit.action_items import NO_DATE
+from irkit.followup.action_items import NO_DATE
 from irkit.model import ActionItem, Incident, Status
 from irkit.report.html import html
 from irkit.report.review import Beside, Review, review

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from irkit import runbook, terminal
+from irkit import runbook
+from irkit.diagnose.service_names import hindrance
+from irkit.diagnose.verdicts import Diagnosis
 from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
 from irkit.report import facts
 from irkit.report.facts import View
 from irkit.report.standing import Standing, standing
-from irkit.service_names import hindrance
-from irkit.verdicts import Diagnosis
+from irkit.terminal import incidents as terminal
 from tests.example_bundle import CRASH, Row, containers, example_bundle, health
 from tests.support.text import drawn
 from tests.type_evidence import COLLECTED, container, sealed

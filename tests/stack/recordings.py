@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from irkit.bundle import Bundle, seal_bundle, sha256_of
-from irkit.manifest import MANIFEST
+from irkit.bundle.manifest import MANIFEST
 from irkit.model import Evidence
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "faults"

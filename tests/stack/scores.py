@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from irkit import workspace
-from irkit.bundle_file import opened
+from irkit.bundle.archive import opened
 from irkit.model import VerdictState
 from irkit.settings import Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from irkit import runbook
-from irkit.bundle_file import opened
+from irkit.bundle.archive import opened
 from tests.stack.app.faults import switch
 from tests.stack.labelled import LABELLED, SYMPTOMS, Labelled
 from tests.stack.recordings import RECORDINGS, SUFFIX, bundle_of, truth_of

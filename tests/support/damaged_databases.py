@@ -10,12 +10,12 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from irkit.salvage import image as images
-from irkit.salvage import schema
-from irkit.salvage.cells import INDEX_INTERIOR
-from irkit.salvage.leaf import read_leaf
-from irkit.salvage.rows import claim
-from irkit.salvage.shapes import shapes_of
+from irkit.sqlite.salvage import image as images
+from irkit.sqlite.salvage import schema
+from irkit.sqlite.salvage.cells import INDEX_INTERIOR
+from irkit.sqlite.salvage.leaf import read_leaf
+from irkit.sqlite.salvage.rows import claim
+from irkit.sqlite.salvage.shapes import shapes_of
 
 _BLOCK = 512
 Rows = dict[str, Counter[tuple[object, ...]]]

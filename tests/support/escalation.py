@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from irkit import runbook as runbooks
-from irkit.channel_sections import EmailTarget, EscalationSettings, PagerDutyTarget, SlackTarget, TicketsTarget
-from irkit.delivery import Case
+from irkit.escalate.delivery import Case
 from irkit.model import EventKind, Incident
 from irkit.runbook import Runbook
 from irkit.settings import Secret, Settings
+from irkit.settings.channel_sections import EmailTarget, EscalationSettings, PagerDutyTarget, SlackTarget, TicketsTarget
 from irkit.store import open_store
 from tests.channel_servers import Mailbox, Service
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from irkit.collect_contract import USUAL, Document, Gap, Limits, NotHere, Piece, Refused, Table, Unreachable, collector
+from irkit.collect.contract import USUAL, Document, Gap, Limits, NotHere, Piece, Refused, Table, Unreachable, collector
 from irkit.model import Window
 from irkit.settings import HttpTarget
 

@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from irkit.collect_contract import Refused
-from irkit.salvage import salvage
-from irkit.sqlite_backup import back_up
-from irkit.sqlite_check import check
+from irkit.collect.contract import Refused
+from irkit.sqlite.backup import back_up
+from irkit.sqlite.check import check
+from irkit.sqlite.salvage import salvage
 from tests import sqlite_files as files
 from tests.support.killed import killed
 

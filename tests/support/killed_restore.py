@@ -16,7 +16,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from irkit.sqlite_restore import candidate, interrupted, restore, verify
+from irkit.sqlite.restore import candidate, interrupted, restore, verify
 from tests import sqlite_files as files
 from tests.support.killed import killed
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pyarrow as pa
 
 from irkit.collectors import container_cgroups, process
-from irkit.diagnose import Symptom, registered
-from irkit.history import BEFORE, HISTORIES
+from irkit.diagnose.run import Symptom, registered
 from irkit.model import CollectorRun, Evidence, Outcome, Window
+from irkit.recorder.history import BEFORE, HISTORIES
 from irkit.registry import load_plugins
 
 WINDOW = Window(datetime(2026, 11, 24, 2, 30, tzinfo=UTC), datetime(2026, 11, 24, 3, 30, tzinfo=UTC))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from irkit.diagnose import run_detector
+from irkit.diagnose.run import run_detector
 from irkit.model import Verdict, VerdictState
 from tests.symptoms.evidence import InMemory, detectors
 

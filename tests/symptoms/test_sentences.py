@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from irkit.diagnose import run_detector
+from irkit.diagnose.run import run_detector
 from irkit.model import CollectorRun, Outcome, Verdict, VerdictState
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 from tests.symptoms.test_symptoms import LIMIT

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from irkit import runbook
-from irkit.diagnose import Example, Symptom, run_detector
+from irkit.diagnose.run import Example, Symptom, run_detector
 from irkit.model import Outcome, Threshold, Verdict, VerdictState
 from tests.symptoms.evidence import BOOL, DOCUMENTS, FLOAT, INT, TABLES, TIME, InMemory, detectors, frame
 

@@ -1,0 +1,1 @@
+"""The Docker Engine, asked for what it knows: its containers, their logs and events, their cgroups."""

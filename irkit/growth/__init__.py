@@ -1,0 +1,1 @@
+"""How memory moved between restarts, from a bundle alone: leaks told from all that looks like one."""

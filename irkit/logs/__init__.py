@@ -1,0 +1,1 @@
+"""Log lines into tables: formats, requests, queries, and patterns."""

@@ -1,0 +1,1 @@
+"""The flight recorder: a look at every source every few seconds, into a ring on disk."""
