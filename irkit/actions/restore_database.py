@@ -95,6 +95,7 @@ def _seen(chosen: Candidate, old: dict[str, int | None], ask: Ask) -> list[str]:
         age_s = max(age_s, (ask.now() - made).total_seconds())
     told = [f"the backup is {format_duration(timedelta(seconds=max(0.0, age_s)))} old"]
     told.append("its sha256 is the one recorded" if chosen.recorded else "no sha256 was recorded when it was made")
+    told += _not_saved(chosen.path, ask)
     if chosen.in_place:
         told.append("the database is this backup already, byte for byte")
     for one in chosen.tables:
@@ -105,11 +106,22 @@ def _seen(chosen: Candidate, old: dict[str, int | None], ask: Ask) -> list[str]:
     return told
 
 
+def _not_saved(backup: Path, ask: Ask) -> list[str]:
+    """Say what is missing of rows that were salvaged, by the record of how they were."""
+    for event in reversed(ask.timeline):
+        plan, found = event.data.get("plan"), event.data.get("found")
+        if isinstance(plan, dict) and isinstance(found, dict) and Path(str(plan.get("to"))).resolve() == backup:
+            return [f"it is what was salvaged, and this is lost: {one}" for one in found.get("lost", ())]
+    if backup.name.startswith("salvaged-"):
+        return ["it is what was salvaged; what was lost stands in the timeline of the incident it was salvaged in"]
+    return []
+
+
 def _suggest(step: Step, settings: Settings) -> tuple[str, ...]:
     del step
-    name = Path(settings.sqlite.path or "database.db")
+    path = Path(settings.sqlite.path or "database.db").resolve()
     place = settings.home / "backups"
-    found = newest_whole(place, name) or newest_whole(place, name, salvaged=True)
+    found = newest_whole(place, path) or newest_whole(place, path, salvaged=True)
     return (str(found),) if found else ("BACKUP",)
 
 

@@ -59,7 +59,10 @@ def apply(plan: Plan, ask: Ask) -> Result:
         {"name": one.name, "rows": one.rows, "lost_pages": list(one.lost_pages), "known_lost": one.known_lost}
         for one in made.tables
     ]
-    return Result(well=True, sentence=made.sentence, data={"tables": tables, "sha256": sha256_of(made.path)})
+    lost = [one.sentence for one in made.tables if not one.whole]
+    return Result(
+        well=True, sentence=made.sentence, data={"tables": tables, "lost": lost, "sha256": sha256_of(made.path)}
+    )
 
 
 def verify(plan: Plan, result: Result, ask: Ask) -> Result:

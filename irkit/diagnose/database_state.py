@@ -106,6 +106,13 @@ def failed_checks(integrity: Iterable[Row] | None) -> tuple[str, ...]:
     return tuple(one.check for one in checks_of(integrity)[:2] if one.ok is False)
 
 
+def is_whole(integrity: Iterable[Row] | None) -> bool:
+    """Say whether the full check was made and nothing that was checked failed; of what nobody looked at, no."""
+    rows = list(integrity or ())
+    full = any(text_of(row, "check") == "integrity_check" and row.get("ok") is True for row in rows)
+    return full and all(row.get("ok") is not False for row in rows)
+
+
 def damage_of(tables: Iterable[str], integrity: Iterable[Row] | None) -> tuple[TableDamage, ...]:
     """Return each table with what the checks say of it, damaged ones first.
 

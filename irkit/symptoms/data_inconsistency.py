@@ -127,7 +127,7 @@ def _over(runs: list[FailedRun], passed: list[str], numbers: dict[str, object]) 
     sentence = f"By the flight recorder, {told}; SQLite's {listing(passed)} pass now."
     until = max(run.passes or run.last for run in runs)
     verdict = _found(sentence, runs, 0.8, numbers)
-    advice = "Find what mended it: a restore loses what was written since the backup."
+    advice = "If nobody restored it, find what mended it; a restore loses what was written since the backup."
     return Verdict(verdict.state, sentence, advice, verdict.onset, 0.8, numbers, until=until)
 
 

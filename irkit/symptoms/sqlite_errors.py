@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from irkit.diagnose.database_state import failed_checks
+from irkit.diagnose.database_state import failed_checks, is_whole
 from irkit.diagnose.health_words import NOTHING_ELSE, said_of
 from irkit.diagnose.run import Example, symptom
 from irkit.diagnose.signs import Sign, bearing, during, has, over_at, telling_message
@@ -14,6 +14,11 @@ from irkit.text.phrase import count, listing, quoted
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_DAMAGED = "Stop what writes to it and keep a copy of the damaged file before anything is tried on it."
+_WHOLE_AGAIN = (
+    "Its own checks pass now: see that no such error follows; if it was restored, what came after the backup is lost."
+)
 
 
 @symptom("sqlite-errors", incident="database-corruption")
@@ -46,7 +51,7 @@ def detect(
             told.append(answered.sentence)
             numbers["health_answer"] = answered.words
         sentence = "; ".join(part for part in told if part)
-        advice = "Stop what writes to it and keep a copy of the damaged file before anything is tried on it."
+        advice = _WHOLE_AGAIN if not on_opening and is_whole(rows_of(database_integrity)) else _DAMAGED
         sentence = f"{sentence[:1].upper()}{sentence[1:]}."
         until = None if on_opening or answered else over_at(damage["at"].dropna().tolist(), requests)
         return Verdict(VerdictState.FOUND, sentence, advice, onset, 0.98, numbers, until=until)

@@ -224,6 +224,38 @@ def test_a_damaged_backup_is_never_proposed_nor_left_without_what_can_follow(des
     assert f"restore-database {place}/salvaged-x-20260101T000002Z.db\n" in desk("act", "42").out
 
 
+def test_whole_copies_that_others_keep_beside_it_are_proposed(desk: Run, tmp_path: Path) -> None:
+    """A team's own backups lie where it puts them; a damaged one, another database and an old one are not named."""
+    path = tmp_path / "data" / "x.db"
+    places = [tmp_path / "data" / "x.db.bak", tmp_path / "data" / "backups" / "x-monday.db"]
+    places += [tmp_path / "data" / "x.damaged.db", tmp_path / "data" / "other.db", tmp_path / "data" / "x.txt"]
+    places[1].parent.mkdir()
+    for number, place in enumerate(places):
+        shutil.copy(path, place)
+        os.utime(place, (1_700_000_000 + number, 1_700_000_000 + number))
+    files.damage_an_index_entry(places[2])
+    places[4].write_text("x")
+    files.damage_an_index_entry(path)
+    said = desk("act", "42", "restore-database", *RESTORE)
+    assert said.code == 2
+    assert f"`irkit act 42 restore-database {places[1]}`, the newest whole backup" in said.err
+    assert f"restore-database {places[1]}\n" in desk("act", "42").out
+    places[1].unlink()
+    assert f"restore-database {places[0]}`" in desk("act", "42", "restore-database", *RESTORE).err
+    places[0].unlink()
+    assert "restore-database" not in desk("act", "42", "restore-database", *RESTORE).err.partition("hint")[2]
+
+
+def test_what_a_salvage_lost_is_said_before_it_is_put_in_place(desk: Run, tmp_path: Path) -> None:
+    files.truncate(tmp_path / "data" / "x.db")
+    assert desk("act", "42", "salvage-database", *YES, "-p", "to", "made.db").code == 0
+    planned = " ".join(desk("act", "42", "restore-database", "made.db").out.split())
+    assert re.search(r"it is what was salvaged, and this is lost: messages: \d+ rows, .*lost", planned)
+    (tmp_path / "made.db").rename(tmp_path / "salvaged-other.db")
+    planned = " ".join(desk("act", "42", "restore-database", "salvaged-other.db").out.split())
+    assert "what was lost stands in the timeline of the incident it was salvaged in" in planned
+
+
 def test_a_backup_that_was_changed_since_is_not_proposed(desk: Run, tmp_path: Path) -> None:
     place = tmp_path / ".irkit" / "backups"
     for second in range(2):

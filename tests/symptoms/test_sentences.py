@@ -556,3 +556,18 @@ def test_a_path_under_a_name_of_its_own_is_told_rather_than_that_requests_are_to
     silent = told("p95-latency", {"logs": edge})
     assert "JSON" not in silent.sentence
     assert silent.advice == "Have the API log each request's duration."
+
+
+def test_errors_of_damage_ask_to_stop_writers_only_while_the_file_may_be_damaged() -> None:
+    message = "sqlite3.DatabaseError: database disk image is malformed"
+    errors = [{"at": at(0), "service": "jarvis-api", "message": message, "line": message}]
+
+    def advice(*checks: tuple[str, bool]) -> str:
+        rows = [{"check": name, "ok": ok, "message": "", "table": None} for name, ok in checks]
+        return told(
+            "sqlite-errors", {"errors": errors, "database_integrity": rows} if rows else {"errors": errors}
+        ).advice
+
+    assert advice(("quick_check", True), ("integrity_check", True)).startswith("Its own checks pass now")
+    for unsure in ((), (("quick_check", True),), (("quick_check", True), ("integrity_check", False))):
+        assert advice(*unsure).startswith("Stop what writes to it")
