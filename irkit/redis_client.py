@@ -6,17 +6,17 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-import redis
-from redis import exceptions
-from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool, SSLConnection, parse_url
-from redis.retry import Retry
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from irkit.collect.contract import Refused, Unreachable
 from irkit.settings import RedisTarget
 from irkit.text.visible import visible
+
+# the library is dear to load, and a plan that asks nothing of Redis does without
+if TYPE_CHECKING:
+    import redis
+    from redis.connection import ConnectionPool
 
 Failure = Unreachable | Refused
 
@@ -27,30 +27,6 @@ _OPTIONS = frozenset(
 )
 _PERMISSIONS = "ACL SETUSER <user> on ><password> ~ratelimit:* +@read +info +ping makes an account that can do this"
 _LOOK = "look at the service's own connection settings"
-# What Redis says by name: the error, the sentence after "Redis at …", what to do. The first that fits holds.
-_NAMED: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...] = (
-    (exceptions.NoPermissionError, "does not permit it: {}", _PERMISSIONS),
-    (
-        exceptions.BusyLoadingError,
-        "is still loading its data",
-        "collect again when it has; redis_info tells how far it is",
-    ),
-    (
-        exceptions.MasterDownError,
-        "is a replica that lost its primary and serves nothing",
-        "look at its primary",
-    ),
-    (
-        (exceptions.MovedError, exceptions.AskError, exceptions.ClusterDownError),
-        "is part of a cluster and cannot serve this: {}",
-        "look at its other nodes",
-    ),
-    (
-        exceptions.InvalidResponse,
-        "is not Redis: it answers in another protocol",
-        "correct [redis] url in irkit.toml",
-    ),
-)
 
 
 @contextmanager
@@ -63,6 +39,9 @@ def connected(target: RedisTarget) -> Iterator[redis.Redis]:
         Unreachable: nothing answers there, or not in time.
         Refused: something answers and will not let us in, or fails in the middle; the sentence says which.
     """
+    import redis
+    from redis import exceptions
+
     pool = _pool(target)
     try:
         yield redis.Redis(connection_pool=pool)
@@ -76,12 +55,14 @@ def connected(target: RedisTarget) -> Iterator[redis.Redis]:
 
 def explain(error: Exception, target: RedisTarget) -> Failure:
     """Return what an error of the library means for a person who wants to look into this Redis."""
+    from redis import exceptions
+
     where, text = f"Redis at {target}", str(error)
     if isinstance(error, exceptions.AuthenticationError):
         return _authentication(where, text)
     if "max number of clients" in text:
         return Refused(f"{where} has no connection left", hint="CLIENT LIST shows who holds them, once one is free")
-    for kinds, sentence, hint in _NAMED:
+    for kinds, sentence, hint in _named():
         if isinstance(error, kinds):
             return Refused(f"{where} {sentence.format(text)}", hint=hint)
     if isinstance(error, exceptions.ResponseError):
@@ -89,7 +70,41 @@ def explain(error: Exception, target: RedisTarget) -> Failure:
     return _connection(where, error, target)
 
 
+@cache
+def _named() -> tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, str], ...]:
+    """Return what Redis says by name: the error, the sentence after "Redis at …", what to do; the first that fits."""
+    from redis import exceptions
+
+    return (
+        (exceptions.NoPermissionError, "does not permit it: {}", _PERMISSIONS),
+        (
+            exceptions.BusyLoadingError,
+            "is still loading its data",
+            "collect again when it has; redis_info tells how far it is",
+        ),
+        (
+            exceptions.MasterDownError,
+            "is a replica that lost its primary and serves nothing",
+            "look at its primary",
+        ),
+        (
+            (exceptions.MovedError, exceptions.AskError, exceptions.ClusterDownError),
+            "is part of a cluster and cannot serve this: {}",
+            "look at its other nodes",
+        ),
+        (
+            exceptions.InvalidResponse,
+            "is not Redis: it answers in another protocol",
+            "correct [redis] url in irkit.toml",
+        ),
+    )
+
+
 def _pool(target: RedisTarget) -> ConnectionPool:
+    from redis.backoff import NoBackoff
+    from redis.connection import ConnectionPool, SSLConnection, parse_url
+    from redis.retry import Retry
+
     try:
         options = parse_url(target.url.reveal())  # type: ignore[no-untyped-call]
     except ValueError:
@@ -125,13 +140,15 @@ def _first_words(pool: ConnectionPool, error: Exception) -> Exception:
 
     A server that turns everybody away says so at once, and the pool then calls the connection not ready.
     """
+    from redis.exceptions import RedisError
+
     if "not ready" not in str(error):
         return error
     connection: Any = pool.make_connection()
     try:
         connection.connect()
         connection.read_response()
-    except (exceptions.RedisError, OSError) as said:
+    except (RedisError, OSError) as said:
         return said
     finally:
         connection.disconnect()
@@ -166,6 +183,8 @@ def _response(where: str, text: str) -> Failure:
 
 
 def _connection(where: str, error: Exception, target: RedisTarget) -> Failure:
+    from redis import exceptions
+
     causes: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in causes:

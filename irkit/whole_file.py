@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from irkit.errors import InputError
+
 _MODE = 0o644
 
 
@@ -38,3 +40,17 @@ def write_whole(path: Path, data: bytes, *, synced: bool = False, new: bool = Fa
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def write_named(path: Path, data: bytes, *, new: bool = False) -> None:
+    """Write a file where a person asked for it, as `write_whole` does, and refuse in words.
+
+    Raises:
+        InputError: `new`, and the name is taken; or it cannot be written.
+    """
+    try:
+        write_whole(path, data, new=new)
+    except FileExistsError:
+        raise InputError(f"{path} is there already, and is not overwritten", hint="name another file") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}", hint="name another file") from None

@@ -92,6 +92,12 @@ def test_who_keeps_no_incidents_holds_no_store_in_memory() -> None:
     assert {"sqlalchemy", "irkit.store"}.isdisjoint(said)
 
 
+def test_what_can_be_done_is_listed_without_what_speaks_with_redis_or_docker() -> None:
+    said = in_a_process("import sys; from irkit.act import engine; engine.known(); print(*sorted(sys.modules))")
+    assert "irkit.actions.flush_cache" in said
+    assert {"redis", "docker", "requests", "yaml"}.isdisjoint(said)
+
+
 def test_papermill_is_loaded_without_tables_which_whoever_needs_them_still_gets() -> None:
     code = (
         "import sys; from irkit import light; light.spare_the_grammar(); light.spare_the_tables();"

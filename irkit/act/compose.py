@@ -9,18 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
-
-import requests
-import yaml
-from docker.errors import APIError
+from typing import TYPE_CHECKING, Any
 
 from irkit.act.contract import ActError, in_our_words
 from irkit.docker.containers import ListedContainer
-from irkit.docker.engine import EngineClient, connected, inspect, our_containers
 from irkit.errors import InputError
 from irkit.settings import DockerTarget
 from irkit.text.phrase import count, listing, were
+
+# what speaks with the Engine is dear to load, and a list of what can be done speaks with nobody
+if TYPE_CHECKING:
+    from irkit.docker.engine import EngineClient
 
 _LABEL = "com.docker.compose"
 _TIMEOUT_S = 120.0
@@ -92,6 +91,11 @@ def engine(target: DockerTarget) -> Iterator[EngineClient]:
     Raises:
         ActError: it does not answer, may not be used, or answers with an error.
     """
+    import requests
+    from docker.errors import APIError
+
+    from irkit.docker.engine import connected
+
     try:
         with in_our_words(), connected(target) as client:
             yield client
@@ -107,6 +111,8 @@ def members(client: EngineClient, target: DockerTarget, service: str = "") -> li
         ActError: there is none at all, or they are of several projects: to look at all is no harm where nobody says
             which is meant, to change all is.
     """
+    from irkit.docker.engine import inspect, our_containers
+
     listed, _ = our_containers(client, target)
     chosen = [one for one in listed if service in {"", one.service, one.name}]
     if not chosen:
@@ -123,6 +129,8 @@ def members(client: EngineClient, target: DockerTarget, service: str = "") -> li
 
 def all_members(client: EngineClient, target: DockerTarget) -> list[Member]:
     """Return all containers the target may mean, of whichever project: to look at, not to change."""
+    from irkit.docker.engine import inspect, our_containers
+
     return [Member(one, inspect(client, one)) for one in our_containers(client, target)[0]]
 
 
@@ -144,6 +152,9 @@ def in_turn(names: Mapping[str, str], do: Callable[[str], object], *, done: str)
     Raises:
         ActError: the Engine refuses one; the sentence says which, what was done by then, and what was left.
     """
+    import requests
+    from docker.errors import APIError
+
     waiting = list(names.values())
     for place, (identity, name) in enumerate(names.items()):
         try:
@@ -221,6 +232,8 @@ def run(argv: Sequence[str]) -> str:
 
 def configuration(member: Member) -> Mapping[str, Any]:
     """Return the project's own configuration as compose reads it; empty where compose cannot be asked."""
+    import yaml
+
     try:
         found = yaml.safe_load(run((*project_command(member), "config")))
     except (ActError, yaml.YAMLError):

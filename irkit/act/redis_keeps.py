@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
-
-import redis
+from typing import TYPE_CHECKING, Any, cast
 
 from irkit.act.compose import Member
 from irkit.collect.contract import Refused, Unreachable
 from irkit.redis_client import connected
 from irkit.settings.sections import REDIS_PORT, RedisTarget
 from irkit.text.phrase import count
+
+if TYPE_CHECKING:
+    import redis
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _KNOWN = "redis-cli CONFIG GET save"
@@ -74,12 +75,14 @@ def _runs_redis(one: Member) -> bool:
 
 
 def _said(client: redis.Redis) -> str:
+    from redis.exceptions import ResponseError
+
     keys = client.dbsize()
     persistence = cast("Mapping[str, Any]", client.info("persistence"))
     try:
         told = cast("Mapping[Any, Any]", client.config_get("save"))
         saves = any(bool(value) for value in told.values())
-    except redis.exceptions.ResponseError:
+    except ResponseError:
         saves = None
     if not keys:
         return ""

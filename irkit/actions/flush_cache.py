@@ -8,9 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
-
-import redis
+from typing import TYPE_CHECKING, cast
 
 from irkit.act.contract import ActError, Action, Ask, Plan, Result, in_our_words, register
 from irkit.errors import InputError
@@ -18,6 +16,9 @@ from irkit.redis_client import connected
 from irkit.settings.sections import RedisTarget
 from irkit.text.phrase import count
 from irkit.text.visible import visible
+
+if TYPE_CHECKING:
+    import redis
 
 _PAGE = 2000
 _BATCH = 500

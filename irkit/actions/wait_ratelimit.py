@@ -7,9 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import cast
-
-import redis
+from typing import TYPE_CHECKING, cast
 
 from irkit.act.contract import ActError, Action, Ask, Plan, Result, in_our_words, only_look, register
 from irkit.act.health_wait import health, seconds_option
@@ -19,6 +17,9 @@ from irkit.redis_client import connected
 from irkit.settings import Settings
 from irkit.text.phrase import listing
 from irkit.times import format_duration
+
+if TYPE_CHECKING:
+    import redis
 
 _PATIENCE_S = 3600.0
 _STEP_S = 1.0

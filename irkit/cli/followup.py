@@ -18,7 +18,7 @@ from irkit.terminal import console
 from irkit.text.message import one_line
 from irkit.text.phrase import count
 from irkit.text.visible import visible
-from irkit.whole_file import write_whole
+from irkit.whole_file import write_named
 
 if TYPE_CHECKING:
     from irkit.followup.invitation import Meeting
@@ -264,7 +264,7 @@ def alert_rule(incident_id: int, folder: Path) -> None:
     if not made.files:
         raise InputError(f"nothing {incident.label} showed has a metric", hint="write the rule by hand")
     for name, text in made.files.items():
-        _write(folder / name, text.encode())
+        write_named(folder / name, text.encode())
         console.say(str((folder / name).absolute()))
     if not str(settings.prometheus):
         said = "no [prometheus] is configured, so nobody looked whether the service exports what these rules ask for"
@@ -307,7 +307,7 @@ def meeting(incident_id: int, start: str | None, send: bool, anyway: bool, folde
     at = to_come(start, now) if start else invitation.when(incident, settings.follow_up, now)
     planned = invitation.plan(incident, timeline, at, settings.follow_up, settings.email, key=dedup_key(timeline))
     file = folder / f"postmortem-{incident_id}.ics"
-    _write(file, invitation.to_ics(planned, now))
+    write_named(file, invitation.to_ics(planned, now))
     invited = ", ".join(planned.attendees) or "nobody named; [follow_up] invite names them"
     console.say(f"{file.absolute()}\n{planned.start:%A %Y-%m-%d %H:%M} UTC: {invited}")
     if not send:
@@ -318,13 +318,6 @@ def meeting(incident_id: int, start: str | None, send: bool, anyway: bool, folde
     told, data = invitation.record(planned, step.number if step else None)
     store.append(incident_id, EventKind.NOTE, actor=actor or console.user(), text=told, data=data)
     console.say(f"Sent {said}.")
-
-
-def _write(file: Path, data: bytes) -> None:
-    try:
-        write_whole(file, data)
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror or error}", hint="choose another place") from None
 
 
 def _invite(planned: Meeting, settings: Settings) -> str:

@@ -251,16 +251,13 @@ def _drawn(heaps: Sequence[Heap], picture: Path) -> str:
     from irkit.memory.heap_findings import suspect_rows
     from irkit.memory.heap_suspects import in_order
     from irkit.report.heap import paths
-    from irkit.whole_file import write_whole
+    from irkit.whole_file import write_named
 
     ordered = in_order(heaps)
     graph = paths(suspect_rows(ordered), float(ordered[-1].total_bytes))
     if graph is None:
         return f"No leak suspect, so there is nothing to draw: {picture} is not written."
-    try:
-        write_whole(picture, graph.svg().encode("utf-8"))
-    except OSError as error:
-        raise InputError(f"{picture} cannot be written: {error.strerror or error}", hint="name another file") from error
+    write_named(picture, graph.svg().encode("utf-8"))
     return f"The retaining paths are drawn in {picture}"
 
 

@@ -13,7 +13,7 @@ from irkit.model import parse_incident_id
 from irkit.notebooks import NotebookError
 from irkit.terminal import console
 from irkit.text.phrase import count
-from irkit.whole_file import write_whole
+from irkit.whole_file import write_named
 
 if TYPE_CHECKING:
     from irkit.site.build import Published
@@ -102,10 +102,7 @@ def _files(incident_id: int, files: dict[str, Path]) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    try:
-        write_whole(file, text.encode())
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror or error}", hint="choose another place") from None
+    write_named(file, text.encode())
     console.say(str(file.absolute()))
 
 

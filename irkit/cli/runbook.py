@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from irkit.errors import InputError
 from irkit.terminal import console
-from irkit.whole_file import write_whole
+from irkit.whole_file import write_named
 
 
 @click.group(invoke_without_command=True)
@@ -44,12 +43,7 @@ def runbook_copy(file: Path) -> None:
     from irkit import workspace
 
     text = workspace.load_runbook().text
-    try:
-        write_whole(file, text.encode(), new=True)
-    except FileExistsError:
-        raise InputError(f"{file} is there already, and is not overwritten", hint="name another file") from None
-    except OSError as error:
-        raise InputError(f"{file} cannot be written: {error.strerror or error}", hint="name another file") from None
+    write_named(file, text.encode(), new=True)
     console.say(
         f'{file.absolute()}\nTo use it: runbook = "{file}" at the head of irkit.toml, in the folder it is relative to.'
     )
