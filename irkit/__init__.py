@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from irkit.bundle import Bundle, open_bundle
+    from irkit.conclusions import diagnosis, postmortem
     from irkit.diagnose.verdicts import Diagnosis
     from irkit.errors import IrkitError
     from irkit.model import Incident, Window, parse_incident_id
@@ -21,13 +22,11 @@ if TYPE_CHECKING:
     from irkit.runbook import Runbook
     from irkit.settings import Settings
     from irkit.workspace import (
-        diagnosis,
         gather,
         incident,
         incidents,
         load_runbook,
         load_settings,
-        postmortem,
         timeline,
     )
 
@@ -41,7 +40,7 @@ _HOME = {
     "Window": "model",
     "Diagnosis": "diagnose.verdicts",
     "check_parameters": "notebooks",
-    "diagnosis": "workspace",
+    "diagnosis": "conclusions",
     "gather": "workspace",
     "incident": "workspace",
     "incidents": "workspace",
@@ -49,7 +48,7 @@ _HOME = {
     "load_settings": "workspace",
     "open_bundle": "bundle",
     "parse_incident_id": "model",
-    "postmortem": "workspace",
+    "postmortem": "conclusions",
     "review": "reviewing",
     "timeline": "workspace",
 }

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from markupsafe import Markup, escape
 
-from irkit import workspace
+from irkit import conclusions
 from irkit.bundle import Bundle
 from irkit.charts.strip import BarLane, LineLane
 from irkit.charts.svg import data_uri
@@ -254,7 +254,7 @@ def _text(value: Any) -> str:  # noqa: ANN401 (whatever a table holds)
 
 
 def _onset(evidence: Bundle) -> datetime | None:
-    return workspace.diagnosis(evidence).since
+    return conclusions.diagnosis(evidence).since
 
 
 def _place(table: pd.DataFrame, when: datetime | None) -> int:

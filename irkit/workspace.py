@@ -14,9 +14,8 @@ from irkit import settings as settings_file
 from irkit.absent_evidence import empty_bundle, missing_bundles
 from irkit.bundle import Bundle, bundles_of, open_bundle
 from irkit.bundle.later import bundle_in_use
-from irkit.collect.costs import CollectorCosts
 from irkit.errors import BundleError, InputError, NotFoundError
-from irkit.followup.notes import drill_of, is_false_alarm, what_helped
+from irkit.followup.notes import drill_of, is_false_alarm
 from irkit.model import Event, EventKind, Incident, Status, is_configured, parse_incident_id, utc_now
 from irkit.runbook import Runbook
 from irkit.settings import Settings
@@ -25,14 +24,8 @@ from irkit.targets import with_runbook_defaults
 if TYPE_CHECKING:
     from irkit.collect.engine import Progress
     from irkit.collect.host_process import HostProcess
-    from irkit.diagnose.loaded import EvidenceSource
-    from irkit.diagnose.verdicts import Diagnosis
     from irkit.escalate.delivery import Case
-    from irkit.report import Report
-    from irkit.report.standing import Standing
     from irkit.store import Store
-    from irkit.triage import Triage
-    from irkit.triage.next_check import Outlook
 
 COLLECT_CHOICES = ("auto", "always", "never")
 _NO_EVIDENCE = "no evidence was collected, and this run was told not to (collect: never)"
@@ -163,40 +156,26 @@ def gather(  # noqa: PLR0913 (each has its default; notebooks give the first two
     return collected
 
 
-def over_before(incident: Incident, *, settings: Settings | None = None) -> Incident | None:
+def over_before(
+    incident: Incident, *, settings: Settings | None = None, everyone: Iterable[Incident] | None = None
+) -> Incident | None:
     """Return the incident that was over shortly before this one began: its evidence is not looked for beyond that.
+
+    `everyone` are all incidents, where they have been read.
 
     Raises:
         StoreError: the store cannot be read.
     """
     settings = settings or load_settings()
     held = store(settings)
-    return _over_before(incident, held.incidents(), held, settings)
-
-
-def _over_before(incident: Incident, everyone: Iterable[Incident], held: Store, settings: Settings) -> Incident | None:
     minutes = timedelta(minutes=settings.collect.window_minutes)
 
     def owns_nothing(one: Incident) -> bool:
         told = held.timeline(one.id)
         return bool(drill_of(told)) or is_false_alarm(told)
 
-    return reach.over_before(incident, everyone, minutes, owns_nothing=owns_nothing)
-
-
-def alike(
-    incident: Incident, told: Iterable[Event], everyone: Iterable[Incident], held: Store
-) -> tuple[tuple[Incident, Sequence[Event]], ...]:
-    """Return those of `everyone` that are of the incident's type, with their timelines; `told` is its own.
-
-    Practice goes with practice alone: it says nothing of how often it happens, nor what happened of practice. In a
-    false alarm nothing happened.
-    """
-    practised = bool(drill_of(told))
-    same = [one for one in everyone if one.type == incident.type and one.id != incident.id]
-    found = [(one, held.timeline(one.id)) for one in same]
-    real = [(one, events) for one, events in found if not is_false_alarm(events)]
-    return tuple((one, events) for one, events in real if bool(drill_of(events)) == practised)
+    known = held.incidents() if everyone is None else everyone
+    return reach.over_before(incident, known, minutes, owns_nothing=owns_nothing)
 
 
 def import_bundle(file: Path, incident_id: int | None = None, *, settings: Settings, actor: str) -> tuple[Bundle, bool]:
@@ -218,80 +197,6 @@ def import_bundle(file: Path, incident_id: int | None = None, *, settings: Setti
     return bundle, True
 
 
-def diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosis:
-    """Return what the symptom detectors say of a bundle; nothing but the bundle is read.
-
-    Raises:
-        InputError: the runbook cannot be used.
-    """
-    return _diagnosis(evidence, settings)
-
-
-def whole_diagnosis(evidence: Bundle, *, settings: Settings | None = None) -> Diagnosis:
-    """Return what a bundle shows, beginning no later than earlier bundles of its incident show.
-
-    Raises:
-        InputError: the runbook cannot be used.
-        StoreError: the store cannot be read.
-    """
-    settings = settings or load_settings()
-    told = store(settings).timeline(evidence.manifest.incident_id)
-    return _from_its_beginning(_diagnosis(evidence, settings), evidence, told, settings)
-
-
-def _from_its_beginning(found: Diagnosis, evidence: Bundle, told: Iterable[Event], settings: Settings) -> Diagnosis:
-    from irkit.diagnose.earlier import with_beginning
-    from irkit.diagnose.run import rank
-
-    book = load_runbook(settings)
-    return with_beginning(
-        *(found, evidence, settings.home, told), lambda one: _diagnosis(one, settings), lambda each: rank(each, book)
-    )
-
-
-def _diagnosis(evidence: EvidenceSource, settings: Settings | None) -> Diagnosis:
-    from irkit.diagnose.run import diagnose
-    from irkit.registry import load_plugins
-
-    broken = load_plugins("irkit.symptoms", "irkit.symptoms")
-    return diagnose(evidence, load_runbook(settings), broken)
-
-
-def standing(incident: Incident, evidence: Bundle, *, settings: Settings | None = None) -> Standing:
-    """Return which of the runbook's steps were taken, and whether the service was still broken in this evidence.
-
-    Raises:
-        InputError: the runbook cannot be used.
-        StoreError: the store cannot be read.
-    """
-    from irkit.report.facts import View
-    from irkit.report.standing import standing as stands
-
-    kind = load_runbook(settings).known_type(incident.type)
-    return stands(timeline(incident, settings=settings), kind, View(evidence))
-
-
-def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagnosis, Triage, Outlook]:
-    """Return what a bundle shows, which incident types that speaks for, and which look would tell most.
-
-    All but the beginning is of that bundle alone, see `whole_diagnosis`.
-
-    Raises:
-        InputError: the runbook cannot be used.
-    """
-    from irkit.diagnose.run import registered
-    from irkit.diagnose.service_names import places_of
-    from irkit.triage import next_check
-    from irkit.triage import triage as weigh
-
-    settings = settings or load_settings()
-    runbook, found = load_runbook(settings), whole_diagnosis(evidence, settings=settings)
-    detectors = {item.slug: item for item in registered()}
-    places = places_of(runbook, settings, evidence)
-    ahead = next_check.outlook(found.findings, evidence, runbook, detectors, CollectorCosts(), places=places)
-    return found, weigh(found.findings, runbook), ahead
-
-
 def newest_open(*, settings: Settings | None = None) -> Incident:
     """Return the incident that was opened last and is neither resolved nor closed.
 
@@ -305,41 +210,6 @@ def newest_open(*, settings: Settings | None = None) -> Incident:
         hint = "give the id of one that is over, as `irkit list` shows it, or begin one: irkit open TITLE --type TYPE"
         raise NotFoundError("no incident is open", hint=hint)
     return max(found, key=lambda item: (item.opened_at, item.id))
-
-
-def postmortem(incident: Incident, evidence: Bundle, *, settings: Settings | None = None) -> Report:
-    """Return the report of an incident as data; each of its sections shows itself in a notebook.
-
-    Raises:
-        InputError: the runbook cannot be used.
-        StoreError: the store cannot be read.
-    """
-    from irkit import report
-    from irkit.bundle.later import later_bundles
-    from irkit.diagnose.loaded import loaded
-    from irkit.diagnose.service_names import places_of
-    from irkit.followup.action_items import of_timelines
-
-    settings, read = settings or load_settings(), loaded(evidence)
-    held = store(settings)
-    told, everyone = held.timeline(incident.id), held.incidents()
-    others = alike(incident, told, everyone, held)
-    return report.build(
-        incident=incident,
-        timeline=told,
-        runbook=load_runbook(settings),
-        bundle=evidence,
-        diagnosis=_from_its_beginning(_diagnosis(read, settings), evidence, told, settings),
-        loaded=read,
-        later=lambda until: later_bundles(settings.home, evidence, until),
-        now=utc_now(),
-        others=tuple(one for one, _ in others),
-        costs=CollectorCosts(),
-        places=places_of(load_runbook(settings), settings, evidence),
-        past_items=of_timelines({one.id: events for one, events in others}),
-        past_help={one.id: what_helped(events) for one, events in others},
-        earlier=_over_before(incident, everyone, held, settings),
-    )
 
 
 def bundles(

@@ -1,16 +1,20 @@
 """A report of the example bundle: an API that crashed, as the people on call wrote it down."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
 from irkit import runbook
+from irkit.act.contract import Ask
+from irkit.act.proposed import place_of, proposed
 from irkit.bundle import Bundle
 from irkit.diagnose.run import diagnose
 from irkit.model import Event, EventKind, Incident, Status
 from irkit.registry import load_plugins
 from irkit.report import Report, build
+from irkit.settings import Settings
 from tests.example_bundle import CRASH, FIRST_500, START, example_bundle
 
 TITLE = "The API answers nobody: dashboards stay empty"
@@ -72,16 +76,20 @@ def report_of(
 ) -> Report:
     """Return the report of a bundle, diagnosed by the detectors that ship with irkit."""
     load_plugins("irkit.symptoms", "irkit.symptoms")
-    book = runbook.load()
+    book, found = runbook.load(), diagnose(bundle, runbook.load())
+    settings = Settings(home=bundle.path)
+    place = replace(place_of(book, settings, bundle, found.present), places=places)
+    ask = Ask(incident, settings, book, timeline)
     return build(
         incident=incident,
         timeline=timeline,
         runbook=book,
         bundle=bundle,
-        diagnosis=diagnose(bundle, book),
+        diagnosis=found,
         now=now,
         others=(EARLIER,),
         places=places,
+        steps=lambda kind: proposed(kind, ask, place),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit import drill, reviewing, runbook, workspace
+from irkit import conclusions, drill, reviewing, runbook, workspace
 from irkit.bundle import Bundle, bundles_of, open_bundle
 from irkit.bundle.archive import verify
 from irkit.diagnose.verdicts import Diagnosis
@@ -41,7 +41,7 @@ def texts(item: Drill) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def diagnoses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Diagnosis]:
     settings = Settings(home=tmp_path_factory.mktemp("home"))
-    return {name: workspace.diagnosis(bundle_of(item), settings=settings) for name, item in DRILLS.items()}
+    return {name: conclusions.diagnosis(bundle_of(item), settings=settings) for name, item in DRILLS.items()}
 
 
 def test_there_is_one_drill_for_each_type_of_the_runbook_and_all_are_small() -> None:
@@ -102,9 +102,9 @@ def test_drills_stay_out_of_trends_and_of_what_came_before(tmp_path: Path) -> No
     real = workspace.store(settings).open_incident("Slow", incident_type="high-latency", severity="High", actor="ana")
     both = reviewing.review(settings=settings).overview.figures[0]
     assert (both.value, both.note.rpartition("; ")[2]) == ("1", "1 drill left out")
-    shown = workspace.postmortem(first, workspace.gather(first, "never", settings=settings), settings=settings)
+    shown = conclusions.postmortem(first, workspace.gather(first, "never", settings=settings), settings=settings)
     assert shown.header.drill == "high-latency"
     assert ">Drill<" in html(shown.header)
     evidence = workspace.gather(real, "never", settings=settings)
-    other = workspace.postmortem(real, evidence, settings=settings)
+    other = conclusions.postmortem(real, evidence, settings=settings)
     assert ">Drill<" not in html(other.header)

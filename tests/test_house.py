@@ -72,6 +72,7 @@ ROOMS = (
     "report",
     "entries",
     "workspace",
+    "conclusions",
     "reviewing",
     "exploring",
     "heap_evidence",

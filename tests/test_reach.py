@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit import drill, workspace
+from irkit import conclusions, drill, workspace
 from irkit.model import Incident, Status, Window
 from irkit.reach import begins_after, cut_short, over_before, window_of
 from tests.support.command_line import runner
@@ -100,7 +100,7 @@ def test_the_next_incident_of_the_day_is_not_blamed_on_the_one_before(
     bundle = workspace.gather(workspace.incident(2), "never")
     assert bundle.window.start == over
     assert "INC-1 (memory-leak) was over" in irkit("triage", "2").out
-    page = str(workspace.postmortem(workspace.incident(2), bundle).header)
+    page = str(conclusions.postmortem(workspace.incident(2), bundle).header)
     assert "when INC-1 was over" in page
     assert "was over" not in irkit("collect", "1", "--only", "host").out
 

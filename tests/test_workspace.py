@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit import drill, workspace
+from irkit import conclusions, drill, workspace
 from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
 from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.model import EventKind, Incident, Outcome, utc_now
@@ -111,12 +111,12 @@ def test_never_without_a_bundle_says_that_nobody_looked(settings: Settings, file
     evidence = workspace.gather(filed, "never", settings=settings)
     assert {run.outcome for run in evidence.runs} == {Outcome.SKIPPED}
     assert bundles_of(settings.home, 42) == ()
-    report = workspace.postmortem(filed, evidence, settings=settings)
+    report = conclusions.postmortem(filed, evidence, settings=settings)
     assert "evidence is gone: the timeline tells of bundle" in str(report.header)
     unseen = workspace.store(settings).open_incident(
         "own", incident_type="api-unresponsive", severity="High", actor="me", incident_id=7
     )
-    report = workspace.postmortem(unseen, workspace.gather(unseen, "never", settings=settings), settings=settings)
+    report = conclusions.postmortem(unseen, workspace.gather(unseen, "never", settings=settings), settings=settings)
     assert "was told not to (collect: never)" in str(report.header)
 
 

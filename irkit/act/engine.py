@@ -64,12 +64,39 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """A runbook's step as `irkit act ID` shows it: what became of it, and the command that does it ("": by hand)."""
+    """A runbook's step as `irkit act ID` shows it: what became of it, and the command that does it ("": by hand).
+
+    `against` says why the command would fail now, "" where nothing tells.
+    """
 
     step: Step
     state: str
     command: str
     action: Action | None = None
+    against: str = ""
+
+    @property
+    def typed(self) -> str:
+        """The command to type: ours, else the runbook's own, "" where it names none."""
+        return self.command or self.step.command or ""
+
+    @property
+    def words(self) -> str:
+        """What became of it, in words."""
+        return outcome_words(self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """The steps of an incident type as they are taken here, and what each placeholder left in them stands for."""
+
+    lines: tuple[StepLine, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+def as_written(kind: IncidentType) -> Proposed:
+    """Return the runbook's steps as they stand in it, with no command of ours and nothing recorded."""
+    return Proposed(tuple(StepLine(step, "pending", "") for step in kind.resolution))
 
 
 def known() -> tuple[Action, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,12 +16,10 @@ from irkit.terminal import console
 
 if TYPE_CHECKING:
     from irkit.act.contract import ActError, Action, Ask, Plan
-    from irkit.act.engine import Done, StepLine
+    from irkit.act.engine import Done
     from irkit.bundle import Bundle
-    from irkit.diagnose.service_names import Meant
     from irkit.diagnose.verdicts import Diagnosis
     from irkit.model import IncidentType
-    from irkit.settings import Settings
 
 
 @click.command("act")
@@ -52,7 +50,7 @@ def act(
     Without ACTION: the runbook's steps for the incident's type, what became of each, and what does it. Exits with 8
     where an action is refused, fails, or does not help.
     """
-    from irkit import workspace
+    from irkit import conclusions, workspace
     from irkit.act import engine
     from irkit.act.contract import ActError
     from irkit.terminal import act as terminal_act
@@ -63,7 +61,7 @@ def act(
         console.show(terminal_act.actions_view(engine.known()))
         return
     number, settings = _number(incident_id, name, arguments), workspace.load_settings()
-    ask = asked(number, settings, arguments, dict(options))
+    ask = conclusions.asked(number, settings, arguments, dict(options), say=console.say)
     if listed or not name:
         _list(ask, everything=listed)
         return
@@ -187,76 +185,11 @@ def _refused(action: Action, plan: Plan, ask: Ask, actor: str | None, *, apply_i
     return ActError(sentence, hint=hint.removeprefix("; "))
 
 
-def asked(
-    incident_id: int, settings: Settings, arguments: tuple[str, ...] = (), options: dict[str, str] | None = None
-) -> Ask:
-    """Return what an action is asked for, with the incident as it stands, its timeline and the runbook in force."""
-    from irkit import workspace
-    from irkit.act.contract import Ask
-
-    incident = workspace.incident(incident_id, settings=settings)
-    known = workspace.timeline(incident, settings=settings)
-    return Ask(incident, settings, workspace.load_runbook(settings), known, arguments, options or {}, console.say)
-
-
-def commands_for(
-    kind: IncidentType, ask: Ask, meant: Meant | None = None, subject: str = "", evidence: Bundle | None = None
-) -> dict[int, str]:
-    """Return the commands that do the steps of an incident type, ours where there is one, by the steps' numbers.
-
-    `meant` says which service of here stands for one of the runbook's that was not seen, `subject` which one is unwell
-    in the way of this type, `evidence` which providers are.
-    """
-    from irkit.act import engine
-    from irkit.diagnose.provider_names import providers_of
-
-    known = providers_of(evidence)
-    if meant and subject:  # what the runbook restarts is here what is unwell
-        meant = replace(meant, down=subject)
-    made = {
-        line.step.number: known.in_command(line.command) or line.step.command or ""
-        for line in engine.lines(kind, ask, subject)
-    }
-    return {number: meant.in_command(one) if meant else one for number, one in made.items() if one}
-
-
-def hints(meant: Meant | None, commands: Iterable[str], evidence: Bundle | None) -> tuple[str, ...]:
-    """Return what each placeholder that is left in the commands stands for."""
-    from irkit.diagnose.provider_names import providers_of
-    from irkit.diagnose.service_names import placeholder_hint
-
-    typed = tuple(commands)
-    return tuple(filter(None, (placeholder_hint(meant, typed), *providers_of(evidence).hints(typed))))
-
-
-def _is_aside(action: Action, ask: Ask, evidence: Bundle | None) -> bool:
-    """Say whether an action is about another service than the one that irkit proposes for the runbook's step."""
-    from irkit import workspace
-    from irkit.act import engine
-    from irkit.diagnose.service_names import PLACEHOLDER, meant_here, unwell
-    from irkit.targets import restarted, targets
-
-    kind, number = ask.runbook.known_type(ask.incident.type), engine.step_of(action, ask)
-    named = set(ask.arguments[:1]) if action.usage.startswith("SERVICE") else set()
-    if not named or kind is None or number is None:
-        return False
-    own = next((restarted(step.command) for step in kind.resolution if step.number == number), "")
-    if own not in {"", targets(ask.runbook).service}:
-        return named != {own}  # the step's own command says which service is meant
-    if evidence is None or named <= {ask.settings.service}:
-        return False
-    found = workspace.diagnosis(evidence, settings=ask.settings)
-    meant, subject = meant_here(ask.runbook, ask.settings, evidence), unwell(kind.slug, found.present, evidence)
-    proposed = set(commands_for(kind, ask, meant, subject).get(number, PLACEHOLDER).split())
-    return PLACEHOLDER not in proposed and not named & proposed
-
-
 def _list(ask: Ask, *, everything: bool) -> None:
-    from irkit import workspace
+    from irkit import conclusions
     from irkit.act import engine
+    from irkit.act.proposed import place_of, proposed
     from irkit.bundle import newest_of
-    from irkit.diagnose.provider_names import providers_of
-    from irkit.diagnose.service_names import meant_here, places_of, unwell
     from irkit.runbook.steps import stopped_by_us
     from irkit.terminal import act as terminal_act
     from irkit.terminal import incidents as terminal
@@ -264,19 +197,12 @@ def _list(ask: Ask, *, everything: bool) -> None:
     kind = ask.runbook.known_type(ask.incident.type)
     begun, stop = engine.unfinished(ask.timeline), stopped_by_us(ask.timeline)
     evidence = newest_of(ask.settings.home, ask.incident.id)  # that cannot be trusted is none
-    found = workspace.diagnosis(evidence, settings=ask.settings) if evidence else None
+    found = conclusions.diagnosis(evidence, settings=ask.settings) if evidence else None
+    place = place_of(ask.runbook, ask.settings, evidence, found.present if found else ())
     title: str = kind.title if kind else ask.incident.type
-    subject = unwell(ask.incident.type, found.present, evidence) if found and evidence else ""
-    lines = engine.lines(kind, ask, subject) if kind else ()
-    meant = meant_here(ask.runbook, ask.settings, evidence) if evidence else None
-    if meant and subject:  # what the runbook restarts is here what is unwell
-        meant = replace(meant, down=subject)
-    known = providers_of(evidence)
-    lines = tuple(replace(line, command=known.in_command(line.command)) for line in lines)
-    places = places_of(ask.runbook, ask.settings, evidence) if evidence else {}
-    lines = tuple(_of_here(line, meant, places, evidence) for line in lines)
-    console.show(terminal_act.steps_view(ask.incident, title, lines, begun))
-    for hint in hints(meant, (line.command for line in lines), evidence):
+    steps = proposed(kind, ask, place) if kind else engine.Proposed()
+    console.show(terminal_act.steps_view(ask.incident, title, steps.lines, begun))
+    for hint in steps.hints:
         console.say(hint)
     if stop:
         console.show(terminal.all_stopped(ask.incident, stop))
@@ -289,6 +215,18 @@ def _list(ask: Ask, *, everything: bool) -> None:
         console.say(f"Each only shows its plan until --apply is added. All actions: irkit act {ask.incident.id} --list")
 
 
+def _is_aside(action: Action, ask: Ask, evidence: Bundle | None) -> bool:
+    """Say whether an action is about another service than the one that irkit proposes for the runbook's step."""
+    from irkit import conclusions
+    from irkit.act.proposed import Place, is_aside, place_of
+
+    def look() -> Place:
+        found = conclusions.diagnosis(evidence, settings=ask.settings).present if evidence else ()
+        return place_of(ask.runbook, ask.settings, evidence, found)
+
+    return is_aside(action, ask, look)
+
+
 def _another_type(found: Diagnosis, ask: Ask) -> IncidentType | None:
     """Return the one type that a triage settles on, where it is another than the incident is filed as."""
     from irkit.triage import Conclusion, triage
@@ -296,20 +234,6 @@ def _another_type(found: Diagnosis, ask: Ask) -> IncidentType | None:
     told = triage(found.findings, ask.runbook)
     settled = told.named[0] if told.conclusion is Conclusion.ONE else ask.incident.type
     return ask.runbook.known_type(settled) if settled != ask.incident.type else None
-
-
-def _of_here(line: StepLine, meant: Meant | None, places: Mapping[str, str], evidence: Bundle | None) -> StepLine:
-    """Return a step with the service, addresses and paths of here in place of the runbook's, and what hinders it."""
-    from irkit.diagnose.service_names import hindrance, of_here
-
-    typed = line.step.command
-    if typed and meant:
-        typed = meant.in_command(typed)
-    ours = meant.in_command(line.command) if meant else line.command
-    why = hindrance(ours, evidence) if evidence else ""
-    notes = (*line.step.notes, *filter(None, (why,)))
-    step = replace(line.step, command=of_here(typed, places) if typed else typed, notes=notes)
-    return replace(line, step=step, command=ours)
 
 
 def _set_aside(error: BundleError) -> None:

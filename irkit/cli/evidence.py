@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from irkit.cli import act as cli_act
 from irkit.cli.options import INTERRUPTED, bundle_option, by_option, collect_option
 from irkit.errors import CollectError
 from irkit.model import Outcome, parse_incident_id
 from irkit.terminal import console
 
 if TYPE_CHECKING:
+    from irkit.act.engine import StepLine
     from irkit.bundle import Bundle
     from irkit.model import Incident, IncidentType
     from irkit.settings import Settings
@@ -34,10 +34,11 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         _dry_run(only)
         return
     with host_process() as host:  # at once: it takes as long to get ready as the store to open
-        from irkit import light, workspace
+        from irkit import conclusions, light, workspace
+        from irkit.act.proposed import place_of, proposed
         from irkit.collect.engine import Stopped
         from irkit.diagnose.exhausted import exhausted
-        from irkit.diagnose.service_names import hindrance, idle_of, meant_here, unwell
+        from irkit.diagnose.service_names import idle_of
         from irkit.diagnose.what_changed import changes_before
         from irkit.terminal import head as terminal_head
         from irkit.terminal import incidents as terminal
@@ -56,28 +57,27 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
             hint = f"what had come by then is kept: `irkit triage {incident_id}`, or `irkit collect {incident_id}` anew"
             console.complain("stopped", hint)
             sys.exit(INTERRUPTED)
-    idle, ask = idle_of(bundle), cli_act.asked(incident_id, settings)
+    idle, ask = idle_of(bundle), conclusions.asked(incident_id, settings)
     for line in (*terminal_head.idle_lines(idle, ask.timeline), *terminal_head.exhausted_lines(exhausted(bundle))):
         console.show(line)
     console.show(terminal.coverage_table(bundle.runs))
     _say_reach(bundle, incident, settings)
-    found, known = workspace.whole_diagnosis(bundle, settings=settings), workspace.load_runbook(settings)
-    console.show(terminal.diagnosis_view(found, known, brief=True))
+    found = conclusions.whole_diagnosis(bundle, settings=settings)
+    console.show(terminal.diagnosis_view(found, ask.runbook, brief=True))
     console.say(f"\n{bundle.path}\nsealed, sha256 {bundle.manifest.seal}")
-    stands = workspace.standing(ask.incident, bundle, settings=settings)
-    meant = meant_here(known, settings, bundle)
-    typed: list[str] = []
-
-    def commands(kind: IncidentType) -> dict[int, str]:
-        made = cli_act.commands_for(kind, ask, meant, unwell(kind.slug, found.present, bundle), bundle)
-        typed.extend(made.values())
-        return made
-
     changes = changes_before(bundle, found.first_sign, ask.incident.noticed_at)
     console.show(terminal_head.before_lines(incident_id, found, changes))
-    against = partial(hindrance, evidence=bundle)
-    console.show(terminal.next_steps(ask.incident, found, known, stands, commands, idle, against))
-    for hint in cli_act.hints(meant, typed, bundle):
+    stands = conclusions.standing(ask.incident, bundle, settings=settings)
+    place = place_of(ask.runbook, settings, bundle, found.present)
+    hints: dict[str, None] = {}
+
+    def steps(kind: IncidentType) -> Sequence[StepLine]:
+        made = proposed(kind, ask, place)
+        hints.update(dict.fromkeys(made.hints))
+        return made.lines
+
+    console.show(terminal.next_steps(ask.incident, found, ask.runbook, stands, steps, idle))
+    for hint in hints:
         console.say(hint)
     unseen = [run.collector for run in bundle.runs if run.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}]
     if unseen:
@@ -132,12 +132,12 @@ def record(show: str | None) -> None:
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 def diagnose(incident_id: int) -> None:
     """Say which symptoms of the runbook the collected evidence shows."""
-    from irkit import workspace
+    from irkit import conclusions, workspace
     from irkit.terminal import incidents as terminal
 
     settings = workspace.load_settings()
     evidence = workspace.gather(workspace.incident(incident_id, settings=settings), "never", settings=settings)
-    found, known = workspace.diagnosis(evidence, settings=settings), workspace.load_runbook(settings)
+    found, known = conclusions.diagnosis(evidence, settings=settings), workspace.load_runbook(settings)
     console.show(terminal.diagnosis_view(found, known))
 
 
@@ -151,7 +151,7 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
 
     Without ID: the incident opened last that is not over. Exits with 6 where nothing could be looked at.
     """
-    from irkit import workspace
+    from irkit import conclusions, workspace
     from irkit.diagnose.exhausted import exhausted
     from irkit.diagnose.service_names import idle_of
     from irkit.diagnose.what_changed import changes_before
@@ -168,7 +168,7 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
         evidence = workspace.gather(
             chosen, choice, bundle, settings=settings, actor=console.user(), on_progress=on_progress
         )
-    found, told, ahead = workspace.triage(evidence, settings=settings)
+    found, told, ahead = conclusions.triage(evidence, settings=settings)
     if as_json:
         console.say(json.dumps(triage_json.to_json(chosen, evidence, found, told, ahead), indent=2))
     else:

@@ -34,12 +34,12 @@ _to_option = click.option(
 
 def remind(incident: Incident, settings: Settings) -> None:
     """Show incidents like this one that are open or mended lately, and what is overdue; drills bind nobody."""
-    from irkit import workspace
+    from irkit import conclusions, workspace
     from irkit.followup import action_items
     from irkit.followup.notes import drill_of, like_it
 
     store = workspace.store(settings)
-    for told in like_it(incident, workspace.alike(incident, (), store.incidents(), store)):
+    for told in like_it(incident, conclusions.alike(incident, (), store.incidents(), store)):
         console.say(f"{visible(one_line(told))}")
     held = action_items.overdue_of_similar(store, incident, utc_now())
     for number, late in held.items():
@@ -249,12 +249,12 @@ def propose(incident_id: int) -> None:
 @to_option
 def alert_rule(incident_id: int, folder: Path) -> None:
     """Write a Prometheus alert for what the incident showed, and its unit test for promtool."""
-    from irkit import workspace
+    from irkit import conclusions, workspace
     from irkit.followup import alert_rule as rules
 
     settings = workspace.load_settings()
     incident = workspace.incident(incident_id, settings=settings)
-    seen = workspace.whole_diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings)
+    seen = conclusions.whole_diagnosis(workspace.gather(incident, "never", settings=settings), settings=settings)
     shown = seen.likeliest.supporting if seen.likeliest else ()
     made = rules.rule(incident, workspace.load_runbook(settings), shown, seen.first_sign)
     for title in made.without:
@@ -349,7 +349,7 @@ def _step(task: str) -> int | str:
 
 
 def _lacks(incident_id: int) -> tuple[Lack, ...]:
-    from irkit import absent_evidence, workspace
+    from irkit import absent_evidence, conclusions, workspace
     from irkit.followup import lint as postmortem_lint
     from irkit.report.material import unwritten
 
@@ -362,7 +362,7 @@ def _lacks(incident_id: int) -> tuple[Lack, ...]:
     first_sign, unseen = None, False
     if held and not damage and incident.started_at is None:
         evidence = workspace.gather(incident, "never", settings=settings)
-        found = workspace.whole_diagnosis(evidence, settings=settings)
+        found = conclusions.whole_diagnosis(evidence, settings=settings)
         first_sign, unseen = found.first_sign, found.began_unseen
     parts = unwritten(incident, timeline)
     return postmortem_lint.lint(
@@ -377,13 +377,13 @@ def _lacks(incident_id: int) -> tuple[Lack, ...]:
 
 
 def _proposals(incident_id: int) -> tuple[Proposal, ...]:
-    from irkit import workspace
+    from irkit import conclusions, workspace
     from irkit.followup import proposal as runbook_proposal
 
     settings = workspace.load_settings()
     incident = workspace.incident(incident_id, settings=settings)
     evidence = workspace.gather(incident, "never", settings=settings)
-    found = workspace.diagnosis(evidence, settings=settings).findings
+    found = conclusions.diagnosis(evidence, settings=settings).findings
     timeline = workspace.timeline(incident, settings=settings)
     return runbook_proposal.propose(workspace.load_runbook(settings), incident, timeline, found)
 

@@ -230,7 +230,7 @@ def dismiss(incident_id: int, text: str, at: datetime | None, actor: str | None)
 
 def _warn_of_what_was_found(incident: Incident, settings: Settings) -> None:
     """Say what the newest evidence shows to be wrong; it is the person who knows better."""
-    from irkit import workspace
+    from irkit import conclusions
     from irkit.bundle import newest_of
 
     def unknown(error: BundleError) -> None:
@@ -239,7 +239,7 @@ def _warn_of_what_was_found(incident: Incident, settings: Settings) -> None:
     newest = newest_of(settings.home, incident.id, on_broken=unknown)
     if newest is None:
         return
-    shown = workspace.diagnosis(newest, settings=settings).present
+    shown = conclusions.diagnosis(newest, settings=settings).present
     if found := [f"“{one.title}”" for one in shown if one.verdict.state is VerdictState.FOUND]:
         hint = f'where it was none after all: `irkit reopen {incident.id} "why"`'
         console.complain(f"the evidence of {incident.label} shows {listing(found)}; dismissed all the same", hint)

@@ -83,12 +83,12 @@ def _files(incident_id: int, files: dict[str, Path]) -> None:
     """Write one report in other forms than a page."""
     import tempfile
 
-    from irkit import workspace
+    from irkit import conclusions, workspace
     from irkit.notebooks import batch
     from irkit.site import document, pdf
 
     incident = workspace.incident(incident_id)
-    report = workspace.postmortem(incident, workspace.gather(incident, "never"))
+    report = conclusions.postmortem(incident, workspace.gather(incident, "never"))
     for name, made in (("json", document.to_json), ("markdown", document.to_markdown)):
         if name in files:
             _write(files[name], made(report))

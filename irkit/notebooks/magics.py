@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from irkit import workspace
+from irkit import conclusions, workspace
 from irkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def register(shell: InteractiveShell) -> None:
             )
         found = workspace.incident(words[0])
         evidence = workspace.gather(found, *words[1:])
-        report = workspace.postmortem(found, evidence)
+        report = conclusions.postmortem(found, evidence)
         shell.user_ns.update(incident=found, evidence=evidence, report=report)
         return report.header
 

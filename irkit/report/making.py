@@ -8,10 +8,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
+from irkit.act.engine import Proposed, as_written
 from irkit.bundle import Bundle
 from irkit.diagnose.loaded import Loaded
 from irkit.diagnose.verdicts import Diagnosis
-from irkit.model import ActionItem, Event, Incident
+from irkit.model import ActionItem, Event, Incident, IncidentType
 from irkit.report import (
     analysis,
     changes,
@@ -177,6 +178,7 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     later: Callable[[datetime], Sequence[Bundle]] = lambda _: (),
     earlier: Incident | None = None,
     past_help: Mapping[int, str] = MappingProxyType({}),
+    steps: Callable[[IncidentType], Proposed] = as_written,
 ) -> Report:
     """Return the report of an incident as data, times in aware UTC; missing evidence yields gaps, not errors.
 
@@ -184,12 +186,14 @@ def build(  # noqa: PLR0913 (a report is made from exactly these)
     addresses of the runbook's commands with those configured in their stead. `past_items` are the action items of
     `others`, by incident. `loaded` is the bundle as the diagnosis has read it, not to be read and parsed again. `later`
     opens the bundles that reach from there to a time; it is asked only where the impact outlasts the bundle. `earlier`
-    is the incident that was over shortly before; `past_help` what helped in the `others`, by incident.
+    is the incident that was over shortly before; `past_help` what helped in the `others`, by incident. `steps` returns
+    the resolution steps of a type as they are taken here.
     """
     view = View(loaded or bundle)
     of = Material(
         *(incident, timeline, runbook, bundle, diagnosis, now, others, view, costs, places, past_items, later, earlier),
         past_help=past_help,
+        steps=steps,
     )
     return Report(
         header=_made(head.header, of, "Header"),

@@ -10,6 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from irkit.act.engine import Proposed, as_written
 from irkit.bundle import Bundle
 from irkit.charts import Band
 from irkit.diagnose.verdicts import Diagnosis
@@ -63,7 +64,8 @@ class Material:
 
     `costs` is what each collector costs, by name; `places` for an address of the runbook the one that is configured;
     `past_items` the action items of `others`, by incident, `past_help` what helped then; `later` opens the bundles that
-    reach from here to a time; `earlier` is the incident that was over shortly before this one.
+    reach from here to a time; `earlier` is the incident that was over shortly before this one. `steps` returns a type's
+    steps as they are taken here.
     """
 
     incident: Incident
@@ -80,6 +82,7 @@ class Material:
     later: Callable[[datetime], Sequence[Bundle]] = lambda _: ()
     earlier: Incident | None = None
     past_help: Mapping[int, str] = field(default_factory=dict)
+    steps: Callable[[IncidentType], Proposed] = as_written
 
     @cached_property
     def sequel(self) -> tuple[Bundle, ...]:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from irkit.diagnose.service_names import hindrance, of_here
-from irkit.model import Step, VerdictState
+from irkit.diagnose.service_names import of_here
+from irkit.model import VerdictState
 from irkit.report import facts
 from irkit.report.cells import plain_records
 from irkit.report.material import Material
@@ -79,17 +79,9 @@ def next_steps(of: Material) -> NextSteps | Gap:
     claims = tuple(Claim(f"{item.title}: {item.verdict.sentence}", item.evidence) for item in found.values())
     told = who_to_tell(of.runbook, kind, of.severity) if of.severity else ()
     tell = tuple(f"{contact.role} ({contact.channel}): {contact.when}" for contact in told)
-    steps = tuple(_of_here(step, of) for step in kind.resolution)
+    steps = of.steps(kind)
     looks = tuple(replace(look, text=of_here(look.text, of.places)) for look in kind.diagnosis)
-    return NextSteps(kind.title, claims, looks, steps, tell)
-
-
-def _of_here(step: Step, of: Material) -> Step:
-    """Return a step with its command as it is typed here, and why that would be refused."""
-    if not step.command:
-        return step
-    typed = of_here(step.command, of.places)
-    return replace(step, command=typed, notes=(*step.notes, *filter(None, (hindrance(typed, of.view.source),))))
+    return NextSteps(kind.title, claims, looks, steps.lines, of.incident.id, tell, steps.hints)
 
 
 def _onset(of: Material) -> datetime:

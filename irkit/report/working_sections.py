@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
-from irkit.model import Command, Step
+from irkit.act.engine import StepLine
+from irkit.model import Command
 from irkit.report.parts import Claim, Shown
 
 
@@ -101,5 +102,12 @@ class NextSteps(Shown):
     type_title: str
     symptoms: tuple[Claim, ...]
     commands: tuple[Command, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[StepLine, ...]
+    incident_id: int
     tell: tuple[str, ...] = field(default=())
+    hints: tuple[str, ...] = field(default=())
+
+    @property
+    def acts(self) -> bool:
+        """Whether irkit itself does one of the steps."""
+        return any(line.action for line in self.steps)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from irkit import notebooks, workspace
+from irkit import conclusions, notebooks, workspace
 from irkit.bundle import bundles_of, later
 from irkit.bundle.manifest import read_manifest
 from irkit.errors import IrkitError
@@ -88,7 +88,7 @@ def lacking(incident: Incident, timeline: tuple[Event, ...]) -> Lacking | None:
 def entry_of(incident: Incident, made_of: str, page: bytes, settings: Settings) -> Entry:
     """Return the row of an incident whose page was made; the evidence is read again for its summary."""
     told = workspace.timeline(incident, settings=settings)
-    report = workspace.postmortem(incident, workspace.gather(incident, "never", settings=settings), settings=settings)
+    report = conclusions.postmortem(incident, workspace.gather(incident, "never", settings=settings), settings=settings)
     summary = _summary(report)
     lasted, detected = _lasted(report), incident.noticed_at
     return Entry(
@@ -138,7 +138,7 @@ def digest_of(incident: Incident, told: tuple[Event, ...], shared: Makings, sett
     # the one it rests on first, then all: the others tell what came later
     used = [later.bundle_in_use(incident, folders, told)] if folders else []
     seals = [_seal(folder) for folder in (*used, *folders)]
-    alike = workspace.alike(incident, told, shared.everyone, workspace.store(settings))
+    alike = conclusions.alike(incident, told, shared.everyone, workspace.store(settings))
     earlier = workspace.over_before(incident, settings=settings)
     parts = (
         *shared.made_by,

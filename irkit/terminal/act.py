@@ -53,6 +53,8 @@ def steps_view(incident: Incident, title: str, lines: Iterable[StepLine], begun:
         if not line.command:
             parts.append(Padding(Text("by hand; then record it:", "dim"), (0, 0, 0, 5)))
         parts.append(typed(visible(line.command or f"irkit step {incident.id} {line.step.number} --done"), indent=5))
+        if line.against:
+            parts.append(Padding(plain(line.against, "yellow"), (0, 0, 0, 5)))
     for event in begun:
         began = f"{event.data.get('action')} {event.data.get('target')} began at {format_time(event.at)}"
         parts.append(plain(f"{began}, and no end of it is on record: {_UNFINISHED}", "bold red"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from irkit.text.visible import cut, visible
 from irkit.times import format_duration, format_time
 
 if TYPE_CHECKING:
+    from irkit.act.engine import StepLine
     from irkit.collect.engine import Look
     from irkit.diagnose.service_names import Idle
     from irkit.diagnose.verdicts import Diagnosis
@@ -222,14 +223,12 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     diagnosis: Diagnosis,
     runbook: Runbook,
     stands: Standing,
-    commands: Callable[[IncidentType], Mapping[int, str]] = lambda _: {},
+    steps: Callable[[IncidentType], Sequence[StepLine]],
     idle: Sequence[Idle] = (),
-    against: Callable[[str], str] = lambda _: "",
 ) -> RenderableType:
     """Return what the runbook says to do for the likeliest type, and what of the incident's own record is due.
 
-    `commands` names those that do a type's steps, by the steps' numbers; `idle` are the containers that do not run.
-    `against` says why a command would be refused, "" of any other.
+    `steps` returns a type's steps as they are taken here; `idle` are the containers that do not run.
     """
     found = [item for item in diagnosis.ranking if item.supporting]
     # what is down for irkit's own stop says nothing of the type
@@ -237,14 +236,14 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     kind = runbook.known_type(slug)
     lines: list[RenderableType] = []
     if kind and kind.resolution and incident.resolved_at is None:
-        lines += _steps(incident, kind, stands, commands(kind), against)
+        lines += _steps(incident, kind, stands, steps(kind))
     if incident.resolved_at is None and incident.mitigated_at is None:
         lines += _in_vain(incident, stands)
     if stands.broken is False and (incident.mitigated_at or any(stands.tries.values())):
         lines.append(_holds(diagnosis))
     lines.extend([] if stands.stopped else start_lines(incident, diagnosis))
     lines.extend([all_stopped(incident, stands.stopped)] if stands.stopped else to_start_lines(incident, idle))
-    lines.extend(_due(incident, stands, commands(stands.kind) if stands.kind else {}, against))
+    lines.extend(_due(incident, stands, steps(stands.kind) if stands.kind else ()))
     return Group(*lines)
 
 
@@ -268,31 +267,26 @@ def all_stopped(incident: Incident, stop: Event) -> RenderableType:
     )
 
 
-def _steps(
-    incident: Incident,
-    kind: IncidentType,
-    stands: Standing,
-    commands: Mapping[int, str],
-    against: Callable[[str], str],
-) -> list[RenderableType]:
+def _steps(incident: Incident, kind: IncidentType, stands: Standing, steps: Sequence[StepLine]) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(f"\nWhat the runbook says to do: {kind.title}", "bold")]
     own = stands.kind is not None and stands.kind.slug == kind.slug
-    for step in kind.resolution:
-        ours = commands.get(step.number) or step.command
+    for line in steps:
+        step = line.step
         state = outcome_words(stands.state(step)) if own else ""
         lines.append(
             Text.assemble(f"  {step.number}. {visible(step.text)}", (f"  {state}" if state else "", "bold yellow"))
         )
-        if ours:
-            lines.append(_typed(visible(ours), indent=5))
-            lines += [Padding(_plain(why, "yellow"), (0, 0, 0, 5)) for why in filter(None, (against(ours),))]
+        if line.typed:
+            lines.append(_typed(visible(line.typed), indent=5))
+        if line.against:
+            lines.append(Padding(_plain(line.against, "yellow"), (0, 0, 0, 5)))
         lines += [Padding(_plain(note, "dim"), (0, 0, 0, 5)) for note in step.notes]
     one = incident.id
     if not own:
         lines.append(Text(f"It is filed as {incident.type}. Where that is wrong:", "dim"))
         lines.append(_typed(f"irkit amend {one} type {kind.slug}"))
         return lines
-    if any(one.startswith("irkit act ") for one in commands.values()):
+    if any(line.command.startswith("irkit act ") for line in steps):
         lines.append(Text("Each `irkit act` shows its plan, and does it with --apply.", "dim"))
     lines.append(Text('What you do by hand, record; --failed "why" in place of --done where it did not help:', "dim"))
     lines.append(_typed(f"irkit step {one} NUMBER --done"))
@@ -309,9 +303,7 @@ def _in_vain(incident: Incident, stands: Standing) -> list[RenderableType]:
     return lines
 
 
-def _due(
-    incident: Incident, stands: Standing, commands: Mapping[int, str], against: Callable[[str], str]
-) -> list[RenderableType]:
+def _due(incident: Incident, stands: Standing, steps: Sequence[StepLine]) -> list[RenderableType]:
     """Return what to do next in a sentence and, on a line of its own that can be pasted, the command for it."""
     one, said, typed = incident.id, "", f"irkit postmortem {incident.id}"
     if incident.acknowledged_at is None and incident.resolved_at is None:
@@ -324,23 +316,24 @@ def _due(
         elif not stands.pending:
             said, typed = "no step is left, and the service is broken; get help:", f"irkit escalate {one} --again"
         else:
-            runs = (one for one in stands.pending if not _waits(commands.get(one.number, ""), against))
+            lines = {line.step.number: line for line in steps}
+            runs = (step for step in stands.pending if step.number in lines and not _waits(lines[step.number]))
             step = next(runs, stands.pending[0])
             said = f"step {step.number} of the runbook, {visible(step.text)}"
-            ours = commands.get(step.number, "")
-            said += ":" if ours else "; then:"
-            typed = ours or f"irkit step {one} {step.number} --done"
-            if why := against(ours):
-                said += f" {visible(why)} Where it is to be left out:"
+            line = lines.get(step.number)
+            said += ":" if line and line.typed else "; then:"
+            typed = line.typed if line and line.typed else f"irkit step {one} {step.number} --done"
+            if line and line.against:
+                said += f" {visible(line.against)} Where it is to be left out:"
                 typed = f'irkit step {one} {step.number} --skipped "why"'
     elif incident.resolved_at is None:
         typed = f'irkit resolve {one} "what removed the cause"'
     return [_plain(f"Next: {said}".rstrip()), _typed(visible(typed))]
 
 
-def _waits(ours: str, against: Callable[[str], str]) -> bool:
+def _waits(line: StepLine) -> bool:
     """Say whether a step looks into a container that does not run: those after it come first."""
-    return ours.startswith("irkit memory ") and bool(against(ours))
+    return line.command.startswith("irkit memory ") and bool(line.against)
 
 
 def runbook_view(runbook: Runbook) -> RenderableType:

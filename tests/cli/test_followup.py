@@ -11,7 +11,7 @@ import pytest
 from bs4 import BeautifulSoup
 from icalendar import Calendar
 
-from irkit import reviewing, runbook, workspace
+from irkit import conclusions, reviewing, runbook, workspace
 from irkit.followup import action_items
 from tests.channel_servers import Mailbox
 from tests.support.command_line import Run, runner
@@ -213,7 +213,7 @@ def test_a_false_alarm_is_over_at_once_and_wants_no_postmortem(irkit: Run, tmp_p
     assert "INC-43" not in irkit("lint", "43").out
     assert irkit("lint", "43").code == 0
     store = workspace.store()
-    alike = workspace.alike(store.incident(42), store.timeline(42), store.incidents(), store)
+    alike = conclusions.alike(store.incident(42), store.timeline(42), store.incidents(), store)
     assert alike == (), "of a false alarm nothing happened that could happen again"
     figures = {one.name: one.value for one in reviewing.review().overview.figures}
     assert (figures["Incidents"], figures["False alarms"]) == ("1", "1")

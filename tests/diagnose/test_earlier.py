@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from irkit import workspace
+from irkit import conclusions, workspace
 from irkit.bundle import Bundle, bundles_of
 from irkit.bundle.later import bundle_in_use
 from irkit.collect.redact_bundle import redact_bundle
@@ -61,14 +61,14 @@ def record(kind: EventKind, second: float, text: str, data: Mapping[str, object]
 
 
 def seen(bundle: Bundle) -> Diagnosis:
-    return workspace.whole_diagnosis(bundle)
+    return conclusions.whole_diagnosis(bundle)
 
 
 def test_a_later_look_tells_no_later_beginning_than_an_earlier_one_shows(broken: Bundle, rolled_back: Bundle) -> None:
-    alone, found = workspace.diagnosis(rolled_back), seen(rolled_back)
+    alone, found = conclusions.diagnosis(rolled_back), seen(rolled_back)
     assert alone.first_sign == AGAIN
     assert alone.earlier is None
-    first = workspace.diagnosis(broken)
+    first = conclusions.diagnosis(broken)
     assert found.first_sign == first.first_sign == FIRST
     assert found.onset == first.onset
     assert found.onset is not None
@@ -83,7 +83,7 @@ def test_a_later_look_tells_no_later_beginning_than_an_earlier_one_shows(broken:
 
 
 def test_the_first_look_and_one_that_shows_it_as_early_have_their_own_beginning(home: Path, broken: Bundle) -> None:
-    assert seen(broken) == workspace.diagnosis(broken)
+    assert seen(broken) == conclusions.diagnosis(broken)
     again = sealed(home, replaced(0, 300, 1200), collected=at(1200))
     assert seen(again).earlier is None
     assert seen(again).first_sign == FIRST
@@ -91,10 +91,10 @@ def test_the_first_look_and_one_that_shows_it_as_early_have_their_own_beginning(
 
 def test_a_look_that_shows_nothing_any_more_has_the_beginning_of_the_one_before(home: Path, broken: Bundle) -> None:
     well = sealed(home, {kind: healthy()[kind] for kind in ("containers", "health")}, collected=at(1200))
-    assert workspace.diagnosis(well).first_sign is None
+    assert conclusions.diagnosis(well).first_sign is None
     assert seen(well).first_sign == FIRST
-    assert seen(well).onset == workspace.diagnosis(broken).onset
-    assert seen(well).findings == workspace.diagnosis(well).findings
+    assert seen(well).onset == conclusions.diagnosis(broken).onset
+    assert seen(well).findings == conclusions.diagnosis(well).findings
 
 
 def test_what_was_mended_and_taken_up_again_is_another_spell(broken: Bundle, rolled_back: Bundle) -> None:
@@ -102,7 +102,7 @@ def test_what_was_mended_and_taken_up_again_is_another_spell(broken: Bundle, rol
     record(EventKind.RESOLVED, 760, "rolled back")
     record(EventKind.REOPENED, 1000, "it is back")
     assert seen(rolled_back).first_sign == AGAIN
-    assert seen(rolled_back) == workspace.diagnosis(rolled_back)
+    assert seen(rolled_back) == conclusions.diagnosis(rolled_back)
     assert seen(broken).first_sign == FIRST
 
 
@@ -111,8 +111,8 @@ def test_what_was_over_before_what_goes_on_now_began_is_no_beginning_of_it(home:
     slow = [request(second, "/api/chat", 200, 4.0 if 60 <= second < 240 else 0.04) for second in range(600)]
     first = sealed(home, {"logs": slow})
     late = sealed(home, replaced(720, 780, 1200), collected=at(1200))
-    assert workspace.diagnosis(first).first_sign is not None
-    assert seen(late) == workspace.diagnosis(late)
+    assert conclusions.diagnosis(first).first_sign is not None
+    assert seen(late) == conclusions.diagnosis(late)
 
 
 def test_a_broken_older_bundle_is_told_and_the_others_are_asked(
@@ -134,14 +134,14 @@ def test_a_broken_older_bundle_is_told_and_the_others_are_asked(
     (broken.path / "logs.parquet").write_bytes(b"other")
     assert seen(rolled_back).first_sign == AGAIN
     assert len(seen(rolled_back).unread) == 3
-    asked = str(workspace.postmortem(workspace.incident(42), rolled_back).open_questions)
+    asked = str(conclusions.postmortem(workspace.incident(42), rolled_back).open_questions)
     assert f"not known: bundle {broken.id} cannot be trusted" in " ".join(asked.split())
 
 
 def test_a_newer_bundle_tells_nothing_of_an_older_one_not_even_that_it_is_broken(home: Path, broken: Bundle) -> None:
     torn = sealed(home, damaged(), collected=at(1200))
     (torn.path / "manifest.json").write_text("{")
-    assert seen(broken) == workspace.diagnosis(broken)
+    assert seen(broken) == conclusions.diagnosis(broken)
 
 
 def test_a_broken_older_bundle_keeps_no_report_from_its_own(home: Path, broken: Bundle, rolled_back: Bundle) -> None:
@@ -198,7 +198,7 @@ def test_what_was_changed_after_it_began_is_not_told_as_changed_before(irkit: Ru
 
 
 def test_the_page_says_since_when_and_by_which_bundle(broken: Bundle, rolled_back: Bundle) -> None:
-    report = workspace.postmortem(workspace.incident(42), rolled_back)
+    report = conclusions.postmortem(workspace.incident(42), rolled_back)
     assert report.header.started_at == FIRST  # type: ignore[union-attr]
     where = f"in bundle {broken.id}, collected 2026-11-24 03:10:00 UTC"
     detection, appendix = str(report.detection), str(report.appendix)
@@ -210,7 +210,7 @@ def test_the_page_says_since_when_and_by_which_bundle(broken: Bundle, rolled_bac
     assert where in report.impact.since  # type: ignore[union-attr]
     assert broken.id in appendix
     assert broken.manifest.seal in appendix
-    own = workspace.postmortem(workspace.incident(42), broken)
+    own = conclusions.postmortem(workspace.incident(42), broken)
     assert "in bundle" not in str(own.detection)
     assert own.appendix.earlier is None  # type: ignore[union-attr]
 
@@ -223,7 +223,7 @@ def test_another_collection_offers_the_earlier_beginning_to_be_recorded(irkit: R
 
 
 def test_lint_goes_by_the_earlier_beginning(irkit: Run, rolled_back: Bundle) -> None:
-    assert workspace.diagnosis(rolled_back).first_sign == AGAIN
+    assert conclusions.diagnosis(rolled_back).first_sign == AGAIN
     said = irkit("lint", "42")
     assert "the evidence shows it since 2026-11-24 03:05:00 UTC" in " ".join((said.out + said.err).split())
 
@@ -236,9 +236,9 @@ def test_no_onset_is_told_on_which_signals_agree_only_after_the_earlier_evidence
     home: Path, broken: Bundle, rolled_back: Bundle
 ) -> None:
     def without_onset(bundle: Bundle) -> Diagnosis:
-        return replace(workspace.diagnosis(bundle), onset=None)
+        return replace(conclusions.diagnosis(bundle), onset=None)
 
-    own = workspace.diagnosis(rolled_back)
+    own = conclusions.diagnosis(rolled_back)
     assert own.onset is not None
     found = with_beginning(own, rolled_back, home, (), without_onset, lambda _: own.ranking)
     assert (found.first_sign, found.since, found.onset) == (FIRST, FIRST, None)
@@ -258,7 +258,7 @@ def checked(*codes: int, since: float) -> dict[str, Any]:
 def test_what_the_engine_keeps_no_more_is_not_clear(home: Path) -> None:
     first = sealed(home, checked(0, -1, -1, -1, since=300), collected=at(600))
     later = sealed(home, checked(0, 0, 0, 0, 0, since=900), collected=at(1100))
-    alone = next(one for one in workspace.diagnosis(later).findings if one.symptom == "timeout-errors")
+    alone = next(one for one in conclusions.diagnosis(later).findings if one.symptom == "timeout-errors")
     found = seen(later)
     own = next(one for one in found.findings if one.symptom == "timeout-errors")
     assert (alone.verdict.state, own.verdict.state) == (VerdictState.CLEAR, VerdictState.FOUND)
@@ -268,4 +268,4 @@ def test_what_the_engine_keeps_no_more_is_not_clear(home: Path) -> None:
     assert own.evidence == ()
     weighed = {item.symptom for kind in found.ranking for item in kind.supporting}
     assert "timeout-errors" in weighed
-    assert seen(first).findings == workspace.diagnosis(first).findings
+    assert seen(first).findings == conclusions.diagnosis(first).findings

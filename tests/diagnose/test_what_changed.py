@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from irkit import workspace
+from irkit import conclusions
 from irkit.bundle.archive import opened
 from irkit.diagnose.what_changed import changes_before
 from irkit.settings import Settings
@@ -224,7 +224,7 @@ def test_without_a_look_at_containers_nothing_is_said() -> None:
 
 def test_a_real_release_that_broke_the_service_is_named() -> None:
     with opened(bundle_of("broken-release", RECORDINGS)) as bundle:
-        since = workspace.diagnosis(bundle, settings=Settings(home=RECORDINGS)).first_sign
+        since = conclusions.diagnosis(bundle, settings=Settings(home=RECORDINGS)).first_sign
         assert since
         (one,) = changes_before(bundle, since)
     assert one.services == ("jarvis-api",)

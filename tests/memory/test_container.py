@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit import workspace
+from irkit import conclusions, workspace
 from irkit.collect.contract import Table
 from irkit.collectors.process import collect
 from irkit.docker.containers import parse_time
@@ -144,7 +144,7 @@ def test_the_kill_comes_when_the_monitor_said_at_half_way_and_the_postmortem_sho
     print(f"killed in {said_s:.1f} s, it said; it was {left_s:.1f} s")
     assert left_s > WATCHED_S / 2, "it was not yet half-way"
     assert abs(said_s - left_s) <= 0.2 * left_s
-    shown = workspace.postmortem(incident, workspace.gather(incident, "never"))
+    shown = conclusions.postmortem(incident, workspace.gather(incident, "never"))
     assert any(said.text in row.text for row in shown.timeline.rows), shown.timeline
     told = str(shown.heap)
     assert SUSPECT in told, told

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit import drill, heap_evidence, workspace
+from irkit import conclusions, drill, heap_evidence, workspace
 from irkit.bundle import bundles_of, open_bundle
 from irkit.collect.engine import collect
 from irkit.errors import SnapshotError
@@ -52,7 +52,7 @@ def test_the_owner_is_named_by_the_postmortem_after_the_restart(settings: Settin
     evidence = workspace.gather(incident, settings=settings)
     assert evidence.id == bundle.id, "though it was taken after the repair"
     assert evidence.manifest.created_at == open_bundle(before).manifest.created_at
-    report = workspace.postmortem(incident, evidence, settings=settings)
+    report = conclusions.postmortem(incident, evidence, settings=settings)
     assert "module_cache.CACHE (dict) keeps" in str(report.heap)
     assert "module_cache.CACHE" in str(report.header)
     assert "module_cache.CACHE" in str(report.heap_growth)

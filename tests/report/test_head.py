@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit import drill, workspace
+from irkit import conclusions, drill, workspace
 from irkit.model import EventKind
 from irkit.report import Report
 from irkit.report.html import html
@@ -24,7 +24,7 @@ def leak(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     """The recording of a leak that the kernel ended before anybody had looked into the heap."""
     monkeypatch.setenv("IRKIT_HOME", str(tmp_path))
     filed, _ = drill.file("memory-leak", workspace.load_settings(), 42)
-    return workspace.postmortem(filed, workspace.gather(filed, "never"))
+    return conclusions.postmortem(filed, workspace.gather(filed, "never"))
 
 
 def test_what_leads_shows_the_leak(leak: Report) -> None:
@@ -90,7 +90,7 @@ def test_a_symptom_is_the_reason_of_the_summarys_sentence_without_a_second_colon
 ) -> None:
     monkeypatch.setenv("IRKIT_HOME", str(tmp_path))
     filed, _ = drill.file("database-corruption", workspace.load_settings(), 42)
-    made = workspace.postmortem(filed, workspace.gather(filed, "never"))
+    made = conclusions.postmortem(filed, workspace.gather(filed, "never"))
     assert "The evidence points at Database Corruption by “Data inconsistency”: SQLite's quick_check (47" in str(
         made.summary
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from irkit import drill, runbook, workspace
+from irkit import conclusions, drill, runbook, workspace
 from irkit.bundle import Bundle
 from irkit.charts import BarLane, IncidentStrip, MarkLane
 from irkit.diagnose.verdicts import Diagnosis
@@ -130,7 +130,7 @@ def test_the_strip_of_every_drill_draws_what_its_numbers_count(
 ) -> None:
     monkeypatch.setenv("IRKIT_HOME", str(tmp_path))
     filed, _ = drill.file(name, workspace.load_settings(), 42)
-    found = workspace.postmortem(filed, workspace.gather(filed, "never")).impact
+    found = conclusions.postmortem(filed, workspace.gather(filed, "never")).impact
     assert isinstance(found, Impact)
     counted, _, _ = number(found, "Failed health probes").partition(" of ")
     assert failed(found.strip) == int(counted)
@@ -142,7 +142,7 @@ def test_a_report_finds_the_later_bundles_of_its_incident(tmp_path: Path, monkey
     assert filed.mitigated_at is not None
     mended = [probe(0, 0.01) | {"at": filed.mitigated_at + timedelta(seconds=5 * number)} for number in range(20)]
     later = sealed(tmp_path, {"health_history": mended}, collected=filed.mitigated_at + timedelta(minutes=3))
-    found = workspace.postmortem(filed, workspace.gather(filed, "never")).impact
+    found = conclusions.postmortem(filed, workspace.gather(filed, "never")).impact
     assert isinstance(found, Impact)
     assert found.strip is not None
     assert found.strip.unseen_from is None

@@ -517,7 +517,8 @@ def test_the_log_is_shown_where_it_began_and_where_it_ended(report: Report) -> N
 
 def test_the_next_steps_are_the_runbooks_own(report: Report) -> None:
     assert not isinstance(report.next_steps, Gap)
-    assert report.next_steps.steps[0].command == "docker-compose restart jarvis-api"
+    assert report.next_steps.steps[0].typed == "irkit act 42 restart jarvis-api"
+    assert report.next_steps.steps[0].step.command == "docker-compose restart jarvis-api"
     assert any("PagerDuty" in line for line in report.next_steps.tell)
 
 
@@ -525,16 +526,16 @@ def test_the_runbooks_commands_name_what_is_here(tmp_path: Path) -> None:
     places = {"jarvis-api": "till"}
     made = report_of(example_bundle(tmp_path), places=places)
     assert not isinstance(made.next_steps, Gap)
-    assert made.next_steps.steps[0].command == "docker-compose restart till"
+    assert made.next_steps.steps[0].step.command == "docker-compose restart till"
     assert any(one.text.endswith("logs --tail=100 till") for one in made.next_steps.commands)
 
 
 def test_a_step_that_a_published_port_stands_in_the_way_of_says_so(report: Report) -> None:
     assert not isinstance(report.next_steps, Gap)
-    [said] = report.next_steps.steps[2].notes
+    said = report.next_steps.steps[2].against
     assert said.startswith("jarvis-api publishes port 8000 of this host, which only one container can have")
     assert "publish a range in the compose file" in str(report.next_steps)
-    assert not report.next_steps.steps[0].notes
+    assert not report.next_steps.steps[0].against
 
 
 def test_with_nothing_to_look_at_nothing_is_called_clear(blind: Report) -> None:

@@ -1,17 +1,19 @@
 """Where an incident stands: a restart that did not help is told, with the step that comes next."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
 from irkit import runbook
+from irkit.act.engine import StepLine
 from irkit.diagnose.service_names import hindrance
 from irkit.diagnose.verdicts import Diagnosis
-from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
+from irkit.model import Event, EventKind, Finding, Incident, IncidentType, Status, Verdict, VerdictState
 from irkit.report import facts
 from irkit.report.facts import View
 from irkit.report.standing import Standing, standing
@@ -45,8 +47,17 @@ def did(number: int, step: int, outcome: str = "done") -> Event:
     return Event(number, 42, at, at, EventKind.NOTE, "ana", "", (), {"step": step, "outcome": outcome})
 
 
+NONE: Mapping[int, str] = MappingProxyType({})
+
+
+def lines(kind: IncidentType, ours: Mapping[int, str] = NONE, view: View | None = None) -> tuple[StepLine, ...]:
+    """The steps of a type as they are proposed, with commands of ours and what of the evidence stands against them."""
+    made = [StepLine(step, "pending", ours.get(step.number, "")) for step in kind.resolution]
+    return tuple(replace(one, against=hindrance(one.typed, view.source) if view else "") for one in made)
+
+
 def told(stands: Standing, incident: Incident = OPEN) -> str:
-    return drawn(terminal.next_steps(incident, Diagnosis((), ()), BOOK, stands))
+    return drawn(terminal.next_steps(incident, Diagnosis((), ()), BOOK, stands, lines))
 
 
 RELAPSE = ((0, "die", 1), (4, "start", None), (4.1, "die", 1))
@@ -99,15 +110,16 @@ def test_a_step_that_would_be_refused_is_not_the_next_without_the_reason_and_the
     stands = standing([did(5, 1, "failed"), did(6, 2)], KIND, view)
     ours = {3: "irkit act 42 scale jarvis-api 3"}
 
-    def said(against: Callable[[str], str]) -> str:
-        return drawn(terminal.next_steps(OPEN, Diagnosis((), ()), BOOK, stands, lambda _: ours, (), against))
+    def said(against: View | None) -> str:
+        steps = partial(lines, ours=ours, view=against)
+        return drawn(terminal.next_steps(OPEN, Diagnosis((), ()), BOOK, stands, steps))
 
-    hindered = " ".join(said(partial(hindrance, evidence=view.source)).split())
+    hindered = " ".join(said(view).split())
     why = "jarvis-api publishes port 8000 of this host, which only one container can have"
     assert f"irkit act 42 scale jarvis-api 3 {why}" in hindered
     assert f"Next: step 3 of the runbook, If persists, scale up: {why}" in hindered
     assert 'Where it is to be left out: irkit step 42 3 --skipped "why"' in hindered
-    free = said(lambda _: "")
+    free = said(None)
     assert "publishes port" not in free
     assert "Next: step 3 of the runbook, If persists, scale up:\n  irkit act 42 scale jarvis-api 3\n" in free
 
@@ -117,13 +129,14 @@ def test_a_step_that_looks_into_what_does_not_run_is_not_the_first_offered(tmp_p
     stands = standing([], KIND, view)
     ours = {1: "irkit memory snapshot --container jarvis-api --incident 42", 2: "irkit act 42 start jarvis-api"}
 
-    def said(against: Callable[[str], str]) -> str:
-        return drawn(terminal.next_steps(OPEN, Diagnosis((), ()), BOOK, stands, lambda _: ours, (), against))
+    def said(against: View | None) -> str:
+        steps = partial(lines, ours=ours, view=against)
+        return drawn(terminal.next_steps(OPEN, Diagnosis((), ()), BOOK, stands, steps))
 
-    hindered = " ".join(said(partial(hindrance, evidence=view.source)).split())
+    hindered = " ".join(said(view).split())
     assert "jarvis-api does not run, and has no memory to look into" in hindered
     assert "Next: step 2 of the runbook" in hindered
-    assert "Next: step 1 of the runbook" in said(lambda _: "")
+    assert "Next: step 1 of the runbook" in said(None)
 
 
 def test_a_restart_that_helped_leads_to_the_mitigation(tmp_path: Path) -> None:
@@ -141,7 +154,7 @@ def test_a_service_that_answers_is_not_said_to_hold_where_what_was_found_goes_on
     over = replace(spike, verdict=replace(spike.verdict, until=CRASH))
 
     def said(*findings: Finding) -> str:
-        return drawn(terminal.next_steps(OPEN, Diagnosis(findings, ()), BOOK, stands))
+        return drawn(terminal.next_steps(OPEN, Diagnosis(findings, ()), BOOK, stands, lines))
 
     assert "nothing shows that this is over: 5xx error spike." in said(spike)
     assert "It holds" not in said(spike)

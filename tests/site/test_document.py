@@ -13,7 +13,7 @@ from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from irkit import drill, workspace
+from irkit import conclusions, drill, workspace
 from irkit.report import POSTMORTEM, Report
 from irkit.report.html import html
 from irkit.site import pdf
@@ -63,7 +63,7 @@ def test_markdown_of_every_drill_has_the_structure_of_its_page(
 ) -> None:
     monkeypatch.setenv("IRKIT_HOME", str(tmp_path))
     filed, _ = drill.file(name, workspace.load_settings(), 42)
-    report = workspace.postmortem(filed, workspace.gather(filed, "never"))
+    report = conclusions.postmortem(filed, workspace.gather(filed, "never"))
     page = BeautifulSoup("".join(html(section) for section in report.sections), "html.parser")
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(to_markdown(report))
     assert [one.type for one in tokens if one.type.startswith("html")] == [], "no raw HTML"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from irkit import drill, workspace
+from irkit import conclusions, drill, workspace
 from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
 from irkit.model import EventKind, Incident
 from irkit.report.parts import Gap
@@ -40,7 +40,7 @@ def started_by_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inci
 def test_it_lasted_as_long_as_on_its_page(started_by_evidence: Incident) -> None:
     settings = workspace.load_settings()
     evidence = workspace.gather(started_by_evidence, "never", settings=settings)
-    header = workspace.postmortem(started_by_evidence, evidence, settings=settings).header
+    header = conclusions.postmortem(started_by_evidence, evidence, settings=settings).header
     assert not isinstance(header, Gap)
     assert header.started_by_evidence
     assert started_by_evidence.resolved_at

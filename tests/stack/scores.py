@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from statistics import median
 
-from irkit import workspace
+from irkit import conclusions
 from irkit.bundle.archive import opened
 from irkit.model import VerdictState
 from irkit.settings import Settings
@@ -66,7 +66,7 @@ def score(label: Labelled, folder: Path = RECORDINGS) -> Score:
     truth = truth_of(label.name, folder)
     with opened(bundle_of(label.name, folder)) as bundle:
         began = time.perf_counter()
-        diagnosis = workspace.diagnosis(bundle, settings=Settings(home=folder))
+        diagnosis = conclusions.diagnosis(bundle, settings=Settings(home=folder))
         took_s = time.perf_counter() - began
     states = {item.symptom: item.verdict.state for item in diagnosis.findings}
     found = [name for name in SYMPTOMS if states.get(name) is VerdictState.FOUND]

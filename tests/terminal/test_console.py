@@ -24,7 +24,7 @@ def test_no_escape_code_reaches_a_stream_that_is_no_terminal() -> None:
 
 
 def test_a_line_said_meanwhile_has_a_row_of_its_own() -> None:
-    said = on_a_terminal("from irkit import console\nwith console.status('under way'): console.say('news')\n")
+    said = on_a_terminal("from irkit.terminal import console\nwith console.status('under way'): console.say('news')\n")
     before, _, after = said.partition(b"news")
     assert b"under way" in before
     assert b"under way" not in before.rpartition(b"\x1b[2K")[2], "its row was cleared first"

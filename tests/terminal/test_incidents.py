@@ -76,7 +76,7 @@ def test_a_start_is_proposed_where_the_evidence_shows_one(all_along: bool) -> No
     incident = Incident(42, "It grows", "memory-leak", "High", Status.OPEN, noticed)
     written = io.StringIO()
     Console(file=written, width=200).print(
-        terminal.next_steps(incident, found, runbook.load(), Standing(None, {}, None, ""))
+        terminal.next_steps(incident, found, runbook.load(), Standing(None, {}, None, ""), lambda _: ())
     )
     assert ("irkit amend 42 started_at" in written.getvalue()) is not all_along
     seen = f"{onset:%H:%M:%S} UTC"
