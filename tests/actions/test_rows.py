@@ -144,7 +144,7 @@ _TABLE: dict[str, Proofs] = {
         "test_database:test_a_restore_is_refused_while_anybody_has_the_database_open",
         "test_database:test_a_restore_brings_back_what_was_backed_up",
         "test_database:test_a_damaged_backup_is_not_restored",
-        "../test_sqlite_restore:test_killed_at_any_step_the_old_or_the_new_one_is_whole_and_in_place",
+        "../sqlite/test_restore:test_killed_at_any_step_the_old_or_the_new_one_is_whole_and_in_place",
     ),
     "salvage-database": Proofs(
         "test_rows:test_rows_of_the_stacks_damaged_database_come_back",
