@@ -14,7 +14,7 @@ import pytest
 from irkit.bundle import Bundle, seal_bundle, sha256_of
 from irkit.bundle_diff import BundleDiff, diff, signature
 from irkit.model import Evidence
-from tests import example_bundle as example
+from tests.support import example_bundle as example
 
 Make = Callable[..., Bundle]
 

@@ -18,9 +18,9 @@ from irkit.collect.contract import Refused, Unreachable
 from irkit.model import utc_now
 from irkit.settings import DockerTarget
 from irkit.skew import Skew
-from tests import http_servers as servers
-from tests.redis_servers import redis_server
 from tests.stack.engine import Images
+from tests.support import http_servers as servers
+from tests.support.redis_servers import redis_server
 
 AT = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)
 AHEAD_S = 3600.0

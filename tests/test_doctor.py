@@ -18,8 +18,8 @@ from irkit.recorder.ring import Record, Ring
 from irkit.redact import Redactor
 from irkit.runbook import load as load_runbook
 from tests.cli.test_commands import Run, irkit
-from tests.http_servers import free_port
 from tests.stack.stack import Stack
+from tests.support.http_servers import free_port
 
 __all__ = ["irkit"]
 

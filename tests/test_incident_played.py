@@ -11,8 +11,8 @@ from bs4 import BeautifulSoup
 from icalendar import Calendar
 
 from irkit import runbook
-from tests.channel_servers import Mailbox, Service, alerts
 from tests.stack.stack import Stack
+from tests.support.channel_servers import Mailbox, Service, alerts
 from tests.support.command_line import Run, runner
 from tests.support.escalation import ROUTING_KEY
 

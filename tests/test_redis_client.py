@@ -12,8 +12,8 @@ from irkit.collect.contract import Refused, Unreachable
 from irkit.redact import rules as redaction_rules
 from irkit.redis_client import Failure, connected
 from irkit.settings import RedisTarget, Secret
-from tests import http_servers as servers
-from tests.redis_servers import RedisServer, redis_server
+from tests.support import http_servers as servers
+from tests.support.redis_servers import RedisServer, redis_server
 
 PASSWORD = "hunter2"  # noqa: S105 (a password for a server on loopback that lives for seconds)
 

@@ -13,7 +13,7 @@ from irkit.bundle import bundle_folder, bundles_of, copy_bundle, open_bundle
 from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.model import EventKind, Incident, Outcome, utc_now
 from irkit.settings import Settings
-from tests.example_bundle import example_bundle
+from tests.support.example_bundle import example_bundle
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from irkit.model import EventKind, Step
 from irkit.runbook import steps
 from irkit.settings import Settings
 from irkit.store import Store, open_store
-from tests.example_bundle import COLLECTED, example_bundle
+from tests.support.example_bundle import COLLECTED, example_bundle
 
 AT = datetime(2026, 11, 23, 3, 20, tzinfo=UTC)
 BOOK = runbook.load()

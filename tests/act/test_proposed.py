@@ -12,7 +12,7 @@ from irkit.act.proposed import Place, is_aside, place_of, proposed
 from irkit.model import Finding, Incident, Status, Verdict, VerdictState
 from irkit.settings import Settings
 from irkit.targets import with_runbook_defaults
-from tests.example_bundle import CRASH
+from tests.support.example_bundle import CRASH
 from tests.symptoms.evidence import InMemory
 
 BOOK = runbook.load()

@@ -12,8 +12,8 @@ from irkit.act.compose import Member
 from irkit.act.redis_keeps import lost_with
 from irkit.docker.containers import ListedContainer
 from irkit.settings.sections import RedisTarget, Secret
-from tests.redis_servers import RedisServer, redis_server
 from tests.stack.engine import wait_until
+from tests.support.redis_servers import RedisServer, redis_server
 
 Row = dict[str, object]
 

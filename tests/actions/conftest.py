@@ -7,9 +7,9 @@ import pytest
 
 from irkit import workspace
 from irkit.model import Event, EventKind
-from tests.redis_servers import RedisServer, redis_server
 from tests.stack.stack import Stack
 from tests.support.command_line import Run, runner
+from tests.support.redis_servers import RedisServer, redis_server
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from tests.actions.conftest import acts
-from tests.redis_servers import RedisServer
 from tests.support.command_line import Run, runner
+from tests.support.redis_servers import RedisServer
 
 LIMITS = {f"ratelimit:provider:{name}": 7 for name in ("alpha", "beta")}
 CACHE = {f"cache:answer:{number}": number for number in range(1200)}

@@ -14,9 +14,9 @@ import pytest
 
 from irkit.act import database_target
 from irkit.sqlite.check import check
-from tests import sqlite_files as files
 from tests.actions.conftest import acts
 from tests.stack.stack import Stack
+from tests.support import sqlite_files as files
 from tests.support.command_line import Run, runner
 
 YES = ("--apply", "--yes")

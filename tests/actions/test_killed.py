@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.actions.conftest import acts
-from tests.redis_servers import RedisServer
 from tests.support.command_line import Run, runner
 from tests.support.killed_copy import SCENARIOS
+from tests.support.redis_servers import RedisServer
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-c", "from irkit.cli import main; main()")

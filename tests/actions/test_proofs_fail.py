@@ -14,11 +14,11 @@ from irkit import workspace
 from irkit.act import engine as act
 from irkit.act.contract import Result
 from irkit.actions import backup_database
-from irkit.cli.act import asked
+from irkit.conclusions import asked
 from tests.actions.conftest import acts
-from tests.http_servers import read_request, serving
 from tests.stack.stack import Stack
 from tests.support.command_line import Run
+from tests.support.http_servers import read_request, serving
 
 KEY = "sk-a-made-up-key-of-this-test"
 COMMAND = (sys.executable, "-c", "from irkit.cli import main; main()")

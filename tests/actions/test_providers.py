@@ -9,9 +9,9 @@ import pytest
 import redis
 
 from tests.actions.conftest import acts
-from tests.http_servers import answer, drip, free_port, read_request, serving
 from tests.stack.stack import Stack
 from tests.support.command_line import Run
+from tests.support.http_servers import answer, drip, free_port, read_request, serving
 
 DO = ("--apply", "--yes", "-p", "hold", "1")
 KEY = "sk-a-made-up-key-of-this-test"

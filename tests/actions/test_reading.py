@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from irkit import workspace
-from tests import sqlite_files as files
 from tests.actions.conftest import acts
-from tests.http_servers import free_port
+from tests.support import sqlite_files as files
 from tests.support.command_line import Run, runner
-from tests.type_evidence import BEGAN, sealed
+from tests.support.http_servers import free_port
+from tests.support.type_evidence import BEGAN, sealed
 
 SLOW = "SELECT content FROM messages WHERE conversation_id = 17 AND role = 'user'"
 

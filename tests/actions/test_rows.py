@@ -28,13 +28,13 @@ import redis
 
 from irkit.act import engine as act
 from irkit.sqlite.check import check
-from tests import sqlite_files as files
 from tests.actions.conftest import acts
-from tests.http_servers import free_port
 from tests.stack.engine import wait_until
 from tests.stack.stack import API_SERVICE, Stack
+from tests.support import sqlite_files as files
 from tests.support.command_line import Run
-from tests.type_evidence import BEGAN, sealed
+from tests.support.http_servers import free_port
+from tests.support.type_evidence import BEGAN, sealed
 
 HERE = Path(__file__).parent
 DO = ("--apply", "--yes")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.actions.conftest import acts
-from tests.http_servers import free_port
-from tests.sql_servers import PASSWORD, SqlServer, mariadb, postgresql
 from tests.support.command_line import Run, runner
+from tests.support.http_servers import free_port
+from tests.support.sql_servers import PASSWORD, SqlServer, mariadb, postgresql
 
 
 @pytest.fixture(params=[postgresql, mariadb], ids=["postgresql", "mariadb"], scope="module")

@@ -18,10 +18,10 @@ import pytest
 
 from tests.bench.memory import peak_bytes
 from tests.bench.plot import growth
-from tests.redis_servers import redis_server
-from tests.sqlite_files import create
 from tests.stack.engine import ensure_images, own_engine
 from tests.stack.stack import compose_command
+from tests.support.redis_servers import redis_server
+from tests.support.sqlite_files import create
 
 ROUNDS = 3
 COUNTS = (3, 20, 100)

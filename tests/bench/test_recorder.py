@@ -21,11 +21,11 @@ import pytest
 from irkit.model import Window
 from irkit.recorder.history import Sample, decode
 from irkit.recorder.ring import read
-from tests import sqlite_files as files
 from tests.collectors.lab import SLEEP, Lab, each_at_once
-from tests.http_servers import answer, serving
-from tests.redis_servers import redis_server
 from tests.stack.engine import wait_until
+from tests.support import sqlite_files as files
+from tests.support.http_servers import answer, serving
+from tests.support.redis_servers import redis_server
 
 CONTAINERS = 20
 WARM_UP_S = 12.0

@@ -8,8 +8,8 @@ from playwright.sync_api import sync_playwright
 from irkit.errors import IrkitError
 from irkit.exploring import explore, explore_strip
 from irkit.publish import safe
-from tests.example_bundle import HOSTILE, TELLING, example_bundle
-from tests.example_report import example_report, report_of
+from tests.support.example_bundle import HOSTILE, TELLING, example_bundle
+from tests.support.example_report import example_report, report_of
 
 
 def test_the_log_opens_where_told_and_runs_nothing_of_what_it_says(tmp_path: Path) -> None:

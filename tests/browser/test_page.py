@@ -15,9 +15,9 @@ from playwright.sync_api import Browser
 
 from irkit.publish import to_html
 from irkit.report import POSTMORTEM, Report
-from tests.example_bundle import HOSTILE
-from tests.example_report import OPEN, TITLE, example_report
 from tests.support.browsing import THEMES, WIDTHS, Theme, Visit, axe, chromium
+from tests.support.example_bundle import HOSTILE
+from tests.support.example_report import OPEN, TITLE, example_report
 
 ATTACK = "<script>name='ran'</script><img src=x onerror=\"name='ran'\"><svg onload=\"name='ran'\"></svg>"
 WORKING = ("header", "symptoms", "containers", "log", "health", "impact", "next_steps", "open_questions", "appendix")

@@ -34,7 +34,7 @@ from irkit.errors import BundleError, NotFoundError
 from irkit.model import Evidence
 from irkit.redact import Redactor
 from tests.bundle.test_bundle import AT, make
-from tests.example_bundle import example_bundle
+from tests.support.example_bundle import example_bundle
 
 FROZEN = Path(__file__).parents[1] / "data" / "format-1.irkit.zip"
 NOW = AT + timedelta(days=3)

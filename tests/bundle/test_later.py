@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from irkit.bundle.later import later_bundles
-from tests.type_evidence import COLLECTED, probe, sealed
+from tests.support.type_evidence import COLLECTED, probe, sealed
 
 EVIDENCE = {"health": [probe(600, 0.01)]}
 

@@ -17,9 +17,9 @@ from irkit.escalate.contract import Channel, DeliveryError, Message, Purpose, wi
 from irkit.escalate.contract import refused as refused_answer
 from irkit.settings import Secret
 from irkit.settings.channel_sections import AppriseTarget, EmailTarget, PagerDutyTarget, SlackTarget, TicketsTarget
-from tests.channel_servers import DROP, HANG, TAKEN_THEN_HANG, Mailbox, Service, Status, alerts
-from tests.http_servers import free_port
+from tests.support.channel_servers import DROP, HANG, TAKEN_THEN_HANG, Mailbox, Service, Status, alerts
 from tests.support.escalation import ROUTING_KEY, email_target, github_target, pagerduty_target, slack_target
+from tests.support.http_servers import free_port
 
 MESSAGE = Message("irkit-INC-42-0123456789ab", "INC-42 Critical: Checkout is down", "It is.", "shop", "Critical", 0)
 HOSTILE = {

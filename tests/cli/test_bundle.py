@@ -8,7 +8,7 @@ import pytest
 
 from irkit.bundle import open_bundle
 from tests.cli.test_commands import Run, irkit
-from tests.example_bundle import example_bundle
+from tests.support.example_bundle import example_bundle
 
 __all__ = ["irkit"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from irkit import doctor, workspace
-from tests.channel_servers import Service, Status, alerts
+from tests.support.channel_servers import Service, Status, alerts
 from tests.support.command_line import Run, Said, runner
 from tests.support.escalation import ROUTING_KEY
 

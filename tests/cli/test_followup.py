@@ -13,7 +13,7 @@ from icalendar import Calendar
 
 from irkit import conclusions, reviewing, runbook, workspace
 from irkit.followup import action_items
-from tests.channel_servers import Mailbox
+from tests.support.channel_servers import Mailbox
 from tests.support.command_line import Run, runner
 
 

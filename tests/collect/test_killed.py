@@ -17,9 +17,9 @@ import pytest
 from irkit import workspace
 from irkit.bundle import bundles_of, open_bundle
 from irkit.settings import load
-from tests.http_servers import serving
-from tests.sqlite_files import create
 from tests.stack.engine import wait_until
+from tests.support.http_servers import serving
+from tests.support.sqlite_files import create
 
 IRKIT = str(Path(sys.executable).parent / "irkit")
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 21\r\nConnection: close\r\n\r\n{"status": "healthy"}'

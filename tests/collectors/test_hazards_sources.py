@@ -32,12 +32,12 @@ from irkit.settings import (
     SqliteTarget,
 )
 from irkit.text.visible import visible
-from tests import http_servers as servers
 from tests.collectors.lab import SLEEP, Lab, python
-from tests.redis_servers import redis_server
 from tests.stack.engine import wait_until
+from tests.support import http_servers as servers
 from tests.support.deaf import Deaf, deaf
 from tests.support.memory import descendants, started_since, watched
+from tests.support.redis_servers import redis_server
 
 MOST_BYTES = 200 * 1024 * 1024
 HTTP_BYTES = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nServer: "

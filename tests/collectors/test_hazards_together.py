@@ -25,12 +25,12 @@ from irkit.model import Outcome, VerdictState, Window
 from irkit.registry import load_plugins
 from irkit.runbook import load as load_runbook
 from irkit.settings import CollectSettings, DockerTarget, HttpTarget, RedisTarget, Secret, Settings, SqliteTarget
-from tests import http_servers as servers
-from tests import sqlite_files as files
 from tests.collectors.faulty_engine import FaultyEngine
 from tests.collectors.lab import SLEEP, Lab, python
-from tests.redis_servers import redis_server
 from tests.stack.engine import wait_until
+from tests.support import http_servers as servers
+from tests.support import sqlite_files as files
+from tests.support.redis_servers import redis_server
 
 PASSWORD = "x"  # noqa: S105 (of a server that lives for one test)
 LIMITS = CollectSettings(deadline_s=3, run_deadline_s=8)

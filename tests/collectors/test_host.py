@@ -16,10 +16,10 @@ from irkit import procfs
 from irkit.collect.contract import Limits
 from irkit.collectors.host import collect
 from irkit.settings import DockerTarget, HostTarget, HttpTarget, RedisTarget, Secret, SqliteTarget
-from tests import http_servers as servers
 from tests.collectors.materialise import materialise
-from tests.redis_servers import redis_server
 from tests.stack.engine import Images
+from tests.support import http_servers as servers
+from tests.support.redis_servers import redis_server
 
 
 def nowhere(tmp_path: Path) -> DockerTarget:

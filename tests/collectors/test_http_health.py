@@ -8,8 +8,8 @@ import pytest
 from irkit.collect.contract import Unreachable
 from irkit.collectors import http_health
 from irkit.settings import HttpTarget
-from tests import http_servers as servers
 from tests.collectors.materialise import Materialised, materialise
+from tests.support import http_servers as servers
 
 
 def look(port: int, *, probes: int = 1, timeout_s: float = 5.0, configured: bool = True) -> Materialised:

@@ -17,8 +17,8 @@ from irkit.collect.contract import Refused, Table, Unreachable
 from irkit.collectors.prometheus import collect
 from irkit.model import Window
 from irkit.settings import PrometheusTarget, Secret
-from tests import http_servers as servers
 from tests.collectors.materialise import WINDOW, Materialised, materialise
+from tests.support import http_servers as servers
 
 UP = {"__name__": "up", "instance": "127.0.0.1:9090", "job": 'a "job"'}
 SERIES = {

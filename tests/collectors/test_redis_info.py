@@ -9,8 +9,8 @@ from irkit.collectors import redis_info
 from irkit.collectors.redis_info import parse_info
 from irkit.settings import RedisTarget, Secret
 from tests.collectors.materialise import materialise
-from tests.http_servers import free_port
-from tests.redis_servers import RedisServer, redis_server
+from tests.support.http_servers import free_port
+from tests.support.redis_servers import RedisServer, redis_server
 
 
 @pytest.fixture(scope="module")

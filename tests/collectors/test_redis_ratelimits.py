@@ -17,8 +17,8 @@ from irkit.collectors import redis_ratelimits
 from irkit.collectors.redis_ratelimits import provider_of
 from irkit.settings import RedisTarget, Secret
 from tests.collectors.materialise import WINDOW, Materialised, materialise
-from tests.http_servers import free_port
-from tests.redis_servers import RedisServer, redis_server
+from tests.support.http_servers import free_port
+from tests.support.redis_servers import RedisServer, redis_server
 
 PREFIX = "ratelimit:provider:"
 

@@ -15,8 +15,8 @@ from irkit.diagnose.database_state import damage_of
 from irkit.settings import SqliteTarget
 from irkit.sqlite import check as sqlite_check
 from irkit.sqlite import readonly as sqlite_readonly
-from tests import sqlite_files as files
 from tests.collectors.materialise import Materialised, materialise
+from tests.support import sqlite_files as files
 
 DAMAGES = {
     files.truncate: "malformed",

@@ -11,8 +11,8 @@ from irkit.collect.contract import Refused, Unreachable
 from irkit.collectors import sqlite_statistics
 from irkit.settings import SqliteTarget
 from irkit.sqlite import readonly as sqlite_readonly
-from tests import sqlite_files as files
 from tests.collectors.materialise import Materialised, materialise
+from tests.support import sqlite_files as files
 
 
 def look(path: Path) -> Materialised:

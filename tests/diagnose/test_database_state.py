@@ -11,7 +11,7 @@ import pytest
 from irkit.collectors import sqlite_integrity, sqlite_statistics
 from irkit.diagnose.database_state import IndexState, checks_of, damage_of, planner_notes, tables_of
 from irkit.settings import SqliteTarget
-from tests.type_evidence import START, Window
+from tests.support.type_evidence import START, Window
 
 WINDOW = Window(START, START.replace(hour=4))
 

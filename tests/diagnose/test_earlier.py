@@ -20,7 +20,7 @@ from irkit.diagnose.verdicts import Diagnosis
 from irkit.model import EventKind, VerdictState
 from irkit.redact import Redactor
 from tests.cli.test_commands import Run, irkit
-from tests.type_evidence import Row, at, damaged, healthy, line, request, sealed
+from tests.support.type_evidence import Row, at, damaged, healthy, line, request, sealed
 
 __all__ = ["irkit"]
 MALFORMED = "sqlite3.DatabaseError: database disk image is malformed"

@@ -12,10 +12,10 @@ from irkit.collectors import redis_info
 from irkit.diagnose.exhausted import exhausted
 from irkit.text.phrase import grouped
 from tests.collectors.materialise import materialise
-from tests.example_bundle import example_bundle
-from tests.example_report import report_of
-from tests.redis_servers import redis_server
 from tests.report.test_head import header_of
+from tests.support.example_bundle import example_bundle
+from tests.support.example_report import report_of
+from tests.support.redis_servers import redis_server
 from tests.symptoms.evidence import InMemory
 
 DISK = {"holds": "database", "path": "/srv/data", "total_bytes": 10 * 2**30, "used_bytes": 10 * 2**30}

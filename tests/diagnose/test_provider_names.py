@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from irkit.diagnose.provider_names import Providers, providers_of
-from tests.type_evidence import sealed
+from tests.support.type_evidence import sealed
 
 SWITCH, KEY, WAIT = (
     "irkit act 2 switch-provider NAME",

@@ -20,7 +20,7 @@ from irkit.diagnose.verdicts import Diagnosis, Hypothesis
 from irkit.model import CollectorRun, Finding, Outcome, Threshold, Verdict, VerdictState, Window
 from irkit.registry import BrokenPlugin
 from irkit.report.facts import View
-from tests.example_bundle import example_bundle
+from tests.support.example_bundle import example_bundle
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 
 RUNBOOK = runbook.load()

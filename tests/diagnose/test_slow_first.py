@@ -15,8 +15,8 @@ from irkit.diagnose.slow_first import told_by_queries
 from irkit.model import Finding, Verdict, VerdictState
 from irkit.registry import load_plugins
 from irkit.triage import relations, triage
-from tests.example_bundle import Row
-from tests.type_evidence import sealed
+from tests.support.example_bundle import Row
+from tests.support.type_evidence import sealed
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 BOOK = runbook.load()

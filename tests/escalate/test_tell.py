@@ -19,8 +19,8 @@ from irkit.escalate.contract import Purpose
 from irkit.escalate.log import State
 from irkit.model import EventKind
 from irkit.settings.channel_sections import EscalationSettings
-from tests import channel_servers
-from tests.channel_servers import DROP, HANG, Mailbox, Request, Service, Status, alerts
+from tests.support import channel_servers
+from tests.support.channel_servers import DROP, HANG, Mailbox, Request, Service, Status, alerts
 from tests.support.escalation import Lab, email_target, lab, pagerduty_target, slack_target
 
 Paged = tuple[Service, Path]

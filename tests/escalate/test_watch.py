@@ -18,7 +18,7 @@ from irkit.escalate.contract import Purpose
 from irkit.model import EventKind
 from irkit.settings import Settings
 from irkit.store import open_store
-from tests.channel_servers import Request, Service, Status, alerts, slack_webhook
+from tests.support.channel_servers import Request, Service, Status, alerts, slack_webhook
 from tests.support.escalation import Lab, lab, pagerduty_target, slack_target
 
 Paged = tuple[Service, Path]

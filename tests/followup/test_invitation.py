@@ -15,7 +15,7 @@ from irkit.escalate import mail
 from irkit.followup.invitation import Meeting, invited, plan, record, to_ics, to_mail, when
 from irkit.model import Event, EventKind, Incident, Status
 from irkit.settings.channel_sections import EmailTarget, FollowUpSettings
-from tests.channel_servers import Mailbox
+from tests.support.channel_servers import Mailbox
 from tests.support.escalation import email_target
 
 FRIDAY = datetime(2026, 11, 27, 16, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 from irkit.collect.contract import Unreachable
 from irkit.health.http_get import Answer, get
-from tests import http_servers as servers
+from tests.support import http_servers as servers
 
 
 def look(port: int, *, timeout_s: float = 5.0, limit_bytes: int = 1000) -> Answer:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from irkit.health.http_probe import Probe, probe, probe_once, usable
-from tests import http_servers as servers
+from tests.support import http_servers as servers
 
 
 def ask(port: int, scheme: str = "http", *, timeout_s: float = 5.0, limit_bytes: int = 100_000) -> Probe:

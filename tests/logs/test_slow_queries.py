@@ -14,8 +14,8 @@ import pytest
 from irkit.collectors import sqlite_statistics
 from irkit.logs.slow_queries import MAX_QUERIES, SlowQuery, fingerprint, slow_queries
 from irkit.settings import SqliteTarget
-from tests import sqlite_files as files
 from tests.collectors.materialise import materialise
+from tests.support import sqlite_files as files
 
 AT = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)
 SCHEMA = """

@@ -18,9 +18,9 @@ from irkit.errors import InputError, NotFoundError
 from irkit.notebooks import NotebookError
 from irkit.publish import to_html
 from irkit.publish.exporter import problems_of
-from tests.example_bundle import CRASH, FIRST_500, TELLING, example_bundle
-from tests.example_report import TITLE
-from tests.type_evidence import BEGAN, TYPES, sealed
+from tests.support.example_bundle import CRASH, FIRST_500, TELLING, example_bundle
+from tests.support.example_report import TITLE
+from tests.support.type_evidence import BEGAN, TYPES, sealed
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from irkit.errors import InputError, NotFoundError
 from irkit.publish import IrkitExporter, to_html
 from irkit.publish.exporter import problems_of, title_of
 from irkit.report import POSTMORTEM
-from tests.example_report import TITLE, example_report
+from tests.support.example_report import TITLE, example_report
 
 ROOT = Path(__file__).parents[2]
 MAX_PAGE_BYTES = 150_000

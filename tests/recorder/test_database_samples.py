@@ -18,7 +18,7 @@ from irkit.recorder.database_samples import DatabaseSampler
 from irkit.recorder.history import Sample
 from irkit.settings import SqliteTarget
 from irkit.sqlite.wal_watch import WalWatch, plain_checksum
-from tests import sqlite_files as files
+from tests.support import sqlite_files as files
 
 SMALL = b"SQLite format 3\0"
 

@@ -14,8 +14,8 @@ from irkit.model import utc_now
 from irkit.recorder.redis_wire import RedisWire
 from irkit.recorder.samples import redis as sample
 from irkit.settings import RedisTarget, Secret
-from tests.http_servers import close, free_port, hang, reset, serving
-from tests.redis_servers import redis_server
+from tests.support.http_servers import close, free_port, hang, reset, serving
+from tests.support.redis_servers import redis_server
 
 
 def test_every_kind_of_reply_is_read(tmp_path: Path) -> None:

@@ -42,13 +42,13 @@ from irkit.settings import (
     load,
 )
 from irkit.store import open_store
-from tests import sqlite_files as files
 from tests.collectors.faulty_engine import FaultyEngine
 from tests.collectors.lab import SLEEP, Lab
-from tests.http_servers import Behaviour, answer, drip, free_port, hang, serving
-from tests.redis_servers import redis_server
 from tests.stack.engine import Images, wait_until
 from tests.stack.stack import Stack, compose_command
+from tests.support import sqlite_files as files
+from tests.support.http_servers import Behaviour, answer, drip, free_port, hang, serving
+from tests.support.redis_servers import redis_server
 
 IRKIT = Path(sys.executable).parent / "irkit"
 HEALTHY = answer(b'{"status": "healthy"}')

@@ -9,8 +9,8 @@ from typing import Any
 
 from irkit.model import Incident, Status
 from irkit.report import Report
-from tests.example_report import report_of
-from tests.type_evidence import BEGAN, sealed
+from tests.support.example_report import report_of
+from tests.support.type_evidence import BEGAN, sealed
 
 HOSTILE = "</pre><script>alert(1)</script>\x1b[31m\u202e"
 

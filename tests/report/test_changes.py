@@ -12,7 +12,7 @@ from irkit.registry import load_plugins
 from irkit.report import Report, build
 from irkit.report.changes import LogPatterns
 from irkit.report.html import html, text
-from tests.example_report import RESOLVED
+from tests.support.example_report import RESOLVED
 
 DRILL = Path(irkit.__file__).parent / "drills" / "api-unresponsive" / "bundle"
 

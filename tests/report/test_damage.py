@@ -11,7 +11,7 @@ from irkit.report.damage import Damage, DatabaseErrors, Integrity
 from irkit.report.html import html, text
 from irkit.report.parts import Gap
 from tests.report.closer import HOSTILE, closer_report
-from tests.type_evidence import BEGAN, at, damaged, healthy, line
+from tests.support.type_evidence import BEGAN, at, damaged, healthy, line
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 
 from irkit.report import facts
 from irkit.report.facts import View
-from tests.example_bundle import CRASH, START, TABLES, Row, containers, example_bundle, health, logs
+from tests.support.example_bundle import CRASH, START, TABLES, Row, containers, example_bundle, health, logs
 
 NOTHING: list[Row] = []
 

@@ -14,8 +14,8 @@ from irkit.model import Event, EventKind, Incident, Status
 from irkit.report import Report
 from irkit.report.parts import Gap
 from tests.cli.test_commands import Run, irkit
-from tests.example_report import report_of
-from tests.type_evidence import COLLECTED, START, at, leaking, sealed
+from tests.support.example_report import report_of
+from tests.support.type_evidence import COLLECTED, START, at, leaking, sealed
 
 __all__ = ["irkit"]
 NOTICED = COLLECTED - timedelta(minutes=1)

@@ -15,8 +15,8 @@ from irkit.report import Report
 from irkit.report.html import html
 from irkit.report.parts import Gap
 from irkit.report.sections import Header
-from tests.example_bundle import COLLECTED, TABLES, example_bundle
-from tests.example_report import TIMELINE, event, report_of
+from tests.support.example_bundle import COLLECTED, TABLES, example_bundle
+from tests.support.example_report import TIMELINE, event, report_of
 
 
 @pytest.fixture

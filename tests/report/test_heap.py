@@ -14,7 +14,7 @@ from irkit.report import heap
 from irkit.report.facts import View
 from irkit.report.material import Material
 from irkit.report.parts import Gap
-from tests.type_evidence import BEGAN, Row, container, heap_findings, sealed
+from tests.support.type_evidence import BEGAN, Row, container, heap_findings, sealed
 
 INCIDENT = Incident(42, "Down", "memory-leak", "Medium", Status.OPEN, BEGAN)
 

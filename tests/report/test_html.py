@@ -17,8 +17,8 @@ from irkit.report.html import evidence_anchor, html, mimebundle, text
 from irkit.report.parts import Gap
 from irkit.report.plain import plain_text
 from irkit.report.sections import Similar
-from tests.example_bundle import CRASH, HOSTILE, TELLING, Row, example_bundle
-from tests.example_report import RESOLVED, TIMELINE, event, example_report, report_of
+from tests.support.example_bundle import CRASH, HOSTILE, TELLING, Row, example_bundle
+from tests.support.example_report import RESOLVED, TIMELINE, event, example_report, report_of
 
 
 class Reader(HTMLParser):

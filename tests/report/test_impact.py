@@ -19,7 +19,7 @@ from irkit.report.facts import View
 from irkit.report.impact import impact, share_of
 from irkit.report.material import Material
 from irkit.report.sections import Impact
-from tests.type_evidence import BEGAN, COLLECTED, START, Row, at, container, probe, request, sealed
+from tests.support.type_evidence import BEGAN, COLLECTED, START, Row, at, container, probe, request, sealed
 
 ENDED = START + timedelta(minutes=25)
 INCIDENT = Incident(

@@ -14,8 +14,8 @@ from irkit.model import ActionItem, EventKind
 from irkit.report import Report, build
 from irkit.report.html import html
 from irkit.report.parts import Gap
-from tests.example_bundle import example_bundle
-from tests.example_report import EARLIER, NOW, RESOLVED, TIMELINE, event, example_report, report_of
+from tests.support.example_bundle import example_bundle
+from tests.support.example_report import EARLIER, NOW, RESOLVED, TIMELINE, event, example_report, report_of
 
 
 @pytest.fixture(scope="module")

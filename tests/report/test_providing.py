@@ -12,7 +12,7 @@ from irkit.report.html import html, text
 from irkit.report.parts import Gap
 from irkit.report.providing import ProviderFailures, Providers, RateLimits
 from tests.report.closer import HOSTILE, closer_report
-from tests.type_evidence import COLLECTED, at, healthy, limited, line
+from tests.support.type_evidence import COLLECTED, at, healthy, limited, line
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from irkit.report.facts import View
 from irkit.report.figures import incident_strip, shown_window
 from irkit.report.html import html
 from irkit.report.parts import Gap, Shown
-from tests.example_bundle import COLLECTED, CRASH, FIRST_500, START, TELLING, Row, example_bundle, logs
-from tests.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, TITLE, event, example_report, report_of
+from tests.support.example_bundle import COLLECTED, CRASH, FIRST_500, START, TELLING, Row, example_bundle, logs
+from tests.support.example_report import EARLIER, NOW, OPEN, RESOLVED, TIMELINE, TITLE, event, example_report, report_of
 
 EVERYTHING = ("containers", "container_health", "container_events", "logs", "health")
 # the sections that look closer at one type of incident, each of which lives on its own evidence

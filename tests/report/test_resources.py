@@ -15,7 +15,7 @@ from irkit.report.facts import View
 from irkit.report.material import Material
 from irkit.report.parts import Gap
 from irkit.report.resources import Resources, resources
-from tests.type_evidence import BEGAN, START, Row, probe, sealed
+from tests.support.type_evidence import BEGAN, START, Row, probe, sealed
 
 MIB = 1024 * 1024
 INCIDENT = Incident(42, "Down", "memory-leak", "Medium", Status.OPEN, BEGAN)

@@ -11,7 +11,7 @@ from irkit.report.html import html, text
 from irkit.report.parts import Gap
 from irkit.report.slowness import Latency, ProbePhases, Queries, Routes
 from tests.report.closer import HOSTILE, closer_report
-from tests.type_evidence import BEGAN, container, healthy, line, slow
+from tests.support.type_evidence import BEGAN, container, healthy, line, slow
 
 
 @pytest.fixture(scope="module")

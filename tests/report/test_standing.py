@@ -18,9 +18,9 @@ from irkit.report import facts
 from irkit.report.facts import View
 from irkit.report.standing import Standing, standing
 from irkit.terminal import incidents as terminal
-from tests.example_bundle import CRASH, Row, containers, example_bundle, health
+from tests.support.example_bundle import CRASH, Row, containers, example_bundle, health
 from tests.support.text import drawn
-from tests.type_evidence import COLLECTED, container, sealed
+from tests.support.type_evidence import COLLECTED, container, sealed
 
 BOOK = runbook.load()
 KIND = BOOK.incident_type("api-unresponsive")

@@ -4,8 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from irkit.report.parts import Gap
-from tests.example_bundle import CRASH, Row, container_health, example_bundle
-from tests.example_report import report_of
+from tests.support.example_bundle import CRASH, Row, container_health, example_bundle
+from tests.support.example_report import report_of
 
 
 def told_of_checks(folder: Path, more: list[Row]) -> list[tuple[str, str]]:

@@ -10,8 +10,8 @@ import pytest
 from irkit.report import POSTMORTEM, Report
 from irkit.report.html import html
 from irkit.report.styling import style_for, stylesheet
-from tests.example_report import example_report
 from tests.support.browsing import chromium
+from tests.support.example_report import example_report
 
 # what the style sets of every element, and of what stands before it
 LOOKS = """names => [...document.querySelectorAll('body *:not(style)')].flatMap(one => [null, '::before'].map(part => {

@@ -10,7 +10,7 @@ from irkit.report.html import html, text
 from irkit.report.weighing import Triage
 from irkit.triage import Conclusion
 from tests.report.closer import HOSTILE, closer_report
-from tests.type_evidence import TYPES, healthy, limited
+from tests.support.type_evidence import TYPES, healthy, limited
 
 
 @pytest.mark.parametrize("kind", TYPES)

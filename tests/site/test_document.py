@@ -18,8 +18,8 @@ from irkit.report import POSTMORTEM, Report
 from irkit.report.html import html
 from irkit.site import pdf
 from irkit.site.document import SCHEMA_VERSION, to_json, to_markdown
-from tests.example_report import OPEN, TITLE, example_report
 from tests.support.command_line import runner
+from tests.support.example_report import OPEN, TITLE, example_report
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from irkit.collect.contract import Refused, Unreachable
 from irkit.sqlite import durable
 from irkit.sqlite.backup import back_up, backup_name, recorded_sum
 from irkit.sqlite.check import check
-from tests import sqlite_files as files
+from tests.support import sqlite_files as files
 
 # Every transaction moves a unit from one account to another, so that a torn copy has another sum.
 _WRITER = """

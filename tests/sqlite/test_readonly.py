@@ -14,7 +14,7 @@ import pytest
 from irkit.collect.contract import Refused, Unreachable
 from irkit.sqlite import readonly as sqlite_readonly
 from irkit.sqlite.readonly import open_readonly
-from tests import sqlite_files as files
+from tests.support import sqlite_files as files
 
 COUNT = "SELECT count(*) FROM conversations"
 KILLED_IN_A_TRANSACTION = """

@@ -18,7 +18,7 @@ from irkit.collect.contract import Refused
 from irkit.sqlite.backup import back_up
 from irkit.sqlite.holders import database_files, holders
 from irkit.sqlite.restore import candidate, interrupted, restore, verify
-from tests import sqlite_files as files
+from tests.support import sqlite_files as files
 from tests.support.killed_restore import SCENARIOS, said
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

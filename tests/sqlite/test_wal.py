@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from irkit.sqlite import wal as sqlite_wal
 from irkit.sqlite.wal import Wal, read_wal
-from tests import sqlite_files as files
+from tests.support import sqlite_files as files
 
 HEADER, FRAME = 32, 24
 STEP = FRAME + files.PAGE_BYTES

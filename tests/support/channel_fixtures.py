@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import channel_servers
-from tests.channel_servers import Mailbox, Service, mail_server, service
-from tests.http_servers import self_signed
+from tests.support import channel_servers
+from tests.support.channel_servers import Mailbox, Service, mail_server, service
+from tests.support.http_servers import self_signed
 
 
 @pytest.fixture

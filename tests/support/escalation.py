@@ -14,7 +14,7 @@ from irkit.runbook import Runbook
 from irkit.settings import Secret, Settings
 from irkit.settings.channel_sections import EmailTarget, EscalationSettings, PagerDutyTarget, SlackTarget, TicketsTarget
 from irkit.store import open_store
-from tests.channel_servers import Mailbox, Service
+from tests.support.channel_servers import Mailbox, Service
 
 ROUTING_KEY = "0123456789abcdef0123456789ABCDEF"
 NOW = datetime(2026, 11, 24, 3, 5, tzinfo=UTC)

@@ -15,7 +15,7 @@ from irkit.collect.contract import Refused
 from irkit.sqlite.backup import back_up
 from irkit.sqlite.check import check
 from irkit.sqlite.salvage import salvage
-from tests import sqlite_files as files
+from tests.support import sqlite_files as files
 from tests.support.killed import killed
 
 Work = Callable[[Path, Path], object]

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from irkit.sqlite.restore import candidate, interrupted, restore, verify
-from tests import sqlite_files as files
+from tests.support import sqlite_files as files
 from tests.support.killed import killed
 
 _AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -10,9 +10,9 @@ import pytest
 
 from irkit.diagnose.run import run_detector
 from irkit.model import CollectorRun, Outcome, Verdict, VerdictState
+from tests.support.type_evidence import heap_findings
 from tests.symptoms.evidence import WINDOW, InMemory, detectors
 from tests.symptoms.test_symptoms import LIMIT
-from tests.type_evidence import heap_findings
 
 DETECTORS = detectors()
 CLEAR = VerdictState.CLEAR

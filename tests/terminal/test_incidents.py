@@ -17,7 +17,7 @@ from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, Ve
 from irkit.report.standing import Standing
 from irkit.terminal import head as terminal_head
 from irkit.terminal import incidents as terminal
-from tests.example_report import TIMELINE
+from tests.support.example_report import TIMELINE
 
 FILED = TIMELINE[-1].at + timedelta(days=1)
 AT_ONCE = tuple(replace(event, recorded_at=FILED) for event in TIMELINE)

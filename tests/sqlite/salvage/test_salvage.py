@@ -12,8 +12,8 @@ import pytest
 from irkit.collect.contract import Refused, Unreachable
 from irkit.sqlite.check import check
 from irkit.sqlite.salvage import Salvage, salvage
-from tests import sqlite_files as files
 from tests.support import damaged_databases as databases
+from tests.support import sqlite_files as files
 from tests.support.damaged_databases import Made, select, shared
 
 

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from irkit.settings import RedisTarget, Secret
-from tests.http_servers import free_port
+from tests.support.http_servers import free_port
 
 _START_S = 20.0
 _TRIES = 5

@@ -15,7 +15,7 @@ from irkit.model import Event, EventKind, Incident, Status
 from irkit.registry import load_plugins
 from irkit.report import Report, build
 from irkit.settings import Settings
-from tests.example_bundle import CRASH, FIRST_500, START, example_bundle
+from tests.support.example_bundle import CRASH, FIRST_500, START, example_bundle
 
 TITLE = "The API answers nobody: dashboards stay empty"
 NOW = CRASH + timedelta(minutes=95)

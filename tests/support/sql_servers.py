@@ -17,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pymysql
 
-from tests.http_servers import free_port
+from tests.support.http_servers import free_port
 
 PASSWORD = "s3cret-word"  # noqa: S105 (of servers that live for one test)
 _START_S = 60.0
