@@ -167,7 +167,10 @@ def asked(
         StoreError: the store cannot be read.
     """
     from irkit.act.contract import Ask
+    from irkit.act.engine import acts_beside
 
-    incident = workspace.incident(incident_id, settings=settings)
-    known = workspace.timeline(incident, settings=settings)
-    return Ask(incident, settings, workspace.load_runbook(settings), known, arguments, options or {}, say)
+    held = workspace.store(settings)
+    incident, known = held.incident(incident_id), held.timeline(incident_id)
+    beside = acts_beside(held, incident_id, utc_now())
+    book = workspace.load_runbook(settings)
+    return Ask(incident, settings, book, known, arguments, options or {}, say, beside=beside)

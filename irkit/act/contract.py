@@ -36,8 +36,8 @@ class Ask:
     """What a person wants done: for which incident, with which arguments and options, by which settings.
 
     `timeline` is the incident's, so that one action finds what another recorded. `aside` says that it is about another
-    service than the runbook's step, and so is none of its steps. `say` takes a line of progress; `now` and `sleep` are
-    the clock.
+    service than the runbook's step, and so is none of its steps. `beside` is what other incidents' actions recorded a
+    short while ago. `say` takes a line of progress; `now` and `sleep` are the clock.
     """
 
     incident: Incident
@@ -50,6 +50,7 @@ class Ask:
     now: Callable[[], datetime] = utc_now
     sleep: Callable[[float], None] = time.sleep
     aside: bool = False
+    beside: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,9 @@ _ELSEWHERE = {"leaking objects": "irkit memory snapshot {whose} --incident {inci
 _AS_IT_IS = timedelta(minutes=5)
 # what commands are printed with where no name is known
 _PLACEHOLDERS = frozenset({"NAME", "PROVIDER", "SERVICE", "NUMBER", "BACKUP", "FILE", "[FILE]", "PID"})
+# what another incident's action did longer ago is seen in what is there
+_BESIDE = timedelta(minutes=10)
+_OF_ALL = frozenset({steps.STOP_ALL, steps.START_ALL})
 _HAD = (Outcome.COLLECTED, Outcome.PARTIAL, Outcome.ABSENT)
 
 
@@ -180,7 +183,9 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
     meanwhile: list[Event] = []
 
     def still_holds(events: Sequence[Event]) -> bool:
-        meanwhile[:] = changed_since(ask.timeline, events) if action.changes else ()
+        if action.changes:
+            others = touching(acts_beside(store, where, ask.now()), plan.target)
+            meanwhile[:] = (*changed_since(ask.timeline, events), *changed_since((*ask.timeline, *ask.beside), others))
         return not meanwhile
 
     begun = store.append_if(
@@ -194,7 +199,7 @@ def perform(  # noqa: PLR0913 (what is done, and who puts it on which record)
     )
     if begun is None:
         raise ActError(
-            f"{action.name} {plan.target}: {_told_of(meanwhile)} since this was planned; nothing was done",
+            f"{action.name} {plan.target}: {_told_of(meanwhile, where)} since this was planned; nothing was done",
             hint=f"see what came of it, and plan anew: irkit act {where}",
         )
 
@@ -228,14 +233,35 @@ def changed_since(known: Sequence[Event], events: Sequence[Event]) -> tuple[Even
     return tuple(event for event in acts if event.data.get("changes", True))
 
 
-def _told_of(events: Sequence[Event]) -> str:
-    """Say who did what, each action once and by its last record."""
-    last = {event.data.get("run", event.id): event for event in events}
-    told = []
-    for one in last.values():
-        how = "began" if steps.is_begun(one) else "did"
-        told.append(f"{one.actor} {how} {one.data.get('action')} {one.data.get('target')} at {one.at:%H:%M:%S} UTC")
-    return listing(told)
+def acts_beside(store: Store, incident_id: int, now: datetime) -> tuple[Event, ...]:
+    """Return what other incidents' actions that change something recorded a short while ago.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    found = store.actions_of_others(incident_id, now - _BESIDE)
+    return tuple(one for one in found if one.data.get("changes", True))
+
+
+def touching(events: Iterable[Event], target: str) -> tuple[Event, ...]:
+    """Return what was done to a target, or to all services at once."""
+    return tuple(one for one in events if one.data.get("target") == target or one.data.get("action") in _OF_ALL)
+
+
+def told_of(event: Event, incident_id: int) -> str:
+    """Say who began or did what, and for which incident where it is another than that."""
+    how = "began" if steps.is_begun(event) else "did"
+    said = f"{event.actor} {how} {event.data.get('action')} {event.data.get('target')} at {event.at:%H:%M:%S} UTC"
+    return said if event.incident_id == incident_id else f"{said} for INC-{event.incident_id}"
+
+
+def last_records(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Return of each action its last record."""
+    return tuple({event.data.get("run", event.id): event for event in events}.values())
+
+
+def _told_of(events: Sequence[Event], incident_id: int) -> str:
+    return listing(told_of(one, incident_id) for one in last_records(events))
 
 
 def recorded(done: Done) -> str:

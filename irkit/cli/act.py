@@ -75,7 +75,7 @@ def act(
         ask = replace(ask, aside=_is_aside(action, ask, held[-1] if held else None))
     if plan.refusal:
         raise _refused(action, plan, ask, actor, apply_it=apply_it)
-    _warn_of_unfinished(action, ask)
+    _warn_of_others(action, plan, ask)
     if not apply_it:
         again = " ".join(["irkit", "act", str(number), name, *arguments, *_given(options), "--apply"])
         console.say(f"Nothing was done. To do it: {again}")
@@ -97,10 +97,16 @@ def act(
         console.say(f"Step {step} of the runbook is recorded as done.")
 
 
-def _warn_of_unfinished(action: Action, ask: Ask) -> None:
-    """Say which other actions may be under way: two at once are one that nobody planned."""
+def _warn_of_others(action: Action, plan: Plan, ask: Ask) -> None:
+    """Say which other actions may be under way, or have just been done: two at once are one that nobody planned."""
     from irkit.act import engine
 
+    for one in engine.unfinished(ask.timeline) if action.changes else ():
+        other = f"{one.data.get('action')} {one.data.get('target')} of {one.actor} began at {one.at:%H:%M:%S} UTC"
+        console.complain(f"{other}, and no end of it is on record", "it runs still, or was killed half-way: look first")
+    mine = ask.incident.id
+    for one in engine.last_records(engine.touching(ask.beside, plan.target)) if action.changes else ():
+        console.complain(engine.told_of(one, mine), f"see what came of it first: irkit show {one.incident_id}")
     for one in engine.unfinished(ask.timeline) if action.changes else ():
         other = f"{one.data.get('action')} {one.data.get('target')} of {one.actor} began at {one.at:%H:%M:%S} UTC"
         console.complain(f"{other}, and no end of it is on record", "it runs still, or was killed half-way: look first")

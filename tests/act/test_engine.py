@@ -17,7 +17,7 @@ from irkit.act import contract as act_contract
 from irkit.act import engine as act
 from irkit.act.contract import ActError, Action, Ask, Plan, Result
 from irkit.errors import InputError
-from irkit.model import EventKind, Step
+from irkit.model import EventKind, Step, utc_now
 from irkit.runbook import steps
 from irkit.settings import Settings
 from irkit.store import Store, open_store
@@ -320,6 +320,32 @@ def test_one_that_has_only_begun_holds_the_next_back_and_one_that_only_looks_hol
         act.perform(action(), act.planned(action(), ben), ben, store=store, actor="ben")
     looks = action(changes=False)
     assert act.perform(looks, act.planned(looks, ben), ben, store=store, actor="ben").well
+
+
+def test_what_another_incident_did_to_the_same_thing_holds_back_whoever_did_not_know_of_it(store: Store) -> None:
+    other = store.open_incident("Also down", incident_type="api-unresponsive", severity="Critical", actor="eve")
+    ben, one = ask(store), action()
+    plan = act.planned(one, ben)
+
+    def record(target: str, name: str = "restart") -> None:
+        told = {"action": name, "target": target, "run": target, "outcome": "done", "changes": True}
+        store.append(other.id, EventKind.ACTION, actor="eve", text="It was done.", data=told)
+
+    record("redis")
+    assert act.perform(one, plan, ben, store=store, actor="ben").well, "another thing stands in nobody's way"
+    ben = ask(store)
+    record("the-knob")
+    with pytest.raises(
+        ActError, match=rf"eve did restart the-knob at .* UTC for INC-{other.id} since this was planned"
+    ):
+        act.perform(one, plan, ben, store=store, actor="ben")
+    seen = replace(ask(store), beside=act.acts_beside(store, 42, utc_now()))
+    assert [event.data["target"] for event in act.touching(seen.beside, "the-knob")] == ["the-knob"]
+    assert act.perform(one, plan, seen, store=store, actor="ben").well
+    record("shop", "stop-all")
+    with pytest.raises(ActError, match="eve did stop-all shop"):
+        act.perform(one, plan, replace(ask(store), beside=seen.beside), store=store, actor="ben")
+    assert act.acts_beside(store, 42, utc_now() + timedelta(hours=1)) == ()
 
 
 def test_of_two_at_the_same_moment_only_one_acts(store: Store) -> None:
