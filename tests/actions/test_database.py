@@ -256,6 +256,18 @@ def test_what_a_salvage_lost_is_said_before_it_is_put_in_place(desk: Run, tmp_pa
     assert "what was lost stands in the timeline of the incident it was salvaged in" in planned
 
 
+def test_what_was_just_done_for_another_incident_is_told_before_the_same_thing_is_touched(desk: Run) -> None:
+    assert desk("open", "Orders are missing", "--type", "database-corruption", "--id", "43").code == 0
+    assert desk("act", "42", "backup-database", *YES, "-p", "to", "b.db").code == 0
+    assert "for INC-42" not in desk("act", "43", "restore-database", "b.db").err, "a backup changes nothing"
+    assert desk("act", "42", "restore-database", "b.db", *RESTORE, "--by", "ana").code == 0
+    said = " ".join(desk("act", "43", "restore-database", "b.db").err.split())
+    assert "ana did restore-database x.db at " in said
+    assert "for INC-42" in said
+    assert "see what came of it first: irkit show 42" in said
+    assert "ana did" not in desk("act", "42", "restore-database", "b.db").err, "that is on its own timeline"
+
+
 def test_a_backup_that_was_changed_since_is_not_proposed(desk: Run, tmp_path: Path) -> None:
     place = tmp_path / ".irkit" / "backups"
     for second in range(2):
