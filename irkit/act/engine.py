@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -309,7 +310,7 @@ def lines(kind: IncidentType, ask: Ask, subject: str = "") -> tuple[StepLine, ..
     A command that takes a service takes the one that the step's own command names; for a step that names none of here
     it is `subject`, the service that the evidence says is unwell in this way, and where that is "" the settings' one.
     """
-    whose = f"--container {subject}" if subject else "--pid PID"
+    whose = f"--container {shlex.quote(subject)}" if subject else "--pid PID"
     tried, actions = steps.tries(ask.timeline, kind.resolution), known()
     made = []
     for step in steps.asked_of(ask.incident, kind.resolution):
@@ -325,7 +326,8 @@ def _command(action: Action, step: Step, ask: Ask, subject: str) -> str:
     named, own, service = restarted(step.command), targets(ask.runbook).service, ask.settings.service
     # where the settings name another than the runbook's own service, its commands stand for that of here
     meant = named if named and (named != own or service in {"", own}) else subject or service
-    words = action.suggest(step, replace(ask.settings, service=meant)) or tuple(filter(None, (action.usage,)))
+    suggested = action.suggest(step, replace(ask.settings, service=meant))
+    words = map(shlex.quote, suggested) if suggested else filter(None, (action.usage,))
     return " ".join(("irkit", "act", str(ask.incident.id), action.name, *words))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def plan(ask: Ask) -> Plan:
     return Plan(
         name,
         (f"{what} looked at each second until it has reset{when}",),
-        tuple(f"redis-cli -u {ask.settings.redis} PTTL {key}" for key in states),
+        tuple(f"redis-cli -u {ask.settings.redis} PTTL {shlex.quote(key)}" for key in states),
         tuple(_told(key, state, asked) for key, state in states.items()),
         f"{listing(stuck)} never expires by itself" if stuck else "",
         "whoever wrote it has to reset it" if stuck else "",

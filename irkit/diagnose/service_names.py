@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -47,7 +48,7 @@ class Idle:
     def sentence(self) -> str:
         """Say it as it stands in the first lines, without its full stop."""
         if self.paused:
-            return f"{self.name} is paused, and answers nobody until `docker unpause {self.paused}`"
+            return f"{self.name} is paused, and answers nobody until `docker unpause {quote(self.paused)}`"
         since = f" since {format_time(self.since)}" if self.since else ""
         code = f", with exit code {self.exit_code}" if self.exit_code is not None else ""
         killed = ", killed for want of memory" if self.oom_killed else ""
@@ -70,7 +71,7 @@ class Meant:
     def in_command(self, command: str) -> str:
         """Return a command with a service of here in place of one that is not; what does not run is restarted."""
         name = self.down if self.down and re.search(r"\brestart\b", command) else self.service
-        return re.sub(rf"(?<![\w-]){re.escape(self.named)}(?![\w-])", lambda _: name, command)
+        return re.sub(rf"(?<![\w-]){re.escape(self.named)}(?![\w-])", lambda _: quote(name), command)
 
 
 def idle_of(evidence: EvidenceSource) -> tuple[Idle, ...]:
@@ -146,7 +147,7 @@ def places_of(runbook: Runbook, settings: Settings, evidence: EvidenceSource) ->
     own = targets(runbook)
     named = {own.health_url: settings.http.health_url, own.sqlite_path: settings.sqlite.path}
     if found := meant_here(runbook, settings, evidence):
-        named[found.named] = found.service
+        named[found.named] = quote(found.service)
     return {place: here for place, here in named.items() if place and here}
 
 

@@ -6,6 +6,7 @@ and nothing here says so.
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -55,7 +56,7 @@ class Change:
     @property
     def way_back(self) -> str:
         """How a replacement is taken back, without a full stop; nothing where it is not known, or has been."""
-        again = f"`docker-compose up -d --no-deps {' '.join(self.services)}`"
+        again = f"`docker-compose up -d --no-deps {shlex.join(self.services)}`"
         if self.before:
             line = f"`image: {self.before}` for {listing(self.services)}"
             return f"the way back is {line} in the compose file, then {again}"

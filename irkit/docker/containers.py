@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from irkit.settings import DockerTarget
 
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
+# what compose takes for a service's name
+_SERVICE = re.compile(r"[a-zA-Z0-9._-]+")
 _ONEOFF_LABEL = "com.docker.compose.oneoff"
 _SHOWN = 5
 
@@ -64,9 +67,13 @@ def is_ours(each: ListedContainer, labels: Mapping[str, str], target: DockerTarg
 def listed_by_labels(
     identity: str, name: str, labels: Mapping[str, str], state: str = "", network_mode: str = ""
 ) -> ListedContainer:
-    """Name a container by its compose labels, as found in a listing or on an event."""
-    project = labels.get(PROJECT_LABEL)
-    return ListedContainer(identity, name, labels.get(SERVICE_LABEL) or name, project, state, network_mode)
+    """Name a container by its compose labels, as found in a listing or on an event.
+
+    A label may hold anything, also what no service can be called: an image brings its own. Such a one names nothing.
+    """
+    project, service = labels.get(PROJECT_LABEL), labels.get(SERVICE_LABEL, "")
+    named = service if _SERVICE.fullmatch(service) else name
+    return ListedContainer(identity, name, named, project, state, network_mode)
 
 
 def parse_time(text: str | None) -> datetime | None:

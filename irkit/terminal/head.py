@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -86,9 +87,9 @@ def to_start_lines(incident: Incident, idle: Sequence[Idle]) -> list[RenderableT
     if incident.resolved_at is None and incident.mitigated_at is None:
         for name in dict.fromkeys(one.name for one in idle if not one.paused):
             lines.append(_plain(f"{name} is not running; see its last lines, then start it:"))
-            lines.append(_typed(visible(f"irkit act {incident.id} restart {name}")))
+            lines.append(_typed(visible(f"irkit act {incident.id} restart {quote(name)}")))
         for one in idle:
             if one.paused:
                 lines.append(_plain(f"{one.name} is paused; it goes on, with what it holds in memory, after:"))
-                lines.append(_typed(visible(f"docker unpause {one.paused}")))
+                lines.append(_typed(visible(f"docker unpause {quote(one.paused)}")))
     return lines

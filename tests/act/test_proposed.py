@@ -65,6 +65,18 @@ def test_what_would_refuse_a_command_is_told_with_it() -> None:
     assert "till publishes port 8000 of this host" in scale.against
 
 
+def test_a_name_that_a_shell_would_run_is_quoted_in_every_command() -> None:
+    """A bundle may come from anybody."""
+    evil = {"service": "a; touch x", "name": "evil_1", "state": "exited", "ports": "0.0.0.0:8000->80/tcp"}
+    found = (unwell("a; touch x"),)
+    for slug in (kind.slug for kind in BOOK.incident_types):
+        for where in (place(evil), place(evil, found=found), place({**evil, "state": "running"}, found=found)):
+            for command in commands(slug, where):
+                assert "a; touch x" not in command.replace("'a; touch x'", "")
+    [restart] = [one for one in commands("api-unresponsive", place(evil, found=found)) if " restart " in one]
+    assert restart == "irkit act 7 restart 'a; touch x'"
+
+
 def test_an_action_on_another_service_than_the_proposed_one_is_no_step() -> None:
     restart, looked = find("restart"), list[str]()
 
