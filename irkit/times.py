@@ -60,7 +60,7 @@ def parse_time(text: str, now: datetime) -> datetime:
     try:
         if lowered == "now":
             return now.astimezone(UTC)
-        if lowered.endswith(" ago") or lowered.startswith("-"):
+        if lowered.endswith(" ago") != lowered.startswith("-"):  # both at once may mean either
             return now.astimezone(UTC) - parse_duration(lowered.removesuffix(" ago").removeprefix("-"))
         zoned = re.sub(r"\s*(?:utc|z)$", "+00:00", given, flags=re.IGNORECASE)
         if _CLOCK.fullmatch(zoned.removesuffix("+00:00")):

@@ -114,6 +114,7 @@ def test_now_in_another_zone_still_gives_utc() -> None:
         "ago",
         "-",
         "5 parsecs ago",
+        "-5m ago",
         "99999999999",
     ],
 )

@@ -298,10 +298,20 @@ def refusal(action: Action, ask: Ask) -> dict[str, object]:
 
 
 def unfinished(timeline: Sequence[Event]) -> tuple[Event, ...]:
-    """Return the starts of actions of which no end is on record: they run still, or were killed half-way."""
+    """Return the starts of actions of which no end is on record: they run still, or were killed half-way.
+
+    One that was done anew since is none: what it left was seen then.
+    """
     acting = [event for event in timeline if event.kind is EventKind.ACTION and "run" in event.data]
-    over = {event.data["run"] for event in acting if not steps.is_begun(event)}
-    return tuple(event for event in acting if event.data["run"] not in over)
+    ends = [event for event in acting if not steps.is_begun(event)]
+    over = {event.data["run"] for event in ends}
+    anew = {_what(event): event.id for event in sorted(ends, key=lambda one: one.id)}
+    left = (event for event in acting if event.data["run"] not in over)
+    return tuple(one for one in left if anew.get(_what(one), 0) < one.id)
+
+
+def _what(event: Event) -> tuple[object, object]:
+    return event.data.get("action"), event.data.get("target")
 
 
 def lines(kind: IncidentType, ask: Ask, subject: str = "") -> tuple[StepLine, ...]:

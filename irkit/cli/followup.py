@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from irkit.cli.options import at_option, by_option, to_come, to_option
+from irkit.cli.options import at_option, by_option, spoken, to_come, to_option
 from irkit.errors import EscalationError, InputError, IrkitError
 from irkit.escalate.contract import DeliveryError, without_secrets
 from irkit.model import EventKind, Incident, parse_incident_id, utc_now
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from irkit.followup.lint import Lack
     from irkit.followup.proposal import Proposal
     from irkit.runbook import Runbook
-
-
-_to_option = click.option(
-    "--to", "folder", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where to write."
-)
 
 
 def remind(incident: Incident, settings: Settings) -> None:
@@ -57,7 +52,7 @@ def action_item() -> None:
 
 @action_item.command("add")
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
-@click.argument("text")
+@click.argument("text", type=spoken, metavar="TEXT")
 @click.option("--owner", metavar="NAME", help="Who will see to it; required.")
 @click.option("--due", metavar="DATE", help="By when: 2026-12-10, or 2 weeks; required.")
 @click.option("--done-when", "criterion", default="", help="How all will know that it is done.")
@@ -108,7 +103,7 @@ def amend_item(
 @action_item.command("done")
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 @click.argument("number", type=click.IntRange(min=1))
-@click.argument("text", required=False, default="")
+@click.argument("text", required=False, default="", type=spoken, metavar="[TEXT]")
 @at_option
 @by_option
 def done(incident_id: int, number: int, text: str, at: datetime | None, actor: str | None) -> None:
@@ -160,7 +155,7 @@ def lint(context: click.Context, incident_id: int) -> None:
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 @click.option("--done", "done_step", type=int, metavar="STEP", help="Record that this step is done.")
 @click.option("--skipped", "skipped_step", type=int, metavar="STEP", help="Record that it is left out; say why.")
-@click.argument("text", required=False, default="")
+@click.argument("text", required=False, default="", type=spoken, metavar="[TEXT]")
 @by_option
 def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None, text: str, actor: str | None) -> None:
     """Say which of the runbook's post-incident steps are done, and what does the others."""

@@ -11,7 +11,7 @@ import click
 from irkit.cli import escalate as cli_escalate
 from irkit.cli import followup as cli_followup
 from irkit.cli.incidents import show_card
-from irkit.cli.options import at_option, by_option, moment, tell_of_yesterday, words
+from irkit.cli.options import at_option, by_option, moment, spoken, tell_of_yesterday, words
 from irkit.errors import BundleError, InputError
 from irkit.escalate.contract import Purpose
 from irkit.model import EventKind, Incident, Status, VerdictState, parse_incident_id, utc_now
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command("open")
-@click.argument("title")
+@click.argument("title", type=spoken, metavar="TITLE")
 @click.option("--type", "incident_type", help="A type of the runbook. Default: its first, till the evidence says more.")
 @click.option("--severity", help="A severity of the runbook. Default: the type's own.")
 @click.option(
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option("--at", "detected_at", metavar="TIME", type=moment, help="When it was noticed. Default: now.")
 @click.option("--started", "started_at", metavar="TIME", type=moment, help="When users were first affected, if known.")
-@click.option("--impact", help="What users cannot do, in a sentence.")
+@click.option("--impact", type=spoken, metavar="TEXT", help="What users cannot do, in a sentence.")
 @click.option("--owner", help="The incident commander.")
 @click.option("--no-escalation", "quiet", is_flag=True, help="Tell nobody: it is an exercise, or long over.")
 @by_option
@@ -97,7 +97,11 @@ def _milestone(
     after: Callable[[Incident, Store], None] = lambda *_: None,
 ) -> click.Command:
     """Make the command that records one milestone: they differ in their name, and in what they say around it."""
-    text = click.argument("text", callback=words) if needs_text else click.argument("text", required=False, default="")
+    text = (
+        click.argument("text", callback=words)
+        if needs_text
+        else click.argument("text", required=False, default="", type=spoken, metavar="[TEXT]")
+    )
 
     @click.command(name, help=sentence)
     @click.argument("incident_id", metavar="ID", type=parse_incident_id)
@@ -303,7 +307,7 @@ def note(
 @click.option("--blocked", "outcome", flag_value="blocked", help="It was tried and could not be done; say why.")
 @click.option("--skipped", "outcome", flag_value="skipped", help="It was left out; say why.")
 @click.option("--deviated", "outcome", flag_value="deviated", help="Something else was done; say what and why.")
-@click.argument("text", required=False, default="")
+@click.argument("text", required=False, default="", type=spoken, metavar="[TEXT]")
 @at_option
 @by_option
 def step(incident_id: int, number: int, outcome: str, text: str, at: datetime | None, actor: str | None) -> None:
@@ -326,7 +330,7 @@ def step(incident_id: int, number: int, outcome: str, text: str, at: datetime | 
 @click.command()
 @click.argument("incident_id", metavar="ID", type=parse_incident_id)
 @click.argument("field")
-@click.argument("value")
+@click.argument("value", type=spoken, metavar="VALUE")
 @by_option
 def amend(incident_id: int, field: str, value: str, actor: str | None) -> None:
     """Correct what was recorded: title, type, severity, owner, impact, or a milestone such as acknowledged_at."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,6 +13,7 @@ import click
 from irkit.errors import InputError
 from irkit.model import utc_now
 from irkit.terminal import console
+from irkit.text.message import fit, one_line
 from irkit.times import format_time, of_yesterday, parse_time
 
 # the exit code of a command that was stopped at the terminal
@@ -42,6 +44,9 @@ def to_come(text: str, now: datetime) -> datetime:
     return at
 
 
+# without one of these no rule finds anything in a sentence
+_MAY_HOLD_ONE = re.compile(r"[=:]|\S{16}")
+_SHOWN_CHARS = 120
 # what a command that wants words is told for, by its name
 _EXAMPLES = {
     "note": "what was seen",
@@ -50,6 +55,20 @@ _EXAMPLES = {
     "reopen": "why it goes on",
     "dismiss": "why there was an alarm",
 }
+
+
+def spoken(text: str) -> str:
+    """Return a person's words as they were typed, and say where they may hold a secret: they are read by many.
+
+    They are not changed: what only looks like one ("password: reset mails are late") would be lost from the record.
+    """
+    if _MAY_HOLD_ONE.search(text):  # the rules of what a secret looks like take half a second to load
+        from irkit.redact import hidden
+
+        if (shown := hidden(text)) != text:
+            hint = "it is recorded as typed, for pages and messages; where it is one, change what it opens"
+            console.complain(f"this may hold a secret, here as ***: {fit(one_line(shown), _SHOWN_CHARS)}", hint)
+    return text
 
 
 def words(context: click.Context, _: click.Parameter, text: str) -> str:
@@ -64,7 +83,7 @@ def words(context: click.Context, _: click.Parameter, text: str) -> str:
             f'{context.command_path} {context.params.get("incident_id", "ID")} "{_EXAMPLES.get(name, "what happened")}"'
         )
         raise InputError(f"`{context.command_path}` wants words, and there are none; nothing was recorded", hint=hint)
-    return text
+    return spoken(text)
 
 
 def with_its_incident(word: str, rest: Sequence[str]) -> str:

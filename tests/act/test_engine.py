@@ -129,6 +129,10 @@ performed(action(apply=lambda: os.kill(os.getpid(), signal.SIGKILL)), store)
     assert ended.returncode == -signal.SIGKILL
     [left] = act.unfinished(store.timeline(42))
     assert left.data["action"] == "turn"
+    performed(action(plan=lambda _: Plan("another-knob", ())), store)
+    assert act.unfinished(store.timeline(42)) == (left,)
+    performed(action(), store)
+    assert act.unfinished(store.timeline(42)) == (), "done anew, what the killed one left was seen"
 
 
 def test_misspelt_options_and_actions_name_the_nearest(store: Store) -> None:

@@ -262,6 +262,23 @@ def test_words_that_say_nothing_are_refused_and_not_recorded(irkit: Run, blank: 
     assert not workspace.incident(42).impact, "or it would count as written"
 
 
+@pytest.mark.parametrize("secret", ["PASSWORD=hunter2", "the url was postgres://app:hunter2@db/shop"])
+def test_what_may_be_a_secret_is_recorded_as_typed_and_whoever_typed_it_is_told(irkit: Run, secret: str) -> None:
+    said = irkit("open", f"Login fails: {secret}", "--type", "api-unresponsive", "--id", "42", "--impact", secret)
+    assert said.code == 0
+    assert said.err.count("this may hold a secret, here as ***") == 2
+    assert "hunter2" not in said.err
+    for words in (("note", "42", secret), ("step", "42", "1", "--failed", secret), ("resolve", "42", secret)):
+        assert "may hold a secret" in irkit(*words).err
+    assert secret in irkit("show", "42").out.replace("\n", " ")
+
+
+def test_ordinary_words_are_taken_without_a_question(irkit: Run) -> None:
+    assert opened(irkit).err == ""
+    for words in ("auth token: expired everywhere", "deployed 4f2a9c1b7e3d5f60718293a4b5c6d7e8f9012345", "see /a/b=c"):
+        assert irkit("note", "42", words).err == ""
+
+
 def test_what_is_told_to_do_next_can_be_typed(irkit: Run) -> None:
     """A hint named a command without the words that it wants, and so failed itself."""
 
