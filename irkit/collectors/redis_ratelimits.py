@@ -13,14 +13,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-
-import redis
+from typing import TYPE_CHECKING, Any
 
 from irkit.collect.contract import USUAL, ColumnType, Gap, Limits, Piece, Table, Unreachable, collector
 from irkit.model import Window, utc_now
 from irkit.redis_client import connected, explain
 from irkit.settings import RedisTarget
+
+# a tenth of a second of the start of all collectors, which the processes of two then take while others wait
+if TYPE_CHECKING:
+    import redis
 
 _TIME_SHARE = 0.6
 # a wide pattern leaves open what kind of thing is limited as well
@@ -81,6 +83,8 @@ def _rows(
     client: redis.Redis, target: RedisTarget, page: tuple[int, list[bytes]], gaps: list[str], budget_s: float
 ) -> Iterator[Mapping[str, object]]:
     """Yield one row a key; why the search ended early, if it did, goes to `gaps`."""
+    from redis.exceptions import RedisError
+
     until = time.monotonic() + budget_s
     seen: set[bytes] = set()
     try:
@@ -102,7 +106,7 @@ def _rows(
                 gaps.append(f"the search for {target.ratelimit_pattern} was not finished within {budget_s:g} s")
                 return
             page = _scan(client, target, cursor)
-    except (redis.RedisError, OSError) as error:
+    except (RedisError, OSError) as error:
         gaps.append(f"the search for {target.ratelimit_pattern} broke off: {explain(error, target)}")
 
 
@@ -113,9 +117,11 @@ def _scan(client: redis.Redis, target: RedisTarget, cursor: int) -> tuple[int, l
 
 
 def _is_cluster(client: redis.Redis) -> bool:
+    from redis.exceptions import ResponseError
+
     try:
         return bool(client.info("cluster").get("cluster_enabled"))
-    except redis.ResponseError:
+    except ResponseError:
         return False  # not permitted; redis-info says so itself
 
 
