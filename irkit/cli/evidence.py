@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -15,9 +15,8 @@ from irkit.model import Outcome, parse_incident_id
 from irkit.terminal import console
 
 if TYPE_CHECKING:
-    from irkit.act.engine import StepLine
     from irkit.bundle import Bundle
-    from irkit.model import Incident, IncidentType
+    from irkit.model import Incident
     from irkit.settings import Settings
 
 
@@ -69,16 +68,8 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
     console.show(terminal_head.before_lines(incident_id, found, changes))
     stands = conclusions.standing(ask.incident, bundle, settings=settings)
     place = place_of(ask.runbook, settings, bundle, found.present)
-    hints: dict[str, None] = {}
-
-    def steps(kind: IncidentType) -> Sequence[StepLine]:
-        made = proposed(kind, ask, place)
-        hints.update(dict.fromkeys(made.hints))
-        return made.lines
-
+    steps = partial(proposed, ask=ask, place=place)
     console.show(terminal.next_steps(ask.incident, found, ask.runbook, stands, steps, idle))
-    for hint in hints:
-        console.say(hint)
     unseen = [run.collector for run in bundle.runs if run.outcome in {Outcome.FAILED, Outcome.TIMED_OUT}]
     if unseen:
         total = sum(run.outcome is not Outcome.SKIPPED for run in bundle.runs)

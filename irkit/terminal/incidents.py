@@ -26,7 +26,7 @@ from irkit.text.visible import cut, visible
 from irkit.times import format_duration, format_time
 
 if TYPE_CHECKING:
-    from irkit.act.engine import StepLine
+    from irkit.act.engine import Proposed, StepLine
     from irkit.collect.engine import Look
     from irkit.diagnose.service_names import Idle
     from irkit.diagnose.verdicts import Diagnosis
@@ -223,7 +223,7 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     diagnosis: Diagnosis,
     runbook: Runbook,
     stands: Standing,
-    steps: Callable[[IncidentType], Sequence[StepLine]],
+    steps: Callable[[IncidentType], Proposed],
     idle: Sequence[Idle] = (),
 ) -> RenderableType:
     """Return what the runbook says to do for the likeliest type, and what of the incident's own record is due.
@@ -235,16 +235,21 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     slug = found[0].incident_type if found and not stands.stopped else incident.type
     kind = runbook.known_type(slug)
     lines: list[RenderableType] = []
+    told: tuple[str, ...] = ()
     if kind and kind.resolution and incident.resolved_at is None:
-        lines += _steps(incident, kind, stands, steps(kind))
+        lines += _steps(incident, kind, stands, steps(kind).lines)
+        told = steps(kind).hints
     if incident.resolved_at is None and incident.mitigated_at is None:
         lines += _in_vain(incident, stands)
     if stands.broken is False and (incident.mitigated_at or any(stands.tries.values())):
         lines.append(_holds(diagnosis))
     lines.extend([] if stands.stopped else start_lines(incident, diagnosis))
     lines.extend([all_stopped(incident, stands.stopped)] if stands.stopped else to_start_lines(incident, idle))
-    lines.extend(_due(incident, stands, steps(stands.kind) if stands.kind else ()))
-    return Group(*lines)
+    own = steps(stands.kind) if stands.kind else None
+    due = _due(incident, stands, own.lines if own else ())
+    words = str(due[-1]).split()
+    told += tuple(one for one in (own.hints if own else ()) if one not in told and one.partition(" ")[0] in words)
+    return Group(*lines, *due, *map(_plain, told))
 
 
 def _holds(diagnosis: Diagnosis) -> Text:
@@ -303,7 +308,7 @@ def _in_vain(incident: Incident, stands: Standing) -> list[RenderableType]:
     return lines
 
 
-def _due(incident: Incident, stands: Standing, steps: Sequence[StepLine]) -> list[RenderableType]:
+def _due(incident: Incident, stands: Standing, steps: Sequence[StepLine]) -> list[Text]:
     """Return what to do next in a sentence and, on a line of its own that can be pasted, the command for it."""
     one, said, typed = incident.id, "", f"irkit postmortem {incident.id}"
     if incident.acknowledged_at is None and incident.resolved_at is None:

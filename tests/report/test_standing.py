@@ -10,9 +10,9 @@ from types import MappingProxyType
 import pytest
 
 from irkit import runbook
-from irkit.act.engine import StepLine
+from irkit.act.engine import Proposed, StepLine
 from irkit.diagnose.service_names import hindrance
-from irkit.diagnose.verdicts import Diagnosis
+from irkit.diagnose.verdicts import Diagnosis, Hypothesis
 from irkit.model import Event, EventKind, Finding, Incident, IncidentType, Status, Verdict, VerdictState
 from irkit.report import facts
 from irkit.report.facts import View
@@ -50,10 +50,13 @@ def did(number: int, step: int, outcome: str = "done") -> Event:
 NONE: Mapping[int, str] = MappingProxyType({})
 
 
-def lines(kind: IncidentType, ours: Mapping[int, str] = NONE, view: View | None = None) -> tuple[StepLine, ...]:
+def lines(kind: IncidentType, ours: Mapping[int, str] = NONE, view: View | None = None) -> Proposed:
     """The steps of a type as they are proposed, with commands of ours and what of the evidence stands against them."""
     made = [StepLine(step, "pending", ours.get(step.number, "")) for step in kind.resolution]
-    return tuple(replace(one, against=hindrance(one.typed, view.source) if view else "") for one in made)
+    hints = ("SERVICE stands for the one you mean of till and kv.",)
+    return Proposed(
+        tuple(replace(one, against=hindrance(one.typed, view.source) if view else "") for one in made), hints
+    )
 
 
 def told(stands: Standing, incident: Incident = OPEN) -> str:
@@ -258,3 +261,26 @@ def test_a_switch_to_a_healthy_provider_holds_though_the_old_one_is_down(tmp_pat
     assert broken(code=503) is True
     assert broken(verified=False) is True, "it did not help"
     assert broken(after_s=60) is True, "the evidence is of before it"
+
+
+def test_what_a_placeholder_stands_for_is_told_only_where_a_shown_line_has_it(tmp_path: Path) -> None:
+    view = seen(tmp_path, *RELAPSE)
+    hint = "SERVICE stands for the one you mean of till and kv."
+    crashed = Hypothesis(
+        KIND.slug, 0.9, (Finding("x", (KIND.slug,), "X", Verdict(VerdictState.FOUND, "X."), ()),), (), ()
+    )
+    leak = replace(crashed, incident_type="memory-leak")
+
+    def said(likely: Hypothesis, *done: int) -> str:
+        stands = standing([did(5, one) for one in done], KIND, view)
+        ours = {1: "irkit act 42 restart SERVICE", 2: "irkit act 42 scale till 3"}
+
+        def steps(kind: IncidentType) -> Proposed:
+            made = lines(kind, ours if kind is KIND else NONE)
+            return made if kind is KIND else replace(made, hints=())
+
+        return drawn(terminal.next_steps(OPEN, Diagnosis((), (likely,)), BOOK, stands, steps))
+
+    assert said(crashed).count(hint) == 1, "its line is shown, and is the next"
+    assert said(leak).count(hint) == 1, "the chapter that is shown is another, and the next step has it"
+    assert hint not in said(leak, 1)

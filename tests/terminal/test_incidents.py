@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from irkit import runbook
+from irkit.act.engine import Proposed
 from irkit.diagnose.service_names import Idle
 from irkit.diagnose.verdicts import Diagnosis, Hypothesis
 from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
@@ -76,7 +77,7 @@ def test_a_start_is_proposed_where_the_evidence_shows_one(all_along: bool) -> No
     incident = Incident(42, "It grows", "memory-leak", "High", Status.OPEN, noticed)
     written = io.StringIO()
     Console(file=written, width=200).print(
-        terminal.next_steps(incident, found, runbook.load(), Standing(None, {}, None, ""), lambda _: ())
+        terminal.next_steps(incident, found, runbook.load(), Standing(None, {}, None, ""), lambda _: Proposed())
     )
     assert ("irkit amend 42 started_at" in written.getvalue()) is not all_along
     seen = f"{onset:%H:%M:%S} UTC"
