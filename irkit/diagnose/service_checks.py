@@ -21,6 +21,8 @@ ENDED_ON_PURPOSE = frozenset({0, 143})
 # for how long most containers may take to end
 _GRACE = timedelta(minutes=1)
 _SIGKILLED = 137
+# between the engine's own word on when a container ended, and that of its event
+_SAME_END = timedelta(seconds=2)
 # how far apart the clocks may be of who asks and who logs the answer
 _CLOCKS = timedelta(seconds=0.5)
 _LONGEST_S = 60.0
@@ -140,7 +142,7 @@ def unasked(checks: list[tuple[datetime, bool]], subject: Row | None, events: li
     if subject is None:
         return checks
     own = [row for row in in_order(events) if text_of(row, "service") == text_of(subject, "service")]
-    stops = [row["at"] for row in own if row.get("action") == "die" and _asked_for(row, own)]
+    stops = [row["at"] for row in own if row.get("action") == "die" and asked_for(row, own)]
     starts = [row["at"] for row in own if row.get("action") == "start"]
     passes = sorted(at for at, passed in checks if passed)
     spans = []
@@ -166,16 +168,35 @@ def ends_of(subject: Row | None, events: list[Row]) -> list[datetime]:
 
 def crashed(die: Row, events: list[Row]) -> bool:
     """Say whether a container died by itself: not with a clean code, and not within a minute of somebody's kill."""
-    return not _asked_for(die, events) and integer_of(die, "exit_code") not in {None, *ENDED_ON_PURPOSE}
+    return not asked_for(die, events) and integer_of(die, "exit_code") not in {None, *ENDED_ON_PURPOSE}
 
 
-def _asked_for(die: Row, events: Iterable[Row]) -> list[Row]:
+def asked_for(die: Row, events: Iterable[Row]) -> list[Row]:
     """Return by what a container was asked to end that did within a minute: signals to this run of it, of any kind."""
     own = [row for row in events if row.get("name") == die.get("name") and row.get("at")]
     # what was started again since then ended by itself
     started = max((row["at"] for row in own if row.get("action") == "start" and row["at"] < die["at"]), default=None)
     asked = [row for row in own if row.get("action") in {"kill", "stop"} and (started is None or row["at"] >= started)]
     return [row for row in asked if timedelta() <= die["at"] - row["at"] < _GRACE]
+
+
+def ended_on_request(container: Row, events: Iterable[Row]) -> bool:
+    """Say whether a container that does not run was last ended as somebody asked the engine for it.
+
+    The kernel's kills for want of memory and a process's own end leave no event of a request.
+    """
+    ended = time_of(container, "finished_at")
+    if text_of(container, "state") not in STOPPED or ended is None or container.get("oom_killed") is True:
+        return False
+    known = list(events)
+    own = (row for row in known if row.get("action") == "die" and row.get("name") == container.get("name"))
+    return any(abs(row["at"] - ended) <= _SAME_END and asked_for(row, known) for row in own if row.get("at"))
+
+
+def with_requests(containers: Iterable[Row], events: Iterable[Row]) -> list[Row]:
+    """Return the rows of containers, those that ended on request marked `ended_on_request`."""
+    known = list(events)
+    return [{**row, "ended_on_request": ended_on_request(row, known)} for row in containers]
 
 
 def was_slow_to_end(die: Row, events: Iterable[Row]) -> bool:
@@ -185,7 +206,7 @@ def was_slow_to_end(die: Row, events: Iterable[Row]) -> bool:
     """
     if integer_of(die, "exit_code") != _SIGKILLED or not die.get("at"):
         return False
-    return any(text_of(row, "signal") not in {"", "SIGKILL"} for row in _asked_for(die, events))
+    return any(text_of(row, "signal") not in {"", "SIGKILL"} for row in asked_for(die, events))
 
 
 def but_for(checks: list[tuple[datetime, bool]], began: datetime) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from irkit.diagnose.loaded import rows_in
+from irkit.diagnose.service_checks import ended_on_request
 from irkit.diagnose.signs import STOPPED
 from irkit.model import VerdictState
 from irkit.records import Row, integer_of, text_of, time_of
@@ -34,7 +35,7 @@ _SCALES = re.compile(r"(?:--scale[ =]|\bscale )([\w.-]+)[= ](\d+)(?!\S)")
 class Idle:
     """A container that does not run: its service or name, its state, since when and with which exit code.
 
-    Of a paused one, which answers nobody, `paused` is the container's own name.
+    Of a paused one, which answers nobody, `paused` is the container's own name; `asked` says that it ended on request.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Idle:
     exit_code: int | None
     oom_killed: bool
     paused: str = ""
+    asked: bool = False
 
     @property
     def sentence(self) -> str:
@@ -51,8 +53,8 @@ class Idle:
             return f"{self.name} is paused, and answers nobody until `docker unpause {quote(self.paused)}`"
         since = f" since {format_time(self.since)}" if self.since else ""
         code = f", with exit code {self.exit_code}" if self.exit_code is not None else ""
-        killed = ", killed for want of memory" if self.oom_killed else ""
-        return f"{self.name} is not running: {self.state}{since}{code}{killed}"
+        how = ", killed for want of memory" if self.oom_killed else ", as somebody had it stopped" if self.asked else ""
+        return f"{self.name} is not running: {self.state}{since}{code}{how}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def idle_of(evidence: EvidenceSource) -> tuple[Idle, ...]:
 
     One that had ended well before the window began, as a migration does, is none of them.
     """
-    found = []
+    found, events = [], rows_in(evidence, "container_events")
     for row in rows_in(evidence, "containers"):
         if text_of(row, "state") == _PAUSED:
             found.append(Idle(_name(row), _PAUSED, None, None, oom_killed=False, paused=text_of(row, "name")))
@@ -88,7 +90,8 @@ def idle_of(evidence: EvidenceSource) -> tuple[Idle, ...]:
         since, code = time_of(row, "finished_at"), integer_of(row, "exit_code")
         if code == 0 and since and since < evidence.window.start:
             continue
-        found.append(Idle(_name(row), text_of(row, "state"), since, code, row.get("oom_killed") is True))
+        asked = ended_on_request(row, events)
+        found.append(Idle(_name(row), text_of(row, "state"), since, code, row.get("oom_killed") is True, asked=asked))
     return tuple(sorted(found, key=lambda one: (one.since is None, one.since and -one.since.timestamp(), one.name)))
 
 

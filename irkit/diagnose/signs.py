@@ -229,6 +229,8 @@ def container_told(row: Row) -> str:
     if state in STOPPED:
         ended = time_of(row, "finished_at")
         meaning = exit_meaning(integer_of(row, "exit_code"), oom_killed=row.get("oom_killed"))
+        if row.get("ended_on_request") is True:
+            meaning = f"somebody had it stopped (exit code {integer_of(row, 'exit_code')})"
         how = "is in a restart loop, last ended" if state == "restarting" else state
         return f"container {name} {how}{f' at {clock(ended)}' if ended else ''}: {meaning}{again}"
     if died := time_of(row, "died_at"):

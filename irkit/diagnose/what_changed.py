@@ -1,4 +1,4 @@
-"""What was changed shortly before it began: containers replaced, created or restarted on request, limits of memory.
+"""What was changed shortly before it began: containers replaced, created, stopped or removed, limits of memory.
 
 Most outages follow a change, so it is the first question of who is called; but what came before is no proof of a cause,
 and nothing here says so.
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from irkit.diagnose.loaded import rows_in
-from irkit.diagnose.service_checks import crashed
+from irkit.diagnose.service_checks import asked_for, crashed
 from irkit.recorder.container_settings import IMAGE, but_the_image, told
 from irkit.records import Row, in_order, number_of, text_of, time_of
 from irkit.text.phrase import clock, listing, size, were
@@ -28,11 +28,14 @@ _BEFORE = timedelta(hours=1)
 # Compose stops the old container, which may be the first sign, before it makes the new one
 _AS_IT_BEGAN = timedelta(seconds=30)
 _TOGETHER = timedelta(minutes=2)
+# what is stopped or restarted in one go takes no longer from one container to the next
+_AT_ONCE = timedelta(seconds=20)
 # a container's own word on when it was created, and that of its event
 _SAME = timedelta(seconds=2)
 _MOST = 3
 _CREATED = "created"
 _REPLACED = "replaced by a new container"
+_STOPPED, _RESTARTED, _REMOVED = "stopped on request", "restarted on request", "removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Change:
 
     `before` is the image that a replaced container was of, where that is another than what runs now; `same` says that
     the images are one. `differs` names in which settings besides the image it differs, where the recorder saw both.
-    `early` is how long before the first sign it was.
+    `early` is how long before the first sign it was, `after` what followed, in words that go on the sentence.
     """
 
     at: datetime
@@ -52,6 +55,7 @@ class Change:
     same: bool = False
     differs: tuple[str, ...] = ()
     early: timedelta = timedelta()
+    after: str = ""
 
     @property
     def way_back(self) -> str:
@@ -59,21 +63,23 @@ class Change:
         again = f"`docker-compose up -d --no-deps {shlex.join(self.services)}`"
         if self.before:
             line = f"`image: {self.before}` for {listing(self.services)}"
-            return f"the way back is {line} in the compose file, then {again}"
+            more = " and all else that differs as it was before" if self.differs else ""
+            return f"the way back is {line}{more} in the compose file, then {again}"
         if self.same and self.differs:
             return f"the way back is to undo that in the compose file and the files it names, then {again}"
         if self.same:
             return (
                 "what differs is its environment, its command or its mounts: compare the compose file with the last one"
             )
-        return ""
+        return f"{again} makes it anew" if self.what == _REMOVED else ""
 
     @property
     def sentence(self) -> str:
         """Tell it against the first sign, without a full stop."""
         soon = self.early < timedelta(seconds=1)
         when = "as it began" if soon else f"{format_duration(self.early)} before the first sign"
-        said = f"{listing(self.services)} {were(len(self.services))} {self.what} at {clock(self.at)}, {when}"
+        who = f"{listing(self.services)} {were(len(self.services))}"
+        said = f"{who} {self.what} at {clock(self.at)}, {when}{self.after}"
         return f"{said}; what differs from before: {listing(self.differs)}" if self.differs else said
 
 
@@ -91,15 +97,16 @@ def changes_before(
     events = [row for row in rows_in(evidence, "container_events") if time_of(row, "at")]
     containers = rows_in(evidence, "containers")
     made = _made(containers, events, in_order(rows_in(evidence, "container_history")))
-    found = [*made, *_restarted(events), *_limited(evidence)]
+    found = [*made, *_stopped(events), *_removed(containers, events), *_limited(evidence)]
     # what was before the window is another incident's, and its events are not here
     begin = max(onset - _BEFORE, evidence.window.start)
     end = min(onset + _AS_IT_BEGAN, noticed_at or onset + _AS_IT_BEGAN)
     near = [one for one in found if begin <= one.at <= end]
-    grouped: dict[tuple[str, tuple[str, ...]], list[Change]] = defaultdict(list)
+    grouped: dict[tuple[str, str, tuple[str, ...]], list[Change]] = defaultdict(list)
     for one in sorted(near, key=lambda one: one.at):
-        alike = grouped[one.what, one.differs]
-        if alike and one.at - alike[-1].at <= _TOGETHER:
+        alike = grouped[one.what, one.after, one.differs]
+        apart = _TOGETHER if one.what.startswith((_REPLACED, _CREATED)) else _AT_ONCE
+        if alike and one.at - alike[-1].at <= apart:
             services = tuple(dict.fromkeys([*alike[-1].services, *one.services]))
             alike[-1] = replace(one, services=services)
         else:
@@ -187,13 +194,35 @@ def _limited(evidence: EvidenceSource) -> Iterator[Change]:
             before[key] = row
 
 
-def _restarted(events: list[Row]) -> Iterator[Change]:
-    """Yield the ends that somebody asked for and a start followed; a container that was removed since was replaced."""
+def _stopped(events: list[Row]) -> Iterator[Change]:
+    """Yield the ends that somebody asked for, with what followed; a container that was removed since is told as such.
+
+    A restart is one request, of which the engine says so; what is stopped and started later is not restarted.
+    """
     for end in (row for row in events if row.get("action") == "die" and not crashed(row, events)):
         own = [row for row in events if row.get("name") == end.get("name") and row["at"] > end["at"]]
-        following = next((row["action"] for row in own if row.get("action") in {"start", "create", "destroy"}), "")
-        if following == "start":
-            yield Change(end["at"], (_whose(end),), "restarted on request", "container_events")
+        follows = next((row for row in own if row.get("action") in {"start", "create", "destroy"}), None)
+        started = follows["at"] if follows and follows["action"] == "start" else None
+        if started and (started - end["at"] <= _SAME or _is_restart(own, started)):
+            yield Change(end["at"], (_whose(end),), _RESTARTED, "container_events")
+        elif started and asked_for(end, events):
+            after = f", and started again {format_duration(started - end['at'])} later"
+            yield Change(end["at"], (_whose(end),), _STOPPED, "container_events", after=after)
+        elif follows is None and asked_for(end, events):
+            yield Change(end["at"], (_whose(end),), _STOPPED, "container_events", after=", and not started since")
+
+
+def _is_restart(own: list[Row], started: datetime) -> bool:
+    return any(row.get("action") == "restart" and abs(row["at"] - started) <= _SAME for row in own)
+
+
+def _removed(containers: list[Row], events: list[Row]) -> Iterator[Change]:
+    """Yield where somebody removed the last container of a service, of which there is none now."""
+    here = {_whose(row) for row in containers}
+    for row in (one for one in events if containers and one.get("action") == "destroy" and _whose(one) not in here):
+        ends = [one for one in events if one.get("action") == "die" and one.get("name") == row.get("name")]
+        if any(asked_for(end, events) for end in ends[-1:]):  # what ends by itself and is removed then is a job
+            yield Change(row["at"], (_whose(row),), _REMOVED, "container_events")
 
 
 def _whose(row: Row) -> str:

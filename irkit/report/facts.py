@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from irkit.diagnose.loaded import loaded
-from irkit.diagnose.service_checks import was_slow_to_end
+from irkit.diagnose.service_checks import ended_on_request, was_slow_to_end
 from irkit.diagnose.signs import HEALTH_PATH
 from irkit.growth.kills import kills_of
 from irkit.logs import tables as logs
 from irkit.logs.formats import says_answered
 from irkit.model import Window
 from irkit.report.cells import plain_records, whole
+from irkit.report.ends import Exit, Relapse
 from irkit.report.excerpt import quoted
 from irkit.report.parts import Claim
 from irkit.report.working_sections import ContainerRow, PhaseRow
-from irkit.text.phrase import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,46 +33,9 @@ LATE_LINE = timedelta(seconds=2)
 LATE_LOOK = timedelta(minutes=1)
 TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 _SEVERE = ("CRITICAL", "FATAL", "PANIC", "EMERGENCY", "ALERT")
-_SIGNAL_BASE = 128
 _ASKED_TO_STOP = 143
 # as `docker ps` writes it: 127.0.0.1:8000->8000/tcp, but 6379/tcp where only exposed
 _PUBLISHED = "->"
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """A container that stopped with something other than success, and how often it did `again` until `last_at`."""
-
-    service: str
-    at: datetime | None
-    exit_code: int | None
-    oom_killed: bool
-    evidence: str
-    again: int = 0
-    last_at: datetime | None = None
-
-    @property
-    def sentence(self) -> str:
-        how = f"exited with code {self.exit_code}" if self.exit_code is not None else "stopped"
-        if self.oom_killed:
-            how += " (killed for its use of memory)"
-        elif self.exit_code is not None and (name := _signal_name(self.exit_code)):
-            how += f" (ended by {name})"
-        when = f" at {self.at:%H:%M:%S} UTC" if self.at else ""
-        if not self.again:
-            return f"{self.service} {how}{when}"
-        until = f", the last time at {self.last_at:%H:%M:%S} UTC" if self.last_at else ""
-        return f"{self.service} {how}{when}, and {count(self.again, 'more time')} after that{until}"
-
-
-@dataclass(frozen=True, slots=True)
-class Relapse:
-    """A container that was started again after a bad exit, and ended badly again."""
-
-    service: str
-    started_at: datetime
-    ended_at: datetime
-    exit_code: int | None
 
 
 class View:
@@ -188,6 +150,11 @@ def every_exit(view: View) -> tuple[Exit, ...]:
     """Return each bad exit within the window in order of time, from the events and the state of containers."""
     found: list[Exit] = []
     kills, events = view.kills, view.records("container_events")
+    asked = {
+        (row.get("service") or row.get("name"), row.get("finished_at"))
+        for row in view.records("containers")
+        if ended_on_request(row, events)
+    }
     for row in events:
         code = whole(row.get("exit_code"))
         if row.get("action") == "die" and code not in (0, None) and not was_slow_to_end(row, events):
@@ -199,7 +166,8 @@ def every_exit(view: View) -> tuple[Exit, ...]:
     for item in containers(view):
         if _bad(item):
             [cited] = view.ids("containers")
-            ended = Exit(item.service, item.finished_at, item.exit_code, item.oom_killed, cited)
+            own = (item.service, item.finished_at) in asked
+            ended = Exit(item.service, item.finished_at, item.exit_code, item.oom_killed, cited, asked=own)
             # the state tells of an exit that is among the events as well, and says more of it
             same = [one for one in found if _same_exit(one, ended)]
             found = [one for one in found if one not in same[-1:]]
@@ -391,10 +359,3 @@ def is_unwell(row: ContainerRow) -> bool:
 def _bad(row: ContainerRow) -> bool:
     """Say whether a container is down, and badly: the flag of one that runs again is of a run that is over."""
     return row.state in _STOPPED and (row.oom_killed or row.exit_code not in (0, None))
-
-
-def _signal_name(code: int) -> str:
-    try:
-        return signal.Signals(code - _SIGNAL_BASE).name if code > _SIGNAL_BASE else ""
-    except ValueError:
-        return ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from irkit.diagnose.elsewhere import elsewhere, may_be_elsewhere
 from irkit.diagnose.health_words import complaints, said_of
 from irkit.diagnose.run import Example, symptom
 from irkit.diagnose.service_checks import (
@@ -18,6 +19,7 @@ from irkit.diagnose.service_checks import (
     since_then,
     subject_of,
     unasked,
+    with_requests,
 )
 from irkit.diagnose.signs import STOPPED, Sign, container_told, incident_of_most, near, telling_message
 from irkit.diagnose.wholeness import unless_cut
@@ -60,10 +62,11 @@ def detect(
     # without a look of its own, the recorder's latest probes are the present
     probes = [row for row in rows_of(health) if text_of(row, "verdict")] or recorded[-_LATEST:]
     failing = [row for row in probes if row["verdict"] != "healthy"]
-    if failing and not recorded and _may_be_elsewhere(probes, rows_of(containers)):
-        return _elsewhere(probes)
-    subject = subject_of(rows_of(containers), probes, probes_fail=bool(failing))
     events = rows_of(container_events)
+    held = with_requests(rows_of(containers), events)
+    if failing and not recorded and may_be_elsewhere(probes, held):
+        return elsewhere(probes)
+    subject = subject_of(held, probes, probes_fail=bool(failing))
     known = list(checks_of(subject, [*recorded, *probes], rows_of(container_health), requests))
     checks = unasked(known, subject, events)
     episode = episode_of(checks, ends_of(subject, events))
@@ -89,8 +92,8 @@ def detect(
     explained_by = _explained_by(health_body, failing, related)
     if _ran_out_of_memory(subject, episode):
         explained_by = "memory-leak"
-    others = [row for row in rows_of(containers) if subject is None or row.get("name") != subject.get("name")]
-    also_down = [row for row in others if badness(row)[0]]
+    own = subject.get("name") if subject is not None else None
+    also_down = [row for row in held if row.get("name") != own and badness(row)[0]]
     numbers |= {"also_down": [text_of(row, "name") for row in also_down]} if also_down else {}
     return Verdict(
         VerdictState.FOUND,
@@ -102,21 +105,6 @@ def detect(
         explained_by,
         until=episode.until if recovered else None,
     )
-
-
-def _may_be_elsewhere(probes: list[Row], containers: list[Row]) -> bool:
-    """Say whether silence tells nothing: at an address that is only the runbook's, and with no container to be seen."""
-    silent = all(integer_of(row, "status_code") is None for row in probes)
-    return silent and not containers and all(row.get("configured") is False for row in probes)
-
-
-def _elsewhere(probes: list[Row]) -> Verdict:
-    sentence = (
-        f"Nothing answers at {text_of(probes[-1], 'url')}, the runbook's address, but nobody configured it for this "
-        "service, of which no container was seen either: it may be elsewhere."
-    )
-    advice = "Set [http] health_url in irkit.toml, or run irkit where the service runs, and collect again."
-    return Verdict(VerdictState.UNKNOWN, sentence, advice, numbers={"probes": len(probes)})
 
 
 def _is_failing(row: Row, *, without_probes: bool = False) -> bool:
@@ -280,7 +268,9 @@ def _advice(subject: Row | None, explained_by: str, *, recovered: bool, logs_kep
         return f"{blamed}; {'a start brings it back only until that ends it again' if stopped else _NOT_BY_RESTART}."
     if stopped:
         kept = "this evidence holds those of its window" if logs_kept else "this evidence has none of them"
-        return f"Read why it ended. Restarting it keeps its logs, removing or recreating it loses them; {kept}."
+        asked = subject is not None and subject.get("ended_on_request")
+        why = "Ask who had it stopped, and why" if asked else "Read why it ended"
+        return f"{why}. Restarting it keeps its logs, removing or recreating it loses them; {kept}."
     return "A restart loses what is in its memory, so look there first; its logs stay until the container is removed."
 
 

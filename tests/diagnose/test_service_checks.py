@@ -3,7 +3,16 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 
-from irkit.diagnose.service_checks import checks_of, crashed, ends_of, subject_of, unasked, was_slow_to_end
+from irkit.diagnose.service_checks import (
+    checks_of,
+    crashed,
+    ended_on_request,
+    ends_of,
+    subject_of,
+    unasked,
+    was_slow_to_end,
+    with_requests,
+)
 from irkit.records import Row
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -120,3 +129,17 @@ def test_while_the_body_says_that_it_fails_the_code_alone_passes_no_check() -> N
 def test_where_no_body_was_read_what_others_were_answered_counts(verdict: str, code: int | None) -> None:
     probes = [_probed(each, verdict, code) for each in range(0, 30, 5)]
     assert (at(22.5), True) in list(checks_of(API, probes, [], _asked(22.5)))
+
+
+def test_an_end_that_somebody_asked_for_is_told_from_one_of_its_own() -> None:
+    ended = {**API, "state": "exited", "exit_code": 137, "finished_at": at(61), "oom_killed": False}
+    asked = [event(50, "kill", signal="15"), event(60, "kill", signal="9"), event(61, "die", exit_code=137)]
+    assert ended_on_request(ended, asked)
+    assert not ended_on_request(ended, asked[-1:]), "a kill that nobody asked the engine for"
+    assert not ended_on_request({**ended, "oom_killed": True}, asked)
+    assert not ended_on_request({**ended, "state": "running"}, asked)
+    assert not ended_on_request({**ended, "finished_at": at(300)}, asked), "it was started and ended again since"
+    assert [row["ended_on_request"] for row in with_requests([ended, {**ended, "name": "other"}], asked)] == [
+        True,
+        False,
+    ]

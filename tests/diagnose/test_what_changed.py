@@ -51,6 +51,40 @@ def test_what_was_added_and_what_was_restarted_is_told_the_latest_first() -> Non
     ]
 
 
+def test_a_stop_is_no_restart_and_what_followed_is_told() -> None:
+    """Who was started 26 s later was not restarted: in between somebody, or irkit itself, started it."""
+    slow = (event("kill", 43, signal="SIGTERM"), event("kill", 41, signal="SIGKILL"), event("die", 40, exit_code=137))
+    stop = "api was stopped on request at 03:04:20 UTC, 40 s before the first sign"
+    assert told([OLD], *slow, event("stop", 40)) == [f"{stop}, and not started since"]
+    assert told([OLD], *slow, event("stop", 40), event("start", 14)) == [f"{stop}, and started again 26 s later"]
+    by_compose = (*slow, event("stop", 40), event("start", 34), event("restart", 34))
+    assert told([OLD], *by_compose) == ["api was restarted on request at 03:04:20 UTC, 40 s before the first sign"]
+
+
+def test_a_service_that_was_removed_is_missed_and_how_it_comes_back() -> None:
+    killed = (event("kill", 41, signal="SIGKILL"), event("die", 40, exit_code=137), event("destroy", 30))
+    [change] = changes_before(InMemory({"containers": [OLD], "container_events": list(killed)}), ONSET)
+    assert change.sentence == "api was removed at 03:04:30 UTC, 30 s before the first sign"
+    assert change.way_back == "`docker-compose up -d --no-deps api` makes it anew"
+    here = [OLD, container("api", 2 * 3600)]
+    assert not any("removed" in one for one in told(here, *killed)), "another of it is there"
+
+
+def test_what_was_restarted_minutes_apart_is_not_one_change() -> None:
+    def restarted(service: str, before_s: float) -> tuple[Row, ...]:
+        ends = (event("kill", before_s + 1, service, signal="SIGTERM"), event("die", before_s, service, exit_code=143))
+        return (*ends, event("start", before_s - 1, service))
+
+    said = told([OLD], *restarted("api", 240), *restarted("worker", 150), *restarted("web", 145))
+    assert [one.partition(" restarted")[0] for one in said] == ["worker and web were", "api was"]
+
+
+def test_of_a_release_that_changed_more_than_its_image_all_of_it_is_taken_back() -> None:
+    ((said, back),) = with_recorder([seen(60, None, 900), seen(37, "its image; its command")], *RELEASE)
+    assert said.endswith("what differs from before: its command")
+    assert "`image: jarvis:1` for api and all else that differs as it was before in the compose file" in back
+
+
 def test_what_was_done_at_once_is_one_change() -> None:
     gone = (event("destroy", 60, "api"), event("destroy", 58, "worker"))
     (said,) = told([OLD, container("api", 60), container("worker", 58)], *gone)
@@ -209,7 +243,7 @@ def test_a_change_that_was_the_first_sign_is_told_as_it_began() -> None:
         ([container("redis", 50), container("api", 49)], ()),  # the first start of all of it
         ([OLD, container("api", -300)], (event("destroy", -299),)),  # what was done about it
         ([OLD], (event("die", 40, exit_code=1), event("start", 39))),  # it ended by itself
-        ([OLD], STOPPED),  # it was stopped, and that is the outage
+        ([OLD, container("job", 9 * 3600)], (event("die", 35, "once", exit_code=0), event("destroy", 34, "once"))),
         ([], ()),
         ([{"service": "api", "name": "api-1"}], (event("destroy", 30),)),
     ],
