@@ -15,6 +15,7 @@ from irkit.settings import Settings
 if TYPE_CHECKING:
     from irkit.act.contract import Ask
     from irkit.diagnose.loaded import EvidenceSource
+    from irkit.diagnose.service_names import Idle
     from irkit.diagnose.verdicts import Diagnosis
     from irkit.report import Report
     from irkit.report.standing import Standing
@@ -74,6 +75,19 @@ def standing(incident: Incident, evidence: Bundle, *, settings: Settings | None 
 
     kind = workspace.load_runbook(settings).known_type(incident.type)
     return stands(workspace.timeline(incident, settings=settings), kind, View(evidence))
+
+
+def last_words(idle: Iterable[Idle], evidence: Bundle) -> dict[str, str]:
+    """Return by the names of containers that ended badly what each logged last that may say why, where it did."""
+    from irkit.diagnose.service_checks import ENDED_ON_PURPOSE
+    from irkit.report import facts
+
+    view, found = facts.View(evidence), dict[str, str]()
+    for one in idle:
+        badly = one.exit_code not in {None, *ENDED_ON_PURPOSE} and not one.asked
+        if badly and (claim := facts.last_words(view, one.name, one.since, oom_killed=one.oom_killed)):
+            found[one.name] = f"{claim.text}: {claim.quote}"
+    return found
 
 
 def triage(evidence: Bundle, *, settings: Settings | None = None) -> tuple[Diagnosis, Triage, Outlook]:

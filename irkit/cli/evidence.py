@@ -57,7 +57,8 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
             console.complain("stopped", hint)
             sys.exit(INTERRUPTED)
     idle, ask = idle_of(bundle), conclusions.asked(incident_id, settings)
-    for line in (*terminal_head.idle_lines(idle, ask.timeline), *terminal_head.exhausted_lines(exhausted(bundle))):
+    down = terminal_head.idle_lines(idle, ask.timeline, conclusions.last_words(idle, bundle))
+    for line in (*down, *terminal_head.exhausted_lines(exhausted(bundle))):
         console.show(line)
     console.show(terminal.coverage_table(bundle.runs))
     _say_reach(bundle, incident, settings)
@@ -167,8 +168,9 @@ def triage(incident_id: int | None, choice: str, bundle: str, as_json: bool) -> 
             _say_which(evidence, chosen, settings)
         _say_reach(evidence, chosen, settings)
         known = workspace.timeline(chosen, settings=settings)
+        idle = idle_of(evidence)
         head = [
-            *terminal_head.idle_lines(idle_of(evidence), known),
+            *terminal_head.idle_lines(idle, known, conclusions.last_words(idle, evidence)),
             *terminal_head.exhausted_lines(exhausted(evidence)),
         ]
         changes = changes_before(evidence, found.first_sign, chosen.noticed_at)

@@ -205,13 +205,13 @@ class Store:
         return tuple(one for events in timelines.values() if (one := fold(events)).status in statuses)
 
     def actions_of_others(self, incident_id: int, since: datetime) -> tuple[Event, ...]:
-        """Return what was recorded of actions since a time, of all incidents but one, in the order of the records.
+        """Return what actions were taken since a time for all incidents but one, in the order of the records.
 
         Raises:
             StoreError: the store cannot be read.
         """
         acts, others = EVENT.c.kind == str(EventKind.ACTION), EVENT.c.incident_id != incident_id
-        query = sa.select(EVENT).where(acts, others, EVENT.c.recorded_at >= since).order_by(EVENT.c.id)
+        query = sa.select(EVENT).where(acts, others, EVENT.c.at >= since).order_by(EVENT.c.id)
         with transaction(self.engine, self.place) as connection:
             rows = connection.execute(query).all()
         return tuple(_event(row, self.place) for row in rows)

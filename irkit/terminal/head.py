@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from shlex import quote
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
     from irkit.diagnose.verdicts import Diagnosis
     from irkit.diagnose.what_changed import Change
 
+_NO_WORDS: Mapping[str, str] = MappingProxyType({})
 
-def idle_lines(idle: Sequence[Idle], timeline: Sequence[Event]) -> list[RenderableType]:
-    """Return one line for each container that does not run, for the head of what is shown.
+
+def idle_lines(
+    idle: Sequence[Idle], timeline: Sequence[Event], words: Mapping[str, str] = _NO_WORDS
+) -> list[RenderableType]:
+    """Return a line for each container that does not run, for the head of what is shown, and its last `words` under it.
 
     Of one that ended while irkit itself changed the system it is said by which action: that is no new trouble.
     """
@@ -32,6 +37,8 @@ def idle_lines(idle: Sequence[Idle], timeline: Sequence[Event]) -> list[Renderab
         ours = acting_at(timeline, one.since) if one.since else None
         during = f", during {ours.data.get('action')} by {ours.actor} at {ours.at:%H:%M:%S} UTC" if ours else ""
         lines.append(_plain(visible(f"{one.sentence}{during}."), "bold yellow" if ours else "bold red"))
+        if said := words.get(one.name):
+            lines.append(_plain(f"  {visible(said)}"))
     return lines
 
 
@@ -86,7 +93,7 @@ def to_start_lines(incident: Incident, idle: Sequence[Idle]) -> list[RenderableT
     lines: list[RenderableType] = []
     if incident.resolved_at is None and incident.mitigated_at is None:
         for name in dict.fromkeys(one.name for one in idle if not one.paused):
-            lines.append(_plain(f"{name} is not running; see its last lines, then start it:"))
+            lines.append(_plain(f"{name} is not running; to start it:"))
             lines.append(_typed(visible(f"irkit act {incident.id} restart {quote(name)}")))
         for one in idle:
             if one.paused:

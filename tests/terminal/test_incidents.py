@@ -64,6 +64,8 @@ def test_of_what_irkit_itself_stopped_it_is_said_by_which_action() -> None:
     ours, other = written.getvalue().splitlines()
     assert ours.endswith(f"with exit code 143, during stop-all by ana at {at:%H:%M:%S} UTC.")
     assert other.endswith("with exit code 143.")
+    [said] = [str(line) for line in terminal_head.idle_lines(ended[1:], (), {"api": "api logged: cannot open x"})][1:]
+    assert said == "  api logged: cannot open x"
 
 
 @pytest.mark.parametrize("all_along", [False, True])
