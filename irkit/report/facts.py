@@ -304,10 +304,12 @@ def halted(view: View, since: datetime | None = None) -> Claim | None:
 def first_exit(view: View, since: datetime | None = None) -> Exit | None:
     """Return the exit that `halted` tells of, counted with those after it; None where no container exited.
 
-    It is the first since then of the service that comes first in `exits`.
+    It is the first since then of the service that comes first in `exits`. One that somebody had stopped as it began
+    comes before all others: they may go on for reasons of their own.
     """
     late = [item for item in every_exit(view) if not (since and item.at and item.at < since - LATE_LINE)]
-    for item in exits(view):
+    asked = [one for one in exits(view) if one.asked and since and one.at and one.at <= since + LATE_LINE]
+    for item in (*asked, *exits(view)):
         alike = [one for one in late if (one.service, one.exit_code) == (item.service, item.exit_code)]
         if alike:
             killed = any(one.oom_killed for one in alike)

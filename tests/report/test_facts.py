@@ -206,7 +206,25 @@ def test_one_that_was_asked_to_end_and_was_killed_as_it_took_too_long_has_not_ex
     (one,) = facts.exits(view(tmp_path / "killed", containers=running, container_events=[kill(0.1, "SIGKILL"), died]))
     assert one.exit_code == 137, "somebody killed it"
     down = api(state="exited", health="none", exit_code=137, finished_at=CRASH)
-    assert len(facts.exits(view(tmp_path / "down", containers=down, container_events=stopped))) == 1
+    made = view(tmp_path / "down", containers=down, container_events=stopped)
+    (one,) = facts.exits(made)
+    assert one.sentence == "jarvis-api was stopped on request (exit code 137) at 03:12:09 UTC"
+    worker: Row = {
+        "service": "worker",
+        "name": "worker-1",
+        "image": "w",
+        "action": "die",
+        "exit_code": 1,
+        "signal": None,
+    }
+    often = [*stopped, *(worker | {"at": CRASH + timedelta(seconds=each)} for each in (1, 20, 40))]
+    made = view(tmp_path / "other", containers=down, container_events=often)
+    first = facts.first_exit(made, CRASH)
+    assert first is not None
+    assert first.service == "jarvis-api", "the worker goes on ending for reasons of its own"
+    later = facts.first_exit(made, CRASH - timedelta(minutes=1))
+    assert later is not None
+    assert later.service == "worker", "stopped a minute after it began is what was done about it"
 
 
 def test_the_flag_of_a_container_that_runs_again_is_of_a_run_that_is_over(tmp_path: Path) -> None:
