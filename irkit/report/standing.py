@@ -11,6 +11,8 @@ from irkit.report import facts
 from irkit.runbook import steps
 from irkit.times import format_duration
 
+HEALTH, CONTAINERS = "health", "containers"
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -18,7 +20,8 @@ class Standing:
 
     `broken` is how the service was when the evidence was collected, None where nothing tells; `relapse` a sentence on
     a container that was started again and ended badly again, "" where none did. `stopped` is the record of irkit's own
-    stop of all services, which still held then: what is down for that tells nothing of the repair.
+    stop of all services, which still held then: what is down for that tells nothing of the repair. `seen` is what was
+    looked at for it: its health, its containers.
     """
 
     kind: IncidentType | None
@@ -26,6 +29,7 @@ class Standing:
     broken: bool | None
     relapse: str
     stopped: Event | None = None
+    seen: tuple[str, ...] = (HEALTH, CONTAINERS)
 
     def state(self, step: Step) -> str:
         """Return the last outcome recorded for a step, "" for none."""
@@ -64,7 +68,8 @@ def standing(timeline: Sequence[Event], kind: IncidentType | None, view: facts.V
         and _only_others_ail(view, named)
     ):
         broken = False
-    return Standing(kind, tries, broken, _told(view))
+    looked = {HEALTH: facts.probes(view), CONTAINERS: facts.containers(view)}
+    return Standing(kind, tries, broken, _told(view), seen=tuple(name for name, rows in looked.items() if rows))
 
 
 def _only_others_ail(view: facts.View, named: str) -> bool:

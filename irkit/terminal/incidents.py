@@ -231,8 +231,9 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     `steps` returns a type's steps as they are taken here; `idle` are the containers that do not run.
     """
     found = [item for item in diagnosis.ranking if item.supporting]
-    # what is down for irkit's own stop says nothing of the type
-    slug = found[0].incident_type if found and not stands.stopped else incident.type
+    # what is down for irkit's own stop says nothing of the type, nor does what is left of it once it is mended
+    mended = stands.broken is False and any(stands.tries.values())
+    slug = found[0].incident_type if found and not (stands.stopped or mended) else incident.type
     kind = runbook.known_type(slug)
     lines: list[RenderableType] = []
     told: tuple[str, ...] = ()
@@ -242,7 +243,7 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     if incident.resolved_at is None and incident.mitigated_at is None:
         lines += _in_vain(incident, stands)
     if stands.broken is False and (incident.mitigated_at or any(stands.tries.values())):
-        lines.append(_holds(diagnosis))
+        lines.append(_holds(diagnosis, stands))
     lines.extend([] if stands.stopped else start_lines(incident, diagnosis))
     lines.extend([all_stopped(incident, stands.stopped)] if stands.stopped else to_start_lines(incident, idle))
     own = steps(stands.kind) if stands.kind else None
@@ -252,15 +253,16 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     return Group(*lines, *due, *map(_plain, told))
 
 
-def _holds(diagnosis: Diagnosis) -> Text:
+def _holds(diagnosis: Diagnosis, stands: Standing) -> Text:
     """Say of a service that answers whether what was found is seen to be over: health alone is no proof of that."""
     found = [item for item in diagnosis.present if item.verdict.state is VerdictState.FOUND]
+    answered = "the service answered" if "health" in stands.seen else "nobody asked the service"
+    sound = "no container was unwell" if "containers" in stands.seen else "no container could be looked at"
+    well = f"{answered}, and {sound}"
     if goes_on := [item.title for item in found if item.verdict.until is None]:
-        said = "The service answered, and no container was unwell; but nothing shows that this is over: "
+        said = f"{well[:1].upper()}{well[1:]}; but nothing shows that this is over: "
         return Text(f"{said}{visible(listing(goes_on))}.", "bold yellow")
-    return Text(
-        "It holds in this evidence: when it was collected the service answered, and no container was unwell.", "green"
-    )
+    return Text(f"It holds in this evidence: when it was collected {well}.", "green")
 
 
 def all_stopped(incident: Incident, stop: Event) -> RenderableType:

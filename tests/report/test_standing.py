@@ -42,6 +42,10 @@ def seen(folder: Path, *events: tuple[float, str, int | None], well: bool = Fals
     return View(example_bundle(folder, instead=told))
 
 
+def well_row() -> Row:
+    return health()[-1] | {"verdict": "healthy", "status_code": 200}
+
+
 def did(number: int, step: int, outcome: str = "done") -> Event:
     at = CRASH + timedelta(minutes=number)
     return Event(number, 42, at, at, EventKind.NOTE, "ana", "", (), {"step": step, "outcome": outcome})
@@ -149,6 +153,28 @@ def test_a_restart_that_helped_leads_to_the_mitigation(tmp_path: Path) -> None:
     assert "It holds in this evidence" in told(stands)
     # a service that is well before anybody did anything has not been mended
     assert "It holds" not in told(replace(stands, tries={}))
+
+
+def test_what_could_not_be_looked_at_is_not_said_to_be_well(tmp_path: Path) -> None:
+    alone = View(example_bundle(tmp_path, leave_out=("containers",), instead={"health": [well_row() for _ in "x"]}))
+    stands = standing([did(5, 1)], KIND, alone)
+    assert (stands.broken, stands.seen) == (False, ("health",))
+    assert "the service answered, and no container could be looked at" in told(stands)
+
+
+def test_once_it_is_mended_nobody_is_sent_to_another_type(tmp_path: Path) -> None:
+    """What is left of the breakage in the window would make it another type's."""
+    leak = Hypothesis(
+        "memory-leak", 0.3, (Finding("x", ("memory-leak",), "X", Verdict(VerdictState.FOUND, "X."), ()),), (), ()
+    )
+    mended = standing([did(5, 1)], KIND, seen(tmp_path, (0, "die", 1), (4, "start", None), well=True))
+
+    def said(stands: Standing) -> str:
+        return drawn(terminal.next_steps(OPEN, Diagnosis((), (leak,)), BOOK, stands, lines))
+
+    assert "irkit amend 42 type memory-leak" not in said(mended)
+    assert f"What the runbook says to do: {KIND.title}" in said(mended)
+    assert "irkit amend 42 type memory-leak" in said(replace(mended, tries={}))
 
 
 def test_a_service_that_answers_is_not_said_to_hold_where_what_was_found_goes_on(tmp_path: Path) -> None:
