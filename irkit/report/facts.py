@@ -29,6 +29,7 @@ Row = Mapping[str, Any]
 _STOPPED = ("exited", "dead", "restarting", "removing")
 _BEFORE_EXIT = timedelta(minutes=5)
 LATE_LINE = timedelta(seconds=2)
+_RUNS_ON_S = 60.0
 # how long after its window's end a collection may still look
 LATE_LOOK = timedelta(minutes=1)
 TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
@@ -193,8 +194,11 @@ def relapse(view: View) -> Relapse | None:
     """Return the last bad exit of a container that was started again after an earlier one; None where there is none.
 
     It is what shows that a restart did not help. One whose own start is not on record is passed over: an earlier start
-    was followed by another exit.
+    was followed by another exit. One that has run on for a minute since, or was removed, has not relapsed.
     """
+    rows = containers(view)
+    well = {one.service for one in rows if one.state == "running" and _ran_s(one, view.window.end) >= _RUNS_ON_S}
+    here = {one.service for one in rows}
     ended = [(item, item.at) for item in every_exit(view) if item.at and item.exit_code != _ASKED_TO_STOP]
     started: dict[str, list[datetime]] = {}
     # the state of a container was read after the events end
@@ -203,11 +207,17 @@ def relapse(view: View) -> Relapse | None:
         if start:
             started.setdefault(str(row.get("service") or row.get("name")), []).append(start)
     for last, at in reversed(ended):
+        if last.service in well or (here and last.service not in here):
+            continue
         before = [earlier for one, earlier in ended if one.service == last.service and earlier < at]
         tried = [start for start in started.get(last.service, ()) if before and before[-1] < start < at]
         if tried:
             return Relapse(last.service, max(tried), at, last.exit_code)
     return None
+
+
+def _ran_s(row: ContainerRow, until: datetime) -> float:
+    return (until - row.started_at).total_seconds() if row.started_at else 0.0
 
 
 def broken(view: View) -> bool | None:

@@ -100,6 +100,22 @@ def test_an_exit_is_told_with_the_start_before_it_and_no_earlier_one(tmp_path: P
     assert (found.started_at, found.ended_at) == (state["started_at"], ended)
 
 
+def test_what_runs_on_since_or_was_removed_has_not_relapsed(tmp_path: Path) -> None:
+    rows = list(seen(tmp_path / "all", *RELAPSE).records("container_events"))
+    [api, redis] = containers()
+
+    def relapsed(folder: str, *now: Row) -> bool:
+        told = {"container_events": rows, "containers": list(now), "health": health()}
+        return facts.relapse(View(example_bundle(tmp_path / folder, instead=told))) is not None
+
+    runs = {"state": "running", "health": "healthy", "exit_code": None, "finished_at": None}
+    last = CRASH + timedelta(minutes=4.1)
+    assert not relapsed("on", api | runs | {"started_at": last + timedelta(seconds=5)}, redis)
+    window = seen(tmp_path / "w").window
+    assert relapsed("loop", api | runs | {"started_at": window.end - timedelta(seconds=5)}, redis)
+    assert not relapsed("gone", redis)
+
+
 def test_once_that_is_recorded_nothing_asks_for_it_again(tmp_path: Path) -> None:
     said = told(standing([did(5, 1), did(6, 1, "failed")], KIND, seen(tmp_path, *RELAPSE)))
     assert "done, and it did not help" in said
