@@ -196,17 +196,22 @@ def _list(ask: Ask, *, everything: bool) -> None:
     from irkit.act import engine
     from irkit.act.proposed import place_of, proposed
     from irkit.bundle import newest_of
+    from irkit.diagnose.what_changed import changes_before
     from irkit.runbook.steps import stopped_by_us
     from irkit.terminal import act as terminal_act
+    from irkit.terminal import head as terminal_head
     from irkit.terminal import incidents as terminal
 
     kind = ask.runbook.known_type(ask.incident.type)
     begun, stop = engine.unfinished(ask.timeline), stopped_by_us(ask.timeline)
     evidence = newest_of(ask.settings.home, ask.incident.id)  # that cannot be trusted is none
-    found = conclusions.diagnosis(evidence, settings=ask.settings) if evidence else None
+    found = conclusions.whole_diagnosis(evidence, settings=ask.settings) if evidence else None
     place = place_of(ask.runbook, ask.settings, evidence, found.present if found else ())
     title: str = kind.title if kind else ask.incident.type
     steps = proposed(kind, ask, place) if kind else engine.Proposed()
+    if evidence and found and ask.incident.resolved_at is None:  # no step of a runbook knows the way back of a release
+        changes = changes_before(evidence, found.first_sign, ask.incident.noticed_at)
+        console.show(terminal_head.changed_lines(changes))
     console.show(terminal_act.steps_view(ask.incident, title, steps.lines, begun))
     for hint in steps.hints:
         console.say(hint)

@@ -195,6 +195,20 @@ def test_what_was_changed_after_it_began_is_not_told_as_changed_before(irkit: Ru
     again = sealed(home, replaced(720, 780, 1200) | {"container_events": events}, collected=at(1200))
     assert "Changed before" not in irkit("triage", "42", "--bundle", again.id).out
     assert json.loads(irkit("triage", "42", "--bundle", again.id, "--json").out)["changed_before"] == []
+    assert "Changed before" not in irkit("act", "42").out
+
+
+def test_the_steps_begin_with_what_was_changed_before_and_the_way_back(irkit: Run, home: Path) -> None:
+    """No step of the runbook is to take a release back."""
+    shared = {"service": "jarvis-api", "name": "jarvis_jarvis-api_1"}
+    release = ((278, "destroy", "jarvis:0"), (280, "create", "jarvis:1"))
+    events = [shared | {"at": at(second), "action": action, "image": image} for second, action, image in release]
+    sealed(home, damaged() | {"container_events": events})
+    said = " ".join(irkit("act", "42").out.split())
+    assert said.index("Changed before: jarvis-api was replaced by a new container") < said.index("1. ")
+    assert "If that was it, the way back is `image: jarvis:0` for jarvis-api" in said
+    assert irkit("resolve", "42", "rolled back").code == 0
+    assert "Changed before" not in irkit("act", "42").out
 
 
 def test_the_page_says_since_when_and_by_which_bundle(broken: Bundle, rolled_back: Bundle) -> None:
