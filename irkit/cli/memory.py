@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from irkit.cli.options import by_option
-from irkit.errors import InputError
+from irkit.errors import InputError, IrkitError
 from irkit.model import EventKind, Incident, utc_now
 from irkit.terminal import console
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from irkit.memory.heap import Heap
     from irkit.memory.outside import Watched
     from irkit.settings.sections import DockerTarget
+
+# what is printed to be typed next
+_COMMAND = re.compile(r"(\birkit memory (?:attach|snapshot|monitor)) --")
 
 
 @click.group()
@@ -56,7 +60,7 @@ def monitor(
         seen = watch(pid, for_s, every_s)
     if incident is not None:
         _note(seen, incident, actor)
-    console.say(str(seen))
+    console.say(_for_it(str(seen), incident))
     context.exit(1 if seen.has_ended else 0)
 
 
@@ -80,10 +84,11 @@ def take_snapshot(
     from irkit.memory.snapshot import snapshot
 
     incident = _one_process(pid, container, path, incident_id)
-    if container is not None:
-        pid = pid_with_agent(container, _docker())
-    assert pid is not None  # noqa: S101 (one of the two is given)
-    with console.status(f"Taking a snapshot of the heap of process {pid}"):
+    with _hints_for(incident):
+        if container is not None:
+            pid = pid_with_agent(container, _docker())
+        assert pid is not None  # noqa: S101 (one of the two is given)
+    with _hints_for(incident), console.status(f"Taking a snapshot of the heap of process {pid}"):
         if incident is None:
             console.say(str(snapshot(pid, _new(path, pid), deadline_s=_seconds(length))))
             return
@@ -158,6 +163,20 @@ def _one_process(pid: int | None, container: str | None, path: Path | None, inci
     if incident_id is not None and path is not None:
         raise InputError("a filed snapshot has its place already", hint="leave out --to, or file it: irkit memory file")
     return workspace.incident(incident_id) if incident_id is not None else None
+
+
+def _for_it(text: str, incident: Incident | None) -> str:
+    """Return words whose commands are for the incident that is asked for: else what they find is filed nowhere."""
+    return _COMMAND.sub(rf"\1 --incident {incident.id} --", text) if incident else text
+
+
+@contextlib.contextmanager
+def _hints_for(incident: Incident | None) -> Iterator[None]:
+    try:
+        yield
+    except IrkitError as error:
+        error.hint = _for_it(error.hint, incident)
+        raise
 
 
 def _new(path: Path | None, pid: int) -> Path:
