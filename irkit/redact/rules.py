@@ -29,7 +29,7 @@ _PHRASE_CHARS = 6
 _NO_PHRASE = re.compile(
     r"(?i)(?:/|\.|\d[\d.,:/%+-]*[a-zµ]{0,3}$|\d{4}-\d\d-\d\dt|(?:argon|base|http|md|oauth|pbkdf|s?crypt|sha|tls|utf)-?\d)"
 )
-_WORDS = re.compile(r"[A-Za-z._/:()-]*")
+_WORDS = re.compile(r"[A-Za-z._/:()\[-]*|[A-Za-z_.]+\[.*")
 _FIELD = re.compile(r"(?i)(?:e-?mail|first|id|last|login|name|phone|role|user|user_?name)(?:_?name)?")
 _NOTHING = r"[^\x00-\x{10FFFF}]"
 _SHORT_WORD = 16

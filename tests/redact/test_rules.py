@@ -176,6 +176,8 @@ def test_a_value_on_the_next_line_of_a_log_is_found() -> None:
         "secret: config.get('vault.path', None)",
         'fields = ("password", "email"), ("api_key", "new_password")',
         '["password", "email"]',
+        "scrypt('password', 'salt', 64)",
+        "pw = buffer[:-1]",
         '{"password": ["This field is required."]}',
         '"secret": {"secretName": "db-credentials"}',
         "password:\n  type: string\n",
