@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from irkit.errors import StoreError
 from irkit.redact import rules as redaction_rules
+from irkit.redact.forms import PLACEHOLDER, resolved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,7 @@ class Redactor:
 
     def placeholder(self, rule: str, secret: str) -> str:
         """Return the stable stand-in for a secret: HMAC-SHA256 under the installation's key, 8 hexadecimal digits."""
-        plain = redaction_rules.unescape(secret).strip("\"'")
+        plain = resolved(secret).strip("\"'")
         digest = hmac.new(self.key, plain.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         return f"[redacted:{rule}:{digest[:_HASH_CHARS]}]"
 
@@ -124,7 +125,7 @@ class Redactor:
         if isinstance(item, list | tuple):
             return [self._entry(name, one, counts) for one in item]
         if isinstance(item, str) and item and not redaction_rules.is_placeholder(item):
-            if redaction_rules.is_harmless(item):
+            if redaction_rules.is_harmless(item, name):
                 return item
             counts["key"] += 1
             return self.placeholder("key", item)
@@ -160,7 +161,7 @@ def placeholders_in(files: Iterable[Path]) -> Counter[str]:
 
 def count_placeholders(lines: Iterable[bytes]) -> Counter[str]:
     """Count the placeholders in lines of ASCII by their rules."""
-    found = (redaction_rules.PLACEHOLDER.finditer(line) for line in lines if b"[redacted:" in line)
+    found = (PLACEHOLDER.finditer(line) for line in lines if b"[redacted:" in line)
     return Counter(match[1].decode("ascii") for matches in found for match in matches)
 
 

@@ -1,33 +1,36 @@
 """Where the secrets stand in a text: the rules of a maintained scanner, and our own for what has no vendor's mark.
 
-Both run in linear time over the ASCII shadow of the text, in which each character is one byte: vendors' tokens by
-Kingfisher's engine and the catalogue that comes with it, which finds without ever using a network; names, URLs,
-headers and commands by RE2 and `rules.toml`.
+Both run in linear time over the forms of the text (see `forms`): vendors' tokens by Kingfisher's engine and the
+catalogue that comes with it, which finds without ever using a network; names, URLs, headers and commands by RE2 and
+`rules.toml`.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from irkit.redact.forms import PLACEHOLDER, Form, forms, resolved
+
 ENGINES = ("kingfisher_sdk", "re2")
-PLACEHOLDER = re.compile(rb"\[redacted:([a-z0-9-]{1,60}):[0-9a-f]{8}\]")
-# a run of backslashes before an escape is one escape, however often the text was put into JSON
-_ESCAPE = re.compile(r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|([nrtbf\"'`/]))")
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 # parts of a vendor's rule that open no door by themselves, such as an account's name
 _NO_SECRET = re.compile(r"(?:-id|-ids|-name|-username|-url|-host|-domain|-address|-repository)(?:\.\d+)?$")
 _HARMLESS = re.compile(
-    r"(?i:none|null|nil|true|false|undefined|unknown|expired|invalid|missing|required|incorrect|mismatch|empty|\{+|"
-    r"authentication|unauthorized|forbidden|basic|bearer|digest|negotiate|string|str|int|bytes|object|"
+    r"(?i:none|null|nil|true|false|yes|no|undefined|unknown|expired|invalid|missing|required|incorrect|mismatch|empty|"
+    r"[\[({]+|authentication|unauthorized|forbidden|basic|bearer|digest|negotiate|string|str|int|bytes|object|"
     r"[<\[{(*]*(?:redacted|filtered|masked|hidden|removed)[>\]})*]*|<[\w -]+>|[*x.•…-]+|%\w|\$\{?\w+\}?)"
 )
+_PHRASE_CHARS = 6
+_NO_PHRASE = re.compile(
+    r"(?i)(?:/|\.|\d[\d.,:/%+-]*[a-zµ]{0,3}$|\d{4}-\d\d-\d\dt|(?:argon|base|http|md|oauth|pbkdf|s?crypt|sha|tls|utf)-?\d)"
+)
+_WORDS = re.compile(r"[A-Za-z._/:()\[-]*|[A-Za-z_.]+\[.*")
+_FIELD = re.compile(r"(?i)(?:e-?mail|first|id|last|login|name|phone|role|user|user_?name)(?:_?name)?")
 _NOTHING = r"[^\x00-\x{10FFFF}]"
 _SHORT_WORD = 16
 _TOKEN_CHARS = 20
@@ -58,23 +61,12 @@ class _Own(NamedTuple):
 def spans(text: str, *, addresses: bool = False) -> list[Span]:
     """Return where the secrets of a text stand, in order and without overlap; existing placeholders are passed over.
 
-    A text with JSON escapes in it is read as it is and unescaped. With `addresses`, e-mail addresses, IP addresses
-    other than the loopback's, and hosts are found too.
+    A text with escapes, codes or colours in it is read as it is, and without them. With `addresses`, e-mail addresses,
+    IP addresses other than the loopback's, and hosts are found too.
     """
-    shadow = text.encode("ascii", "replace")
-    if b"[redacted:" in shadow:
-        shadow = PLACEHOLDER.sub(lambda match: b"\n" * len(match[0]), shadow)
-    found = list(_scan(shadow, addresses=addresses))
-    if "\\" in text and _ESCAPE.search(text):
-        plain, origins = _unescaped(shadow.decode("ascii"))
-        found.extend(_mapped(span, origins) for span in _scan(plain, addresses=addresses))
-    made = _merged(found)
-    return _merged([*made, *_repeated(shadow, made)]) if made else made
-
-
-def unescape(text: str) -> str:
-    """Return a text with its JSON escapes resolved, so that a secret has one form."""
-    return _ESCAPE.sub(_character, text) if "\\" in text else text
+    read = list(forms(text, coded_hint()))
+    found = _merged([_placed(span, form) for form in read for span in _scan(form.shadow, addresses=addresses)])
+    return _merged([*found, *_repeated(text, read, found)]) if found else found
 
 
 @cache
@@ -124,6 +116,12 @@ def opaque_rules() -> _Own:
 
 
 @cache
+def coded_hint() -> Any:  # noqa: ANN401 (a pattern of RE2's)
+    """Return the pattern of a line whose percent and HTML codes are worth resolving."""
+    return _compiled(_table()["coded"], {name: _table()[name] for name in ("secrets", "tokens")}).pattern
+
+
+@cache
 def address_rules() -> _Own:
     """Return the optional rules for addresses as one RE2 pattern."""
     return _compiled(_table()["address"], {})
@@ -146,12 +144,15 @@ def rule_count() -> int:
 def sensitive_name() -> re.Pattern[str]:
     """Return the pattern that ends the name of a setting, field or variable that holds a secret."""
     table = _table()
-    return re.compile(rf"(?:{table['secrets']}|{table['tokens']}|authorization|cookie)$", re.IGNORECASE)
+    return re.compile(
+        rf"(?:{table['secrets']}|{table['tokens']}|authorization|cookie|^pass|\bpw|[_-]pw)$", re.IGNORECASE
+    )
 
 
-def is_harmless(value: str) -> bool:
-    """Say whether a value stands where a secret would and is none: `None`, `***`, `${PASSWORD}`."""
-    return _HARMLESS.fullmatch(value) is not None
+def is_harmless(value: str, name: str = "") -> bool:
+    """Say whether a value stands where a secret would and is none: `None`, `***`, `${PASSWORD}`, 3 that passed."""
+    few = name.lower() == "pass" and value.isdigit() and len(value) < _KEY_DIGITS
+    return few or _HARMLESS.fullmatch(value) is not None
 
 
 def looks_random(value: str) -> bool:
@@ -216,37 +217,67 @@ def _scan(shadow: bytes, *, addresses: bool) -> Iterator[Span]:
                 yield Span(start, end, rule)
 
 
-def _repeated(shadow: bytes, found: list[Span]) -> Iterator[Span]:
+def _repeated(text: str, read: list[Form], found: list[Span]) -> Iterator[Span]:
     """Yield where else in the text the secrets found in it stand."""
     import re2
 
     known: dict[bytes, str] = {}
     left = _REPEATED_TOTAL
     for span in found:
-        secret = shadow[span.start : span.end]
-        if len(secret) < _REPEATED_CHARS or secret.isalpha() or secret.isdigit() or b"?" in secret or secret in known:
-            continue  # a question mark may stand for any character beyond ASCII
-        left -= len(secret)
+        written = text[span.start : span.end]
+        for secret in dict.fromkeys(one.encode("ascii", "replace") for one in (written, resolved(written))):
+            if len(secret) < _REPEATED_CHARS or secret.isalpha() or secret.isdigit() or b"?" in secret:
+                continue  # a question mark may stand for any character beyond ASCII
+            if secret not in known:
+                left -= len(secret)
+                known[secret] = span.rule
         if left < 0:
             break
-        known[secret] = span.rule
     if known:
         pattern = re2.compile(b"|".join(re2.escape(secret) for secret in known), _options())
-        for match in pattern.finditer(shadow):
-            start, end = match.span()
-            yield Span(start, end, known[match[0]])
+        for form in read:
+            for match in pattern.finditer(form.shadow):
+                start, end = match.span()
+                yield _placed(Span(start, end, known[match[0]]), form)
 
 
 def _spared(rule: str, value: str) -> bool:
-    if rule == "bearer" and len(value) < _SHORT_WORD and value.isalpha():
-        return True  # "bearer authentication failed"
-    if rule == "named-key" and sum(char.isdigit() for char in value) < _KEY_DIGITS:
-        return True  # a cache's key, a column's
-    if rule == "opaque":
-        return not looks_random(value)
-    if rule == "ip":
-        return value.startswith("127.") or value in {"0.0.0.0", "::1", "::"}  # noqa: S104 (nothing is bound)
-    return is_harmless(value)
+    """Say whether what a rule found is no secret after all."""
+    return _SPARED.get(rule, is_harmless)(value)
+
+
+def _is_name(value: str) -> bool:
+    """Say whether a value names a field itself, as in ("password", "email")."""
+    names = (value, value.rpartition("_")[2])
+    return any(_FIELD.fullmatch(name) or sensitive_name().fullmatch(name) for name in names)
+
+
+def _unlike_a_word(value: str) -> bool:
+    """Say whether a value is no word of a sentence, number, measure or algorithm's name, so that it may be a secret."""
+    if len(value) < _PHRASE_CHARS or _NO_PHRASE.match(value):
+        return False
+    return any(map(str.isalpha, value)) and not _WORDS.fullmatch(value)
+
+
+def _is_short_word(value: str) -> bool:
+    return len(value) < _SHORT_WORD and value.isalpha()
+
+
+_SPARED: dict[str, Callable[[str], bool]] = {
+    # such as "bearer authentication failed", "redis AUTH failed"
+    **dict.fromkeys(("bearer", "redis-auth"), lambda value: _is_short_word(value) or is_harmless(value)),
+    # a cache's key, a column's
+    "named-key": lambda value: sum(map(str.isdigit, value)) < _KEY_DIGITS or is_harmless(value),
+    "opaque": lambda value: not looks_random(value),
+    "ip": lambda value: value.startswith("127.") or value in {"0.0.0.0", "::1", "::"},  # noqa: S104 (nothing is bound)
+    # where the value is to be had, and not the value
+    "lookup": lambda _: True,
+    # such as "the password is required", "pass=12"
+    "phrase": lambda value: not _unlike_a_word(value) or is_harmless(value),
+    # such as "?pass=2"
+    "short-name": lambda value: is_harmless(value, "pass"),
+    "pair": lambda value: _is_name(value) or is_harmless(value),
+}
 
 
 def _rule_name(rule_id: str) -> str:
@@ -254,39 +285,8 @@ def _rule_name(rule_id: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", re.sub(r"\.\d+$", "", name).lower()).strip("-")[:60] or "vendor"
 
 
-def _character(match: re.Match[str]) -> str:
-    code, letter = match.groups()
-    if code:
-        return chr(int(code, 16))
-    return _ESCAPED.get(letter, letter)
-
-
-def _unescaped(text: str) -> tuple[bytes, tuple[list[int], list[int]]]:
-    """Return the shadow without escapes, and from which place in it which place in the text counts on."""
-    pieces: list[str] = []
-    here: list[int] = [0]
-    there: list[int] = [0]
-    size = last = 0
-    for match in _ESCAPE.finditer(text):
-        start, end = match.span()
-        pieces += (text[last:start], _character(match))
-        size += start - last
-        here += (size, size + 1)
-        there += (start, end)
-        size += 1
-        last = end
-    pieces.append(text[last:])
-    return "".join(pieces).encode("ascii", "replace"), (here, there)
-
-
-def _mapped(span: Span, origins: tuple[list[int], list[int]]) -> Span:
-    here, there = origins
-
-    def place(offset: int) -> int:
-        at = bisect_right(here, offset) - 1
-        return there[at] + offset - here[at]
-
-    return Span(place(span.start), place(span.end - 1) + 1, span.rule)
+def _placed(span: Span, form: Form) -> Span:
+    return Span(*form.place(span.start, span.end), span.rule)
 
 
 def _merged(found: list[Span]) -> list[Span]:

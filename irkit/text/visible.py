@@ -18,7 +18,7 @@ _BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}
 _ONE_LINE = _PICTURES | _ESCAPES | _SURROGATES | _BYTES | {ord("\t"): " "}
 _MANY_LINES = {code: sign for code, sign in _ONE_LINE.items() if code != ord("\n")}
 # every repetition is bounded, so that each character is looked at a bounded number of times
-_ANSI = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,2048}(?:\x07|\x1b\\)|[@-Z\\^_])")
+ANSI = re.compile(r"\x1b(?:\[[0-?]{0,64}[ -/]{0,8}[@-~]|\][^\x07\x1b]{0,2048}(?:\x07|\x1b\\)|[@-Z\\^_])")
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -43,4 +43,4 @@ def cut(text: str, limit_chars: int = LINE_LIMIT_CHARS) -> str:
 
 def without_ansi(text: str) -> str:
     """Return `text` without well-formed ANSI escape sequences, in time linear in its length."""
-    return _ANSI.sub("", text) if "\x1b" in text else text
+    return ANSI.sub("", text) if "\x1b" in text else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from random import Random
 
 import pytest
@@ -90,6 +91,122 @@ def test_a_secret_is_found_by_its_name_or_place_in_every_form_of_text(text: str)
         assert count
 
 
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        (f"GET /login?pass={VALUE}&x HTTP/1.1", "GET /login?pass=[]&x HTTP/1.1"),
+        (f"POST /login pass={VALUE}&user=jo", "POST /login pass=[]&user=jo"),
+        (f"user=jo pass={VALUE} host=db", "user=jo pass=[] host=db"),
+        ("user=jo, pass: quitesecret", "user=jo, pass: []"),
+        (f"pass={VALUE}", "pass=[]"),
+        (f"pw = {VALUE}, more", "pw = [], more"),
+        (f'{{"pw":"{VALUE}"}}', '{"pw":"[]"}'),
+        (f"[('user', 'jo'), ('password', '{VALUE}')]", "[('user', 'jo'), ('password', '[]')]"),
+        (f'[["password", "{VALUE}"], 1]', '[["password", "[]"], 1]'),
+        (f"`password`: `{VALUE}`", "`password`: `[]`"),
+        (f"**password**: {VALUE}", "**password**: []"),
+        (f"**password:** {VALUE}", "**password:** []"),
+        (f'os.environ["DB_PASSWORD"] = "{VALUE}"', 'os.environ["DB_PASSWORD"] = "[]"'),
+        (f"password: str = '{VALUE}'", "password: str = '[]'"),
+        (f"tool\0--password\0{VALUE}\0--port\x001", "tool\0--password\0[]\0--port\x001"),
+        (f"redis-cli -h cache AUTH {VALUE}", "redis-cli -h cache AUTH []"),
+        (f"tool\0--password\0${VALUE}\0-v", "tool\0--password\0[]\0-v"),
+        (f"redis AUTH {VALUE}", "redis AUTH []"),
+        (f'1.2 [0 10.0.0.1:5] "AUTH" "jo" "{VALUE}"', '1.2 [0 10.0.0.1:5] "AUTH" "jo" "[]"'),
+        (f"docker login -u jo -p {VALUE} registry.test", "docker login -u jo -p [] registry.test"),
+        (f"jdbc:oracle:thin:jo/{VALUE}@//db:1521/x", "jdbc:oracle:thin:[]@//db:1521/x"),
+        (f"sqlplus -s jo/{VALUE}@db", "sqlplus -s []@db"),
+        (f"mongodb+srv://jo:p@ss/{VALUE}@db/shop?w=1", "mongodb+srv://[]@db/shop?w=1"),
+        (f"password:\n  {VALUE}\nport: 1", "password:\n  []\nport: 1"),
+        ("password: |\n  quitesecret\nport: 1", "password: |\n  []\nport: 1"),
+        (f'DB_PASSWORD = \\\n    "{VALUE}"', 'DB_PASSWORD = \\\n    "[]"'),
+        (f"Passwort: {VALUE}", "Passwort: []"),
+        (f"mot de passe : {VALUE}", "mot de passe : []"),
+        (f"la contraseña={VALUE} es", "la contraseña=[] es"),
+        (f"the password is {VALUE}.", "the password is []."),
+        (f"connecting using password {VALUE}, wait", "connecting using password [], wait"),
+        (f"password=SecretStr('{VALUE}'), port=1", "password=SecretStr('[]'), port=1"),
+        (f"password=getenv('PW','{VALUE}')", "password=getenv('PW','[]')"),
+        (f'token = os.environ.get("TOKEN", default="{VALUE}")', 'token = os.environ.get("TOKEN", default="[]")'),
+        (f"secret=SecretStr(config('S', '{VALUE}'))", "secret=SecretStr(config('S', '[]'))"),
+        (f'api_key=Key(value=b"{VALUE}")', 'api_key=Key(value=b"[]")'),
+        (
+            f"create table u(id int, password text default '{VALUE}')",
+            "create table u(id int, password text default '[]')",
+        ),
+        (
+            f'"api_key" varchar(64) NOT NULL\n  COLLATE nocase DEFAULT ("{VALUE}"), a text default \'b\'',
+            '"api_key" varchar(64) NOT NULL\n  COLLATE nocase DEFAULT ("[]"), a text default \'b\'',
+        ),
+        ("alter table u add column [secret] default 'it''s me'", "alter table u add column [secret] default '[]'"),
+    ],
+)
+def test_only_the_secret_goes_and_a_second_look_changes_nothing(text: str, made: str) -> None:
+    redacted, count = REDACTOR.text(text)
+    assert count == 1
+    assert re.sub(r"\[redacted:[a-z-]+:[0-9a-f]{8}\]", "[]", redacted) == made
+    assert REDACTOR.text(redacted) == (redacted, 0)
+    if VALUE in text:
+        assert VALUE not in REDACTOR.text(json.dumps({"log": json.dumps({"m": text})}))[0]
+
+
+def test_a_value_on_the_next_line_of_a_log_is_found() -> None:
+    made, _ = REDACTOR.texts(["db_password:", f"   {VALUE}", "next"])
+    assert (made[0], made[2]) == ("db_password:", "next")
+    assert VALUE not in made[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pass=12 fail=3",
+        "pass: 3, fail: 0",
+        'PASS: tests/foo1.c "all"',
+        "pass=98.5% skipped=2 pass=100.0ms pass=2/3 pass=first pass=2026-11-28T10:00:00Z",
+        "compass=north42x bypass=true1234 surpass=yes",
+        "the pw was set, pw=off, pw: none",
+        "/report?pass=2&fail=3",
+        "user=jo pass: 3 fail: 2",
+        "password is required",
+        "the password is too short",
+        "the password is sha256-hashed, using password authentication",
+        "Access denied for user 'jo'@'db' (using password: YES)",
+        "password=SecretStr('**********') secret=None",
+        "password=getenv('DB_PASSWORD') token=os.environ['TOKEN_FOR_X']",
+        "secret: config.get('vault.path', None)",
+        'fields = ("password", "email"), ("api_key", "new_password")',
+        '["password", "email"]',
+        "scrypt('password', 'salt', 64)",
+        "pw = buffer[:-1]",
+        '{"password": ["This field is required."]}',
+        '"secret": {"secretName": "db-credentials"}',
+        "password:\n  type: string\n",
+        "password:\n    required\n",
+        "Unexpected token:\n    ^^^^^^^^\n",
+        "Invalid token:\n    self.token\n",
+        "redis AUTH failed, redis auth error: none, AUTH LOGIN PLAIN",
+        "docker run --name login -p 8080:80 web",
+        "docker login -u jo registry.test",
+        "create table u(password text, status text default 'new')",
+        "create table u(password text not null default '', status text default 'new')",
+        "create table t(token text default null, kind text)",
+        "[my-secret]: fetched 3 rows",
+        "https://registry.test/npm/@scope/package redis://cache:6379/0 to jo@example.com",
+        "Passwort falsch, mot de passe incorrect",
+    ],
+)
+def test_idle_words_beside_a_name_stay(text: str) -> None:
+    assert REDACTOR.text(text) == (text, 0)
+
+
+def test_short_names_are_names_of_fields_too() -> None:
+    made, count = REDACTOR.value({"pw": VALUE, "pass": VALUE, "db_pw": VALUE, "bypass": "always", "passed": "12"})
+    assert count == 3
+    assert VALUE not in str(made)
+    assert REDACTOR.value({"pass": "12", "fail": "3"}) == ({"pass": "12", "fail": "3"}, 0)
+    assert REDACTOR.value({"pass": 12, "pw": True}) == ({"pass": 12, "pw": True}, 0)
+
+
 @pytest.mark.parametrize("line", SAMPLE)
 def test_what_helps_in_diagnosis_stays(line: str) -> None:
     assert REDACTOR.text(line) == (line, 0)
@@ -172,7 +289,18 @@ def test_a_named_pair_is_read_as_name_and_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["\\", '\\"', "password=a1b2c3d4 ", "-----BEGIN PRIVATE KEY-----", "://a:", "a1b2c3d4e5f6g7h8i9j0k1 "]
+    "piece",
+    [
+        "\\",
+        '\\"',
+        "password=a1b2c3d4 ",
+        "-----BEGIN PRIVATE KEY-----",
+        "://a:",
+        "a1b2c3d4e5f6g7h8i9j0k1 ",
+        "password=f(",
+        "password\n",
+        "password text ",
+    ],
 )
 def test_no_input_takes_more_than_a_look(piece: str) -> None:
     """Time is not asserted: an engine that backtracks would not come back from this."""
