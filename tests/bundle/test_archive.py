@@ -27,13 +27,14 @@ from jsonschema import Draft202012Validator
 import irkit
 from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle, seal_bundle, sha256_of
 from irkit.bundle import archive as bundle_file
-from irkit.bundle.archive import export_bundle, find_bundle, import_bundle, opened, schema, verify
+from irkit.bundle.archive import export_bundle, find_bundle, import_bundle, opened, verify
 from irkit.bundle.manifest import MANIFEST, Change, Origin, seal_of
+from irkit.bundle.shape import schema
 from irkit.collect.redact_bundle import redact_bundle
 from irkit.errors import BundleError, NotFoundError
 from irkit.model import Evidence
 from irkit.redact import Redactor
-from tests.bundle.test_bundle import AT, make
+from tests.bundle.test_bundle import AT, make, nested
 from tests.support.example_bundle import example_bundle
 
 FROZEN = Path(__file__).parents[1] / "data" / "format-1.irkit.zip"
@@ -365,15 +366,21 @@ def edited(bundle: Bundle, change: Callable[[dict[str, object]], None]) -> Membe
         (lambda body: body.update(bundle_id=".."), "bundle_id"),
         (lambda body: body.update(incident_id=0), "incident_id"),
         (lambda body: body.update(incident_id="42"), "incident_id"),
-        (lambda body: body.update(window={"start": "2026-11-24T03:00:00", "end": "2026-11-24T04:00:00"}), "time zone"),
-        (lambda body: body.update(window=[]), "lacks what format 1 promises"),
-        (lambda body: body.update(surprise=1), "lacks what format 1 promises"),
+        (
+            lambda body: body.update(window={"start": "2026-11-24T03:00:00", "end": "2026-11-24T04:00:00"}),
+            "window/start",
+        ),
+        (lambda body: body.update(window=[]), "window is a list and not an object"),
+        (lambda body: body.update(surprise=1), "it has 'surprise'"),
         (lambda body: body["evidence"][0].update(path="../../evil.json"), "evidence/0/path"),
         (lambda body: body["evidence"][0].update(size_bytes="big"), "evidence/0/size_bytes"),
         (lambda body: body["evidence"][0].update(sha256="0" * 64), "changed after sealing"),
         (lambda body: body["evidence"].clear(), "which its manifest does not list"),
-        (lambda body: body["runs"][0].update(outcome="fine"), "lacks what format 1 promises"),
+        (lambda body: body["runs"][0].update(outcome="fine"), "runs/0/outcome is 'fine' and not collected or"),
         (lambda body: body["runs"][0].update(redactions=-1), "runs/0/redactions"),
+        (lambda body: body["evidence"].extend(body["evidence"] * 1000), "evidence is too long: 1,001 entries, and at"),
+        (lambda body: body.update(evidence=body["evidence"] * 990), "two pieces of evidence are in one file"),
+        (lambda body: body.update(made_of=nested(300)), "it was made of more than 100 bundles"),
     ],
 )
 def test_a_manifest_that_is_not_what_the_format_promises_is_refused(
