@@ -198,6 +198,9 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
             if isinstance(piece, Gap):
                 gaps.append(piece)
                 continue
+            if piece.kind not in item.provides:  # it could be another collector's, or no name for a file
+                msg = f"it yields {piece.kind!r}, which is none of what it provides"
+                raise ValueError(msg)
             pieces += 1
             if cut := writer.write(piece):
                 gaps.append(Gap(cut))
