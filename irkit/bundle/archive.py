@@ -26,6 +26,7 @@ from irkit.bundle.manifest import MANIFEST, MOST_BYTES, Change, Manifest, read_m
 from irkit.bundle.parquet import ALWAYS_READ_BYTES
 from irkit.bundle.parquet_trial import try_tables
 from irkit.bundle.shape import fault_of, schema
+from irkit.bundle.staging import own_folder
 from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.model import parse_incident_id
 
@@ -180,8 +181,8 @@ def _staged(file: Path, parent: Path) -> Iterator[Bundle]:
     missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=parent) as staging:
-            folder = Path(staging) / file.name
+        with own_folder(parent, "import") as staging:
+            folder = staging.path / file.name
             folder.mkdir()
             _unpack(file, folder)
             bundle = open_bundle(folder)

@@ -7,8 +7,8 @@ it ends by itself with what it has, takes `limits` as a third argument.
 
 from __future__ import annotations
 
-import re
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime

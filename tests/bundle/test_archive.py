@@ -36,6 +36,7 @@ from irkit.model import Evidence
 from irkit.redact import Redactor
 from tests.bundle.test_bundle import AT, make, nested
 from tests.support.example_bundle import example_bundle
+from tests.support.halted import halted_at, kill_at
 
 FROZEN = Path(__file__).parents[1] / "data" / "format-1.irkit.zip"
 NOW = AT + timedelta(days=3)
@@ -511,3 +512,27 @@ def test_an_import_killed_anywhere_leaves_a_whole_bundle_or_none(kills: int, hom
             whole += 1
     assert whole < kills, "none was killed in time"
     assert import_bundle(file, home, 99, now=NOW).load("facts") == ["x" * 20_000_000]
+
+
+def test_what_a_killed_import_unpacked_goes_with_the_next_and_what_a_running_one_has_stays(
+    bundle: Bundle, home: Path, tmp_path: Path
+) -> None:
+    file = export_bundle(bundle, tmp_path / "file")
+    code = (
+        "from datetime import UTC, datetime; from pathlib import Path\n"
+        "from irkit.bundle.archive import import_bundle\n"
+        "import_bundle(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), now=datetime.now(UTC))"
+    )
+
+    def unpacked() -> set[str]:
+        return {path.name for path in (home / "bundles").iterdir() if path.name.startswith(".")}
+
+    kill_at("open", "documents/facts.json", code, file, home, 1)
+    (dead,) = unpacked()
+    with halted_at("open", "documents/facts.json", code, file, home, 2):
+        (living,) = unpacked()
+        assert living != dead
+        import_bundle(file, home, 3, now=NOW)
+        assert unpacked() == {living}
+    assert unpacked() == set()
+    assert [len(bundles_of(home, number)) for number in (1, 2, 3)] == [0, 1, 1]
