@@ -50,7 +50,7 @@ def test_what_is_noted_in_a_table_too_deep_to_be_read_is_refused_by_its_name(who
 
 def test_a_process_that_ends_while_it_reads_is_told_with_its_table_and_its_last_words() -> None:
     """A library that ends the process is what a test cannot have for the asking: what it leaves is read here."""
-    code = "import os, sys; os.write(1, b'.\\n.\\n'); sys.stderr.write('half\\nit \\x1b[31mbroke'); sys.stderr.flush(); os.abort()"
+    code = "import os; os.write(1, b'.\\n.\\n'); os.write(2, b'half\\nit \\x1b[31mbroke'); os.abort()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     told = parquet_trial.ended(done, [Path("a.parquet"), Path("b.parquet")])
     assert told.startswith("the table b.parquet is damaged, or made to do harm: reading it ended the process")
