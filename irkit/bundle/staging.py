@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,7 +47,7 @@ def own_folder(parent: Path, kind: str) -> Iterator[OwnFolder]:
         OSError: no folder can be made there.
     """
     remove_own(parent, kind)
-    with _held(parent / f"{_PREFIX}{_OURS}{kind}-{secrets.token_hex(4)}{_SUFFIX}", 0o700) as own:
+    with _held(parent / f"{_PREFIX}{_OURS}{kind}-{os.urandom(4).hex()}{_SUFFIX}", 0o700) as own:
         yield own
 
 
