@@ -10,6 +10,7 @@ from pathlib import Path
 
 from irkit import workspace
 from irkit.bundle import Bundle, bundle_folder, bundles_of, later, open_bundle, with_evidence_of
+from irkit.bundle.staging import own_folder
 from irkit.collect.engine import collect
 from irkit.errors import IrkitError
 from irkit.memory.attach import Attached, Plan, attach
@@ -82,10 +83,10 @@ def _added(source: Bundle, kept: Sequence[Kept], incident: Incident, settings: S
     window = Window(
         min([source.window.start, *(one.first_at for one in kept)]), max([now, *(one.last_at for one in kept)])
     )
-    with tempfile.TemporaryDirectory(prefix="irkit-heap-") as folder:
-        aside = replace(settings, home=Path(folder), heap_folder=str(settings.heap_snapshots))
+    with own_folder(Path(tempfile.gettempdir()), "heap") as folder:
+        aside = replace(settings, home=folder.path, heap_folder=str(settings.heap_snapshots))
         # the same key, so that a placeholder means the same secret as in the rest of the bundle
-        (Path(folder) / KEY_NAME).write_bytes(installation_key(settings.home))
+        (folder.path / KEY_NAME).write_bytes(installation_key(settings.home))
         heap = collect(aside, incident.id, window, bundle_id="heap", now=now, only=(COLLECTOR,))
         destination = bundle_folder(settings.home, incident.id) / workspace.new_bundle_id(now)
         return with_evidence_of(source, heap, COLLECTOR, destination, now)

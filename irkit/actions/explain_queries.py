@@ -9,6 +9,7 @@ from irkit.act.contract import ActError, Action, Ask, Plan, Result, only_look, r
 from irkit.act.database_target import database, on_disk
 from irkit.act.index_advice import Advice, advise
 from irkit.bundle import bundles_of, open_bundle
+from irkit.bundle.staging import own_folder
 from irkit.logs.slow_queries import SlowQuery, slow_queries
 from irkit.sqlite.backup import copy_only
 from irkit.sqlite.readonly import find
@@ -42,8 +43,8 @@ def plan(ask: Ask) -> Plan:
 def apply(plan: Plan, ask: Ask) -> Result:
     told = [one for one in _slow(ask) if one.sql in _listed(plan)]
     advices: list[Advice] = []
-    with tempfile.TemporaryDirectory(prefix="irkit-copy-", dir=str(plan.data["folder"])) as folder:
-        copy = Path(folder) / "copy.db"
+    with own_folder(Path(str(plan.data["folder"])), "explain") as folder:
+        copy = folder.path / "copy.db"
         with on_disk():
             copy_only(str(plan.data["database"]), copy)
         for one in told:

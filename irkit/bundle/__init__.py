@@ -13,16 +13,20 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from irkit.bundle.manifest import MANIFEST, REDACTED_SUFFIX, Change, Manifest, Origin, read_manifest, sealed
+from irkit.bundle.manifest import MANIFEST, REDACTED_SUFFIX, Change, Manifest, Origin, read_manifest, sealed, shortened
 from irkit.bundle.staging import is_staging, staging_folder
 from irkit.errors import BundleError, NotFoundError
 from irkit.model import CollectorRun, Evidence, Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_MOST_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def with_evidence_of(source: Bundle, other: Bundle, collector: str, destination:
 
 def origin_in(source: Bundle, change: Change, now: datetime) -> Origin:
     """Return what a bundle says of itself that was made of `source` by a change at `now`."""
-    return Origin(source.id, source.manifest.seal, now, change, source.manifest.made_of)
+    return Origin(source.id, source.manifest.seal, now, change, shortened(source.manifest.made_of))
 
 
 def read_document(path: Path) -> Any:  # noqa: ANN401 (JSON values)
@@ -156,9 +160,12 @@ def open_bundle(path: Path) -> Bundle:
         BundleError: it was changed after sealing, is damaged, or comes from a newer irkit.
     """
     manifest = read_manifest(path)
-    problems = list(_problems(path, manifest))
+    try:
+        problems = list(islice(_problems(path, manifest), _MOST_TOLD))
+    except OSError as error:
+        problems = [f"{error.filename or path} cannot be read: {error.strerror or error}"]
     if problems:
-        msg = f"bundle {path.name} cannot be trusted: {'; '.join(problems[:3])}"
+        msg = f"bundle {path.name} cannot be trusted: {'; '.join(problems)}"
         raise BundleError(msg, hint="use an untouched copy, or collect again")
     return Bundle(path, manifest)
 
@@ -220,23 +227,36 @@ def sha256_of(path: Path) -> str:
 
 
 def _problems(path: Path, manifest: Manifest) -> Iterator[str]:
-    """Yield what keeps a bundle from being believed; nothing outside its own folder is ever read."""
+    """Yield what keeps a bundle from being believed; nothing outside its own folder is ever read.
+
+    Each path leads into it, and none is there twice: the manifest's shape was checked.
+    """
     listed = {MANIFEST}
     for item in manifest.evidence:
         relative = PurePosixPath(item.path)
-        if relative.is_absolute() or ".." in relative.parts or "\\" in item.path:
-            yield f"{item.path} points outside the bundle"
-            continue
         listed.add(item.path)
         file = path / item.path
-        if any(part.is_symlink() for part in (file, *file.parents) if part.is_relative_to(path) and part != path):
+        if any((path / part).is_symlink() for part in (relative, *relative.parents[:-1])):
             yield f"{item.path} is a link"
         elif not file.is_file():
             yield f"{item.path} is missing"
         elif sha256_of(file) != item.sha256:
             yield f"{item.path} was changed after sealing"
-    there = {file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir() or file.is_symlink()}
-    yield from (f"{name} was added after sealing" for name in sorted(there - listed))
+    yield from (f"{name} was added after sealing" for name in _names(path) if name not in listed)
+
+
+def _names(root: Path) -> Iterator[str]:
+    """Yield all that lies in a folder and is no folder, without following a link, however deep."""
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        with os.scandir(root / folder) as found:
+            for entry in sorted(found, key=lambda one: one.name):
+                name = f"{folder}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{name}/")
+                else:
+                    yield name
 
 
 def _flush(path: Path) -> None:

@@ -6,7 +6,6 @@ is unpacked inside a folder of its own that goes again on refusal, and nothing i
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
@@ -19,14 +18,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle, origin_in, read_document, seal_bundle
-from irkit.bundle.manifest import MANIFEST, Change, Manifest, read_manifest
+from irkit.bundle.manifest import MANIFEST, MOST_BYTES, Change, Manifest, read_manifest
 from irkit.bundle.parquet import ALWAYS_READ_BYTES
 from irkit.bundle.parquet_trial import try_tables
+from irkit.bundle.shape import fault_of, schema
+from irkit.bundle.staging import own_folder
 from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.model import parse_incident_id
 
@@ -34,7 +34,6 @@ SUFFIX = ".irkit.zip"
 ALWAYS_UNPACKED_BYTES = 64 * 1024 * 1024
 MOST_UNPACKED_BYTES = 4 * 1024 * 1024 * 1024
 MOST_RATIO = 200
-_MANIFEST_BYTES = 16 * 1024 * 1024
 _MOST_MEMBERS = 1000
 _DIRECTORY_BYTES = 1024 * 1024
 _CHUNK_BYTES = 1 << 18
@@ -127,13 +126,6 @@ def verify(bundle: Bundle) -> None:
     try_tables([bundle.path / item.path for item in bundle.manifest.evidence if item.form == "table"])
 
 
-def schema() -> Mapping[str, Any]:
-    """Return the published JSON Schema of a manifest."""
-    text = (files("irkit.bundle") / "manifest.schema.json").read_text(encoding="utf-8")
-    body: Mapping[str, Any] = json.loads(text)
-    return body
-
-
 def find_bundle(name: str, home: Path) -> Path:
     """Return a bundle by its folder or file, by its id, or by its incident (then the newest).
 
@@ -189,8 +181,8 @@ def _staged(file: Path, parent: Path) -> Iterator[Bundle]:
     missing = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=parent) as staging:
-            folder = Path(staging) / file.name
+        with own_folder(parent, "import") as staging:
+            folder = staging.path / file.name
             folder.mkdir()
             _unpack(file, folder)
             bundle = open_bundle(folder)
@@ -215,9 +207,8 @@ def _unpack(file: Path, folder: Path) -> None:
             members = _members(archive, file.name)
             if MANIFEST not in members:
                 raise _refusal(file.name, f"it holds no {MANIFEST}, so it is no bundle")
-            room -= _extract(archive, members.pop(MANIFEST), folder / MANIFEST, min(room, _MANIFEST_BYTES))
+            room -= _extract(archive, members.pop(MANIFEST), folder / MANIFEST, min(room, MOST_BYTES))
             manifest = read_manifest(folder)
-            _check_schema(manifest.to_json(), file.name)
             listed = _listed(manifest, members, file.name)
             for name, size_bytes in listed.items():
                 if size_bytes > room:
@@ -284,7 +275,7 @@ def _problem(entry: zipfile.ZipInfo) -> str:
 
 
 def _listed(manifest: Manifest, members: Mapping[str, zipfile.ZipInfo], label: str) -> dict[str, int]:
-    """Return the size of each file as the manifest has it, after both lists were found to agree."""
+    """Return the size of each file as the manifest has it, once each, after both lists were found to agree."""
     listed = {item.path: item.size_bytes for item in manifest.evidence}
     if unlisted := sorted(members.keys() - listed.keys()):
         raise _refusal(label, f"it holds {unlisted[0]!r}, which its manifest does not list")
@@ -306,13 +297,15 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, mos
 
 
 def _check_schema(body: Mapping[str, Any], label: str) -> None:
+    """Have a validator that is not ours judge a manifest, too; what is wrong is said in our words, which are short."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
     error = best_match(Draft202012Validator(schema()).iter_errors(body))
     if error is not None:
         where = "/".join(str(step) for step in error.absolute_path) or "it"
-        raise _refusal(label, f"in its manifest, {where}: {error.message[:200]}")
+        what = fault_of(body) or f"{where} is not what the schema says of its {error.validator}"
+        raise _refusal(label, f"in its manifest, {what}")
 
 
 def _refusal(label: str, what: str) -> BundleError:

@@ -89,7 +89,16 @@ def _readable(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (pa.ArrowException, ValueError, TypeError, KeyError, OverflowError, MemoryError, OSError) as error:
+    except (
+        pa.ArrowException,
+        ValueError,
+        TypeError,
+        KeyError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+        OSError,
+    ) as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         sentence = f"the table {path.name} cannot be read as Parquet: {reason}"
         raise BundleError(sentence, hint="use an untouched copy") from None

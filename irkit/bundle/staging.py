@@ -1,4 +1,4 @@
-"""Folders in which bundles are made: locked by the process at work, and cleared away once that is dead."""
+"""Folders in which something is made: locked by the process at work, and cleared away once that is dead."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 _PREFIX, _SUFFIX = ".", ".partial"
+_OURS = "irkit-"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFolder:
+    """A folder that is one process's; a child that gets `lock` keeps it for as long as it lives."""
+
+    path: Path
+    lock: int
 
 
 @contextmanager
@@ -23,25 +33,38 @@ def staging_folder(destination: Path) -> Iterator[Path]:
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(destination.parent)
-    folder = destination.parent / f"{_PREFIX}{destination.name}{_SUFFIX}"
-    descriptor = _made_and_locked(folder)
-    try:
-        yield folder
-    finally:
-        # a folder moved into place keeps its lock till here, which is the lock of nothing by then
-        with suppress(FileNotFoundError):
-            shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
+    with _held(destination.parent / f"{_PREFIX}{destination.name}{_SUFFIX}", 0o777) as own:
+        yield own.path
 
 
-def remove_abandoned(parent: Path) -> None:
+@contextmanager
+def own_folder(parent: Path, kind: str) -> Iterator[OwnFolder]:
+    """Make a folder of its own in `parent`, for nobody else to read, locked for the block and gone after it.
+
+    Those of the kind whose makers were killed are removed first, and nothing else in `parent`, which may be shared.
+
+    Raises:
+        OSError: no folder can be made there.
+    """
+    remove_own(parent, kind)
+    with _held(parent / f"{_PREFIX}{_OURS}{kind}-{os.urandom(4).hex()}{_SUFFIX}", 0o700) as own:
+        yield own
+
+
+def remove_own(parent: Path, kind: str) -> None:
+    """Remove what killed makers of `own_folder` left in `parent`."""
+    remove_abandoned(parent, f"{_OURS}{kind}-{'[0-9a-f]' * 8}")
+
+
+def remove_abandoned(parent: Path, name: str = "*") -> None:
     """Remove the staging folders in `parent` whose makers are dead; those of running ones are locked and stay."""
-    for folder in parent.glob(f"{_PREFIX}*{_SUFFIX}"):
+    for folder in parent.glob(f"{_PREFIX}{name}{_SUFFIX}"):
         with suppress(OSError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                if os.fstat(descriptor).st_uid == os.geteuid():
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(descriptor)
 
@@ -51,10 +74,22 @@ def is_staging(folder: Path) -> bool:
     return folder.name.startswith(_PREFIX)
 
 
-def _made_and_locked(folder: Path) -> int:
+@contextmanager
+def _held(folder: Path, mode: int) -> Iterator[OwnFolder]:
+    descriptor = _made_and_locked(folder, mode)
+    try:
+        yield OwnFolder(folder, descriptor)
+    finally:
+        # a folder moved into place keeps its lock till here, which is the lock of nothing by then
+        with suppress(FileNotFoundError):
+            shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _made_and_locked(folder: Path, mode: int) -> int:
     """Make the folder and lock it; again, if between the two another process took it for abandoned."""
     while True:
-        folder.mkdir()
+        folder.mkdir(mode)
         with suppress(FileNotFoundError):
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             with suppress(BlockingIOError):

@@ -80,6 +80,7 @@ def take_snapshot(
     It stands still for milliseconds; a clone of it does the work. With --incident the snapshot is kept under irkit's
     home, and what it says is added to the incident's evidence, so that its notebook and postmortem name the owner.
     """
+    from irkit.bundle.staging import own_folder
     from irkit.memory.container import pid_with_agent
     from irkit.memory.snapshot import snapshot
 
@@ -92,8 +93,8 @@ def take_snapshot(
         if incident is None:
             console.say(str(snapshot(pid, _new(path, pid), deadline_s=_seconds(length))))
             return
-        with tempfile.TemporaryDirectory(prefix="irkit-heap-") as folder:
-            taken = snapshot(pid, Path(folder) / "new.irkheap", deadline_s=_seconds(length))
+        with own_folder(Path(tempfile.gettempdir()), "snapshot") as folder:
+            taken = snapshot(pid, folder.path / "new.irkheap", deadline_s=_seconds(length))
             told = _filed((taken.path,), incident, actor)
     console.say(taken.told)
     console.say(told)
@@ -125,6 +126,7 @@ def attach(
     none of this: irkit memory snapshot.
     """
     from irkit import heap_evidence, workspace
+    from irkit.bundle.staging import own_folder
     from irkit.memory.attach import attach as attach_to
     from irkit.memory.attach import planned
     from irkit.memory.attach_target import python_of
@@ -140,7 +142,7 @@ def attach(
             done = attach_to(plan, _new(path, plan.target.pid), deadline_s=deadline_s)
             told = f"{done.taken.path}\n{done.stacks}"
         else:
-            place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="irkit-heap-"))) / "new.irkheap"
+            place = stack.enter_context(own_folder(Path(tempfile.gettempdir()), "snapshot")).path / "new.irkheap"
             by, settings = actor or console.user(), workspace.load_settings()
             done = heap_evidence.attached(plan, place, incident, settings, actor=by, deadline_s=deadline_s)
             told = _filed((place,), incident, actor)

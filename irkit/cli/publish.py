@@ -84,6 +84,7 @@ def _files(incident_id: int, files: dict[str, Path]) -> None:
     import tempfile
 
     from irkit import conclusions, workspace
+    from irkit.bundle.staging import own_folder
     from irkit.notebooks import batch
     from irkit.site import document, pdf
 
@@ -93,8 +94,8 @@ def _files(incident_id: int, files: dict[str, Path]) -> None:
         if name in files:
             _write(files[name], made(report))
     if "pdf" in files:
-        with tempfile.TemporaryDirectory(prefix="irkit-pdf-") as folder:
-            (page,) = batch.reports([incident_id], Path(folder), {"collect": "never"})
+        with own_folder(Path(tempfile.gettempdir()), "page") as folder:
+            (page,) = batch.reports([incident_id], folder.path, {"collect": "never"})
             if page.page is None:
                 raise NotebookError(f"INC-{incident_id}: {page.sentence}", hint=page.hint)
             pdf.to_pdf(page.page, files["pdf"])

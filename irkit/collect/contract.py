@@ -8,6 +8,7 @@ it ends by itself with what it has, takes `limits` as a third argument.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -118,6 +119,7 @@ class Collector:
 
 
 _REGISTRY: dict[str, Collector] = {}
+_NAME, _KIND = r"[^/]{1,100}", r"[a-z][a-z0-9_]{0,99}"
 
 
 def collector(
@@ -128,13 +130,17 @@ def collector(
     The first line of the function's docstring is shown by `irkit collect --dry-run` as the reason for the look.
 
     Raises:
-        ValueError: the name or one of the evidence kinds is already taken.
+        ValueError: the name or one of the evidence kinds is already taken, or none that a bundle may hold.
     """
 
     def register(function: CollectFunction) -> CollectFunction:
         taken = {kind for other in _REGISTRY.values() for kind in other.provides}
         if name in _REGISTRY or taken & set(provides):
             msg = f"collector {name} or one of {provides} is registered twice"
+            raise ValueError(msg)
+        # a bundle with others would not be opened again
+        if not re.fullmatch(_NAME, name) or not all(re.fullmatch(_KIND, kind) for kind in provides):
+            msg = f"collector {name!r} or one of {provides} is no name for evidence, such as host_usage"
             raise ValueError(msg)
         why = (function.__doc__ or "").strip().partition("\n")[0]
         _REGISTRY[name] = Collector(name, target, provides, cost, command, why, function)

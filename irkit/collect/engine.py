@@ -282,7 +282,7 @@ def _finish(state: _Progressing, staging: Path, now: datetime) -> tuple[Collecto
                 sha256=sha256_of(target),
                 size_bytes=target.stat().st_size,
                 rows=rows,
-                subject=piece["subject"] or str(state.look.target),
+                subject=str(piece["subject"] or "") or str(state.look.target),
                 command=state.look.command,
                 collected_at=now,
                 truncated=cut,

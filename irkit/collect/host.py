@@ -198,6 +198,7 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
             if isinstance(piece, Gap):
                 gaps.append(piece)
                 continue
+            _require_own(item, piece.kind)
             pieces += 1
             if cut := writer.write(piece):
                 gaps.append(Gap(cut))
@@ -223,6 +224,13 @@ def _run(item: Collector, spec: dict[str, Any], job: Job, out: int) -> None:
     hint, _ = job.redactor.text(hint)
     ended = {"outcome": outcome, "reason": reason, "hint": hint, "duration_s": duration_s, "whole_from": since}
     _report(out, item.name, "ended", **ended)
+
+
+def _require_own(item: Collector, kind: str) -> None:
+    """Raise where a collector yields what it does not provide: another's evidence, or no name for a file."""
+    if kind not in item.provides:
+        msg = f"it yields {kind!r}, which is none of what it provides"
+        raise ValueError(msg)
 
 
 def _report(out: int, collector: str, event: str, **news: object) -> None:

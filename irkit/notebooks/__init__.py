@@ -149,6 +149,9 @@ def run(
         raise InputError(f"{output} is the notebook itself", hint="write the run to another file")
     _check(parameters, parameters_of(source), source.stem)
     if not _is_a_run(output, aside := output.with_name(f".{output.name}.before")):
+        if _is_no_notebook(output):
+            sentence = f"{output} is there already, and is no whole notebook: it was cut short, or is something else"
+            raise InputError(sentence, hint="move it away, or write to another folder with --to")
         sentence = f"{output} is there already, and is no notebook that was run: somebody may be working in it"
         raise InputError(sentence, hint="write to another folder with --to, or move it away")
     _set_aside(output, aside)
@@ -235,8 +238,18 @@ def _is_a_run(output: Path, aside: Path) -> bool:
         return not text.strip() or "papermill" in json.loads(text)["metadata"]
     except ValueError:
         return aside.exists()
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, RecursionError):
         return False
+
+
+def _is_no_notebook(output: Path) -> bool:
+    """Say whether a file holds nothing that JupyterLab would open, such as what is left of a copy that was killed."""
+    try:
+        return not isinstance(json.loads(output.read_bytes()), dict)
+    except OSError:
+        return False
+    except (ValueError, RecursionError):
+        return True
 
 
 def _lost(source: Path, output: Path, why: str) -> NotebookError:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irkit import reviewing, workspace
+from irkit.bundle.staging import own_folder
 from irkit.model import Incident, utc_now
 from irkit.notebooks import batch
 from irkit.site.entry import Entry, Lacking, digest_of, entry_of, from_json, lacking, makings, to_json
@@ -91,8 +92,8 @@ def _publish(  # noqa: PLR0913 (what a publication is asked for)
     staying = known.keys() - (there if every else plan.to_make.keys())
     plan.entries |= {number: known[number] for number in staying}
     kept, failed = tuple(plan.entries), dict[int, tuple[str, str]]()
-    with tempfile.TemporaryDirectory(prefix="irkit-site-") as folder:
-        for made in batch.reports(plan.to_make, Path(folder), {"collect": "never"}):
+    with own_folder(Path(tempfile.gettempdir()), "site") as folder:
+        for made in batch.reports(plan.to_make, folder.path, {"collect": "never"}):
             if made.page is None:
                 failed[made.incident_id] = (made.sentence, made.hint)
                 if made.incident_id in known:  # what was published stays until there is something better

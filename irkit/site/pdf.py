@@ -8,10 +8,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from irkit.bundle.staging import OwnFolder, own_folder
 from irkit.errors import InputError, IrkitError
+from irkit.whole_file import write_named
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _DEADLINE_S = 120.0
+_MOST_CHARS = 55
 
 
 class PdfError(IrkitError):
@@ -33,16 +36,20 @@ def to_pdf(page: Path, pdf: Path) -> Path:
         raise PdfError("a PDF is printed by Chromium, which is not installed here", hint=hint)
     try:
         pdf.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".irkit-pdf-", dir=pdf.parent) as folder:
-            made = Path(folder) / "page.pdf"
-            _print(browser, page, made, Path(folder))
-            made.replace(pdf)
+        with own_folder(Path(tempfile.gettempdir()), "pdf") as folder:
+            made = folder.path / "page.pdf"
+            _print(browser, page, made, folder)
+            printed = made.read_bytes()
     except OSError as error:
         raise InputError(f"{pdf} cannot be written: {error.strerror or error}", hint="choose another place") from None
+    write_named(pdf, printed)
     return pdf
 
 
-def _print(browser: str, page: Path, made: Path, folder: Path) -> None:
+def _print(browser: str, page: Path, made: Path, own: OwnFolder) -> None:
+    folder = own.path
+    # Chromium puts a socket there, whose path must be short, and leaves it where it is killed
+    place = {"TMPDIR": str(folder)} if len(str(folder)) <= _MOST_CHARS else {}
     command = [
         *(browser, "--headless", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer"),
         *("--disable-extensions", "--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND"),
@@ -53,7 +60,13 @@ def _print(browser: str, page: Path, made: Path, folder: Path) -> None:
     ]
     try:
         done = subprocess.run(  # noqa: S603 (a browser found on the path, and a page of ours)
-            command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_DEADLINE_S, check=False
+            command,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_DEADLINE_S,
+            check=False,
+            env={**os.environ, **place},
+            pass_fds=(own.lock,),  # a browser that outlives us still writes into its folder
         )
     except subprocess.TimeoutExpired:
         raise PdfError(f"Chromium did not print {page} in {_DEADLINE_S:g} s", hint="print it from a browser") from None

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from irkit.bundle import sha256_of
+from irkit.bundle.staging import own_folder, remove_own
 from irkit.collect.contract import Refused
 from irkit.sqlite import durable
 from irkit.sqlite.check import Checked, Progress, check
@@ -30,6 +31,8 @@ _PAUSE_S = 0.01
 _LOCKED_S = 30.0
 _RAW = ".raw"
 _SUM = ".sha256"
+# the kind of the folders in which copies are made
+OWN = "copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ def back_up(source: str | Path, destination: Path, progress: Progress = lambda *
         Refused: it may not be read, the destination is taken or has no room, or the disk fails; nothing is left behind.
     """
     file = find(str(source))
+    remove_own(destination.parent, OWN)
     for taken in (destination, *(_named(destination, _RAW + one) for one in FILES), _named(destination, _SUM)):
         if os.path.lexists(taken):
             raise Refused(f"{taken} is there already, and no backup is ever overwritten", hint="name another")
@@ -103,25 +107,23 @@ def back_up(source: str | Path, destination: Path, progress: Progress = lambda *
 
 def _back_up(file: SqliteFile, destination: Path, progress: Progress) -> Backup:
     notes: list[str] = []
-    partial = destination.with_name(f".{destination.name}.partial")
     made: Path | None = None
     checked: Checked | None = None
-    try:
+    with own_folder(destination.parent, OWN) as own:
+        partial = own.path / "copy.db"
         if not file.fault:
             made = _copied(file, partial, notes, progress)
         if made is not None:
             checked = check(made, progress)
-        raw = () if checked is not None and checked.whole else tuple(_raw(file, destination, notes, progress))
+        whole = checked is not None and checked.whole
+        raw = () if whole else tuple(_raw(file, destination, own.path, notes, progress))
         if made is not None:
             durable.place_new(made, destination)
             made = destination
-    finally:
-        for suffix in FILES:
-            _named(partial, suffix).unlink(missing_ok=True)
-    sums = [(one.name, sha256_of(one)) for one in (*([made] if made else []), *raw)]
-    listed = _named(partial, _SUM)
-    listed.write_text("".join(f"{digest}  {name}\n" for name, digest in sums), encoding="utf-8")
-    durable.place_new(listed, _named(destination, _SUM))
+        sums = [(one.name, sha256_of(one)) for one in (*([made] if made else []), *raw)]
+        listed = _named(partial, _SUM)
+        listed.write_text("".join(f"{digest}  {name}\n" for name, digest in sums), encoding="utf-8")
+        durable.place_new(listed, _named(destination, _SUM))
     if checked is not None:
         checked = Checked(destination, checked.findings, checked.tables, checked.gaps)
     return Backup(file.path, made, checked, raw, _named(destination, _SUM), tuple(sums), tuple(notes))
@@ -208,7 +210,7 @@ def _copy(opened: Opened, partial: Path, notes: list[str], progress: Progress) -
             )
 
 
-def _raw(file: SqliteFile, destination: Path, notes: list[str], progress: Progress) -> Iterator[Path]:
+def _raw(file: SqliteFile, destination: Path, own: Path, notes: list[str], progress: Progress) -> Iterator[Path]:
     """Copy the bytes of the file and of what lies beside it; what was written to meanwhile is said to be."""
     before = [_stamp(_named(file.path, suffix)) for suffix in FILES]
     for suffix in FILES:
@@ -216,12 +218,9 @@ def _raw(file: SqliteFile, destination: Path, notes: list[str], progress: Progre
         if not source.is_file():
             continue
         kept = _named(destination, _RAW + suffix)
-        partial = kept.with_name(f".{kept.name}.partial")
-        try:
-            durable.copy(source, partial, functools.partial(progress, f"raw {source.name}"))
-            durable.place_new(partial, kept)
-        finally:
-            partial.unlink(missing_ok=True)
+        partial = own / f"raw{suffix}"
+        durable.copy(source, partial, functools.partial(progress, f"raw {source.name}"))
+        durable.place_new(partial, kept)
         yield kept
     if before != [_stamp(_named(file.path, suffix)) for suffix in FILES]:
         notes.append("it was written to while its raw bytes were copied: they may be of several moments")

@@ -20,10 +20,11 @@ from datetime import datetime
 from pathlib import Path
 
 from irkit.bundle import sha256_of
+from irkit.bundle.staging import remove_own
 from irkit.collect.contract import Refused
 from irkit.sqlite import durable
 from irkit.sqlite import wal as sqlite_wal
-from irkit.sqlite.backup import back_up, recorded_sum
+from irkit.sqlite.backup import OWN, back_up, recorded_sum
 from irkit.sqlite.check import Checked, Progress, TableVerdict, check
 from irkit.sqlite.holders import database_files, holders
 from irkit.sqlite.readonly import COMPANIONS, FAILURES, find
@@ -243,6 +244,7 @@ def _leftovers(path: Path) -> list[Path]:
 
 
 def _clear(path: Path) -> None:
+    remove_own(path.parent, OWN)
     for one in _leftovers(path):
         one.unlink(missing_ok=True)
     # second names that a killed restore gave to companions before it came to the database: the first ones are there

@@ -35,6 +35,7 @@ def test_a_copy_is_whole_or_not_there_and_the_database_is_untouched(scenario: st
     else:
         assert {one["copy"] for one in outcomes} == {"none", "whole"}
     assert {one["again"] for one in outcomes if not one["found"]} == {"done"}
+    assert [one["left"] for one in outcomes] == [[]] * len(outcomes)
     assert {one["again"] for one in outcomes if one["found"]} == {"refused"}, "nothing is overwritten"
 
 

@@ -27,14 +27,16 @@ from jsonschema import Draft202012Validator
 import irkit
 from irkit.bundle import Bundle, bundle_folder, bundles_of, open_bundle, seal_bundle, sha256_of
 from irkit.bundle import archive as bundle_file
-from irkit.bundle.archive import export_bundle, find_bundle, import_bundle, opened, schema, verify
+from irkit.bundle.archive import export_bundle, find_bundle, import_bundle, opened, verify
 from irkit.bundle.manifest import MANIFEST, Change, Origin, seal_of
+from irkit.bundle.shape import schema
 from irkit.collect.redact_bundle import redact_bundle
 from irkit.errors import BundleError, NotFoundError
 from irkit.model import Evidence
 from irkit.redact import Redactor
-from tests.bundle.test_bundle import AT, make
+from tests.bundle.test_bundle import AT, make, nested
 from tests.support.example_bundle import example_bundle
+from tests.support.halted import halted_at, kill_at
 
 FROZEN = Path(__file__).parents[1] / "data" / "format-1.irkit.zip"
 NOW = AT + timedelta(days=3)
@@ -365,15 +367,21 @@ def edited(bundle: Bundle, change: Callable[[dict[str, object]], None]) -> Membe
         (lambda body: body.update(bundle_id=".."), "bundle_id"),
         (lambda body: body.update(incident_id=0), "incident_id"),
         (lambda body: body.update(incident_id="42"), "incident_id"),
-        (lambda body: body.update(window={"start": "2026-11-24T03:00:00", "end": "2026-11-24T04:00:00"}), "time zone"),
-        (lambda body: body.update(window=[]), "lacks what format 1 promises"),
-        (lambda body: body.update(surprise=1), "lacks what format 1 promises"),
+        (
+            lambda body: body.update(window={"start": "2026-11-24T03:00:00", "end": "2026-11-24T04:00:00"}),
+            "window/start",
+        ),
+        (lambda body: body.update(window=[]), "window is a list and not an object"),
+        (lambda body: body.update(surprise=1), "it has 'surprise'"),
         (lambda body: body["evidence"][0].update(path="../../evil.json"), "evidence/0/path"),
         (lambda body: body["evidence"][0].update(size_bytes="big"), "evidence/0/size_bytes"),
         (lambda body: body["evidence"][0].update(sha256="0" * 64), "changed after sealing"),
         (lambda body: body["evidence"].clear(), "which its manifest does not list"),
-        (lambda body: body["runs"][0].update(outcome="fine"), "lacks what format 1 promises"),
+        (lambda body: body["runs"][0].update(outcome="fine"), "runs/0/outcome is 'fine' and not collected or"),
         (lambda body: body["runs"][0].update(redactions=-1), "runs/0/redactions"),
+        (lambda body: body["evidence"].extend(body["evidence"] * 1000), "evidence is too long: 1,001 entries, and at"),
+        (lambda body: body.update(evidence=body["evidence"] * 990), "two pieces of evidence are in one file"),
+        (lambda body: body.update(made_of=nested(300)), "it was made of more than 100 bundles"),
     ],
 )
 def test_a_manifest_that_is_not_what_the_format_promises_is_refused(
@@ -504,3 +512,27 @@ def test_an_import_killed_anywhere_leaves_a_whole_bundle_or_none(kills: int, hom
             whole += 1
     assert whole < kills, "none was killed in time"
     assert import_bundle(file, home, 99, now=NOW).load("facts") == ["x" * 20_000_000]
+
+
+def test_what_a_killed_import_unpacked_goes_with_the_next_and_what_a_running_one_has_stays(
+    bundle: Bundle, home: Path, tmp_path: Path
+) -> None:
+    file = export_bundle(bundle, tmp_path / "file")
+    code = (
+        "from datetime import UTC, datetime; from pathlib import Path\n"
+        "from irkit.bundle.archive import import_bundle\n"
+        "import_bundle(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), now=datetime.now(UTC))"
+    )
+
+    def unpacked() -> set[str]:
+        return {path.name for path in (home / "bundles").iterdir() if path.name.startswith(".")}
+
+    kill_at("open", "documents/facts.json", code, file, home, 1)
+    (dead,) = unpacked()
+    with halted_at("open", "documents/facts.json", code, file, home, 2):
+        (living,) = unpacked()
+        assert living != dead
+        import_bundle(file, home, 3, now=NOW)
+        assert unpacked() == {living}
+    assert unpacked() == set()
+    assert [len(bundles_of(home, number)) for number in (1, 2, 3)] == [0, 1, 1]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from irkit.bundle.staging import is_staging, remove_abandoned, staging_folder
+from irkit.bundle.staging import is_staging, own_folder, remove_abandoned, remove_own, staging_folder
+from tests.support.halted import until_ended
 
 AT_WORK = """
 import sys
@@ -67,3 +68,35 @@ def test_a_link_of_that_name_leads_nowhere(tmp_path: Path) -> None:
     (home / ".trap.partial").symlink_to(elsewhere)
     remove_abandoned(home)
     assert (elsewhere / "precious").read_text() == "stays"
+
+
+def test_in_a_shared_folder_only_what_is_of_the_same_kind_is_looked_at(tmp_path: Path) -> None:
+    others = (".somebody.partial", ".irkit-heap-0123abcd.partial", ".irkit-pdf-mine.partial")
+    for name in (*others, ".irkit-pdf-0123abcd.partial"):
+        (tmp_path / name).mkdir()
+    with own_folder(tmp_path, "pdf") as own:
+        assert own.path.stat().st_mode & 0o777 == 0o700
+        assert {path.name for path in tmp_path.iterdir()} == {*others, own.path.name}
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+
+def test_a_child_that_got_the_lock_keeps_the_folder(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, subprocess, sys; from pathlib import Path\n"
+        "from irkit.bundle.staging import own_folder\n"
+        "with own_folder(Path(sys.argv[1]), 'pdf') as own:\n"
+        "    print(subprocess.Popen(['cat'], pass_fds=(own.lock,)).pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as dead:
+        assert dead.stdin is not None
+        assert dead.stdout is not None
+        child = int(dead.stdout.readline())
+        assert dead.wait() == -signal.SIGKILL
+        remove_own(tmp_path, "pdf")
+        assert len(list(tmp_path.iterdir())) == 1
+        dead.stdin.close()
+        until_ended(child)
+    remove_own(tmp_path, "pdf")
+    assert list(tmp_path.iterdir()) == []

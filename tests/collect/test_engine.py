@@ -300,3 +300,19 @@ def test_what_lacks_its_beginning_alone_says_from_when_it_is_whole(settings: Set
     assert known["young"] == (Outcome.PARTIAL, AT + timedelta(seconds=1))
     assert known["young-and-cut"] == known["flood"] == (Outcome.PARTIAL, None)
     assert known["good"] == (Outcome.COLLECTED, None)
+
+
+def test_evidence_under_another_ones_name_is_refused_and_both_bundles_open(settings: Settings) -> None:
+    bundle = run(settings, "borrows", "good")
+    state, reason = outcome(bundle, "borrows")
+    assert (state, "it yields 'good_facts', which is none of what it provides" in reason) == (Outcome.PARTIAL, True)
+    opened = open_bundle(bundle.path)
+    assert opened.load("good_facts")["url"] == "http://127.0.0.1:1/health"
+    assert opened.manifest.evidence == bundle.manifest.evidence
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a/b", "rows"), ("", "rows"), ("own", "Rows"), ("own", "../rows")])
+def test_a_name_that_no_bundle_may_hold_is_no_collectors(name: str, kind: str) -> None:
+    with pytest.raises(ValueError, match="is no name for evidence"):
+        collect_contract.collector(name, target="http", provides=(kind,), cost=1, command="look")(lambda *_: ())
+    assert name not in {one.name for one in collect_contract.registered()}

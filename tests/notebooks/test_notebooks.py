@@ -224,12 +224,16 @@ def test_a_notebook_is_never_its_own_output(tmp_path: Path) -> None:
 def test_a_copy_that_somebody_works_in_is_not_overwritten_and_a_run_of_before_is(tmp_path: Path) -> None:
     source, own = notebook(tmp_path / "mine.ipynb", "1"), notebook(tmp_path / "own.ipynb", "mine")
     before = own.read_bytes()
-    for other in (own, tmp_path / "notes.ipynb"):
-        if not other.exists():
-            other.write_text("no notebook at all")
-        with pytest.raises(InputError, match="somebody may be working in it"):
+    cut, notes = tmp_path / "cut.ipynb", tmp_path / "notes.ipynb"
+    cut.write_bytes(before[:-20])
+    notes.write_bytes(b"no notebook at all: caf\xe9")
+    said = {own: "somebody may be working in it", cut: "is no whole notebook", notes: "is no whole notebook"}
+    for other, sentence in said.items():
+        there = other.read_bytes()
+        with pytest.raises(InputError, match=sentence) as caught:
             notebooks.run(source, other, {})
-    assert own.read_bytes() == before
+        assert "move it away" in str(caught.value.hint)
+        assert other.read_bytes() == there
     run = notebooks.run(source, tmp_path / "run.ipynb", {})
     assert notebooks.run(source, run, {}) == run
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,7 @@ from irkit.site import pdf
 from irkit.site.document import SCHEMA_VERSION, to_json, to_markdown
 from tests.support.command_line import runner
 from tests.support.example_report import OPEN, TITLE, example_report
+from tests.support.halted import until_ended
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +132,39 @@ def test_chromium_prints_a_page_and_leaves_nothing_beside_it(tmp_path: Path) -> 
     made = pdf.to_pdf(page, tmp_path / "out" / "page.pdf")
     assert made.read_bytes().startswith(b"%PDF-")
     assert [path.name for path in made.parent.iterdir()] == ["page.pdf"]
+
+
+def test_what_a_killed_print_left_goes_with_the_next_once_its_browser_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser that stands still where it is told to, of another's name than the one that prints afterwards."""
+    page, temporary, slow = tmp_path / "page.html", tmp_path / "tmp", tmp_path / "slow"
+    page.write_text("<!DOCTYPE html><title>x</title><p>One line for the printer.")
+    temporary.mkdir()
+    slow.mkdir()
+    for pipe in ("begun", "go-on"):
+        os.mkfifo(tmp_path / pipe)
+    (slow / "chromium").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/begun\nread line < {tmp_path}/go-on\n")
+    (slow / "chromium").chmod(0o700)
+    code = "import sys; from pathlib import Path; from irkit.site.pdf import to_pdf; to_pdf(*map(Path, sys.argv[1:]))"
+    command = [sys.executable, "-c", code, str(page), str(tmp_path / "out" / "one.pdf")]
+    own = {**os.environ, "PATH": f"{slow}:{os.environ['PATH']}", "TMPDIR": str(temporary)}
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    def left() -> list[str]:
+        return [one.name for one in temporary.iterdir() if one.name.startswith(".irkit-pdf-")]
+
+    with subprocess.Popen(command, env=own) as killed:
+        browser = int((tmp_path / "begun").read_text())
+        killed.kill()
+    assert list((tmp_path / "out").iterdir()) == [], "nothing beside the PDF"
+    pdf.to_pdf(page, tmp_path / "out" / "two.pdf")
+    assert len(left()) == 1, "the browser is still at work there"
+    (tmp_path / "go-on").write_text("now\n")
+    until_ended(browser)
+    pdf.to_pdf(page, tmp_path / "out" / "three.pdf")
+    assert left() == []
+    assert sorted(one.name for one in (tmp_path / "out").iterdir()) == ["three.pdf", "two.pdf"]
 
 
 def test_without_chromium_or_a_place_it_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from irkit.sqlite import durable
 from irkit.sqlite.backup import back_up, backup_name, recorded_sum
 from irkit.sqlite.check import check
 from tests.support import sqlite_files as files
+from tests.support.halted import halted_at, kill_at
 
 # Every transaction moves a unit from one account to another, so that a torn copy has another sum.
 _WRITER = """
@@ -191,8 +192,26 @@ def test_its_name_tells_what_and_when() -> None:
     assert backup_name(Path("data/jarvis"), at) == "jarvis-20260102T030507Z.db"
 
 
-def test_an_interrupted_one_is_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["back_up", "salvage"])
+def test_what_a_killed_one_left_goes_with_the_next_and_what_a_running_one_has_stays(what: str, tmp_path: Path) -> None:
     path = files.create(tmp_path / "x.db")
-    (tmp_path / ".copy.db.partial").write_bytes(b"half")
-    assert back_up(path, tmp_path / "copy.db").whole
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["copy.db", "copy.db.sha256", "x.db"]
+    kept = tmp_path / "kept"
+    code = (
+        "from pathlib import Path; from irkit.sqlite.backup import back_up; from irkit.sqlite.salvage import salvage\n"
+        f"{what}(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+
+    def aside() -> set[str]:
+        return {one.name for one in kept.iterdir() if one.name.startswith(".")}
+
+    # each has a name of its own, as they have the time in it
+    kill_at("sqlite3.connect", f"{kept}/.", code, path, kept / "one.db")
+    (dead,) = aside()
+    with halted_at("sqlite3.connect", f"{kept}/.", code, path, kept / "two.db"):
+        (living,) = aside()
+        assert living != dead
+        assert back_up(path, kept / "three.db").whole
+        assert aside() == {living}
+    assert aside() == set()
+    assert sorted(one.name for one in kept.glob("*.db")) == ["three.db", "two.db"]
+    assert check(kept / "two.db").whole

@@ -195,3 +195,10 @@ def young_and_cut(target: HttpTarget, window: Window) -> Iterator[Piece]:
     yield Gap("begun late", AT)
     yield Gap("broken off")
     yield Table("young_flood", COLUMNS, [row(1)])
+
+
+@collector("borrows", target="http", provides=("borrows_rows",), cost=1, command="look")
+def borrows(target: HttpTarget, window: Window) -> Iterator[Piece]:
+    """Yields under the name of another's evidence."""
+    yield Table("borrows_rows", COLUMNS, [row(1)], subject=5)  # type: ignore[arg-type]
+    yield Document("good_facts", {"not": "its own"})

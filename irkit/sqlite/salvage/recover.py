@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from irkit.bundle.staging import own_folder, remove_own
 from irkit.collect.contract import Refused
 from irkit.sqlite import durable
+from irkit.sqlite.backup import OWN
 from irkit.sqlite.check import Checked, Progress, check
 from irkit.sqlite.readonly import find
 from irkit.sqlite.salvage import image as images
@@ -127,25 +129,22 @@ def salvage(
     file = find(str(source))
     if not file.size_bytes:
         raise Refused(f"{file.path} is empty (zero bytes): there is nothing to be salvaged", hint="restore a backup")
+    remove_own(destination.parent, OWN)
     if destination.exists() or destination.is_symlink():
         raise Refused(f"{destination} is there already, and nothing is overwritten", hint="name another file")
     durable.require_space(destination.parent, 2 * (file.size_bytes + (file.wal_size_bytes or 0)))
-    partial = destination.with_name(f".{destination.name}.partial")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        partial.unlink(missing_ok=True)
-        with images.opened(file.path) as image:
+        with own_folder(destination.parent, OWN) as own, images.opened(file.path) as image:
             work = _survey(image, schema_from, progress)
-            tables = _written(work, file.path, partial, progress)
-        durable.place_new(partial, destination)
+            tables = _written(work, file.path, own.path / "copy.db", progress)
+            durable.place_new(own.path / "copy.db", destination)
     except FileExistsError:
         raise Refused(f"{destination} is there already, and nothing is overwritten", hint="name another file") from None
     except (OSError, sqlite3.OperationalError) as error:
         raise Refused(
             f"{file.path} could not be salvaged: {error}", hint="check the disks; nothing was changed"
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)
     return Salvage(file.path, destination, tables, check(destination, progress), (*image.notes, *work.notes))
 
 
