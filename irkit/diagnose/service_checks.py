@@ -224,6 +224,8 @@ def since_then(checks: list[tuple[datetime, bool]], until: datetime, *, passing:
     failed = sum(not passed for _, passed in later)
     if failed:
         return f"; {failed} of the {count(len(later), 'check')} since then failed"
+    if not later:
+        return ", and no check since then is on record"
     return f" and {passing}pass since{_unseen(sorted(at for at, _ in later))}"
 
 

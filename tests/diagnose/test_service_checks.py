@@ -8,6 +8,7 @@ from irkit.diagnose.service_checks import (
     crashed,
     ended_on_request,
     ends_of,
+    since_then,
     subject_of,
     unasked,
     was_slow_to_end,
@@ -143,3 +144,9 @@ def test_an_end_that_somebody_asked_for_is_told_from_one_of_its_own() -> None:
         True,
         False,
     ]
+
+
+def test_checks_that_nobody_made_do_not_pass() -> None:
+    failed = [(at(1), False), (at(2), True)]
+    assert since_then(failed, at(2), passing="its checks ") == " and its checks pass since"
+    assert since_then(failed, at(3), passing="its checks ") == ", and no check since then is on record"
