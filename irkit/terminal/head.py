@@ -13,6 +13,7 @@ from irkit.model import Event, Incident
 from irkit.runbook.steps import acting_at
 from irkit.terminal.parts import plain as _plain
 from irkit.terminal.parts import typed as _typed
+from irkit.text.phrase import listing
 from irkit.text.visible import visible
 from irkit.times import format_time
 
@@ -51,7 +52,8 @@ def before_lines(incident_id: int, found: Diagnosis, changes: Sequence[Change]) 
     """Return what earlier evidence shows of the beginning, and what could not be asked; then each change before it."""
     lines: list[RenderableType] = []
     if earlier := found.earlier:
-        said = f"It showed by {earlier.since:%H:%M:%S} UTC, in {earlier.named}; later evidence shows that no more:"
+        what = listing(dict.fromkeys(item.title for item in earlier.findings)) or "What is wrong"
+        said = f"{what} showed by {earlier.since:%H:%M:%S} UTC, in {earlier.named}; later evidence shows that no more:"
         lines.append(_plain(visible(said), "bold"))
         lines.append(_typed(f"irkit triage {incident_id} --bundle {earlier.bundle_id}"))
     lines += [

@@ -168,7 +168,7 @@ def test_of_a_bundle_and_its_copy_one_is_asked_the_copy_where_the_original_is_br
 
 def test_triage_says_since_when_and_by_which_bundle(irkit: Run, broken: Bundle, rolled_back: Bundle) -> None:
     said = " ".join(irkit("triage", "42", "--bundle", rolled_back.id).out.split())
-    assert f"It showed by 03:05:00 UTC, in bundle {broken.id}, collected 2026-11-24 03:10:00 UTC" in said
+    assert f" showed by 03:05:00 UTC, in bundle {broken.id}, collected 2026-11-24 03:10:00 UTC" in said
     assert f"irkit triage 42 --bundle {broken.id}" in said
     told = json.loads(irkit("triage", "42", "--bundle", rolled_back.id, "--json").out)
     assert told["bundle"]["id"] == rolled_back.id
@@ -176,7 +176,7 @@ def test_triage_says_since_when_and_by_which_bundle(irkit: Run, broken: Bundle, 
     assert told["onset"]["bundle"] == broken.id
     own = json.loads(irkit("triage", "42", "--bundle", broken.id, "--json").out)
     assert own["onset"] == told["onset"]
-    assert "It showed by" not in irkit("triage", "42", "--bundle", broken.id).out
+    assert " showed by " not in irkit("triage", "42", "--bundle", broken.id).out
 
 
 def test_what_was_changed_after_it_began_is_not_told_as_changed_before(irkit: Run, home: Path) -> None:
