@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 
+from irkit.redact import hidden
+from irkit.settings import urls
 from irkit.settings.sections import Secret
 from irkit.text.message import one_line
 
@@ -156,12 +158,17 @@ def refused(status_code: int, said: str, retry_after: str | None = None) -> Deli
 
 
 def without_secrets(text: str, target: object) -> str:
-    """Return the text with every secret of a target's replaced, whole and in the part after its last slash."""
+    """Return the text with every secret of a target's replaced: whole, after its last slash, and of a URL's parts.
+
+    What looks like a secret of another's is replaced as well.
+    """
     for item in fields(target):  # type: ignore[arg-type]
         value = getattr(target, item.name)
+        raw = value.reveal() if isinstance(value, Secret) else value
         if isinstance(value, Secret):
-            raw = value.reveal()
             for piece in (raw, raw.rstrip("/").rpartition("/")[2]):
                 if len(piece) >= _SHORTEST_SECRET_CHARS:
                     text = text.replace(piece, "***")
-    return text
+        if isinstance(raw, str):
+            text = urls.without_secrets(text, raw)
+    return hidden(text)

@@ -265,8 +265,15 @@ _URLS = (
     ("", "store_url"),
     ("http", "health_url"),
     ("prometheus", "url"),
+    ("database", "urls"),
+    ("docker", "host"),
     ("email", "url"),
+    ("pagerduty", "url"),
     ("providers", "switch_url"),
+    ("providers", "key_urls"),
+    ("slack", "url"),
+    ("tickets", "github_url"),
+    ("tickets", "jira_url"),
 )
 
 
