@@ -86,16 +86,16 @@ def examine(
         _key(plain),
         _store(plain),
     ]
+    settings = workspace.load_settings(start)
+    runbook: Runbook | None = None
     try:
-        settings = workspace.load_settings(start)
-        runbook = workspace.load_runbook(settings)
+        runbook = workspace.own_runbook(settings)
     except IrkitError as error:
         ours.append(Check("settings", "runbook", State.BROKEN, str(error), error.hint))
-        settings = plain
     else:
         said = f"{runbook.source}: {len(runbook.incident_types)} incident types, {len(runbook.severities)} severities"
         ours.append(Check("settings", "runbook", State.OK, said))
-        ours += _channels(settings, runbook)
+    ours += _channels(settings, runbook)
     return (*ours, *_sources(settings, now, on_progress), *checks)
 
 
@@ -202,7 +202,7 @@ def _sources(settings: Settings, now: datetime, on_progress: Callable[[Progress]
         )
 
 
-def _channels(settings: Settings, runbook: Runbook) -> Iterator[Check]:
+def _channels(settings: Settings, runbook: Runbook | None) -> Iterator[Check]:
     """Say which channels can be used, and which words of the runbook name none; nothing is sent."""
     known, broken = escalate.channels()
     for channel in known.values():
@@ -217,6 +217,8 @@ def _channels(settings: Settings, runbook: Runbook) -> Iterator[Check]:
             yield Check("channels", channel.name, State.ABSENT, "not configured")
     for item in broken:
         yield Check("channels", item.name, State.BROKEN, item.reason, "repair or uninstall the package it comes from")
+    if runbook is None:
+        return
     said = [*(one.escalation for one in runbook.severities), *(one.channel for one in runbook.contacts)]
     unknown = [one for one in dict.fromkeys(said) if not meant_by(one, settings, known) & set(known)]
     if unknown:

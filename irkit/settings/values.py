@@ -39,6 +39,8 @@ class Problem:
     @property
     def effect(self) -> str:
         """What follows of it until it is corrected, as the end of a sentence."""
+        if not self.section:
+            return "the built-in one holds, nobody is told by it, and what only its commands name is not looked at"
         if self.section == "redact":
             return "e-mail and IP addresses and hosts are taken out of evidence"
         if self.stops:
