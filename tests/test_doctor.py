@@ -116,6 +116,17 @@ def test_settings_that_cannot_be_read_are_named_and_the_rest_is_told(examined: E
     assert checks["plug-ins"].state is State.OK
 
 
+def test_settings_that_are_a_link_to_nothing_are_broken(tmp_path: Path, irkit: Run) -> None:
+    (tmp_path / "irkit.toml").unlink(missing_ok=True)
+    (tmp_path / "irkit.toml").symlink_to("not-yet")
+    said = irkit("doctor")
+    assert said.code == 1
+    assert "leads nowhere" in " ".join(said.out.split())
+    refused = irkit("list")
+    assert refused.code == 2
+    assert "leads nowhere: No such file or directory, so the settings are not known" in refused.err
+
+
 def test_a_runbook_that_cannot_be_used_is_named(examined: Examined, tmp_path: Path) -> None:
     (tmp_path / "ours.md").write_text("# Nothing here\n")
     checks = examined('runbook = "ours.md"')
