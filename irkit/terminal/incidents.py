@@ -45,7 +45,7 @@ _OUTCOME_STYLE = {
 _VERDICT_STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
 # shorter ones are not worth a word
 _DELAY = timedelta(minutes=1)
-_CHECK_STYLE = {"ok": "green", "limited": "yellow", "absent": "dim", "broken": "bold red"}
+_CHECK_STYLE = {"ok": "green", "limited": "yellow", "absent": "dim", "untried": "yellow", "broken": "bold red"}
 
 
 def incident_card(incident: Incident, runbook: Runbook, now: datetime) -> RenderableType:
