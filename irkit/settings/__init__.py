@@ -245,15 +245,16 @@ def _rooted(target: Any, section: str, base: Path, config: Path | None) -> tuple
     problems: list[Problem] = []
     for key in (key for of, key in _PATHS if of == section and getattr(target, key)):
         path = Path(getattr(target, key))
+        made[key] = ""
         try:
-            path = path.expanduser()
+            made[key] = str((base / path.expanduser()).absolute())
         except RuntimeError:
-            if key != "runbook":  # which is told where it is read
-                path = Path()
-                name = f"{section}.{key}".lstrip(".")
-                said = f"{place(config, name)} is in the home of a user that is unknown here"
-                problems.append(Problem(section, key, said, "write the whole path", stops=section in SOURCES))
-        made[key] = str((base / path).absolute()) if path != Path() else ""
+            if key == "runbook":  # it is told where it is read
+                made[key] = str((base / path).absolute())
+                continue
+            name = f"{section}.{key}".lstrip(".")
+            said = f"{place(config, name)} is in the home of a user that is unknown here"
+            problems.append(Problem(section, key, said, "write the whole path", stops=section in SOURCES))
     return replace(target, **made), problems
 
 

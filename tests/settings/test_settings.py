@@ -350,6 +350,10 @@ def test_settings_that_are_there_and_are_no_file_are_not_passed_over(tmp_path: P
         load(below, {**ENVIRONMENT, "IRKIT_CONFIG": str(path)})
 
 
+def test_the_folder_of_the_settings_itself_may_be_the_home(tmp_path: Path) -> None:
+    assert configured(tmp_path, 'home = "."').home == tmp_path
+
+
 def test_settings_behind_a_link_are_read(tmp_path: Path) -> None:
     (tmp_path / "shared.toml").write_text('service = "shop"\n')
     (tmp_path / "irkit.toml").symlink_to("shared.toml")
