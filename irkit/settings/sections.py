@@ -88,9 +88,9 @@ class RedisTarget:
             parts = urlsplit(self.url.reveal())
         except ValueError:
             return str(self.url), "0"
-        if (shown := str(self.url)) == "***":
-            return shown, "?"  # its path may be the end of a password
         socket, in_path = parts.scheme == "unix", unquote(parts.path).strip("/")
+        if (shown := str(self.url)) == "***" and not socket:
+            return shown, "?"  # its path may be the end of a password
         asked = parse_qs(parts.query).get("db", [""])[-1]
         database = asked or ("" if socket else in_path) or "0"
         if socket:
