@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from irkit import workspace
+from irkit.entries import filing
 from irkit.errors import IrkitError
 from irkit.model import Incident, Status
 from irkit.recorder.outage import ACTOR, Opening
@@ -31,20 +32,19 @@ def open_once(opening: Opening, settings: Settings) -> tuple[Incident, bool]:
         IrkitError: the runbook, the store or the mark cannot be used.
     """
     runbook = workspace.load_runbook(settings)
-    kind = runbook.incident_type(opening.incident_type)
+    kind = filing(runbook, opening.incident_type, None)
     store = workspace.store(settings, create=True)
-    ongoing = [each for each in store.incidents(_ONGOING) if each.type == kind.slug]
+    ongoing = [each for each in store.incidents(_ONGOING) if each.type == kind.type]
     incident = ongoing[-1] if ongoing else None
     if incident is None:
-        severity = runbook.severity(kind.severity)
         incident = store.open_incident(
             opening.title,
-            incident_type=kind.slug,
-            severity=severity.name,
+            incident_type=kind.type,
+            severity=kind.severity,
             actor=ACTOR,
             started_at=opening.started_at,
             detected_at=opening.detected_at,
-            response_time=severity.response_time,
+            response_time=kind.response_time,
         )
     mark = {"incident_id": incident.id, "started_at": opening.started_at.isoformat()}
     draft = opening.mark.with_suffix(".draft")

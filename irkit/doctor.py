@@ -25,6 +25,8 @@ from irkit.collect.engine import Progress, collect, plan
 from irkit.diagnose.loaded import rows_in
 from irkit.errors import IrkitError, NotFoundError
 from irkit.escalate import tell as escalate
+from irkit.escalate.contract import DeliveryError
+from irkit.escalate.delivery import look
 from irkit.escalate.policy import lacks_of, meant_by
 from irkit.model import CollectorRun, Outcome, Window
 from irkit.path_graph import PROGRAM as GRAPHVIZ
@@ -32,6 +34,7 @@ from irkit.records import text_of
 from irkit.redact import KEY_BYTES, KEY_NAME
 from irkit.registry import BrokenPlugin, load_plugins
 from irkit.settings import CONFIG_NAME, Problem, Settings
+from irkit.text.phrase import count
 
 if TYPE_CHECKING:
     from irkit.bundle import Bundle
@@ -55,6 +58,7 @@ class State(StrEnum):
     OK = "ok"
     LIMITED = "limited"
     ABSENT = "absent"
+    UNTRIED = "untried"
     BROKEN = "broken"
 
 
@@ -86,16 +90,16 @@ def examine(
         _key(plain),
         _store(plain),
     ]
+    settings = workspace.load_settings(start)
+    runbook: Runbook | None = None
     try:
-        settings = workspace.load_settings(start)
-        runbook = workspace.load_runbook(settings)
+        runbook = workspace.own_runbook(settings)
     except IrkitError as error:
         ours.append(Check("settings", "runbook", State.BROKEN, str(error), error.hint))
-        settings = plain
     else:
         said = f"{runbook.source}: {len(runbook.incident_types)} incident types, {len(runbook.severities)} severities"
         ours.append(Check("settings", "runbook", State.OK, said))
-        ours += _channels(settings, runbook)
+    ours += _channels(settings, runbook)
     return (*ours, *_sources(settings, now, on_progress), *checks)
 
 
@@ -103,9 +107,12 @@ def conclusion(checks: tuple[Check, ...]) -> str:
     """Say in a sentence how it stands: what works is no more than what is there."""
     if not healthy(checks):
         return "Not all that is configured works: see what is broken."
+    untried = sum(check.state is State.UNTRIED for check in checks)
     sources = [check for check in checks if check.group == "sources"]
     absent = sum(check.state is State.ABSENT for check in sources)
-    return f"All that is configured works{f'; {absent} of {len(sources)} sources are not there' if absent else ''}."
+    left = [f"{absent} of {len(sources)} sources are not there"] if absent else []
+    left += [f"{count(untried, 'channel')} could not be tried"] if untried else []
+    return f"All that is configured{' and was tried' if untried else ''} works{''.join(f'; {one}' for one in left)}."
 
 
 def healthy(checks: tuple[Check, ...]) -> bool:
@@ -202,14 +209,14 @@ def _sources(settings: Settings, now: datetime, on_progress: Callable[[Progress]
         )
 
 
-def _channels(settings: Settings, runbook: Runbook) -> Iterator[Check]:
+def _channels(settings: Settings, runbook: Runbook | None) -> Iterator[Check]:
     """Say which channels can be used, and which words of the runbook name none; nothing is sent."""
     known, broken = escalate.channels()
     for channel in known.values():
         lacks = lacks_of(channel, settings)
         asked = getattr(settings, channel.section).configured
         if not lacks:
-            yield Check("channels", channel.name, State.OK, f"{channel.title} can be used; nothing was sent")
+            yield _channel(channel, settings)
         elif asked and not _other_of_section(channel, known, settings):
             hint = f"complete or correct [{channel.section}] in irkit.toml"
             yield Check("channels", channel.name, State.BROKEN, f"[{channel.section}] lacks {lacks}", hint)
@@ -217,12 +224,27 @@ def _channels(settings: Settings, runbook: Runbook) -> Iterator[Check]:
             yield Check("channels", channel.name, State.ABSENT, "not configured")
     for item in broken:
         yield Check("channels", item.name, State.BROKEN, item.reason, "repair or uninstall the package it comes from")
+    if runbook is None:
+        return
     said = [*(one.escalation for one in runbook.severities), *(one.channel for one in runbook.contacts)]
     unknown = [one for one in dict.fromkeys(said) if not meant_by(one, settings, known) & set(known)]
     if unknown:
         hint = "say what they mean under `words` in [escalation]"
         sentence = f"the runbook names what irkit has no channel for: {', '.join(unknown)}"
         yield Check("channels", "runbook's words", State.LIMITED, sentence, hint)
+
+
+def _channel(channel: Channel, settings: Settings) -> Check:
+    """Ask a channel's service whether it would take a message; of what cannot be asked it is not said that it works."""
+    try:
+        said = look(channel, settings, min(_DEADLINE_S, settings.escalation.timeout_s))
+    except DeliveryError as error:
+        hint = f"correct [{channel.section}] in irkit.toml, or repair what it names"
+        return Check("channels", channel.name, State.BROKEN, f"{channel.title} {error}", hint)
+    if said:
+        return Check("channels", channel.name, State.OK, f"{channel.title} {said}; nothing was sent")
+    sentence = f"{channel.title} is configured; not tried, since only a message would show whether it arrives"
+    return Check("channels", channel.name, State.UNTRIED, sentence)
 
 
 def _other_of_section(channel: Channel, known: Mapping[str, Channel], settings: Settings) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 from irkit.collect.contract import Refused, Unreachable
 from irkit.settings import RedisTarget
@@ -59,7 +60,7 @@ def explain(error: Exception, target: RedisTarget) -> Failure:
 
     where, text = f"Redis at {target}", str(error)
     if isinstance(error, exceptions.AuthenticationError):
-        return _authentication(where, text)
+        return _authentication(where, text, target)
     if "max number of clients" in text:
         return Refused(f"{where} has no connection left", hint="CLIENT LIST shows who holds them, once one is free")
     for kinds, sentence, hint in _named():
@@ -155,16 +156,22 @@ def _first_words(pool: ConnectionPool, error: Exception) -> Exception:
     return error
 
 
-def _authentication(where: str, text: str) -> Failure:
+def _authentication(where: str, text: str, target: RedisTarget) -> Failure:
     if "without any password configured" in text or "no password is set" in text:
         return Refused(
             f"{where} has no password, but the url has one", hint="remove it, or check that this is the right Redis"
         )
-    if "required" in text.lower():
+    # the server's own words are not always Redis'
+    if "required" in text.lower() or not _has_password(target):
         return Refused(
             f"{where} wants a password and the url has none", hint='set [redis] url = "env:NAME" with one in it'
         )
     return Refused(f"{where} refuses the user name or password of the url", hint=_LOOK)
+
+
+def _has_password(target: RedisTarget) -> bool:
+    url = urlsplit(target.url.reveal())
+    return bool(url.password or parse_qs(url.query).get("password"))
 
 
 def _response(where: str, text: str) -> Failure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from irkit import workspace
+from irkit.entries import filing
 from irkit.errors import InputError
 from irkit.followup.notes import drill_of, is_false_alarm
 from irkit.model import parse_incident_id, utc_now
@@ -34,7 +35,7 @@ def review(
         raise InputError(f"{days} days are no time to look back", hint="days = 90, or 0 for all")
     settings, now = settings or workspace.load_settings(), utc_now()
     runbook = workspace.load_runbook(settings)
-    wanted = runbook.incident_type(incident_type).slug if incident_type else ""
+    wanted = filing(runbook, incident_type, None).type if incident_type else ""
     only = {parse_incident_id(one) for one in ids}
     chosen = [
         one

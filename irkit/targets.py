@@ -42,7 +42,7 @@ def targets(runbook: Runbook) -> Targets:
     redis = [argv[1:] for argv in commands if argv[0] == "redis-cli"]
     return Targets(
         service=next(filter(None, map(_service, commands)), ""),
-        health_url=next((url for url in urls if "health" in urlsplit(url).path), urls[0] if urls else ""),
+        health_url=next((url for url in urls if "health" in _path(url)), urls[0] if urls else ""),
         redis_url=Secret(_redis_url(redis[0]) if redis else ""),
         ratelimit_pattern=next((word for words in redis for word in words if _is_ratelimit_key(word)), ""),
         sqlite_path=next(filter(None, (_operand(argv[1:]) for argv in commands if argv[0] == "sqlite3")), ""),
@@ -144,6 +144,13 @@ def _is_ratelimit_key(word: str) -> bool:
 
 def _operand(words: Iterable[str]) -> str:
     return next((word for word in words if not word.startswith("-")), "")
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:  # a slip in the runbook
+        return ""
 
 
 def _is_web(word: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from irkit.errors import BundleError, InputError, NotFoundError
 from irkit.followup.notes import drill_of, is_false_alarm
 from irkit.model import Event, EventKind, Incident, Status, is_configured, parse_incident_id, utc_now
 from irkit.runbook import Runbook
-from irkit.settings import Settings
+from irkit.settings import Problem, Settings
 from irkit.targets import with_runbook_defaults
 
 if TYPE_CHECKING:
@@ -34,20 +35,36 @@ _NO_EVIDENCE = "no evidence was collected, and this run was told not to (collect
 def load_settings(start: Path | None = None) -> Settings:
     """Return the settings that hold for `start` (default: the working directory), completed by the runbook.
 
+    A runbook that cannot be used is among their `problems`. What it alone names stays unset then: what the built-in
+    one names may be another's.
+
     Raises:
-        InputError: `irkit.toml` or the runbook it names cannot be used.
+        InputError: `irkit.toml` cannot be used.
     """
     settings = settings_file.load(start)
-    return with_runbook_defaults(settings, load_runbook(settings))
+    runbook = load_runbook(settings)
+    if runbook.unread is None:
+        return with_runbook_defaults(settings, runbook)
+    problem = Problem("", "runbook", runbook.unread.sentence, runbook.unread.hint, stops=False)
+    return replace(settings, problems=(*settings.problems, problem))
 
 
 def load_runbook(settings: Settings | None = None) -> Runbook:
-    """Return the team's runbook, or the one that ships with irkit.
+    """Return the team's runbook, or the one that ships with irkit: also where the team's cannot be used, see `unread`.
 
     Raises:
-        InputError: the runbook cannot be read; lines are named.
+        InputError: `irkit.toml` cannot be used.
     """
-    return runbooks.load((settings or settings_file.load()).runbook)
+    return runbooks.in_force((settings or settings_file.load()).runbook)
+
+
+def own_runbook(settings: Settings) -> Runbook:
+    """Return the runbook that the settings name and no other, for what is recorded by its numbers or changes it.
+
+    Raises:
+        InputError: it cannot be used; lines are named.
+    """
+    return runbooks.load(settings.runbook)
 
 
 def store(settings: Settings | None = None, *, create: bool = False) -> Store:
@@ -231,7 +248,7 @@ def escalation(
     """Return what telling people of incidents needs, by the real clock; `on_news` hears each line recorded.
 
     Raises:
-        NotFoundError, StoreError, InputError: there is no store, or it or the runbook cannot be used.
+        NotFoundError, StoreError: there is no store, or it cannot be used.
     """
     import time
 

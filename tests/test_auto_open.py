@@ -46,6 +46,13 @@ def test_one_that_people_opened_and_did_not_resolve_is_it(tmp_path: Path, openin
     assert (incident.id, new) == (3, True)
 
 
+def test_a_runbook_that_cannot_be_read_opens_it_as_the_type_that_is_named(tmp_path: Path, opening: Opening) -> None:
+    settings = Settings(tmp_path, runbook=tmp_path / "gone.md")
+    incident, new = open_once(replace(opening, incident_type="checkout-stuck"), settings)
+    assert (new, incident.type, incident.response_time) == (True, "checkout-stuck", None)
+    assert open_once(replace(opening, incident_type="checkout-stuck"), settings) == (incident, False)
+
+
 def test_a_type_the_runbook_does_not_have_opens_nothing(tmp_path: Path, opening: Opening) -> None:
     with pytest.raises(InputError, match="not an incident type"):
         open_once(replace(opening, incident_type="nonesuch"), Settings(tmp_path))

@@ -6,12 +6,13 @@ import platform
 import shutil
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from irkit.doctor import Check, State, examine, healthy
+from irkit.doctor import Check, State, conclusion, examine, healthy
 from irkit.memory import agent
 from irkit.recorder.history import Sample, encode
 from irkit.recorder.ring import Record, Ring
@@ -19,6 +20,7 @@ from irkit.redact import Redactor
 from irkit.runbook import load as load_runbook
 from tests.cli.test_commands import Run, irkit
 from tests.stack.stack import Stack
+from tests.support.channel_servers import mail_server
 from tests.support.http_servers import free_port
 
 __all__ = ["irkit"]
@@ -116,11 +118,50 @@ def test_settings_that_cannot_be_read_are_named_and_the_rest_is_told(examined: E
     assert checks["plug-ins"].state is State.OK
 
 
+def test_settings_that_are_a_link_to_nothing_are_broken(tmp_path: Path, irkit: Run) -> None:
+    (tmp_path / "irkit.toml").unlink(missing_ok=True)
+    (tmp_path / "irkit.toml").symlink_to("not-yet")
+    said = irkit("doctor")
+    assert said.code == 1
+    assert "leads nowhere" in " ".join(said.out.split())
+    refused = irkit("list")
+    assert refused.code == 2
+    assert "leads nowhere: No such file or directory, so the settings are not known" in refused.err
+
+
 def test_a_runbook_that_cannot_be_used_is_named(examined: Examined, tmp_path: Path) -> None:
     (tmp_path / "ours.md").write_text("# Nothing here\n")
     checks = examined('runbook = "ours.md"')
     assert checks["runbook"].state is State.BROKEN
     assert "ours.md" in checks["runbook"].sentence
+
+
+def test_a_mail_server_that_does_not_answer_is_broken(examined: Examined) -> None:
+    with mail_server() as mailbox:
+        well = examined(f'[email]\nurl = "smtp://127.0.0.1:{mailbox.port}"\nsender = "a@b.c"\nto = ["d@b.c"]')["email"]
+        assert (well.state, well.sentence) == (State.OK, "E-mail answers; nothing was sent")
+        assert mailbox.mails == []
+    gone = examined(f'[email]\nurl = "smtp://127.0.0.1:{free_port()}"\nsender = "a@b.c"\nto = ["d@b.c"]')["email"]
+    assert gone.state is State.BROKEN
+    assert "E-mail could not be reached" in gone.sentence
+
+
+def test_a_mail_server_that_says_nothing_is_given_up_on(examined: Examined) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        port = silent.getsockname()[1]
+        settings = f'[escalation]\ntimeout_s = 0.3\n[email]\nurl = "smtp://u:made-up@127.0.0.1:{port}"\n'
+        check = examined(settings + 'sender = "a@b.c"\nto = ["d@b.c"]')["email"]
+    assert check.state is State.BROKEN
+    assert "made-up" not in check.sentence
+
+
+def test_of_a_channel_that_only_a_message_could_try_it_is_not_said_that_it_works(examined: Examined) -> None:
+    checks = examined('[slack]\nwebhook_url = "http://127.0.0.1:1/services/T0/B0/made-up-secret"')
+    assert checks["slack"].state is State.UNTRIED
+    assert "not tried" in checks["slack"].sentence
+    sound = tuple(check for check in checks.values() if check.state is not State.BROKEN)
+    assert "1 channel could not be tried" in conclusion(sound)
+    assert "All that is configured and was tried works" in conclusion(sound)
 
 
 def test_no_settings_at_all_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

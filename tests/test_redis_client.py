@@ -10,7 +10,7 @@ import redis
 
 from irkit.collect.contract import Refused, Unreachable
 from irkit.redact import rules as redaction_rules
-from irkit.redis_client import Failure, connected
+from irkit.redis_client import Failure, connected, explain
 from irkit.settings import RedisTarget, Secret
 from tests.support import http_servers as servers
 from tests.support.redis_servers import RedisServer, redis_server
@@ -52,6 +52,14 @@ def test_a_password_missing_or_wrong_is_refused(guarded: RedisServer, user: str,
     found = failure(guarded.target(user))
     assert isinstance(found, Refused)
     assert str(found).endswith(sentence)
+
+
+def test_a_server_that_lets_nobody_in_without_a_password_is_told_from_one_that_refuses_it() -> None:
+    error = redis.AuthenticationError("come back with credentials")
+    for url in ("redis://cache/0", "redis://app@cache/0"):
+        assert str(explain(error, RedisTarget(Secret(url)))).endswith("wants a password and the url has none")
+    for url in ("redis://:x@cache/0", "redis://cache/0?password=x"):
+        assert "refuses the user name or password" in str(explain(error, RedisTarget(Secret(url))))
 
 
 def test_what_an_account_may_not_do_is_named(guarded: RedisServer) -> None:

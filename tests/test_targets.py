@@ -33,6 +33,7 @@ def test_the_built_in_commands_name_all_targets() -> None:
         ("curl -s https://api.example/healthz | jq .", "health_url", "https://api.example/healthz"),
         ("curl http://a/x; curl http://a/health", "health_url", "http://a/health"),
         ("wget http://a/health", "health_url", ""),
+        ("curl http://[::1/health; curl http://a/health", "health_url", "http://a/health"),
         ("docker compose logs --tail 100 shop", "service", "shop"),
         ("docker compose logs --tail 100", "service", ""),
         ("docker-compose logs", "service", ""),

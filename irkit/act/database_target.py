@@ -116,7 +116,19 @@ def one_argument(ask: Ask, what: str, *, hint: str) -> Path:
     """
     if len(ask.arguments) != 1:
         raise InputError(f"{what} is to be named", hint=hint)
-    return Path(ask.arguments[0]).expanduser()
+    return typed_path(ask.arguments[0])
+
+
+def typed_path(text: str) -> Path:
+    """Return the path that was typed, a `~` at its head resolved.
+
+    Raises:
+        InputError: it is in the home of a user that is unknown here.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise InputError(f"{text} is in the home of a user that is unknown here", hint="write the whole path") from None
 
 
 def _mounts(member: compose.Member, path: Path) -> bool:

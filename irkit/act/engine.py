@@ -277,7 +277,7 @@ def step_of(action: Action, ask: Ask) -> int | None:
 
     Of several the one is meant whose own command names what the action is asked for.
     """
-    if ask.aside:
+    if ask.aside or ask.runbook.unread:  # whose steps have other numbers
         return None
     kind = ask.runbook.known_type(ask.incident.type)
     done = [step for step in (kind.resolution if kind else ()) if action.does(step)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from irkit.act.contract import Action, Ask, Plan, Result, register
-from irkit.act.database_target import database, folder, on_disk, progress, ways_back
+from irkit.act.database_target import database, folder, on_disk, progress, typed_path, ways_back
 from irkit.bundle import sha256_of
 from irkit.sqlite import durable
 from irkit.sqlite.backup import back_up, backup_name, space_needed_bytes
@@ -16,7 +16,7 @@ from irkit.text.phrase import count, size
 def plan(ask: Ask) -> Plan:
     path = database(ask)
     given = ask.options.get("to")
-    destination = Path(given).expanduser().absolute() if given else folder(ask) / backup_name(path, ask.now())
+    destination = typed_path(given).absolute() if given else folder(ask) / backup_name(path, ask.now())
     with on_disk():
         file = find(str(path))
         refusal = f"{destination} is there already" if destination.exists() else ""

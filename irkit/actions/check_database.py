@@ -12,6 +12,7 @@ from irkit.act.contract import ActError, Action, Ask, Plan, Result, only_look, r
 from irkit.collect.contract import Refused, Unreachable
 from irkit.errors import InputError
 from irkit.settings.sections import Secret
+from irkit.settings.urls import without_secrets
 from irkit.sqlite.check import quoted_name
 from irkit.sqlite.readonly import find, open_readonly
 from irkit.text.message import fit, one_line
@@ -100,7 +101,7 @@ def _server(name: str, url: str) -> tuple[bool, str]:
     began = time.monotonic()
     try:
         engine = sa.create_engine(url.replace(kind, _DEFAULTS.get(kind, kind), 1), connect_args=options)
-    except (exc.NoSuchModuleError, exc.ArgumentError):
+    except (exc.ArgumentError, ValueError):  # a password that was taken for a port is in its words
         raise ActError(
             f"[database] urls: {name} is no address that SQLAlchemy knows", hint="postgresql://…, mysql://…"
         ) from None
@@ -110,7 +111,7 @@ def _server(name: str, url: str) -> tuple[bool, str]:
     try:
         with engine.connect() as connection:
             connection.execute(sa.text("SELECT 1")).scalar()
-    except exc.SQLAlchemyError as error:
+    except (exc.SQLAlchemyError, UnicodeError) as error:  # a driver's, of a name that is none
         return False, f"{name} at {Secret(url)}: {_cause(error, url)}"
     finally:
         engine.dispose()
@@ -119,9 +120,7 @@ def _server(name: str, url: str) -> tuple[bool, str]:
 
 def _cause(error: Exception, url: str) -> str:
     """Return a driver's own words in one line, without the password."""
-    said = one_line(str(getattr(error, "orig", None) or error))
-    password = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
-    return fit(said.replace(password, "***") if password else said, _SHOWN_CHARS)
+    return fit(without_secrets(one_line(str(getattr(error, "orig", None) or error)), url), _SHOWN_CHARS)
 
 
 register(

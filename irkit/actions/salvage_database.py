@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from irkit.act.contract import Action, Ask, Plan, Result, register
-from irkit.act.database_target import database, folder, on_disk, progress
+from irkit.act.database_target import database, folder, on_disk, progress, typed_path
 from irkit.bundle import sha256_of
 from irkit.errors import InputError
 from irkit.sqlite import durable
@@ -20,10 +20,10 @@ from irkit.text.phrase import size
 def plan(ask: Ask) -> Plan:
     if len(ask.arguments) > 1:
         raise InputError("salvage-database takes one damaged file", hint=f"irkit act {ask.incident.id} --list")
-    path = Path(ask.arguments[0]).expanduser().absolute() if ask.arguments else database(ask)
+    path = typed_path(ask.arguments[0]).absolute() if ask.arguments else database(ask)
     given = ask.options.get("to")
     stamped = backup_name(path, ask.now())
-    destination = Path(given).expanduser().absolute() if given else folder(ask) / f"salvaged-{stamped}"
+    destination = typed_path(given).absolute() if given else folder(ask) / f"salvaged-{stamped}"
     with on_disk():
         file = find(str(path))
         durable.require_space(destination.parent, 2 * (file.size_bytes + (file.wal_size_bytes or 0)))
@@ -50,7 +50,7 @@ def apply(plan: Plan, ask: Ask) -> Result:
         made = salvage(
             str(plan.data["database"]),
             Path(str(plan.data["to"])),
-            schema_from=Path(other).expanduser() if other else None,
+            schema_from=typed_path(other) if other else None,
             progress=progress(ask),
         )
     for note in (*made.notes, *(one.sentence for one in made.tables)):

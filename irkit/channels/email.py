@@ -7,7 +7,9 @@ from irkit.escalate.contract import DeliveryError, Message, Receipt, channel
 from irkit.settings.channel_sections import EmailTarget
 
 
-@channel("email", title="E-mail", section="email", words=("email", "mail", "emailed"), lacks=mail.lacks)
+@channel(
+    "email", title="E-mail", section="email", words=("email", "mail", "emailed"), lacks=mail.lacks, looking=mail.look
+)
 def send(target: EmailTarget, message: Message, timeout_s: float) -> Receipt:
     """Send one mail to all who read every message, and to the role's own address."""
     own = dict(target.roles).get(message.role, "")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 from irkit.escalate.contract import DeliveryError, Message, Receipt, channel
 from irkit.escalate.ticket_api import call
 from irkit.settings.channel_sections import TicketsTarget
+from irkit.settings.urls import is_web_address
 from irkit.text.message import fit, one_line
 
 # https://docs.github.com/rest/issues/issues#create-an-issue; the limits are those of its answer 422
@@ -24,7 +24,7 @@ def _lacks(target: TicketsTarget) -> str:
     parts = target.github_repository.split("/")
     if len(parts) != _PARTS or not all(parts):
         return "a github_repository such as acme/shop"
-    return "" if urlsplit(target.github_url).scheme in {"https", "http"} else "a github_url that is one"
+    return "" if is_web_address(target.github_url) else "a github_url that is one"
 
 
 @channel(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from irkit.escalate.contract import DeliveryError, Message, Receipt, channel
 from irkit.escalate.ticket_api import call
 from irkit.settings.channel_sections import TicketsTarget
+from irkit.settings.urls import is_web_address
 from irkit.text.message import fit, one_line
 
 # what Jira's fields take: a summary on one line, and its default for long texts
@@ -17,7 +16,7 @@ _DESCRIPTION_CHARS = 32_767
 def _lacks(target: TicketsTarget) -> str:
     if not (target.jira_url and target.jira_project and target.jira_token.reveal()):
         return "jira_url, jira_project or jira_token"
-    return "" if urlsplit(target.jira_url).scheme in {"https", "http"} else "a jira_url that is one"
+    return "" if is_web_address(target.jira_url) else "a jira_url that is one"
 
 
 @channel(

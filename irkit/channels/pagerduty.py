@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from irkit.escalate.contract import DeliveryError, Message, Purpose, Receipt, channel, refused
 from irkit.settings.channel_sections import PagerDutyTarget
+from irkit.settings.urls import is_web_address
 from irkit.text.message import fit, one_line
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _lacks(target: PagerDutyTarget) -> str:
         return "the routing_key of an Events API v2 integration of the service"
     if len(key) != _ROUTING_KEY_CHARS or not key.isalnum():
         return f"a routing_key of {len(key)} characters, where PagerDuty's have {_ROUTING_KEY_CHARS} letters and digits"
-    return "" if target.url.startswith("https://") else "an address that is not https"
+    return "" if target.url.startswith("https://") and is_web_address(target.url) else "an address that is not https"
 
 
 @channel(

@@ -7,6 +7,7 @@ from urllib.error import URLError
 
 from irkit.escalate.contract import DeliveryError, Message, Receipt, channel, refused
 from irkit.settings.channel_sections import SlackTarget
+from irkit.settings.urls import is_web_address
 from irkit.text.message import fit, one_line
 
 # https://docs.slack.dev/reference/methods/chat.postMessage: longer texts are cut into several messages
@@ -17,10 +18,12 @@ _UNSURE = "fatal_error"  # “some aspect of the operation” may have succeeded
 
 
 def _lacks(target: SlackTarget) -> str:
-    if target.webhook_url.reveal():
-        return ""
     if not target.token.reveal():
-        return "a webhook_url or a token"
+        if not target.webhook_url.reveal():
+            return "a webhook_url or a token"
+        return "" if is_web_address(target.webhook_url.reveal()) else "a webhook_url that is one"
+    if not is_web_address(target.url):
+        return "a url that is one"
     return "" if target.channel or target.roles else "the channel to post to with the token"
 
 

@@ -80,13 +80,13 @@ def irkit(context: click.Context) -> None:
 
 def _tell_what_is_left_out(*, files_only: bool) -> None:
     """Say what of the settings cannot be used; what cannot be read at all stops the command itself, if it needs it."""
-    from irkit import settings
+    from irkit import workspace
 
     try:
-        told = settings.load().problems
+        told = workspace.load_settings().problems
     except IrkitError:
         return
-    problems = [one for one in told if not files_only or one.section in {"", "redact"}]
+    problems = [one for one in told if not files_only or one.section == "redact"]
     for one in problems[:_TOLD_PROBLEMS]:
         console.complain(f"{one.sentence}; until then {one.effect}", one.hint)
     if left := len(problems[_TOLD_PROBLEMS:]):

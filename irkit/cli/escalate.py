@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 _WATCHER = "irkit watch"
 
 
-def tell(incident: Incident, settings: Settings, actor: str, *, quiet: bool = False) -> Told | None:
-    """Tell whom the runbook wants told first, or say why nobody is; None where no channel is configured."""
+def tell(incident: Incident, settings: Settings, actor: str, *, quiet: bool = False) -> Told | EscalationError | None:
+    """Tell whom the runbook wants told first, or say why nobody is; None where no channel is configured.
+
+    Where the runbook cannot be read the failure is returned, for `insist`: what there is to say of the incident itself
+    comes first.
+    """
     from irkit import workspace
     from irkit.escalate import tell as escalate
 
@@ -33,7 +37,10 @@ def tell(incident: Incident, settings: Settings, actor: str, *, quiet: bool = Fa
         escalate.hold(case, incident.id)
         console.say("Nobody is told, as you said.")
         return None
-    told = escalate.begin(case, incident.id)
+    try:
+        told = escalate.begin(case, incident.id)
+    except EscalationError as error:
+        return error
     if told and told.rung.lacks:
         console.complain(
             f"the runbook wants “{told.rung.wording}”, which irkit could not do: {told.rung.lacks}",
@@ -42,14 +49,15 @@ def tell(incident: Incident, settings: Settings, actor: str, *, quiet: bool = Fa
     if told is None:
         lacks = listing(found) if (found := escalate.half_configured(settings)) else ""
         why = f"no channel can be used, as {lacks}" if lacks else "no channel is configured"
-        wanted = case.runbook.severity(incident.severity).escalation
-        console.say(
-            f"irkit tells nobody, as {visible(why)}: tell them yourself; the runbook wants “{visible(wanted)}”."
-        )
+        if case.runbook.unread:
+            wanted = "whom, only your runbook says"
+        else:
+            wanted = f"the runbook wants “{visible(case.runbook.severity(incident.severity).escalation)}”"
+        console.say(f"irkit tells nobody, as {visible(why)}: tell them yourself; {wanted}.")
     return told
 
 
-def insist(incident: Incident, told: Told | None) -> None:
+def insist(incident: Incident, told: Told | EscalationError | None) -> None:
     """Fail where somebody should have been told and nobody was.
 
     Raises:
@@ -57,6 +65,8 @@ def insist(incident: Incident, told: Told | None) -> None:
     """
     from irkit.escalate.log import UNDER_WAY
 
+    if isinstance(told, EscalationError):
+        raise told
     if told and not told.reached and told.state not in UNDER_WAY:
         hint = f"tell them yourself; `irkit watch` tries again, and `irkit show {incident.id}` has each attempt"
         raise EscalationError(f"{told.rung.reader} could not be told of {incident.label} for certain", hint=hint)
@@ -133,6 +143,8 @@ def watch(once: bool) -> None:
             if str(error) not in said:
                 said.add(str(error))
                 console.complain(str(error), error.hint)
+        if case.runbook.unread:  # it would tell nobody, all night long
+            raise EscalationError(f"nobody can be told: {case.runbook.unread.sentence}", hint=case.runbook.unread.hint)
         if once:
             return
         time.sleep(settings.escalation.watch_interval_s)

@@ -171,7 +171,7 @@ def follow_up(incident_id: int, done_step: int | None, skipped_step: int | None,
         if number is not None:
             if outcome == "done" and not text.strip():
                 _nothing_left(incident_id, number, runbook)
-            said, data = followup.record(runbook, number, outcome, text)
+            said, data = followup.record(workspace.own_runbook(settings), number, outcome, text)
             store.append(incident_id, EventKind.NOTE, actor=actor or console.user(), text=said, data=data)
     incident = store.incident(incident_id)
     if is_false_alarm(store.timeline(incident_id)):
@@ -223,7 +223,7 @@ def propose(incident_id: int) -> None:
     from irkit.followup import proposal as runbook_proposal
     from irkit.runbook import BUILT_IN
 
-    runbook = workspace.load_runbook(workspace.load_settings())
+    runbook = workspace.own_runbook(workspace.load_settings())
     ideas = _proposals(incident_id)
     if not ideas:
         said = f"INC-{incident_id} suggests no change to the runbook ({runbook.source}), or it is made already"

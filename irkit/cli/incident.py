@@ -55,17 +55,15 @@ def open_(
     actor: str | None,
 ) -> None:
     """Open an incident, start its response-time clock, and tell whom the runbook wants told."""
-    from irkit import workspace
+    from irkit import entries, workspace
 
     settings = workspace.load_settings()
-    runbook = workspace.load_runbook(settings)
     # at first nobody knows more than that something is broken, and the clock must not wait for that
-    kind = runbook.incident_type(incident_type) if incident_type else runbook.incident_types[0]
-    chosen = runbook.severity(severity or kind.severity)
+    filed = entries.filing(workspace.load_runbook(settings), incident_type, severity)
     opened = workspace.store(settings, create=True).open_incident(
         title,
-        incident_type=kind.slug,
-        severity=chosen.name,
+        incident_type=filed.type,
+        severity=filed.severity,
         actor=actor or console.user(),
         incident_id=incident_id,
         opened_at=detected_at,
@@ -73,14 +71,14 @@ def open_(
         detected_at=detected_at,
         owner=owner,
         impact=impact,
-        response_time=chosen.response_time,
+        response_time=filed.response_time,
     )
     show_card(opened)
     cli_followup.remind(opened, settings)
     told = cli_escalate.tell(opened, settings, actor or console.user(), quiet=quiet)
     if incident_type is None:
         console.say(
-            f"No --type was given: filed as {kind.title} for now. `irkit collect {opened.id}` tells what the evidence "
+            f"No --type was given: filed as {filed.title} for now. `irkit collect {opened.id}` tells what the evidence "
             f"says; `irkit amend {opened.id} type TYPE` changes it."
         )
     console.say(f"Next: irkit collect {opened.id}, then irkit ack {opened.id}")
@@ -319,7 +317,7 @@ def step(incident_id: int, number: int, outcome: str, text: str, at: datetime | 
 
     settings = workspace.load_settings()
     said, data = entries.step_record(
-        workspace.incident(incident_id, settings=settings), number, outcome, text, workspace.load_runbook(settings)
+        workspace.incident(incident_id, settings=settings), number, outcome, text, workspace.own_runbook(settings)
     )
     event = workspace.store(settings).append(
         incident_id, EventKind.NOTE, at=at, actor=actor or console.user(), text=said, data=data
@@ -345,7 +343,8 @@ def amend(incident_id: int, field: str, value: str, actor: str | None) -> None:
     store.append(incident_id, EventKind.AMENDED, actor=actor or console.user(), text=f"{field}: {value}", data=said)
     incident = store.incident(incident_id)
     show_card(incident)
-    usual = runbook.incident_type(incident.type).severity if field == "type" else incident.severity
+    kind = runbook.known_type(incident.type) if field == "type" and not runbook.unread else None
+    usual = kind.severity if kind else incident.severity
     if usual != incident.severity:
         console.say(f"The severity stays {incident.severity}; the runbook has {usual} for this type.")
         console.say(f"Where that is right: irkit amend {incident_id} severity {usual}")

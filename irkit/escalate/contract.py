@@ -7,11 +7,14 @@ off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 
+from irkit.redact import hidden
+from irkit.settings import urls
 from irkit.settings.sections import Secret
 from irkit.text.message import one_line
 
@@ -73,6 +76,8 @@ class DeliveryError(Exception):
 
 # (target, message, seconds for one attempt)
 SendFunction = Callable[..., Receipt]
+# (target, seconds); returns how the service answered, “answers and takes the login”, or raises a `DeliveryError`
+LookFunction = Callable[..., str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Channel:
     """A registered channel; `repeatable` where the service drops a message it had, `follows` where it hears of the end.
 
     `words` are those of a runbook that mean it, `section` the one of its settings, `lacks` says what they lack.
+    `looking` asks the service whether it would take a message, and sends none.
     """
 
     name: str
@@ -90,6 +96,7 @@ class Channel:
     follows: bool
     lacks: Callable[..., str]
     function: SendFunction
+    looking: LookFunction | None = None
 
     def send(self, target: object, message: Message, timeout_s: float) -> Receipt:
         """Send once.
@@ -97,17 +104,33 @@ class Channel:
         Raises:
             DeliveryError: it was not taken; no secret of the target's is in its reason.
         """
-        try:
+        with _without_secrets_of(target):
             return self.function(target, message, timeout_s)
-        except DeliveryError as error:
-            reason = without_secrets(str(error), target)
-            raise DeliveryError(
-                reason, permanent=error.permanent, unsure=error.unsure, retry_after_s=error.retry_after_s
-            ) from None
-        except Exception as error:  # noqa: BLE001 (what a library makes of an odd answer must not end the ladder)
-            said = one_line(f"{type(error).__name__} {error}")[:_REASON_CHARS]
-            reason = without_secrets(f"gave an answer that nothing can be made of: {said}", target)
-            raise DeliveryError(reason, unsure=True) from None
+
+    def look(self, target: object, timeout_s: float) -> str:
+        """Return how the service answers to one who sends no message, "" where this channel has no way to ask.
+
+        Raises:
+            DeliveryError: it would take none; no secret of the target's is in its reason.
+        """
+        with _without_secrets_of(target):
+            return self.looking(target, timeout_s) if self.looking else ""
+
+
+@contextmanager
+def _without_secrets_of(target: object) -> Iterator[None]:
+    """Turn whatever a channel's function raises into a `DeliveryError` that can be told and kept."""
+    try:
+        yield
+    except DeliveryError as error:
+        reason = without_secrets(str(error), target)
+        raise DeliveryError(
+            reason, permanent=error.permanent, unsure=error.unsure, retry_after_s=error.retry_after_s
+        ) from None
+    except Exception as error:  # noqa: BLE001 (what a library makes of an odd answer must not end the ladder)
+        # cut afterwards: half a secret is not found
+        said = without_secrets(one_line(f"{type(error).__name__} {error}"), target)[:_REASON_CHARS]
+        raise DeliveryError(f"gave an answer that nothing can be made of: {said}", unsure=True) from None
 
 
 _REGISTRY: dict[str, Channel] = {}
@@ -122,6 +145,7 @@ def channel(  # noqa: PLR0913 (each is one fact about the service)
     lacks: Callable[..., str],
     repeatable: bool = False,
     follows: bool = False,
+    looking: LookFunction | None = None,
 ) -> Callable[[SendFunction], SendFunction]:
     """Register a channel: its name, the service's title, its settings section, and the runbook's words for it.
 
@@ -133,7 +157,7 @@ def channel(  # noqa: PLR0913 (each is one fact about the service)
         if name in _REGISTRY:
             msg = f"channel {name} is registered twice"
             raise ValueError(msg)
-        _REGISTRY[name] = Channel(name, title, section, frozenset(words), repeatable, follows, lacks, function)
+        _REGISTRY[name] = Channel(name, title, section, frozenset(words), repeatable, follows, lacks, function, looking)
         return function
 
     return register
@@ -156,12 +180,17 @@ def refused(status_code: int, said: str, retry_after: str | None = None) -> Deli
 
 
 def without_secrets(text: str, target: object) -> str:
-    """Return the text with every secret of a target's replaced, whole and in the part after its last slash."""
+    """Return the text with every secret of a target's replaced: whole, after its last slash, and of a URL's parts.
+
+    What looks like a secret of another's is replaced as well.
+    """
     for item in fields(target):  # type: ignore[arg-type]
         value = getattr(target, item.name)
+        raw = value.reveal() if isinstance(value, Secret) else value
         if isinstance(value, Secret):
-            raw = value.reveal()
             for piece in (raw, raw.rstrip("/").rpartition("/")[2]):
                 if len(piece) >= _SHORTEST_SECRET_CHARS:
                     text = text.replace(piece, "***")
-    return text
+        if isinstance(raw, str):
+            text = urls.without_secrets(text, raw)
+    return hidden(text)

@@ -95,6 +95,16 @@ def deliver(sending: Sending, *, retry: bool = False) -> State:
     return _attempts(sending, last) if last else State.SENDING
 
 
+def look(channel: Channel, settings: Settings, timeout_s: float) -> str:
+    """Return how a channel's service answers to one who sends no message, "" where that cannot be asked.
+
+    Raises:
+        DeliveryError: it would take none, or does not say so in time.
+    """
+    with _stopped_after(timeout_s * _SLACK):
+        return channel.look(getattr(settings, channel.section), timeout_s)
+
+
 def _attempts(sending: Sending, last: Row) -> State:
     """Try until it is taken, refused for good, or given up; `last` is the row that announces the attempt."""
     case, channel, first = sending.case, sending.channel, last.attempt

@@ -64,6 +64,38 @@ def submit(target: EmailTarget, mail: EmailMessage, timeout_s: float) -> Receipt
     Raises:
         DeliveryError: it was not taken, or by none of its readers' mailboxes; unsure where the connection broke.
     """
+    server = _ready(target, timeout_s)
+    try:
+        left_out = server.send_message(mail)
+        with suppress(OSError, smtplib.SMTPException):  # it has the mail, whatever it says to our farewell
+            server.quit()
+    except (OSError, smtplib.SMTPException) as error:
+        raise _error(error, sent=True) from None
+    finally:
+        server.close()  # at once, whatever the server still says
+    told = f", not to {', '.join(left_out)}" if left_out else ""
+    return Receipt(f"to {mail['To']}{told}", {"message_id": str(mail["Message-ID"]), "refused": sorted(left_out)})
+
+
+def look(target: EmailTarget, timeout_s: float) -> str:
+    """Greet the server, log in where a user is named, and say how it answered; no mail is sent.
+
+    Raises:
+        DeliveryError: it does not answer, or does not let us in.
+    """
+    server = _ready(target, timeout_s)
+    with suppress(OSError, smtplib.SMTPException):
+        server.quit()
+    server.close()
+    return "answers and takes the login" if urlsplit(target.url.reveal()).username else "answers"
+
+
+def _ready(target: EmailTarget, timeout_s: float) -> smtplib.SMTP:
+    """Return a connection that a mail can be handed to; to be closed by who asked for it.
+
+    Raises:
+        DeliveryError: there is none.
+    """
     parts = urlsplit(target.url.reveal())
     host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
     try:
@@ -72,24 +104,20 @@ def submit(target: EmailTarget, mail: EmailMessage, timeout_s: float) -> Receipt
         raise DeliveryError("has a host whose name cannot be looked up", permanent=True) from None
     except (OSError, smtplib.SMTPException) as error:
         raise DeliveryError(f"could not be reached: {one_line(str(error))}") from None
-    sent = False
     try:
+        server.ehlo_or_helo_if_needed()
         if parts.scheme == "smtp+starttls":
             server.starttls(context=ssl.create_default_context())
         if parts.username:
             server.login(unquote(parts.username), unquote(parts.password or ""))
-        sent = True
-        left_out = server.send_message(mail)
-        with suppress(OSError, smtplib.SMTPException):  # it has the mail, whatever it says to our farewell
-            server.quit()
-    except UnicodeError:
-        raise DeliveryError("takes ASCII alone in its user and password", permanent=True) from None
-    except (OSError, smtplib.SMTPException) as error:
-        raise _error(error, sent=sent) from None
-    finally:
-        server.close()  # at once, whatever the server still says
-    told = f", not to {', '.join(left_out)}" if left_out else ""
-    return Receipt(f"to {mail['To']}{told}", {"message_id": str(mail["Message-ID"]), "refused": sorted(left_out)})
+    except BaseException as error:
+        server.close()
+        if isinstance(error, UnicodeError):
+            raise DeliveryError("takes ASCII alone in its user and password", permanent=True) from None
+        if isinstance(error, OSError | smtplib.SMTPException):
+            raise _error(error) from None
+        raise
+    return server
 
 
 def _connected(scheme: str, host: str, port: int, timeout_s: float) -> smtplib.SMTP:

@@ -81,9 +81,11 @@ def plan(case: Case, incident_id: int) -> Plan:
     """Return the ladder of an incident, what was climbed of it, and which step is due when; nothing is sent.
 
     Raises:
+        EscalationError: the team's own runbook cannot be read, and whom it wants told is not known.
         NotFoundError, StoreError: there is no such incident, or it cannot be read.
         InputError: the runbook knows its type or severity no more.
     """
+    _refuse_unread(case, incident_id)
     known, _ = channels()
     events, incident = _read(case, incident_id)
     severity = case.runbook.severity(incident.severity)
@@ -99,12 +101,26 @@ def begin(case: Case, incident_id: int) -> Told | None:
     """Climb the first step of an incident just opened; None where no channel is configured.
 
     Raises:
-        StoreError, InputError: as of `plan`; nothing was sent then.
+        EscalationError, StoreError, InputError: as of `plan`; nothing was sent then, and the first is on the timeline.
     """
     if not configured(case.settings):
         return None
+    if case.runbook.unread:
+        text = f"Nobody is told by irkit: {case.runbook.unread.sentence}"
+        case.store.append(incident_id, EventKind.ESCALATION, at=case.clock(), actor=case.actor, text=text)
     first = plan(case, incident_id).rungs[0]
     return climb(case, incident_id, first.number)
+
+
+def _refuse_unread(case: Case, incident_id: int) -> None:
+    """Rather tell nobody than whom the built-in runbook names: these may be the wrong people.
+
+    Raises:
+        EscalationError: the team's own cannot be read.
+    """
+    if unread := case.runbook.unread:
+        hint = f"tell them yourself; {unread.hint}; then irkit escalate {incident_id}"
+        raise EscalationError(f"nobody is told of INC-{incident_id}: {unread.sentence}", hint=hint)
 
 
 def hold(case: Case, incident_id: int) -> None:
@@ -125,6 +141,7 @@ def climb(case: Case, incident_id: int, number: int, *, again: bool = False, ret
         InputError: the ladder has no such step, or no channel is configured.
         StoreError: it could not be recorded, so it was not sent.
     """
+    _refuse_unread(case, incident_id)
     known, _ = channels()
     events, incident = _read(case, incident_id)
     rungs = ladder(incident, case.runbook, case.settings, known)

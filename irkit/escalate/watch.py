@@ -50,6 +50,9 @@ def _look_at(case: Case, incident: Incident) -> Iterator[Doubt]:
     try:
         if escalate.answered(incident):
             _follow(case, incident, events, now)
+        elif case.runbook.unread:
+            sentence = f"{incident.label} is unanswered, and nobody is told: {case.runbook.unread.sentence}"
+            yield Doubt((incident.id, "no runbook"), sentence, case.runbook.unread.hint)
         elif not any(one.state is State.HELD and one.delivery.round == number for one in found):
             yield from _climb(case, incident, found, number, _open_since(incident, events))
     except (InputError, EscalationError) as error:

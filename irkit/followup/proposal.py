@@ -68,7 +68,12 @@ class _Lesson:
 def propose(
     runbook: Runbook, incident: Incident, timeline: Sequence[Event], findings: Iterable[Finding] = ()
 ) -> tuple[Proposal, ...]:
-    """Return the changes that an incident suggests: wrong commands, new symptoms, steps that worked or did not."""
+    """Return the changes that an incident suggests: wrong commands, new symptoms, steps that worked or did not.
+
+    There are none where the team's own cannot be read: a patch to the built-in one would not be to it.
+    """
+    if runbook.unread:
+        return ()
     try:
         kind = runbook.incident_type(incident.type)
     except InputError:

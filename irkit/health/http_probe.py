@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pycurl
 
 from irkit.model import utc_now
+from irkit.settings.urls import is_web_address
 
 MAX_BODY_BYTES = 1024 * 1024
 _STAGGER_S = 0.5
@@ -85,11 +86,7 @@ class _Attempt:
 
 def usable(url: str) -> bool:
     """Say whether this is an HTTP URL with a host, and a port if any that exists."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
+    return is_web_address(url)
 
 
 def probe(

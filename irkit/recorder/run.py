@@ -143,7 +143,9 @@ def check(settings: Settings) -> None:
         hint = f"give it {MIN_SIZE_BYTES} or more; a day of 20 containers takes about 15 MB"
         raise InputError(f"[recorder] max_size_bytes is {limits.max_size_bytes}: too few to keep anything", hint=hint)
     if limits.auto_open:
-        runbooks.load(settings.runbook).incident_type(limits.auto_open_type)
+        runbook = runbooks.in_force(settings.runbook)
+        if runbook.unread is None:  # else it may well be a type of it
+            runbook.incident_type(limits.auto_open_type)
         settings.refuse_unusable("http")
         if not settings.http.configured:
             hint = "set [http] health_url, so that a wrong guess of irkit's pages nobody"

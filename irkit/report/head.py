@@ -66,6 +66,7 @@ def header(of: Material) -> Header:
         told=tuple(_told(of)),
         drill=drill_of(of.timeline),
         false_alarm=of.false_alarm,
+        no_runbook=of.runbook.unread.sentence if of.runbook.unread else "",
         earlier=of.earlier.label if of.earlier and begins_after(of.bundle.window, of.earlier) else "",
     )
 
@@ -128,7 +129,9 @@ def response(of: Material) -> Response:
     """Say whether someone responded within the severity's response time, as `irkit.metrics` defines it."""
     severity = of.severity
     if severity is None:
-        return Response("unknown", f"the runbook has no severity called {of.incident.severity}")
+        unknown = f"the runbook has no severity called {of.incident.severity}"
+        why = "the team's runbook cannot be used" if of.runbook.unread else unknown
+        return Response("unknown", why)
     clock = metrics.response(of.incident, severity, of.now)
     target = format_duration(clock.response_time)
     taken = format_duration(max(clock.elapsed, timedelta()))

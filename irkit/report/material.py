@@ -97,7 +97,7 @@ class Material:
 
     @property
     def severity(self) -> Severity | None:
-        return _or_none(self.runbook.severity, self.incident.severity)
+        return self.runbook.severity_of(self.incident)
 
     @property
     def incident_type(self) -> IncidentType | None:

@@ -50,6 +50,7 @@ class Overview(Shown):
     anchor: ClassVar[str] = "overview"
     figures: tuple[Figure, ...]
     months: StackedBars | None
+    no_runbook: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -194,7 +195,9 @@ def review(  # noqa: PLR0913 (what is reviewed, by what, when, and what of it wa
     open_ = sorted((one for one in incidents if one.status not in _OVER), key=attrgetter("noticed_at"))
     return Review(
         Overview(
-            (*_figures(incidents, kept, promises, drills), *_false(beside, incidents)), _months(incidents, runbook)
+            (*_figures(incidents, kept, promises, drills), *_false(beside, incidents)),
+            _months(incidents, runbook),
+            runbook.unread.sentence if runbook.unread else "",
         ),
         Phases(metrics.summarise(incidents)),
         ResponseTimes(kept, metrics.RESPONSE_DEFINITION),
@@ -205,8 +208,10 @@ def review(  # noqa: PLR0913 (what is reviewed, by what, when, and what of it wa
 
 
 def _kept(incidents: Sequence[Incident], runbook: Runbook, now: datetime) -> Iterator[KeptRow]:
+    # where the team's own cannot be read, the built-in one's times were promised to nobody
+    held = [one for one in incidents if runbook.unread is None or one.response_time is not None]
     for severity in runbook.severities:
-        clocks = [metrics.response(one, severity, now) for one in incidents if one.severity == severity.name]
+        clocks = [metrics.response(one, severity, now) for one in held if one.severity == severity.name]
         for allowed in sorted({clock.response_time for clock in clocks}):
             states = Counter(clock.state for clock in clocks if clock.response_time == allowed)
             yield KeptRow(severity.name, allowed, *(states[state] for state in metrics.ResponseState))
@@ -278,5 +283,5 @@ def _promises(incidents: Sequence[Incident], items: Mapping[int, Sequence[Action
 
 
 def _clock(one: Incident, runbook: Runbook, now: datetime) -> str:
-    severity = next((each for each in runbook.severities if each.name == one.severity), None)
+    severity = runbook.severity_of(one)
     return str(metrics.response(one, severity, now).state) if severity else "unknown"

@@ -54,7 +54,7 @@ class Header(Shown):
     how many were, of how many: a heap of which nobody took a snapshot is none. `told` is what people found, a name and
     their words: the impact, the trigger, what helped. `drill` names the recording that this was filed from, "" for what
     happened. Looks went on to `looked_to`, after the end of the `window`; it begins where the incident `earlier` was
-    over, where there is one.
+    over, where there is one. `no_runbook` says why the team's own runbook could not be used.
     """
 
     label: str
@@ -85,6 +85,7 @@ class Header(Shown):
     false_alarm: bool = False
     looked_to: datetime | None = None
     earlier: str = ""
+    no_runbook: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

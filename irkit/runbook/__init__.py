@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+import stat
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, TypeVar
 
 from irkit.errors import InputError
-from irkit.model import Contact, IncidentType, Section, Severity, Step
+from irkit.model import Contact, Incident, IncidentType, Section, Severity, Step
 from irkit.runbook.reader import Problem, RunbookReader, shown
 from irkit.text.markdown import slug_of, words_of
 
@@ -24,14 +25,35 @@ T = TypeVar("T")
 BUILT_IN = "built in"
 MAX_SIZE_BYTES = 1_000_000
 _MAX_LISTED = 20
+_HINT = "correct the `runbook` setting, or remove it to use the built-in runbook"
 # a step that was taken in vain was taken all the same
 _ASKED = {"failed": "what shows that step {} did not help?", "blocked": "why could step {} not be done?"}
 _OUTCOME_WORDS = {"failed": "done, and it did not help", "blocked": "tried, and it could not be done"}
 
 
+class RunbookError(InputError):
+    """A runbook cannot be used; `brief` says so in one sentence, where the message lists all that is wrong."""
+
+    def __init__(self, message: str, *, hint: str, brief: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.brief = brief or message
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why the team's own runbook cannot be used, in a sentence, and what to do about it."""
+
+    sentence: str
+    hint: str
+
+
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """A runbook's content in its own order; `sections` holds what irkit gives no meaning to, `sha256` is of `text`."""
+    """A runbook's content in its own order; `sections` holds what irkit gives no meaning to, `sha256` is of `text`.
+
+    With `unread` it is the built-in one in the place of the team's own: whom to tell, what was promised, and what the
+    steps' numbers mean, is not known then.
+    """
 
     title: str
     source: str
@@ -42,6 +64,7 @@ class Runbook:
     post_incident: tuple[Step, ...]
     sections: tuple[Section, ...]
     text: str = field(repr=False)
+    unread: Unread | None = None
 
     def severity(self, name: str) -> Severity:
         """Return the severity called `name`, whatever its letter case.
@@ -50,6 +73,19 @@ class Runbook:
             InputError: the runbook has none of that name; the hint names the nearest.
         """
         return _named(name, {one.name: one for one in self.severities}, "severity", self.source)
+
+    def severity_of(self, incident: Incident) -> Severity | None:
+        """Return the severity by which an incident's answer is due, None where the runbook in force cannot say.
+
+        Where the team's own cannot be read that is what was recorded, whatever the built-in one has under that name.
+        """
+        names = {one.name.casefold(): one for one in self.severities}
+        known = names.get(incident.severity.casefold())
+        if self.unread is None:
+            return known
+        if incident.response_time is None:
+            return None
+        return Severity(incident.severity, incident.response_time, "", known.rank if known else len(names))
 
     def known_type(self, slug: str) -> IncidentType | None:
         """Return the incident type of that slug, None where this runbook does not know it (any more)."""
@@ -72,39 +108,53 @@ def load(path: Path | None = None) -> Runbook:
     """Return the runbook in `path`, or the one that ships with irkit.
 
     Raises:
-        InputError: the file cannot be read, is not UTF-8, is larger than 1 MB, or has fatal problems (all listed).
+        RunbookError: the file cannot be read, is not UTF-8, is larger than 1 MB, or has fatal problems (all listed).
     """
     return _built_in() if path is None else parse(read(path), str(path))
+
+
+def in_force(path: Path | None = None) -> Runbook:
+    """Return the runbook in `path`; where it cannot be used, the one that ships with irkit, and why in its `unread`."""
+    try:
+        return load(path)
+    except RunbookError as error:
+        source = f"{BUILT_IN}, as {path} cannot be used"
+        return replace(_built_in(), source=source, unread=Unread(error.brief, error.hint))
 
 
 def read(path: Path) -> str:
     """Return the text of a runbook file.
 
     Raises:
-        InputError: the file cannot be read, is not UTF-8 (the line is named), or is larger than 1 MB.
+        RunbookError: the file cannot be read, is none (a pipe, a device), is not UTF-8 (the line is named), or is
+            larger than 1 MB.
     """
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # to open a pipe waits for its writer
+            msg = f"the runbook {path} is no plain file"
+            raise RunbookError(msg, hint=_HINT)
         with path.open("rb") as file:
             raw = file.read(MAX_SIZE_BYTES + 1)
     except OSError as error:
         msg = f"the runbook {path} cannot be read: {error.strerror or error}"
-        raise InputError(msg, hint="correct the `runbook` setting, or remove it to use the built-in runbook") from None
+        raise RunbookError(msg, hint=_HINT) from None
     if len(raw) > MAX_SIZE_BYTES:
         msg = f"the runbook {path} is larger than {MAX_SIZE_BYTES // 1_000_000} MB"
-        raise InputError(msg, hint="a runbook is a page people can read; move attachments elsewhere and link to them")
+        raise RunbookError(msg, hint="a runbook is a page people can read; move attachments elsewhere and link to them")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         msg = f"the runbook {path} is not UTF-8: line {line} holds the byte 0x{raw[error.start]:02x}"
-        raise InputError(msg, hint="save the file as UTF-8") from None
+        raise RunbookError(msg, hint="save the file as UTF-8") from None
 
 
 def parse(text: str, source: str) -> Runbook:
     """Read a runbook from Markdown text; `source` says where it came from.
 
     Raises:
-        InputError: the text has fatal problems; each is listed with its line number.
+        RunbookError: the text has fatal problems; each is listed with its line number.
     """
     reader = RunbookReader(text)
     fatal = sorted((one for one in reader.problems if one.fatal), key=lambda one: one.line)
@@ -113,7 +163,9 @@ def parse(text: str, source: str) -> Runbook:
         if len(fatal) > _MAX_LISTED:
             listed.append(f"and {len(fatal) - _MAX_LISTED} more")
         msg = f"{source} cannot be used as a runbook:\n  " + "\n  ".join(listed)
-        raise InputError(msg, hint="`irkit runbook` shows the built-in one, whose shape is expected")
+        more = f", and {len(fatal) - 1} more" if len(fatal) > 1 else ""
+        brief = f"{source} cannot be used as a runbook: {fatal[0]}{more}"
+        raise RunbookError(msg, hint=f"`irkit runbook check {source}` lists all that is wrong with it", brief=brief)
     return Runbook(
         title=reader.title,
         source=source,

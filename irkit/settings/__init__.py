@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -20,6 +19,7 @@ from irkit.settings.channel_sections import (
     SlackTarget,
     TicketsTarget,
 )
+from irkit.settings.places import CONFIG_NAME, HOME_NAME, default_home, find_config, read
 from irkit.settings.sections import (
     CollectSettings,
     DatabaseTarget,
@@ -39,6 +39,8 @@ from irkit.settings.sections import (
 from irkit.settings.values import Problem, build, open_secret, place, unknown
 
 __all__ = [
+    "CONFIG_NAME",
+    "HOME_NAME",
     "CollectSettings",
     "DatabaseTarget",
     "DockerTarget",
@@ -59,9 +61,6 @@ __all__ = [
     "load",
     "load_target",
 ]
-
-CONFIG_NAME = "irkit.toml"
-HOME_NAME = ".irkit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +153,9 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     """
     environ = os.environ if environ is None else environ
     start = Path.cwd() if start is None else start
-    config = _find_config(start, environ)
-    table = _read(config) if config else {}
-    values: dict[str, dict[str, Any]] = {section: {} for section in ("", *_SECTIONS)}
-    problems: list[Problem] = []
-    for key, value in table.items():
-        if key in _TOP_LEVEL and not isinstance(value, dict):
-            values[""][key] = value
-        elif key in _SECTIONS and isinstance(value, dict):
-            values[key].update(value)
-        elif key in _SECTIONS or isinstance(value, dict):
-            problems.append(_no_section(config, key))
-        else:
-            raise unknown(config, key, [*_TOP_LEVEL, *_SECTIONS])
+    config = find_config(start, environ)
+    table = read(config) if config else {}
+    values, problems = _by_section(table, config)
     problems += _shared_secrets(config, values)
     for name, (section, key) in _ENVIRONMENT.items():
         if environ.get(name):
@@ -178,16 +167,51 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
         built[name], wrong = build(cls, values[name], name, config, environ, unused)
         problems += [one if name in SOURCES else replace(one, stops=False) for one in wrong]
     top, wrong = build(_Top, values[""], "", config, environ)
-    for one in wrong:
-        raise InputError(one.sentence, hint=one.hint)
+    _stop_at(wrong)
     if any(one.section == "redact" for one in problems):
         built["redact"] = RedactSettings(addresses=True)  # rather too much than what was asked to be taken out
-    built = {name: _rooted(target, name, base) for name, target in built.items()}
-    top = _rooted(top, "", base)
-    home = top.home or (config.parent / HOME_NAME if config else _default_home(start, environ))
+    for name, target in built.items():
+        built[name], wrong = _rooted(target, name, base, config)
+        problems += wrong
+    top, wrong = _rooted(top, "", base, config)
+    _stop_at(wrong)
+    home = top.home or (config.parent / HOME_NAME if config else default_home(start, environ))
     store_url = Secret(top.store_url) if top.store_url else None
     runbook = Path(top.runbook) if top.runbook else None
     return Settings(Path(home), config, store_url, runbook, top.service, problems=tuple(problems), **built)
+
+
+def _by_section(table: Mapping[str, Any], config: Path | None) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """Return what is written by its section, "" for the head, and what is none.
+
+    Raises:
+        InputError: a key at the head is unknown, or a setting of the head is written as a section.
+    """
+    values: dict[str, dict[str, Any]] = {section: {} for section in ("", *_SECTIONS)}
+    problems: list[Problem] = []
+    for key, value in table.items():
+        if key in _TOP_LEVEL and not isinstance(value, dict):
+            values[""][key] = value
+        elif key in _SECTIONS and isinstance(value, dict):
+            values[key].update(value)
+        elif key in _TOP_LEVEL:
+            hint = f'write {key} = "…" at the head of the file, before its first section'
+            raise InputError(f"{place(config, key)} is a setting, and no section", hint=hint)
+        elif key in _SECTIONS or isinstance(value, dict):
+            problems.append(_no_section(config, key))
+        else:
+            raise unknown(config, key, [*_TOP_LEVEL, *_SECTIONS])
+    return values, problems
+
+
+def _stop_at(problems: list[Problem]) -> None:
+    """Refuse what is wrong at the head of the settings, which everything needs.
+
+    Raises:
+        InputError: the first of it.
+    """
+    for one in problems:
+        raise InputError(one.sentence, hint=one.hint)
 
 
 def _no_section(config: Path | None, key: str) -> Problem:
@@ -215,10 +239,23 @@ def _shared_secrets(config: Path | None, values: dict[str, dict[str, Any]]) -> I
         yield Problem(section, key, sentence, hint, stops=section in SOURCES)
 
 
-def _rooted(target: Any, section: str, base: Path) -> Any:  # noqa: ANN401 (one of the section classes)
-    """Return a section with its relative paths taken from a folder."""
-    paths = {key: getattr(target, key) for of, key in _PATHS if of == section}
-    return replace(target, **{key: str((base / Path(it).expanduser()).absolute()) for key, it in paths.items() if it})
+def _rooted(target: Any, section: str, base: Path, config: Path | None) -> tuple[Any, list[Problem]]:  # noqa: ANN401
+    """Return a section with its relative paths taken from a folder, and what of them cannot be."""
+    made: dict[str, str] = {}
+    problems: list[Problem] = []
+    for key in (key for of, key in _PATHS if of == section and getattr(target, key)):
+        path = Path(getattr(target, key))
+        made[key] = ""
+        try:
+            made[key] = str((base / path.expanduser()).absolute())
+        except RuntimeError:
+            if key == "runbook":  # it is told where it is read
+                made[key] = str((base / path).absolute())
+                continue
+            name = f"{section}.{key}".lstrip(".")
+            said = f"{place(config, name)} is in the home of a user that is unknown here"
+            problems.append(Problem(section, key, said, "write the whole path", stops=section in SOURCES))
+    return replace(target, **made), problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,50 +302,20 @@ _URLS = (
     ("", "store_url"),
     ("http", "health_url"),
     ("prometheus", "url"),
+    ("database", "urls"),
+    ("docker", "host"),
     ("email", "url"),
+    ("pagerduty", "url"),
     ("providers", "switch_url"),
+    ("providers", "key_urls"),
+    ("slack", "url"),
+    ("tickets", "github_url"),
+    ("tickets", "jira_url"),
 )
 
 
 # targets that no section of irkit.toml is
 _MADE: dict[str, type] = {"host": HostTarget, "recording": RecordingTarget, "heaps": HeapsTarget}
-
-
-def _find_config(start: Path, environ: Mapping[str, str]) -> Path | None:
-    if named := environ.get("IRKIT_CONFIG"):
-        path = Path(named).expanduser().resolve()
-        if not path.is_file():
-            msg = f"IRKIT_CONFIG names {path}, which is not a file"
-            raise InputError(msg, hint="correct or unset IRKIT_CONFIG")
-        return path
-    for folder in (start.resolve(), *start.resolve().parents):
-        if (folder / CONFIG_NAME).is_file():
-            return folder / CONFIG_NAME
-    return None
-
-
-def _default_home(start: Path, environ: Mapping[str, str]) -> Path:
-    """Return the home where no `irkit.toml` is found: the nearest `.irkit` folder upward, as git finds `.git`.
-
-    Where there is none either, the user-wide one of the XDG base directory specification.
-    """
-    for folder in (start.resolve(), *start.resolve().parents):
-        if (folder / HOME_NAME).is_dir():
-            return folder / HOME_NAME
-    data = environ.get("XDG_DATA_HOME", "")
-    own = Path(environ.get("HOME", "~")).expanduser() / ".local/share"
-    return (Path(data) if data and Path(data).is_absolute() else own) / "irkit"
-
-
-def _read(config: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(config.read_text(encoding="utf-8-sig"))  # some editors begin a file with a byte-order mark
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{config} cannot be read: {error}"
-        raise InputError(msg, hint="correct its permissions, or save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        msg = f"{config} is not valid TOML: {error}"
-        raise InputError(msg, hint="correct that line; values with spaces or colons need quotes") from None
 
 
 def dump_target(target: object) -> dict[str, object]:

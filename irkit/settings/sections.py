@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from irkit.settings import urls
+
 REDIS_PORT = 6379
 
 
@@ -15,16 +17,7 @@ class Secret:
     value: str = field(repr=False)
 
     def __str__(self) -> str:
-        try:
-            parts = urlsplit(self.value)
-            port = f":{parts.port}" if parts.port else ""
-        except ValueError:
-            return "***"
-        if parts.scheme and parts.hostname:
-            user = "***@" if parts.username or parts.password else ""
-            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-            return f"{parts.scheme}://{user}{host}{port}{parts.path}"
-        return "***" if self.value else ""
+        return urls.shown(self.value)
 
     def __repr__(self) -> str:
         return f"Secret({self})"
@@ -96,11 +89,12 @@ class RedisTarget:
         except ValueError:
             return str(self.url), "0"
         socket, in_path = parts.scheme == "unix", unquote(parts.path).strip("/")
+        if (shown := str(self.url)) == "***" and not socket:
+            return shown, "?"  # its path may be the end of a password
         asked = parse_qs(parts.query).get("db", [""])[-1]
         database = asked or ("" if socket else in_path) or "0"
         if socket:
             return f"unix://{parts.path}", database
-        shown = str(self.url)
         return f"{shown.removesuffix(parts.path)}/{database}" if asked or "%" in parts.path else shown, database
 
     @property

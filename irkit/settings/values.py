@@ -13,13 +13,12 @@ from typing import Any, get_args, get_type_hints
 
 from irkit.errors import InputError
 from irkit.settings.sections import Secret
+from irkit.settings.urls import may_hold_password
 
 _NAMED_TEXTS: Any = tuple[tuple[str, str], ...]
 _HEADER = re.compile(r"\s*\[{1,2}([^\]]+)\]")
 _ASSIGNED = re.compile(r"\s*([\w.\"' -]+?)\s*=")
 _BLANKS = re.compile(r"[\s\"']")
-# looser than a URL parser, which a malformed URL with a password in it would escape
-_PASSWORD = re.compile(r"[^/@]*://[^/@]*:[^/@]+@")
 _CHANNELS = frozenset({"pagerduty", "slack", "email", "tickets", "apprise"})
 # the most that a number may be, by the unit in its name: what nobody means, and no clock, pipe or date can hold
 _MOST = (("_s", 86_400), ("_minutes", 525_600), ("_days", 36_500), ("_bytes", 2**62), ("", 100_000))
@@ -40,6 +39,8 @@ class Problem:
     @property
     def effect(self) -> str:
         """What follows of it until it is corrected, as the end of a sentence."""
+        if not self.section:
+            return "the built-in one holds, nobody is told by it, and what only its commands name is not looked at"
         if self.section == "redact":
             return "e-mail and IP addresses and hosts are taken out of evidence"
         if self.stops:
@@ -82,7 +83,7 @@ def open_secret(config: Path, given: object, *, whole: bool) -> bool:
     """Say whether a value written in a file others may read is a credential, or `whole` is said to be one."""
     texts = given.values() if isinstance(given, dict) else [given]
     written = [raw for raw in texts if isinstance(raw, str) and raw and not raw.startswith("env:")]
-    if not any(whole or _PASSWORD.match(raw) for raw in written):
+    if not any(whole or may_hold_password(raw) for raw in written):
         return False
     return bool(config.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
 

@@ -128,7 +128,8 @@ class Makings:
 def makings(settings: Settings) -> Makings:
     """Read once what the pages have in common."""
     notebook = hashlib.sha256(notebooks.find("postmortem").read_bytes()).hexdigest()
-    made_by = (version("irkit"), notebook, stylesheet(), workspace.load_runbook(settings).sha256)
+    runbook = workspace.load_runbook(settings)
+    made_by = (version("irkit"), notebook, stylesheet(), runbook.sha256, runbook.source if runbook.unread else "")
     return Makings(made_by, workspace.incidents(settings=settings))
 
 

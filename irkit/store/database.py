@@ -15,6 +15,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 
 from irkit.errors import NotFoundError, StoreError
+from irkit.settings.urls import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,12 @@ def connect(place: Path | Secret, *, create: bool) -> sa.Engine:
     """
     engine = _sqlite(place, create=create) if isinstance(place, Path) else _by_url(place)
     with translated(place):
-        with engine.connect() as connection:
+        try:
+            opened = engine.connect()
+        except UnicodeError:  # a driver's, of a name that is none
+            msg = f"the incident store {place} has a host whose name cannot be looked up"
+            raise StoreError(msg, hint="correct store_url") from None
+        with opened as connection:
             revision = _revision(connection, place)
         if revision == REVISIONS[-1]:
             return engine
@@ -214,7 +220,7 @@ def _by_url(url: Secret) -> sa.Engine:
             msg = "store_url names a SQLite file"
             raise StoreError(msg, hint="set `home` instead: the store is irkit.db in that folder")
         return sa.create_engine(parsed, poolclass=sa.NullPool)
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # whose words hold the password, where it was taken for a port
         msg = "store_url is not a database URL irkit can use"
         raise StoreError(msg, hint="write postgresql://user@host/database") from None
     except ModuleNotFoundError as error:
@@ -263,7 +269,8 @@ def _sentence(error: BaseException | None, place: Path | Secret) -> StoreError:
     for prefix, what, hint in _SQLITE_FAILURES:
         if name.startswith(prefix):
             return StoreError(f"the incident store {place} {what}", hint=hint)
-    detail = (str(error).strip().splitlines() or ["no detail"])[0][:200]
+    said = str(error) if isinstance(place, Path) else without_secrets(str(error), place.reveal())
+    detail = (said.strip().splitlines() or ["no detail"])[0][:200]
     return StoreError(
         f"the incident store {place} failed: {detail}", hint="nothing was changed; correct that and try again"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -45,27 +45,19 @@ _OUTCOME_STYLE = {
 _VERDICT_STYLE = {VerdictState.FOUND: "bold red", VerdictState.CLEAR: "green", VerdictState.UNKNOWN: "yellow"}
 # shorter ones are not worth a word
 _DELAY = timedelta(minutes=1)
-_CHECK_STYLE = {"ok": "green", "limited": "yellow", "absent": "dim", "broken": "bold red"}
+_CHECK_STYLE = {"ok": "green", "limited": "yellow", "absent": "dim", "untried": "yellow", "broken": "bold red"}
 
 
 def incident_card(incident: Incident, runbook: Runbook, now: datetime) -> RenderableType:
     """Return an incident's state, its response-time clock, its milestones and whom the runbook says to tell."""
-    severity = next((one for one in runbook.severities if one.name == incident.severity), None)
     kind = runbook.known_type(incident.type)
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("status", Text(incident.status))
     grid.add_row("type", _plain(f"{kind.title if kind else incident.type}, severity {incident.severity}"))
-    if severity:
-        grid.add_row("response", _clock(response(incident, severity, now)))
-        grid.add_row("escalation", _plain(severity.escalation))
-    else:
-        unknown = f"unknown: the runbook ({runbook.source}) has no severity {incident.severity} any more"
-        grid.add_row("response", _plain(unknown, "yellow"))
-    told = who_to_tell(runbook, kind, severity) if kind and severity else ()
-    if told:
-        grid.add_row("tell", _plain("; ".join(f"{item.role} by {item.channel} ({item.when})" for item in told)))
+    for name, told in _promised(incident, kind, runbook, now):
+        grid.add_row(name, told)
     for name in ("started", "detected", "acknowledged", "mitigated", "resolved", "closed"):
         moment: datetime | None = getattr(incident, f"{name}_at")
         if moment:
@@ -78,6 +70,22 @@ def incident_card(incident: Incident, runbook: Runbook, now: datetime) -> Render
             grid.add_row(name, _plain(value))
     heading = Text.assemble((incident.label, "bold"), "  ", _plain(incident.title, "bold"))
     return Group(heading, Padding(grid, (0, 0, 0, 2)))
+
+
+def _promised(one: Incident, kind: IncidentType | None, runbook: Runbook, now: datetime) -> Iterator[tuple[str, Text]]:
+    """Yield how soon an answer is due, and whom the runbook wants told: of its own words alone, never of another's."""
+    severity, unread = runbook.severity_of(one), "your own runbook cannot be used"
+    if severity:
+        yield "response", _clock(response(one, severity, now))
+    else:
+        why = unread if runbook.unread else f"the runbook ({runbook.source}) has no severity {one.severity} any more"
+        yield "response", _plain(f"unknown: {why}", "yellow")
+    if runbook.unread:
+        yield "tell", _plain(f"unknown: {unread}", "yellow")
+    elif severity:
+        yield "escalation", _plain(severity.escalation)
+        if told := who_to_tell(runbook, kind, severity) if kind else ():
+            yield "tell", _plain("; ".join(f"{item.role} by {item.channel} ({item.when})" for item in told))
 
 
 def _clock(clock: Response) -> Text:
@@ -93,9 +101,8 @@ def _clock(clock: Response) -> Text:
 def incident_list(incidents: Sequence[Incident], runbook: Runbook, now: datetime) -> RenderableType:
     """Return one row an incident, with the response-time clock of those that nobody has answered."""
     table = _table("id", "status", "severity", "detected (UTC)", "response", "what")
-    severities = {item.name: item for item in runbook.severities}
     for item in incidents:
-        severity = severities.get(item.severity)
+        severity = runbook.severity_of(item)
         clock = response(item, severity, now) if severity else None
         detected = f"{item.detected_at:%Y-%m-%d %H:%M}" if item.detected_at else ""
         state = Text(clock.state.value, "red" if clock.state is ResponseState.MISSED else "") if clock else Text("")
@@ -207,7 +214,7 @@ def diagnosis_view(diagnosis: Diagnosis, runbook: Runbook, *, brief: bool = Fals
         return Group(*parts)
     parts.append(Text("\nLikeliest incident type", "bold"))
     for item in likely:
-        title = runbook.incident_type(item.incident_type).title
+        title = known.title if (known := runbook.known_type(item.incident_type)) else item.incident_type
         counts = f"{len(item.supporting)} found, {len(item.refuting)} clear, {len(item.missing)} unknown"
         parts.append(Text(f"  {item.score:.2f}  {title}: {counts}"))
     return Group(*parts)

@@ -13,7 +13,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from irkit.escalate import tell as escalate
-from irkit.escalate.contract import Channel, DeliveryError, Message, Purpose, without_secrets
+from irkit.escalate.contract import Channel, DeliveryError, Message, Purpose, Receipt, without_secrets
 from irkit.escalate.contract import refused as refused_answer
 from irkit.settings import Secret
 from irkit.settings.channel_sections import AppriseTarget, EmailTarget, PagerDutyTarget, SlackTarget, TicketsTarget
@@ -231,6 +231,31 @@ def test_a_mail_server_that_cannot_be_meant(mailbox: Mailbox, url: str, said: st
     with pytest.raises(DeliveryError, match=said) as refused:
         known["email"].send(target, MESSAGE, 2)
     assert refused.value.permanent
+
+
+def test_a_mail_server_is_greeted_and_sent_nothing(mailbox: Mailbox) -> None:
+    known, _ = escalate.channels()
+    assert known["email"].look(email_target(mailbox), 2) == "answers"
+    wrong = replace(email_target(mailbox), url=Secret(f"smtp://robot:made-up-secret@127.0.0.1:{mailbox.port}"))
+    with pytest.raises(DeliveryError) as refused:
+        known["email"].look(wrong, 2)
+    assert "made-up-secret" not in str(refused.value)
+    with pytest.raises(DeliveryError, match=r"could not be reached: .*refused"):
+        known["email"].look(replace(wrong, url=Secret(f"smtp://127.0.0.1:{free_port()}")), 2)
+    assert mailbox.mails == []
+    assert known["slack"].look(SlackTarget(), 2) == ""
+
+
+def test_a_secret_that_a_long_error_would_be_cut_in_is_taken_out_first() -> None:
+    secret = "made-up-secret-of-slack"  # noqa: S105
+
+    def fails(*_: object) -> Receipt:
+        raise ValueError("x" * 180 + secret)
+
+    known, _ = escalate.channels()
+    with pytest.raises(DeliveryError) as refused:
+        replace(known["slack"], function=fails).send(SlackTarget(token=Secret(secret)), MESSAGE, 1)
+    assert "made-up" not in str(refused.value)
 
 
 def test_a_mail_that_was_taken_is_taken_however_the_server_ends(mailbox: Mailbox) -> None:

@@ -140,13 +140,13 @@ def channel_checks(folder: Path) -> dict[str, doctor.Check]:
     return {check.name: check for check in doctor._channels(settings, workspace.load_runbook(settings))}
 
 
-def test_the_doctor_says_what_can_be_used_and_sends_nothing(
+def test_the_doctor_says_what_is_configured_and_sends_nothing(
     with_channels: Run, tmp_path: Path, pagerduty: Paged, slack: Service
 ) -> None:
     states = {name: str(check.state) for name, check in channel_checks(tmp_path).items()}
     assert states == {
-        "pagerduty": "ok",
-        "slack": "ok",
+        "pagerduty": "untried",
+        "slack": "untried",
         **dict.fromkeys(("apprise", "email", "github", "jira"), "absent"),
     }
     assert (pagerduty[0].requests, slack.requests) == ([], [])

@@ -332,6 +332,9 @@ def test_settings_that_cannot_be_meant_are_refused(tmp_path: Path, told: Recorde
     with pytest.raises(InputError, match=sentence):
         check(replace(Settings(tmp_path), recorder=told))
     check(Settings(tmp_path, http=HttpTarget("http://x/", configured=True), recorder=RecorderSettings(auto_open=True)))
+    unread = RecorderSettings(auto_open=True, auto_open_type="checkout-stuck")
+    http = HttpTarget("http://x/", configured=True)
+    check(Settings(tmp_path, runbook=tmp_path / "gone.md", http=http, recorder=unread))
 
 
 def test_an_outage_opens_one_incident_however_often_the_recorder_dies(tmp_path: Path) -> None:

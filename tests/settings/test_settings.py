@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -321,3 +322,69 @@ def test_the_nearest_irkit_folder_is_the_home_where_no_file_says_otherwise(tmp_p
     assert load(below, {**environ, "IRKIT_HOME": str(tmp_path / "own")}).home == tmp_path / "own"
     (tmp_path / "project" / "irkit.toml").write_text("")
     assert load(below, environ).home == tmp_path / "project" / ".irkit"
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("dangling", "leads nowhere: No such file"),
+        ("loop", "leads nowhere: Too many levels"),
+        ("folder", "is a folder"),
+        ("pipe", "is no plain file"),
+        ("device", "is no plain file"),
+    ],
+)
+def test_settings_that_are_there_and_are_no_file_are_not_passed_over(tmp_path: Path, kind: str, sentence: str) -> None:
+    path, below = tmp_path / "irkit.toml", tmp_path / "notebooks"
+    below.mkdir()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to({"dangling": "not-yet", "loop": "irkit.toml", "device": "/dev/zero"}[kind])
+    for start, environ in ((tmp_path, ENVIRONMENT), (below, ENVIRONMENT)):
+        with pytest.raises(InputError, match=f"{path} {sentence}"):
+            load(start, environ)
+    with pytest.raises(InputError, match="which is not a file"):
+        load(below, {**ENVIRONMENT, "IRKIT_CONFIG": str(path)})
+
+
+def test_the_folder_of_the_settings_itself_may_be_the_home(tmp_path: Path) -> None:
+    assert configured(tmp_path, 'home = "."').home == tmp_path
+
+
+def test_settings_behind_a_link_are_read(tmp_path: Path) -> None:
+    (tmp_path / "shared.toml").write_text('service = "shop"\n')
+    (tmp_path / "irkit.toml").symlink_to("shared.toml")
+    assert load(tmp_path, ENVIRONMENT).service == "shop"
+
+
+def test_a_home_of_an_unknown_user_stops_what_it_is_for(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"irkit\.toml:1: home is in the home of a user that is unknown here"):
+        configured(tmp_path, 'home = "~nosuchuser/x"')
+    with pytest.raises(InputError, match="which is not a file"):
+        load(tmp_path, {**ENVIRONMENT, "IRKIT_CONFIG": "~nosuchuser/irkit.toml"})
+    settings = configured(tmp_path, '[sqlite]\npath = "~nosuchuser/x"\n[redis]\nurl = "redis://cache"')
+    problem = settings.problem_of("sqlite")
+    assert problem
+    assert "irkit.toml:2: sqlite.path is in the home of a user" in problem.sentence
+    assert problem.effect == "irkit leaves alone what [sqlite] names"
+    assert settings.sqlite.path == ""
+    assert settings.problem_of("redis") is None
+    assert configured(tmp_path, '[recorder]\npath = "~nosuchuser/x"').recording.path.endswith("/.irkit/recorder")
+    assert configured(tmp_path, 'runbook = "~nosuchuser/x.md"').runbook == tmp_path / "~nosuchuser/x.md"
+
+
+def test_where_the_user_has_no_home_it_is_said_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="this user has no home directory") as refused:
+        load(tmp_path, {"HOME": "~nosuchuser"})
+    assert "IRKIT_HOME" in refused.value.hint
+    assert load(tmp_path, {"HOME": "~nosuchuser", "IRKIT_HOME": "/data"}).home == Path("/data")
+
+
+@pytest.mark.parametrize("key", ["home", "runbook", "service", "store_url"])
+def test_a_setting_of_the_head_written_as_a_section_is_told_where_it_belongs(tmp_path: Path, key: str) -> None:
+    with pytest.raises(InputError, match=f"irkit.toml:1: {key} is a setting, and no section") as refused:
+        configured(tmp_path, f"[{key}]\npath = 'x'")
+    assert refused.value.hint == f'write {key} = "…" at the head of the file, before its first section'

@@ -288,6 +288,10 @@ sys.exit("alembic" in sys.modules)
         ("nonsense", "is not a database URL"),
         ("teradata://u:hunter2@host/x", "is not a database URL|needs the Python package"),
         ("sqlite:////tmp/x.db", "store_url names a SQLite file"),
+        ("postgresql://app:hunter2secret/x", "is not a database URL"),
+        ("postgresql://u:hunter2@[::1/x", "is not a database URL"),
+        ("postgresql://u:hunter2@db.invalid:notaport/x", "is not a database URL"),
+        ("postgresql://u:hunter2@db..invalid/x", "needs the Python package psycopg|cannot be looked up"),
         ("postgresql://u:hunter2@127.0.0.1:1/x", "needs the Python package psycopg|failed: "),
     ],
 )
