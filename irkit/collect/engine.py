@@ -154,7 +154,10 @@ def _look(item: Collector, settings: Settings, wanted: frozenset[str]) -> Look:
     command = item.command_for(target)
     if wanted and item.name not in wanted:
         return Look(item, target, command, Outcome.SKIPPED, "not asked for")
-    if problem := settings.problem_of(item.target):
+    problem = settings.problem_of(item.target)
+    if problem and item.target in settings.without:
+        return Look(item, "", command, Outcome.ABSENT, problem.sentence)
+    if problem:
         return Look(item, target, command, Outcome.FAILED, problem.sentence, problem.hint)
     if not str(target):
         reason, hint = getattr(target, "absence", (f"no [{item.target}] is configured", _ABSENT_HINT))

@@ -179,7 +179,9 @@ def _skews(
 
 
 def _clocks(target: HostTarget, clock_s: float) -> tuple[set[str], dict[str, Callable[[], Told]]]:
-    asks: dict[str, Callable[[], Told]] = {"docker": lambda: docker_skew(target.docker)}
+    asks: dict[str, Callable[[], Told]] = {}
+    if "docker" not in target.without:
+        asks["docker"] = lambda: docker_skew(target.docker)
     prometheus_url = target.prometheus.url.reveal()
     if usable(target.http.health_url):
         asks["http"] = lambda: (_http_skew(target.http.health_url, str(target.http), clock_s), {})

@@ -89,11 +89,14 @@ class Settings:
     tickets: TicketsTarget = field(default_factory=TicketsTarget)
     apprise: AppriseTarget = field(default_factory=AppriseTarget)
     follow_up: FollowUpSettings = field(default_factory=FollowUpSettings)
+    without: frozenset[str] = frozenset()  # sources that the service has not, as the file says: `docker = false`
     problems: tuple[Problem, ...] = ()
     heap_folder: str = ""  # no section of irkit.toml: the home's, unless evidence is made aside
 
     def problem_of(self, section: str) -> Problem | None:
         """Return why a source may not be used as it is configured, None where it may."""
+        if section in self.without:
+            return Problem(section, "", f"there is no {section}, by {CONFIG_NAME}", _THERE_IS_ONE)
         return next((one for one in self.problems if one.section == section and one.stops), None)
 
     def refuse_unusable(self, *sections: str) -> None:
@@ -120,9 +123,13 @@ class Settings:
 
     @property
     def host(self) -> HostTarget:
-        return HostTarget(str(self.home), self.docker, self.http, self.redis, self.sqlite, self.prometheus)
+        asked = (self.docker, self.http, self.redis, self.sqlite, self.prometheus)
+        return HostTarget(str(self.home), *asked, tuple(sorted(self.without)))
 
 
+_THERE_IS_ONE = "where there is one, write its section in place of the line that says so"
+# what a service need not have, and irkit would else look for where the runbook or the machine has one
+_MAY_BE_NONE = frozenset({"docker", "http", "redis", "sqlite"})
 _TOP_LEVEL = ("home", "store_url", "runbook", "service")
 _ENVIRONMENT = {
     "IRKIT_HOME": ("", "home"),
@@ -155,7 +162,8 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     start = Path.cwd() if start is None else start
     config = find_config(start, environ)
     table = read(config) if config else {}
-    values, problems = _by_section(table, config)
+    without = frozenset(key for key, value in table.items() if key in _MAY_BE_NONE and value is False)
+    values, problems = _by_section({key: value for key, value in table.items() if key not in without}, config)
     problems += _shared_secrets(config, values)
     for name, (section, key) in _ENVIRONMENT.items():
         if environ.get(name):
@@ -178,7 +186,8 @@ def load(start: Path | None = None, environ: Mapping[str, str] | None = None) ->
     home = top.home or (config.parent / HOME_NAME if config else default_home(start, environ))
     store_url = Secret(top.store_url) if top.store_url else None
     runbook = Path(top.runbook) if top.runbook else None
-    return Settings(Path(home), config, store_url, runbook, top.service, problems=tuple(problems), **built)
+    made = Settings(Path(home), config, store_url, runbook, top.service, problems=tuple(problems), **built)
+    return replace(made, without=without)
 
 
 def _by_section(table: Mapping[str, Any], config: Path | None) -> tuple[dict[str, dict[str, Any]], list[Problem]]:

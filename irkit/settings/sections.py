@@ -155,6 +155,7 @@ class HostTarget:
     redis: RedisTarget = RedisTarget()
     sqlite: SqliteTarget = SqliteTarget()
     prometheus: PrometheusTarget = PrometheusTarget()
+    without: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return "this machine"
