@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from irkit import runbook as runbooks
 from irkit.settings import Settings
+from irkit.targets import targets
 
 ACTOR = "irkit recorder"
 MARK_NAME = "outage.json"
@@ -52,6 +54,9 @@ class OutageWatch:
 
     def __init__(self, settings: Settings, say: Callable[[str], None], complain: Callable[[str], None]) -> None:
         self._settings = settings
+        # a name that only the runbook has may be that of no service here; the address that was asked is right
+        own = targets(runbooks.in_force(settings.runbook)).service
+        self.called = settings.service if settings.service != own else str(settings.http)
         self._say = say
         self._complain = complain
         self._mark = Path(settings.recording.path) / MARK_NAME
@@ -77,7 +82,7 @@ class OutageWatch:
         if due and not self._mark.exists() and (self._child is None or not self._child.is_alive()):
             self._retry_at_s = time.monotonic() + _RETRY_S
             said = str(probe.get("error") or probe.get("verdict"))
-            title = f"{self._settings.service or 'The service'} does not answer: {said}"[:200]
+            title = f"{self.called} does not answer: {said}"[:200]
             kind = self._settings.recorder.auto_open_type
             opening = Opening(kind, title, self._failed[0], at, self._mark)
             self._child = threading.Thread(target=self._open, args=(opening,), name="outage", daemon=True)
