@@ -22,6 +22,8 @@ _MAX_NAMED = 3
 _UNANSWERED = frozenset({"timeout-errors", "oom-kills"})
 _AT_ONCE = timedelta(seconds=1)
 _SOON = timedelta(minutes=1)
+# a service may have had nothing to write for so long
+_LOST = timedelta(seconds=10)
 
 
 def impact(of: Material) -> Impact:
@@ -46,8 +48,24 @@ def impact(of: Material) -> Impact:
     if inferred:
         since = f"Counted from {inferred:%H:%M:%S} UTC, the start by the evidence{of.onset_from}: "
         since += "nobody recorded when it started."
-    gaps += _unseen(of)
+    gaps += [*_lost(of), *_unseen(of)]
     return Impact(of.written("impact"), tuple(measures), strip, tuple(gaps), since, _sources(of) if measures else "")
+
+
+def _lost(of: Material) -> Iterator[str]:
+    """Say of which time while it lasted a container's log is gone with it: what was asked of it then is not counted."""
+    frame = of.seen.table("logs")
+    if frame is None:
+        return
+    ends = [row for row in of.view.records("container_events") if row.get("action") in {"die", "destroy"} and row["at"]]
+    for gone in (row for row in ends if row["action"] == "destroy"):
+        own = [row["at"] for row in ends if row.get("name") == gone.get("name") and row["at"] <= gone["at"]]
+        service, ended = str(gone.get("service") or gone.get("name")), min(own[-2:])
+        written = frame.loc[(frame["service"] == service) & (frame["at"] <= ended), "at"]
+        since = max([of.felt.start, *written.tolist()])
+        if ended <= of.felt.end and ended - since > _LOST:
+            when = f"from {since:%H:%M:%S} to {ended:%H:%M:%S} UTC"
+            yield f"The log of {service} {when} went with its container: what was asked of it then is not counted."
 
 
 def _unseen(of: Material) -> Iterator[str]:

@@ -187,3 +187,20 @@ def test_the_latency_says_that_what_was_not_answered_is_not_in_it(tmp_path: Path
     found = told(sealed(tmp_path, breakage(600, back=500)))
     [note] = [one.note for one in found.measures if one.name == "p95 latency"]
     assert note.endswith("; requests that were not answered are in no log, and not in this")
+
+
+def test_what_a_replaced_container_took_with_it_is_told_and_not_passed_over(tmp_path: Path) -> None:
+    """A rollback removes the log of what failed: the numbers are those of the container that came after it."""
+
+    def gaps(folder: str, *ends: tuple[int, str], back: int = 400) -> str:
+        evidence = breakage(600, back)
+        shared = {"service": "jarvis-api", "name": "jarvis_jarvis-api_1"}
+        evidence["container_events"] = [shared | {"at": at(second), "action": action} for second, action in ends]
+        return " ".join(told(sealed(tmp_path / folder, evidence), mitigated_at=COLLECTED).gaps)
+
+    lost = "The log of jarvis-api from 03:05:00 to 03:06:30 UTC went with its container"
+    assert lost in gaps("replaced", (390, "die"), (395, "destroy"))
+    assert "went with its container" not in gaps("stopped", (390, "die"))
+    assert "went with its container" not in gaps("at once", (301, "die"), (395, "destroy"))
+    assert "went with its container" not in gaps("before", (200, "die"), (201, "destroy"))
+    assert "went with its container" not in gaps("there", (599, "die"), (599, "destroy"))
