@@ -45,7 +45,7 @@ def collect(incident_id: int, only: tuple[str, ...], dry_run: bool, actor: str |
         settings = workspace.load_settings()
         incident = workspace.incident(incident_id, settings=settings)
         by = actor or console.user()
-        light.load(*light.FOR_FINDINGS)
+        host.meanwhile = partial(light.load, *light.FOR_FINDINGS)
         try:
             with console.progress() as on_progress:
                 bundle = workspace.gather(

@@ -16,7 +16,7 @@ def runbook(context: click.Context) -> None:
     """Show the runbook in force: the team's own, or the one that ships with irkit."""
     if context.invoked_subcommand is None:
         from irkit import workspace
-        from irkit.terminal import incidents as terminal
+        from irkit.terminal import runbook as terminal
 
         console.show(terminal.runbook_view(workspace.load_runbook()))
 
@@ -27,7 +27,7 @@ def runbook(context: click.Context) -> None:
 def runbook_check(context: click.Context, file: Path) -> None:
     """Say, line by line, what is wrong with a runbook FILE."""
     from irkit import runbook as runbooks
-    from irkit.terminal import incidents as terminal
+    from irkit.terminal import runbook as terminal
 
     problems = runbooks.check(runbooks.read(file))
     console.show(terminal.problem_lines(str(file), problems))

@@ -218,6 +218,7 @@ def _run(
         import pandas as pd  # noqa: F401
         import pyarrow.parquet  # noqa: F401
 
+        host.meanwhile()
         yield from _ended(host, limits.run_deadline_s, running, settings.home)
 
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -35,7 +35,7 @@ _PREPARE_S = 60.0
 class HostProcess:
     """The process that runs collectors, what it complains of and reports, and whether it was given anything to do.
 
-    `stopped` says whether somebody stopped it by hand before it was done.
+    `stopped` says whether somebody stopped it by hand before it was done; `meanwhile` is what we do once it is at work.
     """
 
     process: subprocess.Popen[bytes]
@@ -43,6 +43,7 @@ class HostProcess:
     reports: Iterator[dict[str, Any]]
     asked: bool = False
     stopped: bool = False
+    meanwhile: Callable[[], None] = lambda: None
 
 
 @contextlib.contextmanager

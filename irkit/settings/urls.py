@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 # a port, or several hosts of PostgreSQL's with theirs; anything else in its place may be a password without its host
 _PORTS = re.compile(r"\d{0,5}(?:,[^,:@/]*(?::\d{0,5})?)*")
+_NO_HOST = re.compile(r"(?::\d{1,5})?")
 _PARTS = re.compile(r"[^/@:]*://([^/?#]*)(.*)", re.DOTALL)
 _BRACKETS = re.compile(r"\[[^\]]*\]?")
 _NAMED_SECRET = re.compile(r"pass|pw|secret|token|key", re.IGNORECASE)
@@ -30,6 +31,8 @@ def shown(url: str) -> str:
         user = "***@" if parts.username or parts.password else ""
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         return f"{parts.scheme}://{user}{host}{port}{parts.path}"
+    if parts.scheme and _NO_HOST.fullmatch(parts.netloc) and "@" not in url:  # this machine's own, as for Redis
+        return f"{parts.scheme}://{parts.netloc}{parts.path}"
     return "***" if url else ""
 
 
