@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from irkit.act.contract import ActError, Ask, in_our_words
 from irkit.errors import InputError
 from irkit.sqlite.check import Progress
 from irkit.sqlite.holders import database_files, holders
-from irkit.sqlite.kept import newest_whole
+from irkit.sqlite.kept import newest_schema, newest_whole
 
 _TOLD_EVERY_S = 2.0
 _CELLS = 20
@@ -57,6 +58,19 @@ def ways_back(ask: Ask, path: Path, but: Path | None = None) -> str:
     elif path.exists():
         ways.append(f"`{act} salvage-database`, which saves the rows of the database as it is")
     return "; or ".join(ways) or f"irkit act {ask.incident.id} restore-database BACKUP"
+
+
+def names_for(ask: Ask, path: Path) -> str:
+    """Say how the tables of a file get their names back whose schema is lost.
+
+    That is by the newest whole backup that names tables, or by what a person has.
+    """
+    target = database(ask) if ask.settings.sqlite.path else path
+    of = "" if path.resolve() == target else f" {shlex.quote(str(path))}"
+    salvage = f"irkit act {ask.incident.id} salvage-database{of} -p schema"
+    if found := newest_schema(folder(ask), target):
+        return f"`{salvage} {shlex.quote(str(found))}` names them as that backup does"
+    return f"`{salvage} FILE` names them, where FILE is an older backup or has its CREATE statements"
 
 
 def users(ask: Ask, path: Path) -> Users:

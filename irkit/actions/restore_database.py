@@ -7,13 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from irkit.act.contract import ActError, Action, Ask, Plan, Result, register
-from irkit.act.database_target import database, on_disk, one_argument, progress, users, ways_back
+from irkit.act.database_target import database, names_for, on_disk, one_argument, progress, users, ways_back
 from irkit.model import Step
 from irkit.settings import Settings
 from irkit.sqlite import restore as sqlite_restore
 from irkit.sqlite.backup import made_at
 from irkit.sqlite.check import row_counts
 from irkit.sqlite.kept import newest_whole
+from irkit.sqlite.nameless import only_nameless
 from irkit.sqlite.readonly import COMPANIONS
 from irkit.sqlite.restore import Candidate, candidate, interrupted
 from irkit.text.phrase import count, listing
@@ -34,6 +35,9 @@ def plan(ask: Ask) -> Plan:
     using = users(ask, path)
     refusal = chosen.fault
     instead = ways_back(ask, path, but=Path(backup)) if refusal else ""
+    if not refusal and only_nameless(one.name for one in chosen.tables):
+        refusal = f"no application can use it: what its tables ({listing(_names(chosen))}) were called is lost"
+        instead = names_for(ask, path)
     if not refusal and using.stop:
         refusal, instead = f"it is in use: {listing(using.stop)}", f"irkit act {ask.incident.id} stop-all"
     elif not refusal and using.unsure and ask.options.get("unseen") != _IGNORE:
@@ -104,6 +108,10 @@ def _seen(chosen: Candidate, old: dict[str, int | None], ask: Ask) -> list[str]:
             here = "now it cannot be read" if now is None else f"now {now}"
             told.append(f"{one.name}: {count(one.rows, 'row')} in the backup, {here}")
     return told
+
+
+def _names(chosen: Candidate) -> list[str]:
+    return [one.name for one in chosen.tables if not one.name.startswith("sqlite_")]
 
 
 def _not_saved(backup: Path, ask: Ask) -> list[str]:
