@@ -14,6 +14,7 @@ import pytest
 
 from irkit.act import database_target
 from irkit.sqlite.check import check
+from irkit.sqlite.holders import database_files, holders
 from tests.actions.conftest import acts
 from tests.stack.stack import Stack
 from tests.support import sqlite_files as files
@@ -146,6 +147,7 @@ def test_a_restore_brings_back_what_was_backed_up(desk: Run, tmp_path: Path) -> 
         assert desk("act", "42", "restore-database", str(backup), *YES).code == 2
     said = desk("act", "42", "restore-database", str(backup), *RESTORE)
     assert (said.code, path.read_bytes() == backup.read_bytes()) == (0, True)
+    assert "start what you stopped" in said.out, "no stop-all is on the timeline, so start-all starts nothing"
     [kept] = (tmp_path / "data").glob("x.db.replaced-*")
     assert kept.read_bytes() == damaged
     assert (acts()[-1].data["verified"], acts()[-1].data["step"]) == (True, 4)
@@ -187,10 +189,14 @@ def test_a_restore_is_refused_while_anybody_has_the_database_open(desk: Run, tmp
     backup = shutil.copy(tmp_path / "data" / "x.db", tmp_path / "b.db")
     with files.connected(tmp_path / "data" / "x.db") as service:
         service.execute("SELECT 1 FROM messages")
+        [held] = holders(database_files(tmp_path / "data" / "x.db")).found
         said = desk("act", "42", "restore-database", str(backup), *RESTORE)
     assert said.code == 8
     assert "it is in use: python" in said.err
-    assert "stop-all" in said.err
+    # a plain process: no container of ours is to be stopped, and irkit ends nobody's process itself
+    assert f"`kill {held.pid}` for python" in said.err
+    assert "`irkit step 42 1 --done` records that step 1 was taken" in said.err
+    assert "stop-all" not in said.err
     assert acts() == []
 
 
@@ -290,6 +296,7 @@ def test_a_restore_while_the_service_runs_is_refused_and_works_once_it_is_stoppe
             connection.execute("CREATE TABLE after_the_backup (a)")
         said = irkit("act", "42", "restore-database", "b.db", *YES, "--target", "jarvis.db")
         assert said.code == 0, said.err
+        assert "start-all` starts what was stopped" in " ".join(said.out.split())
         assert "after_the_backup" not in {one.name for one in check(stack.database_path).tables}
     finally:
         assert irkit("act", "42", "start-all", *YES).code == 0
