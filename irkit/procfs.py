@@ -10,6 +10,8 @@ from pathlib import Path
 
 PROC = Path("/proc")
 _CONTAINER = re.compile(r"\b[0-9a-f]{64}\b")
+# units that start other people's processes: to end one of those, nobody stops the unit
+_STARTERS = re.compile(r"(?:user@.*|sshd?|crond?|anacron|atd|docker|containerd)\.service\Z")
 _FIELD = re.compile(r"^(\w[\w()]*):\s+(\d+)(?: kB)?$", re.MULTILINE)
 _PRESSURE = re.compile(r"^(some|full) avg10=([\d.]+) avg60=([\d.]+) avg300=([\d.]+) total=(\d+)$", re.MULTILINE)
 _OPEN_FILES = re.compile(r"^Max open files\s+(\d+)", re.MULTILINE)
@@ -100,6 +102,29 @@ def container_of(pid: int, proc: Path = PROC) -> str:
     except OSError:
         return ""
     return found[0] if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A service of systemd's; `of_user` says that it is one of a user's own."""
+
+    name: str
+    of_user: bool = False
+
+
+def unit_of(pid: int, proc: Path = PROC) -> Unit | None:
+    """Return the service of systemd's that a process is of, by the name of its cgroup, None where it is of none."""
+    try:
+        lines = (proc / str(pid) / "cgroup").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        # cgroups(7): hierarchy, controllers, path; systemd's own are the one of version 2 and that which bears its name
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        *above, last = path.split("/")
+        if controllers in {"", "name=systemd"} and last.endswith(".service") and not _STARTERS.match(last):
+            return Unit(last, any(one.startswith("user@") for one in above))
+    return None
 
 
 def in_container(pid: int, container_id: str, proc: Path = PROC) -> bool:

@@ -99,3 +99,29 @@ def test_the_container_of_a_process_is_read_from_the_name_of_its_cgroup(
     (tmp_path / "7/cgroup").write_text(lines.replace("{}", name))
     assert procfs.container_of(7, tmp_path) == (name if found else "")
     assert procfs.container_of(8, tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ("0::/system.slice/till.service\n", procfs.Unit("till.service")),
+        ("12:memory:/other.service\n1:name=systemd:/system.slice/till.service\n", procfs.Unit("till.service")),
+        (
+            "0::/user.slice/user-7.slice/user@7.service/app.slice/till.service\n",
+            procfs.Unit("till.service", of_user=True),
+        ),
+        # what they start is not theirs: to stop one of these would end everybody's
+        ("0::/system.slice/ssh.service\n", None),
+        ("0::/user.slice/user-7.slice/user@7.service\n", None),
+        ("0::/user.slice/user-0.slice/session-1.scope\n", None),
+        ("0::/\n", None),
+        ("nonsense\n", None),
+    ],
+)
+def test_the_unit_of_a_process_is_read_from_the_name_of_its_cgroup(
+    lines: str, found: procfs.Unit | None, tmp_path: Path
+) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cgroup").write_text(lines)
+    assert procfs.unit_of(7, tmp_path) == found
+    assert procfs.unit_of(8, tmp_path) is None

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from irkit.act import compose
+from irkit.act import compose, engine
 from irkit.act.contract import ActError, Ask, in_our_words
 from irkit.errors import InputError
+from irkit.runbook import steps
 from irkit.sqlite.check import Progress
-from irkit.sqlite.holders import database_files, holders
-from irkit.sqlite.kept import newest_whole
+from irkit.sqlite.holders import Holder, database_files, holders
+from irkit.sqlite.kept import newest_schema, newest_whole
+from irkit.text.phrase import listing
 
 _TOLD_EVERY_S = 2.0
 _CELLS = 20
@@ -23,12 +26,13 @@ _CELLS = 20
 class Users:
     """Who has the database in use: `stop` names what must be stopped first, `unsure` says what could not be seen.
 
-    `notes` says what could not be seen where it does not matter.
+    `notes` says what could not be seen where it does not matter, `how` is what is typed to stop what must be.
     """
 
     stop: tuple[str, ...]
     unsure: tuple[str, ...]
     notes: tuple[str, ...]
+    how: str = ""
 
 
 def database(ask: Ask) -> Path:
@@ -59,25 +63,56 @@ def ways_back(ask: Ask, path: Path, but: Path | None = None) -> str:
     return "; or ".join(ways) or f"irkit act {ask.incident.id} restore-database BACKUP"
 
 
+def names_for(ask: Ask, path: Path) -> str:
+    """Say how the tables of a file get their names back whose schema is lost.
+
+    That is by the newest whole backup that names tables, or by what a person has.
+    """
+    target = database(ask) if ask.settings.sqlite.path else path
+    of = "" if path.resolve() == target else f" {shlex.quote(str(path))}"
+    salvage = f"irkit act {ask.incident.id} salvage-database{of} -p schema"
+    if found := newest_schema(folder(ask), target):
+        return f"`{salvage} {shlex.quote(str(found))}` names them as that backup does"
+    return f"`{salvage} FILE` names them, where FILE is an older backup or has its CREATE statements"
+
+
 def users(ask: Ask, path: Path) -> Users:
     """Return which containers of the project have the file mounted and run, and which processes have it open."""
     stop: list[str] = []
     unsure: list[str] = []
     notes: list[str] = []
+    ours: set[str] = set()
     held = holders(database_files(path))
     try:
         with compose.engine(ask.settings.docker) as client:
             found = compose.all_members(client, ask.settings.docker)
         using = [one.name for one in found if one.running and _mounts(one, path)]
         stop += [f"the container {name} runs and has it mounted" for name in using]
+        ours = {one.listed.id for one in found}
     except ActError as error:
         # what runs in a container has its files open on this kernel too, where every process was looked into
         (notes if held.clear else unsure).append(f"no container could be looked at: {error}")
+    by_us = bool(stop) or any(one.container in ours for one in held.found)
+    others = [one for one in held.found if one.container not in ours]
     if held.clear is False:
         stop.append(held.sentence)
     if held.clear is None:
         unsure.append(held.sentence)
-    return Users(tuple(stop), tuple(unsure), tuple(notes))
+    how = _how_to_stop(ask, path, others, by_us=by_us) if stop else ""
+    return Users(tuple(stop), tuple(unsure), tuple(notes), how)
+
+
+def _how_to_stop(ask: Ask, path: Path, others: Sequence[Holder], *, by_us: bool) -> str:
+    """Return what is typed to stop what has the file open, and to record that: irkit stops containers alone."""
+    stop_all = f"irkit act {ask.incident.id} {steps.STOP_ALL}"
+    by_hand = listing(f"`{one.stopping}` for {one.program}" for one in {one.stopping: one for one in others}.values())
+    if not others:
+        return stop_all if by_us else f"stop its service; `sudo fuser {shlex.quote(str(path))}` says which process"
+    told = [f"`{stop_all}`", by_hand] if by_us else [by_hand]
+    number = engine.step_of(engine.find(steps.STOP_ALL), ask)
+    if by_us or number is None:
+        return " and ".join(told)
+    return f"{by_hand}; then `irkit step {ask.incident.id} {number} --done` records that step {number} was taken"
 
 
 @contextmanager

@@ -7,13 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from irkit.act.contract import ActError, Action, Ask, Plan, Result, register
-from irkit.act.database_target import database, on_disk, one_argument, progress, users, ways_back
+from irkit.act.database_target import database, names_for, on_disk, one_argument, progress, users, ways_back
 from irkit.model import Step
+from irkit.runbook import steps
 from irkit.settings import Settings
 from irkit.sqlite import restore as sqlite_restore
 from irkit.sqlite.backup import made_at
 from irkit.sqlite.check import row_counts
 from irkit.sqlite.kept import newest_whole
+from irkit.sqlite.nameless import only_nameless
 from irkit.sqlite.readonly import COMPANIONS
 from irkit.sqlite.restore import Candidate, candidate, interrupted
 from irkit.text.phrase import count, listing
@@ -34,8 +36,11 @@ def plan(ask: Ask) -> Plan:
     using = users(ask, path)
     refusal = chosen.fault
     instead = ways_back(ask, path, but=Path(backup)) if refusal else ""
+    if not refusal and only_nameless(one.name for one in chosen.tables):
+        refusal = f"no application can use it: what its tables ({listing(_names(chosen))}) were called is lost"
+        instead = names_for(ask, path)
     if not refusal and using.stop:
-        refusal, instead = f"it is in use: {listing(using.stop)}", f"irkit act {ask.incident.id} stop-all"
+        refusal, instead = f"it is in use: {listing(using.stop)}", using.how
     elif not refusal and using.unsure and ask.options.get("unseen") != _IGNORE:
         refusal = f"nobody can say that it is not in use: {listing(using.unsure)}"
         instead = f"run it as root; or, once you know that nothing has it open, add -p unseen {_IGNORE}"
@@ -60,7 +65,8 @@ def apply(plan: Plan, ask: Ask) -> Result:
     path = Path(str(plan.data["database"]))
     using = users(ask, path)
     if using.stop:
-        return Result(well=False, sentence=f"{path} is in use by now: {listing(using.stop)}; nothing was changed")
+        said = f"{path} is in use by now: {listing(using.stop)}; nothing was changed. First: {using.how}"
+        return Result(well=False, sentence=said)
     with on_disk():
         made = sqlite_restore.restore(path, chosen, ask.now(), progress(ask))
     for note in made.notes:
@@ -75,7 +81,8 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
         path = Path(str(plan.data["database"]))
         checked = sqlite_restore.verify(path, str(result.data["sha256"]), progress(ask))
     rows = {one.name: one.rows for one in checked.tables}
-    again = f"; `irkit act {ask.incident.id} start-all` starts what was stopped"
+    ours = f"`irkit act {ask.incident.id} {steps.START_ALL}` starts what was stopped"
+    again = f"; {ours if steps.stopped_by_us(ask.timeline) else 'start what you stopped'}"
     return Result(checked.whole is True, f"{checked.sentence}{again if checked.whole else ''}", {"rows": rows})
 
 
@@ -104,6 +111,10 @@ def _seen(chosen: Candidate, old: dict[str, int | None], ask: Ask) -> list[str]:
             here = "now it cannot be read" if now is None else f"now {now}"
             told.append(f"{one.name}: {count(one.rows, 'row')} in the backup, {here}")
     return told
+
+
+def _names(chosen: Candidate) -> list[str]:
+    return [one.name for one in chosen.tables if not one.name.startswith("sqlite_")]
 
 
 def _not_saved(backup: Path, ask: Ask) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ _RAW = ".raw"
 _SUM = ".sha256"
 # the kind of the folders in which copies are made
 OWN = "copy"
+# what a restore names the file that it replaced, and how a backup's name ends before its suffix
+_PUT_ASIDE = re.compile(r"\.replaced-\d{8}T\d{6}Z(?:-\d+)?\Z")
+_STAMPED = re.compile(r"-\d{8}T\d{6}Z(?=(?:\.[^.]*)?\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,12 @@ class Backup:
 def backup_name(source: Path, at: datetime) -> str:
     """Return a name that sorts by time and says of what: `jarvis-20260101T030507Z.db`."""
     return f"{source.stem}-{at:%Y%m%dT%H%M%SZ}{source.suffix or '.db'}"
+
+
+def original_of(copy: Path) -> Path:
+    """Return the file that a copy is of by its name: of `x.db.replaced-TIME`, and of `x-TIME.db.raw`, `x.db`."""
+    name = _PUT_ASIDE.sub("", copy.name)
+    return copy.with_name(_STAMPED.sub("", name.removesuffix(_RAW)) if name.endswith(_RAW) else name)
 
 
 def made_at(backup: Path) -> datetime | None:

@@ -7,30 +7,46 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from irkit.procfs import PROC
+from irkit.procfs import PROC, Unit, container_of, unit_of
 from irkit.sqlite.readonly import FILES
 from irkit.text.phrase import listing
 
 # struct flock of 64-bit Linux: type, whence, start, length, pid
 _FLOCK = struct.Struct("hhxxxxqqixxxx")
 _SHOWN = 5
+_SHORT_ID = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process that has the file open, by number and name of its program (the arguments may hold secrets)."""
+    """A process that has the file open, by number and name of its program (the arguments may hold secrets).
+
+    `container` is the id of the container that it runs in, `unit` the service of systemd's that it is of.
+    """
 
     pid: int
     program: str
+    container: str = ""
+    unit: Unit | None = None
 
     def __str__(self) -> str:
         return f"{self.program} (process {self.pid})"
+
+    @property
+    def stopping(self) -> str:
+        """The command that a person stops it with."""
+        if self.container:
+            return f"docker stop {self.container[:_SHORT_ID]}"
+        if self.unit:
+            return f"systemctl {'--user ' if self.unit.of_user else ''}stop {shlex.quote(self.unit.name)}"
+        return f"kill {self.pid}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +88,17 @@ def holders(files: Iterable[Path], proc: Path = PROC) -> Holders:
     for pid in _pids(proc):
         held = _holds(proc / str(pid), wanted)
         if held:
-            found.append(Holder(pid, _program(proc / str(pid))))
+            found.append(_holder(pid, proc))
         elif held is None and _might(proc / str(pid), paths):
             unseen += 1
     return Holders(tuple(found), any(map(_locked, paths)), unseen)
+
+
+def _holder(pid: int, proc: Path) -> Holder:
+    """Return who it is; what irkit runs in itself is not what a person stops it with."""
+    own, container, unit = os.getpid(), container_of(pid, proc), unit_of(pid, proc)
+    inside = "" if container == container_of(own, proc) else container
+    return Holder(pid, _program(proc / str(pid)), inside, None if unit == unit_of(own, proc) else unit)
 
 
 def _pids(proc: Path) -> Iterator[int]:

@@ -12,6 +12,7 @@ from irkit.bundle import sha256_of
 from irkit.collect.contract import Refused, Unreachable
 from irkit.sqlite.backup import made_at, recorded_sum, was_damaged
 from irkit.sqlite.check import check
+from irkit.sqlite.nameless import names_tables, only_nameless, tables_in
 from irkit.sqlite.readonly import COMPANIONS
 
 # what is larger is judged by what was found when it was made: a list of commands is not to wait for minutes
@@ -74,12 +75,23 @@ def beside(database: Path) -> Iterator[Kept]:
 def newest_whole(folder: Path, database: Path, *, salvaged: bool = False, but: Path | None = None) -> Path | None:
     """Return the newest whole backup, irkit's or another's, or (`salvaged`) the newest whole file of saved rows.
 
-    A file that is damaged is never returned, nor is `but`.
+    A file that is damaged is never returned, nor one whose tables have lost their names, nor is `but`.
     """
+    return next((one.path for one in whole_ones(folder, database, salvaged=salvaged) if one.path != but), None)
+
+
+def whole_ones(folder: Path, database: Path, *, salvaged: bool = False) -> Iterator[Kept]:
+    """Yield what can be put in place, the newest first: each is checked as it is asked for."""
     known = [one for one in kept(folder, database) if one.salvaged == salvaged]
     known += () if salvaged else beside(database)
-    newest_first = sorted(known, key=lambda one: one.at, reverse=True)
-    return next((one.path for one in newest_first if one.path != but and one.whole), None)
+    for one in sorted(known, key=lambda one: one.at, reverse=True):
+        if one.whole and not only_nameless(tables_in(one.path) or ()):
+            yield one
+
+
+def newest_schema(folder: Path, database: Path) -> Path | None:
+    """Return the newest whole backup that names tables, for what of a damaged file's schema is lost."""
+    return next((one.path for one in whole_ones(folder, database) if names_tables(one.path)), None)
 
 
 def _kept(path: Path, *, salvaged: bool, ours: bool = True) -> Kept:

@@ -140,7 +140,8 @@ def refuse_while_held(path: Path) -> None:
     """
     held = holders(database_files(path))
     if held.clear is False:
-        raise Refused(f"{path} is in use: {held.sentence}", hint="stop them first: `irkit act ID stop-all`")
+        how = listing(f"`{one.stopping}`" for one in held.found) if held.found else "its service"
+        raise Refused(f"{path} is in use: {held.sentence}", hint=f"stop first: {how}")
 
 
 def _needed_bytes(path: Path, chosen: Candidate) -> int:

@@ -14,6 +14,7 @@ import pytest
 
 from irkit.act import database_target
 from irkit.sqlite.check import check
+from irkit.sqlite.holders import database_files, holders
 from tests.actions.conftest import acts
 from tests.stack.stack import Stack
 from tests.support import sqlite_files as files
@@ -146,6 +147,7 @@ def test_a_restore_brings_back_what_was_backed_up(desk: Run, tmp_path: Path) -> 
         assert desk("act", "42", "restore-database", str(backup), *YES).code == 2
     said = desk("act", "42", "restore-database", str(backup), *RESTORE)
     assert (said.code, path.read_bytes() == backup.read_bytes()) == (0, True)
+    assert "start what you stopped" in said.out, "no stop-all is on the timeline, so start-all starts nothing"
     [kept] = (tmp_path / "data").glob("x.db.replaced-*")
     assert kept.read_bytes() == damaged
     assert (acts()[-1].data["verified"], acts()[-1].data["step"]) == (True, 4)
@@ -187,10 +189,14 @@ def test_a_restore_is_refused_while_anybody_has_the_database_open(desk: Run, tmp
     backup = shutil.copy(tmp_path / "data" / "x.db", tmp_path / "b.db")
     with files.connected(tmp_path / "data" / "x.db") as service:
         service.execute("SELECT 1 FROM messages")
+        [held] = holders(database_files(tmp_path / "data" / "x.db")).found
         said = desk("act", "42", "restore-database", str(backup), *RESTORE)
     assert said.code == 8
     assert "it is in use: python" in said.err
-    assert "stop-all" in said.err
+    # a plain process: no container of ours is to be stopped, and irkit ends nobody's process itself
+    assert f"`kill {held.pid}` for python" in said.err
+    assert "`irkit step 42 1 --done` records that step 1 was taken" in said.err
+    assert "stop-all" not in said.err
     assert acts() == []
 
 
@@ -290,6 +296,7 @@ def test_a_restore_while_the_service_runs_is_refused_and_works_once_it_is_stoppe
             connection.execute("CREATE TABLE after_the_backup (a)")
         said = irkit("act", "42", "restore-database", "b.db", *YES, "--target", "jarvis.db")
         assert said.code == 0, said.err
+        assert "start-all` starts what was stopped" in " ".join(said.out.split())
         assert "after_the_backup" not in {one.name for one in check(stack.database_path).tables}
     finally:
         assert irkit("act", "42", "start-all", *YES).code == 0
@@ -308,3 +315,60 @@ def test_a_salvage_brings_rows_back_that_select_does_not(desk: Run, tmp_path: Pa
     assert check(path).whole is True
     again = desk("act", "42", "salvage-database", *YES, "-p", "to", "made.db")
     assert (again.code, "is there already" in again.err) == (8, True)
+
+
+def squeezed(words: str) -> str:
+    """What was said without its breaks, which a long path may have within it."""
+    return "".join(words.split())
+
+
+def forget_the_schema(path: Path) -> None:
+    """The first page is noise after the header: no table's name is left, and none of their rows is lost."""
+    files.overwrite(path, 100, b"\xa5" * (files.PAGE_BYTES - 100))
+
+
+@pytest.mark.parametrize("copy", ["x.db.bak", ""])
+def test_tables_whose_names_are_lost_get_those_of_the_newest_whole_backup(desk: Run, tmp_path: Path, copy: str) -> None:
+    """Without one no application can use the file: that is said, and it is put in nobody's place."""
+    path, place = tmp_path / "data" / "x.db", tmp_path / ".irkit" / "backups"
+    if copy:
+        shutil.copy(path, tmp_path / "data" / copy)
+    forget_the_schema(path)
+    with files.untouched(tmp_path / "data"):
+        planned = desk("act", "42", "salvage-database").out
+        said = desk("act", "42", "salvage-database", *YES)
+    [saved] = place.glob("salvaged-x-*Z.db")
+    names = {one.name for one in check(saved).tables}
+    words = " ".join((said.out + said.err).split())
+    if copy:
+        taken = squeezed(f"what is lost of it is taken from {path}.bak")
+        assert taken in squeezed(planned), "the plan says it, too"
+        assert (said.code, taken in squeezed(words)) == (0, True), said.err
+        assert {one.name: one.rows for one in check(saved).tables}["messages"] == 1000
+        assert desk("act", "42", "restore-database", str(saved), *RESTORE).code == 0
+        assert check(path).whole is True
+        return
+    assert names >= {"salvaged_1", "salvaged_2"}
+    assert "salvage-database -p schema FILE" in " ".join(planned.split())
+    assert (said.code, "done, and not all is well" in said.err) == (8, True)
+    assert "no application finds salvaged_1 and salvaged_2" in words
+    assert "`irkit act 42 salvage-database -p schema FILE`" in words
+    refused = desk("act", "42", "restore-database", str(saved), *RESTORE)
+    assert (refused.code, "no application can use it" in refused.err) == (8, True)
+    assert "salvage-database -p schema FILE" in refused.err
+    found = desk("act", "42", "integrity-check", *YES).err
+    assert str(saved) not in found + desk("act", "42").out, "what nobody can use is proposed nowhere"
+    # a backup that turns up later names them, and the refusal names it
+    backup = files.create(tmp_path / "data" / "x.db.found")
+    refused = desk("act", "42", "restore-database", str(saved), *RESTORE)
+    assert f"`irkit act 42 salvage-database -p schema {backup}`" in refused.err
+
+
+def test_what_is_salvaged_of_a_replaced_file_is_called_as_the_database_is(desk: Run, tmp_path: Path) -> None:
+    path, place = tmp_path / "data" / "x.db", tmp_path / ".irkit" / "backups"
+    for name in ("x.db.replaced-20260101T000000Z", "x.db.replaced-20260101T000000Z-2", "x-20260101T000000Z.db.raw"):
+        shutil.copy(path, path.with_name(name))
+        assert desk("act", "42", "salvage-database", f"data/{name}", *YES).code == 0
+        [saved] = place.glob("salvaged-*")
+        assert re.fullmatch(r"salvaged-x-\d{8}T\d{6}Z\.db", saved.name)
+        saved.unlink()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -15,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from irkit.collect.contract import Refused
+from irkit.procfs import Unit
 from irkit.sqlite.backup import back_up
-from irkit.sqlite.holders import database_files, holders
+from irkit.sqlite.holders import Holder, database_files, holders
 from irkit.sqlite.restore import candidate, interrupted, restore, verify
 from tests.support import sqlite_files as files
 from tests.support.killed_restore import SCENARIOS, said
@@ -77,7 +79,7 @@ def test_it_is_refused_while_a_service_has_the_database_open(tmp_path: Path, *, 
             restore(path, chosen, AT)
         assert path.read_bytes() == before
         assert "is in use: python" in str(refused.value)
-        assert "stop-all" in refused.value.hint
+        assert re.search(r"`kill \d+`", refused.value.hint)
     made = restore(path, chosen, AT)
     assert verify(made.path, made.sha256).whole
 
@@ -220,3 +222,16 @@ def test_a_backup_is_only_one_when_every_check_was_finished(tmp_path: Path) -> N
     chosen = candidate(path, make_backup(tmp_path))
     with pytest.raises(Refused, match="cannot be restored: it is not known whether"):
         restore(path, replace(chosen, fault="it is not known whether it is whole"), AT)
+
+
+@pytest.mark.parametrize(
+    ("holder", "command"),
+    [
+        (Holder(7, "till"), "kill 7"),
+        (Holder(7, "till", unit=Unit("till.service")), "systemctl stop till.service"),
+        (Holder(7, "till", unit=Unit("my till.service", of_user=True)), "systemctl --user stop 'my till.service'"),
+        (Holder(7, "till", "0123456789abcdef" * 4, Unit("till.service")), "docker stop 0123456789ab"),
+    ],
+)
+def test_who_has_it_open_is_told_with_what_stops_it(holder: Holder, command: str) -> None:
+    assert holder.stopping == command

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Self
 
 from irkit.sqlite.check import quoted_name
+from irkit.sqlite.nameless import ASIDE
 from irkit.sqlite.salvage.cells import RawText, Value
 from irkit.sqlite.salvage.image import Image
 from irkit.sqlite.salvage.rows import Row
 from irkit.sqlite.salvage.schema import Entry
 from irkit.sqlite.salvage.shapes import Shape
 
-ASIDE = "lost_and_found"
 _ENCODINGS = {"utf-8": "UTF-8", "utf-16-le": "UTF-16le", "utf-16-be": "UTF-16be"}
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 _ASIDE_COLUMNS = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from irkit.collect.contract import Refused
 from irkit.sqlite import durable
 from irkit.sqlite.backup import OWN
 from irkit.sqlite.check import Checked, Progress, check
+from irkit.sqlite.nameless import name_for
 from irkit.sqlite.readonly import find
 from irkit.sqlite.salvage import image as images
 from irkit.sqlite.salvage import others, schema
@@ -77,13 +78,19 @@ class TableSalvage:
 
 @dataclass(frozen=True, slots=True)
 class Salvage:
-    """A new database out of a damaged one, what its own checks say, and what is to be known about it."""
+    """A new database out of a damaged one, what its own checks say, and what is to be known about it.
+
+    `nameless` are the tables whose names are lost; `usable` is False where one of them is a service's own by all that
+    is known, so that its application will miss it.
+    """
 
     source: Path
     path: Path
     tables: tuple[TableSalvage, ...]
     checked: Checked
     notes: tuple[str, ...]
+    nameless: tuple[str, ...] = ()
+    usable: bool = True
 
     @property
     def rows(self) -> int:
@@ -94,7 +101,11 @@ class Salvage:
         """What came of it, in words."""
         damaged = [one.name for one in self.tables if not one.whole]
         lost = f"something is missing of {listing(damaged)}" if damaged else "nothing is known to be missing"
-        return f"{count(self.rows, 'row')} of {count(len(self.tables), 'table')} came back into {self.path}; {lost}"
+        said = f"{count(self.rows, 'row')} of {count(len(self.tables), 'table')} came back into {self.path}; {lost}"
+        if self.usable:
+            return said
+        called = "it" if len(self.nameless) == 1 else "them"
+        return f"{said}; no application finds {listing(self.nameless)}, since what the service calls {called} is lost"
 
 
 @dataclass(slots=True)
@@ -104,6 +115,7 @@ class _Work:
     image: Image
     entries: list[Entry] = field(default_factory=list)
     schema_whole: bool = True
+    schema_known: bool = True
     shapes: dict[str, Shape] = field(default_factory=dict)
     tables: dict[str, Recovered] = field(default_factory=dict)
     indexes: dict[str, list[others.Index]] = field(default_factory=dict)
@@ -116,11 +128,17 @@ class _Work:
 
 
 def salvage(
-    source: str | Path, destination: Path, *, schema_from: Path | None = None, progress: Progress = lambda *_: None
+    source: str | Path,
+    destination: Path,
+    *,
+    schema_from: Path | None = None,
+    if_lost: Callable[[], Path | None] = lambda: None,
+    progress: Progress = lambda *_: None,
 ) -> Salvage:
     """Bring the rows of a damaged database back into a new file at `destination`; the damaged one is only read.
 
-    `schema_from` is an older backup, or a file of SQL, that names the tables where the file no longer does.
+    `schema_from` is an older backup, or a file of SQL, that names the tables where the file no longer does; `if_lost`
+    is asked for one where entries of the schema are lost and none was given.
 
     Raises:
         Unreachable: there is no such file.
@@ -136,7 +154,7 @@ def salvage(
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with own_folder(destination.parent, OWN) as own, images.opened(file.path) as image:
-            work = _survey(image, schema_from, progress)
+            work = _survey(image, schema_from, if_lost, progress)
             tables = _written(work, file.path, own.path / "copy.db", progress)
             durable.place_new(own.path / "copy.db", destination)
     except FileExistsError:
@@ -145,10 +163,14 @@ def salvage(
         raise Refused(
             f"{file.path} could not be salvaged: {error}", hint="check the disks; nothing was changed"
         ) from None
-    return Salvage(file.path, destination, tables, check(destination, progress), (*image.notes, *work.notes))
+    nameless = tuple(one.name for one in tables if one.name in work.plain)
+    # beside a schema that is known in full, pages that belong to none were a table's that is there no more
+    usable = not nameless or (work.schema_known and len(nameless) < len(tables))
+    checked, notes = check(destination, progress), (*image.notes, *work.notes)
+    return Salvage(file.path, destination, tables, checked, notes, nameless, usable)
 
 
-def _survey(image: Image, schema_from: Path | None, progress: Progress) -> _Work:
+def _survey(image: Image, schema_from: Path | None, if_lost: Callable[[], Path | None], progress: Progress) -> _Work:
     """Find out which pages belong to what."""
     work = _Work(image)
     work.free, work.free_sound = free_pages(image)
@@ -157,10 +179,14 @@ def _survey(image: Image, schema_from: Path | None, progress: Progress) -> _Work
     # a damaged list may name pages in use: what the trees lead to is in use
     listed = work.free if work.free_sound else set()
     work.entries, work.schema_whole = schema.read(image, work.taken, listed)
-    if schema_from is not None:
-        _complete(work, schema.from_elsewhere(schema_from))
+    work.schema_known = work.schema_whole
     if not work.schema_whole:
         work.notes.append(f"the schema is damaged: {len(work.entries)} of its entries could be read")
+        if schema_from is None and (schema_from := if_lost()):
+            work.notes.append(f"what is lost of it is taken from {schema_from}")
+    if schema_from is not None:
+        work.schema_known = True
+        _complete(work, schema.from_elsewhere(schema_from))
     progress("pages", 0.1)
     tables = [one for one in work.entries if one.kind == "table" and not one.virtual]
     work.shapes = shapes_of([(one.name, one.sql) for one in tables])
@@ -218,7 +244,7 @@ def _name_the_rest(work: _Work) -> None:
     for number, units in enumerate(groups.values(), 1):
         types = [one for unit in units for one in unit.types]
         numbered = all(one[0] == 0 for one in types)
-        shape = plain_shape(f"salvaged_{number}", [len(one) for one in types], numbered=numbered)
+        shape = plain_shape(name_for(number), [len(one) for one in types], numbered=numbered)
         leaves = [place for unit in units for place in unit.leaves]
         table = Recovered(shape, 0, Tree(leaves=leaves), [page for unit in units for page in unit.pages])
         work.tables[shape.table] = table
