@@ -84,8 +84,7 @@ def users(ask: Ask, path: Path) -> Users:
     ours: set[str] = set()
     held = holders(database_files(path))
     try:
-        with compose.engine(ask.settings.docker) as client:
-            found = compose.all_members(client, ask.settings.docker)
+        found = () if "docker" in ask.settings.without else _members(ask)
         using = [one.name for one in found if one.running and _mounts(one, path)]
         stop += [f"the container {name} runs and has it mounted" for name in using]
         ours = {one.listed.id for one in found}
@@ -100,6 +99,11 @@ def users(ask: Ask, path: Path) -> Users:
         unsure.append(held.sentence)
     how = _how_to_stop(ask, path, others, by_us=by_us) if stop else ""
     return Users(tuple(stop), tuple(unsure), tuple(notes), how)
+
+
+def _members(ask: Ask) -> Sequence[compose.Member]:
+    with compose.engine(ask.settings.docker) as client:
+        return compose.all_members(client, ask.settings.docker)
 
 
 def _how_to_stop(ask: Ask, path: Path, others: Sequence[Holder], *, by_us: bool) -> str:

@@ -144,7 +144,9 @@ def planned(action: Action, ask: Ask) -> Plan:
             near = get_close_matches(name, action.options, n=1)
             hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(action.options) or 'none'}"
             raise InputError(f"{action.name} has no option {name!r}", hint=hint)
-    ask.settings.refuse_unusable(*action.needs)
+    # what an action is about must be there; of the others it does without what the service has not
+    needed = [one for one in action.needs if one == action.needs[0] or one not in ask.settings.without]
+    ask.settings.refuse_unusable(*needed)
     return action.plan(ask)
 
 

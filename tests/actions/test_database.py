@@ -274,6 +274,16 @@ def test_what_was_just_done_for_another_incident_is_told_before_the_same_thing_i
     assert "ana did" not in desk("act", "42", "restore-database", "b.db").err, "that is on its own timeline"
 
 
+def test_where_there_is_no_docker_no_container_is_asked_for(desk: Run, tmp_path: Path) -> None:
+    settings = tmp_path / "irkit.toml"
+    settings.write_text(
+        "docker = false\n" + settings.read_text().replace('[docker]\nhost = "unix:///nowhere.sock"\n', "")
+    )
+    assert desk("act", "42", "backup-database", *YES, "-p", "to", "b.db").code == 0
+    said = desk("act", "42", "restore-database", "b.db", *RESTORE)
+    assert (said.code, "container" in said.out) == (0, False)
+
+
 def test_a_backup_that_was_changed_since_is_not_proposed(desk: Run, tmp_path: Path) -> None:
     place = tmp_path / ".irkit" / "backups"
     for second in range(2):
