@@ -56,7 +56,7 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
         changed = [name for name, digest in sums.items() if sha256_of(parent / name) != digest]
     if changed:
         return Result(well=False, sentence=f"{', '.join(changed)} is not what was written")
-    follows = f"; this one must not be restored; what can follow: {ways_back(ask, Path(str(plan.data['database'])))}"
+    follows = f"; none of them is to be restored. What can follow: {ways_back(ask, Path(str(plan.data['database'])))}"
     left = "" if result.data["whole"] else follows
     return Result(well=True, sentence=f"{count(len(sums), 'file')} read back with the same sha256{left}")
 

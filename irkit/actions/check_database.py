@@ -14,7 +14,7 @@ from irkit.errors import InputError
 from irkit.settings.sections import Secret
 from irkit.settings.urls import without_secrets
 from irkit.sqlite.check import quoted_name
-from irkit.sqlite.readonly import find, open_readonly
+from irkit.sqlite.readonly import NotPermitted, find, open_readonly
 from irkit.text.message import fit, one_line
 from irkit.text.phrase import count, size
 
@@ -44,7 +44,11 @@ def apply(plan: Plan, ask: Ask) -> Result:
     told = [*_files(ask), *_servers(ask)]
     for _, sentence in told:
         ask.say(sentence)
-    bad = [sentence for well, sentence in told if not well]
+    bad = [sentence for well, sentence in told if well is False]
+    unseen = [sentence for well, sentence in told if well is None]
+    if unseen and not bad:
+        raise ActError(f"could not be looked at: {'; '.join(unseen)}")
+    bad += unseen
     sentence = "; ".join(bad) if bad else f"{count(len(told), 'database')} can be connected to and read"
     return Result(not bad, sentence, {"databases": [{"well": well, "said": said} for well, said in told]})
 
@@ -61,7 +65,8 @@ def _target(ask: Ask) -> str:
     return ", ".join([*([Path(path).name] if path else []), *(name for name, _ in ask.settings.database.urls)])
 
 
-def _files(ask: Ask) -> Iterator[tuple[bool, str]]:
+def _files(ask: Ask) -> Iterator[tuple[bool | None, str]]:
+    """Yield the verdict on the file, None where we may not read it: that tells nothing of the database."""
     path = _file(ask)
     if not path:
         return
@@ -74,6 +79,8 @@ def _files(ask: Ask) -> Iterator[tuple[bool, str]]:
             ]
             for table in tables:
                 opened.connection.execute(f"SELECT * FROM {quoted_name(table)} LIMIT 1").fetchone()  # noqa: S608 (quoted)
+    except NotPermitted as error:
+        yield None, f"{error}; {error.hint}"
     except (Unreachable, Refused) as error:
         yield False, f"{path}: {error}{f'; {error.hint}' if error.hint else ''}"
     except sqlite3.Error as error:

@@ -84,7 +84,8 @@ def planner_notes(database: Mapping[str, Any], tables: Sequence[TableState], *, 
         f"{one.name} has {one.rows} rows and no index but its key: other searches read all of it." for one in bare
     ]
     if analysed and (left := [one.name for one in tables if one.rows is None]):
-        notes.append(f"No statistics for {', '.join(left)}: empty when ANALYZE ran last, or made since.")
+        why = "empty when ANALYZE ran last, made since, or its indexes were dropped: those take their statistics along"
+        notes.append(f"No statistics for {', '.join(left)}: {why}.")
     page_size, wal = database.get("page_size"), database.get("wal_size_bytes")
     if isinstance(page_size, int) and isinstance(wal, int) and wal > _WAL_PAGES * page_size:
         notes.append(f"The write-ahead log has grown to {size(wal)}: a long reader holds up its checkpoint.")

@@ -67,9 +67,9 @@ class Backup:
         copied = f"{self.copy} ({size(self.copy.stat().st_size)})"
         if self.whole:
             return f"{copied} is a whole copy of {self.source}: every check passed"
-        raw = f"; its bytes as they lay there are in {self.raw[0]}" if self.raw else ""
+        raw = f", and its bytes as they lay there are in {self.raw[0]}" if self.raw else ""
         fault = self.checked.sentence if self.checked else "it was not checked"
-        return f"{copied} was copied from {self.source}, but {fault}{raw}"
+        return f"{self.source} was kept with its damage, as evidence and for a salvage: in {copied}{raw}; {fault}"
 
 
 def backup_name(source: Path, at: datetime) -> str:

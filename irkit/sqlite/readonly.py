@@ -86,6 +86,10 @@ class Opened:
         return self.how == "immutable" and self.signature != _signature(self.file.path)
 
 
+class NotPermitted(Refused):
+    """We may not read the file: nothing is known of it."""
+
+
 def find(path: str) -> SqliteFile:
     """Look at the file and what lies beside it, following links as SQLite does.
 
@@ -104,7 +108,7 @@ def find(path: str) -> SqliteFile:
     except (FileNotFoundError, NotADirectoryError):
         raise Unreachable(f"no database at {path}", hint="set [sqlite] path in irkit.toml") from None
     except PermissionError:
-        raise Refused(f"{path} may not be read", hint="run as a user who may read it and its folder") from None
+        raise NotPermitted(f"{path} may not be read", hint="run as a user who may read it and its folder") from None
     except OSError as error:
         raise Refused(f"{path} cannot be read: {error.strerror}", hint="check the disk it lies on") from None
 

@@ -76,6 +76,7 @@ def test_a_backup_of_a_damaged_database_keeps_its_bytes(desk: Run, tmp_path: Pat
     said = desk("act", "42", "backup-database", *YES, "-p", "to", "kept.db")
     assert said.code == 0
     assert (tmp_path / "kept.db.raw").read_bytes() == (tmp_path / "data" / "x.db").read_bytes()
+    assert "was kept with its damage, as evidence and for a salvage" in " ".join(said.out.split())
     assert "is damaged" in " ".join(said.out.split())
     assert acts()[-1].data["found"]["whole"] is False  # type: ignore[index]
 

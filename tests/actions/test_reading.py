@@ -1,6 +1,8 @@
 """Actions that only look at databases: can they be connected to, and which index would help a slow query."""
 
+import os
 import sqlite3
+import tempfile
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests.support.command_line import Run, runner
 from tests.support.http_servers import free_port
 from tests.support.type_evidence import BEGAN, sealed
 
+NOBODY = 65534
 SLOW = "SELECT content FROM messages WHERE conversation_id = 17 AND role = 'user'"
 
 
@@ -79,6 +82,33 @@ def test_one_that_cannot_is_something_wrong_and_the_step_is_done(
     assert "done, and not all is well" in said.err
     assert sentence in said.err
     assert (acts()[-1].data["outcome"], acts()[-1].data["well"]) == ("done", False)
+
+
+def test_one_that_may_not_be_read_was_not_looked_at_and_the_step_is_not_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a user to whom the file is closed: root may read all, so it is put off for as long as that takes."""
+    run, user = runner(monkeypatch, capsys), os.geteuid()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        monkeypatch.chdir(folder)
+        configure(folder)
+        files.create(folder / "jarvis.db").chmod(0)
+        assert run("open", "Chat is down", "--type", "api-unresponsive", "--id", "42").code == 0
+        if user == 0:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            said = run("act", "42", "check-database", "--apply")
+            ended = acts()[-1]
+        finally:
+            os.seteuid(user)
+            monkeypatch.undo()
+    words = " ".join(said.err.split())
+    assert (said.code, "could not be looked at" in words, "not all is well" in words) == (8, True, False)
+    assert "is recorded as tried, and it could not be done" in words
+    assert ended.data["outcome"] == "failed"
 
 
 def test_databases_by_url_are_asked_and_their_passwords_never_shown(desk: Run, tmp_path: Path) -> None:

@@ -40,7 +40,10 @@ def test_tables_have_the_rows_and_keys_that_analyze_counted(looked: dict[str, An
     assert (messages.name, messages.rows, messages.indexes) == ("messages", 2000, (IndexState("by_conversation", 4),))
     assert (later.rows, later.indexes) == (None, ())
     notes = planner_notes(looked["database"], (later, messages), analysed=True)
-    assert notes == ["No statistics for later: empty when ANALYZE ran last, or made since."]
+    [note] = notes
+    assert note.startswith(
+        "No statistics for later: empty when ANALYZE ran last, made since, or its indexes were dropped"
+    )
 
 
 def test_a_sound_file_is_whole(looked: dict[str, Any]) -> None:
