@@ -18,7 +18,7 @@ from irkit.sqlite.kept import newest_whole
 from irkit.sqlite.nameless import only_nameless
 from irkit.sqlite.readonly import COMPANIONS
 from irkit.sqlite.restore import Candidate, candidate, interrupted
-from irkit.text.phrase import count, listing
+from irkit.text.phrase import count, grouped, listing
 from irkit.times import format_duration
 
 _IGNORE = "ignore"
@@ -28,8 +28,9 @@ def plan(ask: Ask) -> Plan:
     path = database(ask)
     backup = one_argument(ask, "the backup", hint=ways_back(ask, path) if not ask.arguments else "one file")
     if not Path(backup).exists():
-        made = f"`irkit act {ask.incident.id} backup-database` makes one of what is there"
-        raise ActError(f"there is no backup {backup}", hint=f"{made}; an older one is where you keep them")
+        raise ActError(f"there is no backup {backup}", hint=ways_back(ask, path))
+    if Path(backup).is_dir():
+        raise ActError(f"{backup} is a folder, and one file in it is meant", hint=ways_back(ask, path))
     with on_disk():
         chosen = candidate(path, backup, progress(ask))
         old = row_counts(path) if path.exists() else {}
@@ -56,7 +57,7 @@ def plan(ask: Ask) -> Plan:
         tuple(filter(None, (*_seen(chosen, old, ask), interrupted(path), *using.unsure, *using.notes))),
         refusal,
         instead,
-        {"database": str(path), "backup": str(chosen.path), "sha256": chosen.sha256},
+        {"database": str(path), "backup": str(chosen.path), "sha256": chosen.sha256, "rows_before": old},
     )
 
 
@@ -82,8 +83,24 @@ def verify(plan: Plan, result: Result, ask: Ask) -> Result:
         checked = sqlite_restore.verify(path, str(result.data["sha256"]), progress(ask))
     rows = {one.name: one.rows for one in checked.tables}
     ours = f"`irkit act {ask.incident.id} {steps.START_ALL}` starts what was stopped"
-    again = f"; {ours if steps.stopped_by_us(ask.timeline) else 'start what you stopped'}"
+    again = (
+        f"{_fewer(plan, rows, result, ask)}; {ours if steps.stopped_by_us(ask.timeline) else 'start what you stopped'}"
+    )
     return Result(checked.whole is True, f"{checked.sentence}{again if checked.whole else ''}", {"rows": rows})
+
+
+def _fewer(plan: Plan, rows: dict[str, int | None], result: Result, ask: Ask) -> str:
+    """Say which tables have fewer rows than before, and what may bring back those that are younger than the backup."""
+    before, kept = plan.data.get("rows_before"), result.data.get("kept")
+    if not isinstance(before, dict) or not isinstance(kept, list) or not kept:
+        return ""
+    pairs = ((name, now, before.get(name)) for name, now in rows.items())
+    less = [(name, now, was) for name, now, was in pairs if now is not None and was and was > now]
+    if not less:
+        return ""
+    told = listing(f"{name} ({count(now, 'row')}, {grouped(was)} before)" for name, now, was in less)
+    act = f"`irkit act {ask.incident.id} salvage-database {shlex.quote(str(kept[0]))}`"
+    return f"; fewer rows than before are in {told}: {act} saves what the old file has of them"
 
 
 def _by_hand(backup: Path, path: Path) -> tuple[str, ...]:

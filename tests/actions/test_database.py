@@ -275,6 +275,30 @@ def test_what_was_just_done_for_another_incident_is_told_before_the_same_thing_i
     assert "ana did" not in desk("act", "42", "restore-database", "b.db").err, "that is on its own timeline"
 
 
+def test_rows_that_are_younger_than_the_backup_are_missed_and_the_way_to_them_is_named(
+    desk: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "data" / "x.db"
+    assert desk("act", "42", "backup-database", *YES, "-p", "to", "b.db").code == 0
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany("INSERT INTO conversations VALUES (?, 'late')", ((each,) for each in range(500, 507)))
+    said = " ".join(desk("act", "42", "restore-database", "b.db", *RESTORE).out.split())
+    assert "fewer rows than before are in conversations (100 rows, 107 before)" in said
+    old = re.search(r"salvage-database (\S+)` saves what the old file has of them", said)
+    assert old is not None
+    assert desk("act", "42", "salvage-database", old[1], *YES).code == 0
+    again = " ".join(desk("act", "42", "restore-database", "b.db", *RESTORE).out.split())
+    assert "fewer rows" not in again
+
+
+def test_a_wrong_word_for_the_backup_is_answered_with_the_right_one(desk: Run, tmp_path: Path) -> None:
+    shutil.copy(tmp_path / "data" / "x.db", tmp_path / "data" / "x.db.bak")
+    for wrong, told in (("gone.db", "there is no backup gone.db"), ("data", "data is a folder")):
+        said = desk("act", "42", "restore-database", wrong, *RESTORE)
+        assert (said.code, told in said.err) == (8, True)
+        assert f"restore-database {tmp_path}/data/x.db.bak`, the newest whole backup" in said.err
+
+
 def test_where_there_is_no_docker_no_container_is_asked_for(desk: Run, tmp_path: Path) -> None:
     settings = tmp_path / "irkit.toml"
     settings.write_text(
