@@ -50,7 +50,8 @@ def write_named(path: Path, data: bytes, *, new: bool = False) -> None:
     """
     try:
         write_whole(path, data, new=new)
-    except FileExistsError:
-        raise InputError(f"{path} is there already, and is not overwritten", hint="name another file") from None
     except OSError as error:
+        # a folder's name that a file has is taken, too
+        if new and isinstance(error, FileExistsError) and os.path.lexists(path):
+            raise InputError(f"{path} is there already, and is not overwritten", hint="name another file") from None
         raise InputError(f"{path} cannot be written: {error.strerror or error}", hint="name another file") from None

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from irkit.whole_file import write_whole
+from irkit.errors import InputError
+from irkit.whole_file import write_named, write_whole
 
 
 @pytest.mark.parametrize("synced", [False, True])
@@ -50,3 +51,14 @@ def test_what_is_to_be_new_takes_nobodys_place(tmp_path: Path) -> None:
         with pytest.raises(FileExistsError):
             write_whole(tmp_path / name, b"2", new=True)
     assert (tmp_path / "one").read_bytes() == b"1"
+
+
+def test_where_a_person_named_a_place_the_refusal_says_what_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="file is there already, and is not overwritten"):
+        write_named(tmp_path / "file", b"y", new=True)
+    for new in (False, True):
+        with pytest.raises(InputError, match="below cannot be written: "):
+            write_named(tmp_path / "file" / "below", b"y", new=new)
+    write_named(tmp_path / "file", b"y")
+    assert (tmp_path / "file").read_bytes() == b"y"
