@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 from irkit.redact.forms import PLACEHOLDER, Form, forms, resolved
@@ -38,6 +38,9 @@ _KEY_DIGITS = 4
 # a secret found by its name is looked for without it: so long, no word, and all of them no longer than this
 _REPEATED_CHARS = 8
 _REPEATED_TOTAL = 20_000
+# a longer secret is looked for by itself, as one pattern of many would take a look at all of it from each place; of so
+# many at most, since each is a look at the whole text
+_REPEATED_LONG, _REPEATED_LONG_MOST = 256, 16
 _SEPARATORS = re.compile(r"[._~+-]")
 _HEX = re.compile(r"(?:0x)?[0-9a-fA-F]+")
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
@@ -221,24 +224,43 @@ def _repeated(text: str, read: list[Form], found: list[Span]) -> Iterator[Span]:
     """Yield where else in the text the secrets found in it stand."""
     import re2
 
-    known: dict[bytes, str] = {}
-    left = _REPEATED_TOTAL
-    for span in found:
-        written = text[span.start : span.end]
-        for secret in dict.fromkeys(one.encode("ascii", "replace") for one in (written, resolved(written))):
-            if len(secret) < _REPEATED_CHARS or secret.isalpha() or secret.isdigit() or b"?" in secret:
-                continue  # a question mark may stand for any character beyond ASCII
-            if secret not in known:
-                left -= len(secret)
-                known[secret] = span.rule
-        if left < 0:
-            break
+    known, long = _looked_for(text, found)
+    for form, (secret, rule) in product(read, long.items()):
+        for start in _places(form.shadow, secret):
+            yield _placed(Span(start, start + len(secret), rule), form)
     if known:
         pattern = re2.compile(b"|".join(re2.escape(secret) for secret in known), _options())
         for form in read:
             for match in pattern.finditer(form.shadow):
                 start, end = match.span()
                 yield _placed(Span(start, end, known[match[0]]), form)
+
+
+def _looked_for(text: str, found: list[Span]) -> tuple[dict[bytes, str], dict[bytes, str]]:
+    """Return the secrets to look for again, with their rules: all but the long ones, and some of the long ones."""
+    known: dict[bytes, str] = {}
+    long: dict[bytes, str] = {}
+    left = _REPEATED_TOTAL
+    for span in found:
+        written = text[span.start : span.end]
+        for secret in dict.fromkeys(one.encode("ascii", "replace") for one in (written, resolved(written))):
+            if len(secret) < _REPEATED_CHARS or secret.isalpha() or secret.isdigit() or b"?" in secret:
+                continue  # a question mark may stand for any character beyond ASCII
+            if len(secret) > _REPEATED_LONG:
+                long |= {secret: span.rule} if len(long) < _REPEATED_LONG_MOST else {}
+            elif secret not in known:
+                left -= len(secret)
+                known[secret] = span.rule
+        if left < 0:
+            break
+    return known, long
+
+
+def _places(shadow: bytes, secret: bytes) -> Iterator[int]:
+    start = shadow.find(secret)
+    while start >= 0:
+        yield start
+        start = shadow.find(secret, start + len(secret))
 
 
 def _spared(rule: str, value: str) -> bool:

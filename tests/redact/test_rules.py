@@ -306,3 +306,11 @@ def test_no_input_takes_more_than_a_look(piece: str) -> None:
     """Time is not asserted: an engine that backtracks would not come back from this."""
     made, _ = REDACTOR.text(piece * 20_000)
     assert made
+
+
+def test_a_long_secret_is_found_wherever_else_it_stands() -> None:
+    secret = "".join(f"x{number:x}Z" for number in range(200))
+    assert len(secret) > 256
+    made, counts = REDACTOR.text(f"password={secret} and then {secret}, and no other")
+    assert secret not in made
+    assert counts == 2
