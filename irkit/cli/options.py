@@ -45,7 +45,7 @@ def to_come(text: str, now: datetime) -> datetime:
 
 
 # without one of these no rule finds anything in a sentence
-_MAY_HOLD_ONE = re.compile(r"[=:]|\S{16}")
+_MAY_HOLD_ONE = re.compile(r"[=:]|\S{16}|pass|auth|secret", re.IGNORECASE)
 _SHOWN_CHARS = 120
 # what a command that wants words is told for, by its name
 _EXAMPLES = {

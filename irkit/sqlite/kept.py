@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,11 +52,10 @@ class Kept:
 
 
 def kept(folder: Path, database: Path) -> Iterator[Kept]:
-    """Yield what irkit keeps of a database, the newest first."""
+    """Yield what irkit keeps of a database."""
     pattern = f"{database.stem}-*Z{database.suffix or '.db'}"
-    found = [_kept(path, salvaged=False) for path in folder.glob(pattern)]
-    found += [_kept(path, salvaged=True) for path in folder.glob(f"{_SALVAGED}{pattern}")]
-    yield from sorted(found, key=lambda one: one.at, reverse=True)
+    yield from (_kept(path, salvaged=False) for path in folder.glob(pattern))
+    yield from (_kept(path, salvaged=True) for path in folder.glob(f"{_SALVAGED}{pattern}"))
 
 
 def beside(database: Path) -> Iterator[Kept]:
@@ -69,7 +68,7 @@ def beside(database: Path) -> Iterator[Kept]:
         folders = [one for one in database.parent.iterdir() if "back" in one.name.lower() and one.is_dir()]
         for folder in (database.parent, *folders):
             found += [_kept(path, salvaged=False, ours=False) for path in folder.iterdir() if _a_copy(path, database)]
-    yield from sorted(found, key=lambda one: one.at, reverse=True)[:_LOOKED_AT]
+    yield from _newest_first(found)[:_LOOKED_AT]
 
 
 def newest_whole(folder: Path, database: Path, *, salvaged: bool = False, but: Path | None = None) -> Path | None:
@@ -84,7 +83,7 @@ def whole_ones(folder: Path, database: Path, *, salvaged: bool = False) -> Itera
     """Yield what can be put in place, the newest first: each is checked as it is asked for."""
     known = [one for one in kept(folder, database) if one.salvaged == salvaged]
     known += () if salvaged else beside(database)
-    for one in sorted(known, key=lambda one: one.at, reverse=True):
+    for one in _newest_first(known):
         if one.whole and not only_nameless(tables_in(one.path) or ()):
             yield one
 
@@ -92,6 +91,10 @@ def whole_ones(folder: Path, database: Path, *, salvaged: bool = False) -> Itera
 def newest_schema(folder: Path, database: Path) -> Path | None:
     """Return the newest whole backup that names tables, for what of a damaged file's schema is lost."""
     return next((one.path for one in whole_ones(folder, database) if names_tables(one.path)), None)
+
+
+def _newest_first(found: Iterable[Kept]) -> list[Kept]:
+    return sorted(found, key=lambda one: one.at, reverse=True)
 
 
 def _kept(path: Path, *, salvaged: bool, ours: bool = True) -> Kept:

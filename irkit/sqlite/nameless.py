@@ -12,7 +12,8 @@ from irkit.sqlite.readonly import FAILURES, find, open_readonly
 ASIDE = "lost_and_found"
 _MADE = "salvaged_"
 _NAMELESS = re.compile(rf"{_MADE}\d+\Z")
-_OWN = re.compile(r"sqlite_", re.IGNORECASE)
+# how the names of SQLite's own tables begin
+SQLITES = re.compile(r"sqlite_", re.IGNORECASE)
 
 
 def name_for(number: int) -> str:
@@ -27,7 +28,7 @@ def nameless(tables: Iterable[str]) -> tuple[str, ...]:
 
 def only_nameless(tables: Iterable[str]) -> bool:
     """Say whether all tables that hold rows of a service's are such: then no application can use the file."""
-    theirs = [one for one in tables if not _OWN.match(one) and one != ASIDE]
+    theirs = _theirs(tables)
     return bool(theirs) and len(nameless(theirs)) == len(theirs)
 
 
@@ -45,5 +46,9 @@ def tables_in(path: Path) -> tuple[str, ...] | None:
 
 def names_tables(path: Path) -> bool:
     """Say whether the schema of a file names tables of a service's, so that it can name another file's."""
-    theirs = [one for one in tables_in(path) or () if not _OWN.match(one) and one != ASIDE]
+    theirs = _theirs(tables_in(path) or ())
     return bool(theirs) and not only_nameless(theirs)
+
+
+def _theirs(tables: Iterable[str]) -> list[str]:
+    return [one for one in tables if not SQLITES.match(one) and one != ASIDE]

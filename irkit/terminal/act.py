@@ -10,7 +10,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from irkit.runbook import outcome_words
 from irkit.terminal.parts import plain, table, typed
 from irkit.text.visible import visible
 from irkit.times import format_time
@@ -47,7 +46,7 @@ def steps_view(incident: Incident, title: str, lines: Iterable[StepLine], begun:
     """Return the runbook's steps with their state and the command that does each, and actions without an end."""
     parts: list[RenderableType] = [Text(f"{incident.label}: {visible(title)}", "bold")]
     for line in lines:
-        state = (outcome_words(line.state), _STYLE.get(line.state, ""))
+        state = (line.words, _STYLE.get(line.state, ""))
         parts.append(Text.assemble(f"  {line.step.number}. {visible(line.step.text)}  ", state))
         parts += [Padding(plain(one, "dim"), (0, 0, 0, 5)) for one in (line.step.command, *line.step.notes) if one]
         if not line.command:

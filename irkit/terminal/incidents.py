@@ -242,19 +242,19 @@ def next_steps(  # noqa: PLR0913, PLR0917 (what was found, and what is known of 
     slug = found[0].incident_type if found and not (stands.stopped or mended) else incident.type
     kind = runbook.known_type(slug)
     lines: list[RenderableType] = []
-    told: tuple[str, ...] = ()
-    if kind and kind.resolution and incident.resolved_at is None:
-        lines += _steps(incident, kind, stands, steps(kind).lines)
-        told = steps(kind).hints
+    # once for each type: to propose a step may mean to check a backup
+    shown = steps(kind) if kind and kind.resolution and incident.resolved_at is None else None
+    if kind and shown:
+        lines += _steps(incident, kind, stands, shown.lines)
     if incident.resolved_at is None and incident.mitigated_at is None:
         lines += _in_vain(incident, stands)
     if stands.broken is False and (incident.mitigated_at or any(stands.tries.values())):
         lines.append(_holds(diagnosis, stands))
     lines.extend([] if stands.stopped else start_lines(incident, diagnosis))
     lines.extend([all_stopped(incident, stands.stopped)] if stands.stopped else to_start_lines(incident, idle))
-    own = steps(stands.kind) if stands.kind else None
+    own = shown if shown and kind == stands.kind else steps(stands.kind) if stands.kind else None
     due = _due(incident, stands, own.lines if own else ())
-    words = str(due[-1]).split()
+    words, told = str(due[-1]).split(), shown.hints if shown else ()
     told += tuple(one for one in (own.hints if own else ()) if one not in told and one.partition(" ")[0] in words)
     return Group(*lines, *due, *map(_plain, told))
 

@@ -262,7 +262,9 @@ def test_words_that_say_nothing_are_refused_and_not_recorded(irkit: Run, blank: 
     assert not workspace.incident(42).impact, "or it would count as written"
 
 
-@pytest.mark.parametrize("secret", ["PASSWORD=hunter2", "the url was postgres://app:hunter2@db/shop"])
+@pytest.mark.parametrize(
+    "secret", ["PASSWORD=hunter2", "the url was postgres://app:hunter2@db/shop", "the password is hunter2x9"]
+)
 def test_what_may_be_a_secret_is_recorded_as_typed_and_whoever_typed_it_is_told(irkit: Run, secret: str) -> None:
     said = irkit("open", f"Login fails: {secret}", "--type", "api-unresponsive", "--id", "42", "--impact", secret)
     assert said.code == 0

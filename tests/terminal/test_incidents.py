@@ -14,7 +14,7 @@ from irkit import runbook
 from irkit.act.engine import Proposed
 from irkit.diagnose.service_names import Idle
 from irkit.diagnose.verdicts import Diagnosis, Hypothesis
-from irkit.model import Event, EventKind, Finding, Incident, Status, Verdict, VerdictState
+from irkit.model import Event, EventKind, Finding, Incident, IncidentType, Status, Verdict, VerdictState
 from irkit.report.standing import Standing
 from irkit.terminal import head as terminal_head
 from irkit.terminal import incidents as terminal
@@ -84,3 +84,16 @@ def test_a_start_is_proposed_where_the_evidence_shows_one(all_along: bool) -> No
     assert ("irkit amend 42 started_at" in written.getvalue()) is not all_along
     seen = f"{onset:%H:%M:%S} UTC"
     assert (f"shows it at or before 2026-11-23 {seen}, the first look at it" in written.getvalue()) is all_along
+
+
+def test_the_steps_of_a_type_are_proposed_once() -> None:
+    """To propose one may mean to check a backup of a database."""
+    kind, asked = runbook.load().incident_type("memory-leak"), list[str]()
+    incident = Incident(42, "It grows", kind.slug, "High", Status.OPEN, TIMELINE[0].at)
+
+    def steps(one: IncidentType) -> Proposed:
+        asked.append(one.slug)
+        return Proposed()
+
+    terminal.next_steps(incident, Diagnosis((), ()), runbook.load(), Standing(kind, {}, None, ""), steps)
+    assert asked == [kind.slug]

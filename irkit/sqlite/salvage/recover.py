@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from irkit.collect.contract import Refused
 from irkit.sqlite import durable
 from irkit.sqlite.backup import OWN
 from irkit.sqlite.check import Checked, Progress, check
-from irkit.sqlite.nameless import name_for
+from irkit.sqlite.nameless import SQLITES, name_for
 from irkit.sqlite.readonly import find
 from irkit.sqlite.salvage import image as images
 from irkit.sqlite.salvage import others, schema
@@ -28,7 +27,6 @@ from irkit.sqlite.salvage.shapes import Shape, plain_shape, shapes_of
 from irkit.sqlite.salvage.tree import Place, Tree, free_pages, walk
 from irkit.text.phrase import count, listing
 
-_OWN = re.compile(r"sqlite_", re.IGNORECASE)
 _SEQUENCE = "sqlite_sequence"
 _SHOWN_PAGES = 12
 
@@ -266,7 +264,7 @@ def _written(work: _Work, source: Path, partial: Path, progress: Progress) -> tu
             progress("rows", min(1.0, read / total))
 
         for name, table in work.tables.items():
-            if _OWN.match(name):
+            if SQLITES.match(name):
                 continue
             if name not in work.shapes or not made.make(words[name]):
                 made.make_plain(table.shape)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from irkit.collect.contract import Refused
+from irkit.sqlite.nameless import SQLITES
 from irkit.sqlite.readonly import FAILURES, MAGIC, open_readonly
 from irkit.sqlite.salvage.cells import TABLE_LEAF, Cell, values
 from irkit.sqlite.salvage.image import Image
@@ -20,7 +21,6 @@ from irkit.sqlite.salvage.tree import holds_rows, orphans, walk
 
 _CREATE = re.compile(r"\s*CREATE\s+(?:(?:UNIQUE|VIRTUAL)\s+)*(TABLE|INDEX|VIEW|TRIGGER)\b", re.IGNORECASE)
 _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\b", re.IGNORECASE)
-_OWN = re.compile(r"sqlite_", re.IGNORECASE)
 _TYPES = frozenset({"table", "index", "view", "trigger"})
 _LONGEST_SQL = 2000
 _NAMES = ("type", "name", "tbl_name", "rootpage", "sql")
@@ -100,7 +100,7 @@ def _entry(row: Sequence[object]) -> Entry | None:
         told = _CREATE.match(sql)
     if told is None:
         return None
-    if told[1].upper() == "TABLE" and not _VIRTUAL.match(sql) and not _OWN.match(name) and not _makes(sql):
+    if told[1].upper() == "TABLE" and not _VIRTUAL.match(sql) and not SQLITES.match(name) and not _makes(sql):
         sql = _turned(sql, _makes)
     # the statement says what the word before it may have lost
     return Entry(told[1].lower(), name, table, _root(root), sql)
